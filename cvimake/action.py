@@ -1,0 +1,104 @@
+"""One tool invocation as a value: what runs, on which files, and what it must write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+GIBIBYTE = 1024**3
+
+
+class FileKind(Enum):
+    """What a file holds, with the ways in which it can begin."""
+
+    CVIMODEL = (b"CviModel",)
+    MLIR = (b"#loc", b"module")
+    NPZ = (b"PK\x03\x04",)
+    JSON = (b"{", b"[")
+
+    def fits(self, beginning: bytes) -> bool:
+        """Whether a file that begins so can be of this kind."""
+        return beginning.startswith(self.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """A file that the tool may read.
+
+    Attributes:
+        name: the name under which the tool sees it, in its working directory.
+        path: where it lies, relative to the project or absolute.
+    """
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """A file that the tool must write.
+
+    Attributes:
+        name: the name under which the tool writes it, in its working directory.
+        path: where it is published, relative to the project or absolute.
+        kind: what it must hold.
+    """
+
+    name: str
+    path: Path
+    kind: FileKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a step may use at most. They do not change what it computes.
+
+    Attributes:
+        memory: bytes, swap included.
+        processes: processes and threads at one time.
+        seconds: running time.
+    """
+
+    memory: int = 8 * GIBIBYTE
+    processes: int = 512
+    seconds: float = 2 * 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """One run of one tool.
+
+    Attributes:
+        name: how people call it: `MODEL:STAGE`.
+        argv: the command, with paths relative to the working directory.
+        environment: all environment variables that it sees.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        names = [file.name for file in self.inputs] + [file.name for file in self.outputs]
+        for name in names:
+            if not name or name != Path(name).name or name == "..":
+                raise ValueError(f"{self.name}: {name!r} is not a plain file name")
+        if len(set(names)) != len(names):
+            raise ValueError(f"{self.name}: two files under one name: {sorted(names)}")
+
+    def definition(self) -> dict[str, object]:
+        """All that decides its result beside the contents of its inputs; a JSON value.
+
+        Limits and places on the host cannot change the bytes and are left out.
+        """
+        return {
+            "argv": list(self.argv),
+            "environment": dict(self.environment),
+            "inputs": [file.name for file in self.inputs],
+            "outputs": [file.name for file in self.outputs],
+        }

@@ -1,0 +1,187 @@
+"""The image that the toolchain image is built on: present, pulled, or made from Debian packages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker.errors
+from docker.models.images import Image
+
+import docker
+from cvimake import announce, digest, system, toml
+from cvimake.errors import ImageError
+from cvimake.resources import docker_folder
+
+# Says where a base came from; on it and on all that is built on it.
+LABEL_BASE = "cvimake.base"
+# The name of a bootstrapped base. Never the official one's.
+BOOTSTRAPPED = "cvimake/base"
+BASE_VARIABLE = "CVIMAKE_BASE"
+_BOOTSTRAP = ("bootstrap-base.sh", "debian-packages.txt")
+
+
+def find_or_make(client: docker.DockerClient, wanted: str, logs: Path) -> tuple[Image, str]:
+    """The base image, and where it came from in words.
+
+    Args:
+        client: of the engine that is to have it.
+        wanted: the image to take; empty for the official one, or a bootstrapped one in its place.
+        logs: a folder.
+
+    Raises:
+        ImageError: there is none, and none can be had; says what to do.
+    """
+    pinned = toml.read(docker_folder() / "base.toml")
+    name, expected = wanted or pinned["image"], "" if wanted else pinned["digest"]
+    if image := _present(client, name):
+        return image, _registry_origin(image, name, expected)
+    bootstrapped = f"{BOOTSTRAPPED}:bootstrapped-{_bootstrap_digest()[:8]}"
+    if not wanted and (image := _present(client, bootstrapped)):
+        return image, image.labels[LABEL_BASE]
+    try:
+        with announce.step(f"pulling {name}"):
+            image = client.images.pull(name)
+    except docker.errors.DockerException as error:
+        reason = str(getattr(error, "explanation", "") or error)
+        if wanted:
+            raise ImageError(f"the base image {name} is not here and cannot be pulled: {reason}") from error
+        announce.note(f"{name} cannot be pulled ({_first_line(reason)}); making a base from Debian packages")
+        return _bootstrap(client, bootstrapped, logs)
+    return image, _registry_origin(image, name, expected)
+
+
+def _registry_origin(image: Image, name: str, expected: str) -> str:
+    """Where an image with a registry's name came from, checked against the pinned digest.
+
+    Raises:
+        ImageError: it is another image than the pinned one.
+    """
+    repository = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+    digests = [
+        text.partition("@")[2]
+        for text in image.attrs.get("RepoDigests") or []
+        if text.partition("@")[0].removeprefix("docker.io/") == repository
+    ]
+    if expected and expected not in digests:
+        raise ImageError(
+            f"{name} is {', '.join(digests) or 'without a digest'}, and docker/base.toml says {expected}",
+            f"Remove it (docker rmi {name}) and start again, or correct the file.",
+        )
+    if not digests:
+        return f"{name}, loaded on this machine, without a registry's digest"
+    return f"{name}@{digests[0]}" + ("" if expected else ", digest not pinned")
+
+
+def _bootstrap(client: docker.DockerClient, tag: str, logs: Path) -> tuple[Image, str]:
+    """A base made of Debian packages and a Python 3.10 of this machine."""
+    remedy = (
+        "Pull or load it yourself (docker pull, docker load), or name another base: "
+        f"{BASE_VARIABLE}=IMAGE ./doit image"
+    )
+    if not (os.geteuid() == 0 and system.has_apt()):
+        raise ImageError("a base image can only be made by root on Debian or Ubuntu", remedy)
+    python = find_python()
+    if python is None:
+        raise ImageError(
+            "a base image needs a Python 3.10, and none was found on the PATH, under pyenv or through uv",
+            f"Install one (pyenv install 3.10, or uv python install 3.10).\n{remedy}",
+        )
+    missing = [name for name in ("mmdebstrap",) if not shutil.which(name)]
+    if missing:
+        system.install([*missing, "debian-archive-keyring"], "making a base image")
+    log = logs / "base.log"
+    with tempfile.TemporaryDirectory(prefix="cvimake-", dir=_roomy_folder()) as name:
+        archive = Path(name) / "base.tar"
+        with (
+            announce.step(f"making a base from Debian packages and {python} (about 1 minute)"),
+            log.open("wb") as out,
+        ):
+            script = str(docker_folder() / "bootstrap-base.sh")
+            code = subprocess.run(
+                ["sh", script, str(python), str(archive)],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False,
+            ).returncode  # fmt: skip
+        if code != 0:
+            last_lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
+            raise ImageError(
+                "the base image cannot be made", "\n".join([*last_lines, f"The whole log: {log}"])
+            )
+        origin = (
+            f"bootstrapped from Debian packages and Python {_python_version(python)}; not the official image"
+        )
+        repository, _, name_tag = tag.partition(":")
+        with announce.step("importing the base"):
+            client.api.import_image_from_file(
+                str(archive), repository=repository, tag=name_tag, changes=[f'LABEL {LABEL_BASE}="{origin}"']
+            )
+    return client.images.get(tag), origin
+
+
+def find_python() -> Path | None:
+    """A Python 3.10 that really runs: on the PATH, a version of pyenv's, or one that uv has or can fetch.
+
+    Its prefix is copied, so a system's own (prefix `/usr`) does not do.
+    """
+    candidates = [*_on_path("python3.10")]
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    candidates += sorted(pyenv.glob("versions/3.10*/bin/python3.10"))
+    for candidate in candidates:
+        if _python_version(candidate):
+            return candidate
+    if uv := shutil.which("uv"):
+        with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
+            folder = os.environ.get("UV_PYTHON_INSTALL_DIR", str(Path.home() / ".local/share/uv/python"))
+            with announce.step("fetching a Python 3.10 with uv"):
+                subprocess.run([uv, "python", "install", "3.10"], cwd=name, capture_output=True, check=False)
+            for candidate in sorted(Path(folder).glob("cpython-3.10*/bin/python3.10")):
+                if _python_version(candidate):
+                    return candidate
+    return None
+
+
+def _on_path(name: str) -> Iterator[Path]:
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        if (path := Path(folder) / name).exists():
+            yield path
+
+
+def _python_version(python: Path) -> str:
+    """The version of a Python 3.10 with a prefix of its own and its headers; empty for any other."""
+    code = (
+        "import sys, sysconfig, os; "
+        "good = sys.version_info[:2] == (3, 10) and sys.base_prefix not in ('/usr', '/') "
+        "and os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h')); "
+        "print('.'.join(map(str, sys.version_info[:3])) if good else '')"
+    )
+    try:
+        result = subprocess.run(
+            [str(python), "-I", "-c", code], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return result.stdout.strip() if result.returncode == 0 else ""
+
+
+def _present(client: docker.DockerClient, name: str) -> Image | None:
+    try:
+        return client.images.get(name)
+    except docker.errors.ImageNotFound:
+        return None
+
+
+def _bootstrap_digest() -> str:
+    return digest.of_value({name: digest.of_file(docker_folder() / name) for name in _BOOTSTRAP})
+
+
+def _roomy_folder() -> str | None:
+    """A folder for a file of 650 MB: /var/tmp, since /tmp may lie in memory."""
+    return "/var/tmp" if os.access("/var/tmp", os.W_OK) else None  # noqa: S108 - a random name in it
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else ""

@@ -1,0 +1,1 @@
+"""The commands that cvimake adds to doit, one file for each."""

@@ -1,0 +1,44 @@
+"""`image`: builds the toolchain image alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cvimake import image
+from cvimake.commands.base import PlainCommand
+from cvimake.engine import connection
+from cvimake.engine.docker import DockerEngine
+
+
+class Image(PlainCommand):
+    """Builds the toolchain image, or says that it is there."""
+
+    doc_purpose = "build the toolchain image alone"
+    doc_usage = ""
+    doc_description = (
+        "CVIMAKE_BASE names another base image; CVIMAKE_TPU_MLIR_WHEEL a local wheel of tpu_mlir to install "
+        "instead of the locked one."
+    )
+    cmd_options = (
+        {
+            "name": "rebuild",
+            "long": "rebuild",
+            "type": bool,
+            "default": False,
+            "help": "build it anew even if it is there",
+        },
+    )
+
+    def perform(self, options: dict[str, Any], _arguments: list[str]) -> int:
+        """Builds and prints what it is."""
+        engine = DockerEngine(connection.ensure())
+        recipe = image.Recipe.from_environment()
+        make = image.build if options["rebuild"] else image.ensure
+        made = make(engine, recipe, Path.cwd())
+        packages = made.identity["packages"]
+        print(f"image        {made.id}")  # noqa: T201 - the command's result
+        print(f"base         {made.base}")  # noqa: T201
+        print(f"tpu_mlir     {packages['tpu-mlir']['version']}, Python {made.identity['python']}")  # noqa: T201
+        print(f"fingerprint  {made.fingerprint}")  # noqa: T201
+        return 0

@@ -1,0 +1,57 @@
+"""`test`: runs the project's own tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from cvimake import environment
+from cvimake.commands.base import PlainCommand
+from cvimake.engine import connection
+from cvimake.engine.docker import DockerEngine
+from cvimake.errors import CvimakeError
+from cvimake.image import Recipe, ensure
+
+
+class Test(PlainCommand):
+    """Runs ruff, mypy and pytest; with the real toolchain in real containers, which it sees to first."""
+
+    doc_purpose = "run this project's own checks and tests"
+    doc_usage = "[PYTEST ARGUMENT ...]"
+    doc_description = (
+        "Without arguments: ruff, mypy, then all tests. With arguments, after `--`: pytest alone. "
+        "`./doit test -- tests/unit` needs no engine."
+    )
+    takes_arguments = True
+
+    def perform(self, _options: dict[str, Any], arguments: list[str]) -> int:
+        """Runs them; the exit code is that of the first that fails."""
+        root = Path.cwd()
+        try:
+            folder = environment.prepare(root, "test")
+        except environment.EnvironmentFailedError as error:
+            raise CvimakeError(str(error)) from error
+        python = str(folder / "bin" / "python")
+        checks = [
+            [python, "-m", "ruff", "check"],
+            [python, "-m", "ruff", "format", "--check"],
+            [python, "-m", "mypy"],
+        ]
+        for command in [] if arguments else checks:
+            code = _run(command)
+            if code != 0:
+                return code
+        if not (
+            arguments and all("tests/unit" in argument or argument.startswith("-") for argument in arguments)
+        ):
+            # Made here and not by a test, so that a missing engine is one clear error.
+            ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), root)
+        return _run([python, "-m", "pytest", *arguments])
+
+
+def _run(command: list[str]) -> int:
+    sys.stderr.write(f"$ {' '.join(command[2:])}\n")
+    sys.stderr.flush()
+    return subprocess.run(command, check=False).returncode

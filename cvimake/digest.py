@@ -1,0 +1,28 @@
+"""sha256, of files and of values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+_BLOCK = 1024 * 1024
+
+
+def of_file(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def of_value(value: object) -> str:
+    """The sha256 of a JSON value, equal for equal values whatever the order of their keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()

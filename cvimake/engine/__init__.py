@@ -1,0 +1,82 @@
+"""What runs one command in isolation, and how files get in and out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from cvimake.action import Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A file or folder of the host that the command sees.
+
+    Attributes:
+        source: where it lies, an absolute path.
+        target: where the command sees it, an absolute path.
+    """
+
+    source: Path
+    target: str
+    read_only: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One command with all that it gets to see.
+
+    Attributes:
+        image: the image's name or id.
+        working_directory: an absolute path; the only place beside `/tmp` that can be written.
+        user: numeric user and group.
+    """
+
+    name: str
+    image: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    mounts: tuple[Mount, ...]
+    working_directory: str
+    user: tuple[int, int]
+    limits: Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a command ended.
+
+    Attributes:
+        exit_code: of the process; 137 where it was killed.
+        out_of_memory: the memory limit killed it.
+        timed_out: the time limit killed it.
+    """
+
+    exit_code: int
+    out_of_memory: bool = False
+    timed_out: bool = False
+
+
+class Engine(Protocol):
+    """Runs commands. Its methods may be called from several threads."""
+
+    @property
+    def user(self) -> tuple[int, int]:
+        """The unprivileged user and group that commands run as."""
+        ...
+
+    def run(self, command: Command, log: BinaryIO) -> Outcome:
+        """Runs a command to its end, its standard output and error going to the log.
+
+        However this ends, also by an exception, nothing of the command goes on running.
+
+        Raises:
+            EngineError: the engine cannot run it.
+        """
+        ...
+
+    def by_hand(self, command: Command, workspace: str) -> str:
+        """A shell command that does the same, with `workspace` (shell text) for the working directory."""
+        ...

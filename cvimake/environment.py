@@ -1,0 +1,201 @@
+"""The virtual environment of a checkout: made, filled from a lock file, and marked as finished.
+
+Run by the launcher under the system's Python before anything is installed, so it needs only the standard
+library: `python environment.py PROJECT run`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+# What is compared with the checkout to see whether the environment still fits; the launcher reads it too.
+MARKS = "cvimake"
+LOG = "install.log"
+
+
+class EnvironmentFailedError(Exception):
+    """The virtual environment could not be made; the text says why and what to do."""
+
+
+def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
+    """Sees that `PROJECT/.venv` holds what `requirements/REQUIREMENTS.txt` locks, and the project itself.
+
+    Two at once take turns; an interrupted one is finished by the next.
+
+    Args:
+        project: the checkout, an absolute path.
+        requirements: name of the lock file, `run` or `test`; `test` includes `run`.
+        quiet: say nothing of a step that succeeds.
+
+    Returns:
+        The environment's folder.
+
+    Raises:
+        EnvironmentFailedError: a step failed; its output is in `.venv/install.log`.
+    """
+    environment = project / ".venv"
+    with _exclusive(project / ".venv.lock"):
+        if _is_ready(project, environment, requirements):
+            return environment
+        if not _belongs_here(project, environment):
+            with _announced(f"making .venv with Python {_version()}", quiet=quiet):
+                _make(environment)
+            _mark(environment, "place", str(project) + "\n")
+        lock = project / "requirements" / f"{requirements}.txt"
+        pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+        with _announced(f"installing the packages locked in {lock.relative_to(project)}", quiet=quiet):
+            _run([*pip, "--require-hashes", "-r", str(lock)], environment)
+        with _announced("installing cvimake itself", quiet=quiet):
+            _run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(project)], environment)
+        for path in (lock, project / "pyproject.toml"):
+            _mark(environment, path.name, path.read_text(encoding="utf-8"))
+        if requirements != "run":
+            run = project / "requirements" / "run.txt"
+            _mark(environment, run.name, run.read_text(encoding="utf-8"))
+    return environment
+
+
+def _belongs_here(project: Path, environment: Path) -> bool:
+    """Whether a working environment was made in this place: the scripts in it hold absolute paths."""
+    try:
+        place = (environment / MARKS / "place").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    python = environment / "bin" / "python"
+    return place == f"{project}\n" and _succeeds([str(python), "-m", "pip", "--version"])
+
+
+def _is_ready(project: Path, environment: Path, requirements: str) -> bool:
+    expected = {
+        "place": f"{project}\n",
+        f"{requirements}.txt": (project / "requirements" / f"{requirements}.txt").read_text(encoding="utf-8"),
+        "pyproject.toml": (project / "pyproject.toml").read_text(encoding="utf-8"),
+    }
+    try:
+        return (environment / "bin" / "doit").exists() and all(
+            (environment / MARKS / name).read_text(encoding="utf-8") == text
+            for name, text in expected.items()
+        )
+    except OSError:
+        return False
+
+
+def _mark(environment: Path, name: str, text: str) -> None:
+    folder = environment / MARKS
+    folder.mkdir(exist_ok=True)
+    temporary = folder / f".{name}.new"
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(folder / name)
+
+
+def _make(environment: Path) -> None:
+    if environment.exists():
+        shutil.rmtree(environment)
+    if not _succeeds([sys.executable, "-c", "import ensurepip, venv"]):
+        _install_venv_module()
+    environment.mkdir()
+    _run([sys.executable, "-m", "venv", "--clear", str(environment)], environment)
+
+
+def _install_venv_module() -> None:
+    """Debian and Ubuntu keep `venv` in a package of its own."""
+    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", package]
+    by_hand = f"apt-get update && {' '.join(command)}"
+    allowed = not os.environ.get("CVIMAKE_NO_INSTALL")
+    if not (allowed and os.geteuid() == 0 and shutil.which("apt-get")):
+        raise EnvironmentFailedError(f"this Python has no venv module. Install it, as root: {by_hand}")
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        sys.stderr.write(f"\ncvimake: this Python has no venv module. Install {package} now? [Y/n] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in {"", "y", "yes"}:
+            raise EnvironmentFailedError(f"this Python has no venv module. Install it: {by_hand}")
+    variables = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for step in (["apt-get", "update"], command):
+        result = subprocess.run(step, env=variables, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise EnvironmentFailedError(f"`{' '.join(step)}` failed:\n{result.stderr.strip()}")
+
+
+def _succeeds(command: Sequence[str]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _run(command: Sequence[str], environment: Path) -> None:
+    """Runs a step with its output appended to the log; its end is shown on failure."""
+    log = environment / LOG
+    with log.open("ab") as output:
+        output.write(f"$ {' '.join(command)}\n".encode())
+        output.flush()
+        code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+    if code != 0:
+        last_lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
+        raise EnvironmentFailedError(
+            f"`{' '.join(command[:4])} …` failed with exit code {code}:\n"
+            + "\n".join(f"  {line}" for line in last_lines)
+            + f"\n  The whole output: {log}"
+        )
+
+
+@contextlib.contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    """Holds a lock that ends with the process, however it ends."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.stderr.write("cvimake: another ./doit is setting this project up; waiting for it.\n")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _announced(what: str, *, quiet: bool) -> Iterator[None]:
+    started = time.monotonic()
+    if not quiet:
+        sys.stderr.write(f"cvimake: {what} ... ")
+        sys.stderr.flush()
+    try:
+        yield
+    except BaseException:
+        if not quiet:
+            sys.stderr.write("failed\n")
+        raise
+    if not quiet:
+        sys.stderr.write(f"{time.monotonic() - started:.1f} s\n")
+
+
+def _version() -> str:
+    return ".".join(map(str, sys.version_info[:3]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`environment.py PROJECT REQUIREMENTS`: 0 when the environment is ready, 2 when it cannot be made."""
+    project, requirements = arguments
+    try:
+        prepare(Path(project), requirements)
+    except EnvironmentFailedError as error:
+        sys.stderr.write(f"cvimake: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"cvimake: the virtual environment cannot be made: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("cvimake: interrupted; the next ./doit goes on from here.\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,58 @@
+"""The errors a user can meet. Each says what is wrong and what to do; only the commands print them.
+
+Exit codes of every command:
+
+====  ==========================================================================
+0     done, or nothing to do
+1     a step failed: its tool refused the model, or did not write what it should
+2     something is wrong around the steps: a declaration, the engine, the image
+3     doit refused the command line or `dodo.py`
+130   interrupted (Ctrl-C); 143: ended by SIGTERM
+====  ==========================================================================
+"""
+
+from __future__ import annotations
+
+EXIT_STEP_FAILED = 1
+EXIT_NOT_POSSIBLE = 2
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class CvimakeError(Exception):
+    """Something that a user can put right.
+
+    Args:
+        what: what is wrong, and where.
+        remedy: what to do, one or more lines; empty where `what` says it.
+    """
+
+    exit_code = EXIT_NOT_POSSIBLE
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        if not self.remedy:
+            return self.what
+        return "\n".join([self.what, *(f"  {line}" for line in self.remedy.splitlines())])
+
+
+class DeclarationError(CvimakeError):
+    """A `model.toml` or setting is wrong."""
+
+
+class EngineError(CvimakeError):
+    """No container engine answers, or it stopped answering."""
+
+
+class ImageError(CvimakeError):
+    """The toolchain image cannot be made or is not what it should be."""
+
+
+class StepFailedError(CvimakeError):
+    """A step's tool failed or did not write what it should."""
+
+    exit_code = EXIT_STEP_FAILED

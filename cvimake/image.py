@@ -1,0 +1,246 @@
+"""The toolchain image: found by its recipe, or built, and told apart by what computes in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+from docker.models.images import Image
+
+import docker
+from cvimake import announce, digest, toolchain
+from cvimake.action import Action, FileKind, Input, Limits, Output
+from cvimake.base_image import BASE_VARIABLE, LABEL_BASE, find_or_make
+from cvimake.engine.docker import DockerEngine
+from cvimake.errors import ImageError
+from cvimake.resources import docker_folder, step
+from cvimake.sandbox import Sandbox
+
+REPOSITORY = "cvimake/tpu_mlir"
+LABEL_RECIPE = "cvimake.recipe"
+LABEL_IDENTITY = "cvimake.identity"
+# On images that are only on the way to another; they are removed when that one is done.
+LABEL_PARTIAL = "cvimake.partial"
+WHEEL_VARIABLE = "CVIMAKE_TPU_MLIR_WHEEL"
+# What the result is made from, beside the base.
+_RECIPE = ("Dockerfile", "build-requirements.txt", "requirements.txt", "source-requirements.txt")
+_CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What the user can choose about the image.
+
+    Attributes:
+        base: the base image's name; empty for the official one, or a bootstrapped one in its place.
+        wheel: a local tpu_mlir wheel; None for the locked one.
+    """
+
+    base: str = ""
+    wheel: Path | None = None
+
+    @classmethod
+    def from_environment(cls) -> Recipe:
+        """The user's choice.
+
+        Raises:
+            ImageError: the wheel is not there.
+        """
+        wheel = os.environ.get(WHEEL_VARIABLE)
+        if wheel and not Path(wheel).is_file():
+            raise ImageError(f"{WHEEL_VARIABLE}: no file {wheel}")
+        return cls(base=os.environ.get(BASE_VARIABLE, ""), wheel=Path(wheel).resolve() if wheel else None)
+
+    def digest(self) -> str:
+        """Equal for recipes that make equal images of equal bases."""
+        return digest.of_value(
+            {
+                "base": self.base,
+                "wheel": digest.of_file(self.wheel) if self.wheel else "",
+                "files": {name: digest.of_file(docker_folder() / name) for name in _RECIPE},
+                "identity": digest.of_file(step("toolchain_identity")),
+            }
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ToolchainImage:
+    """An image that steps can run in.
+
+    Attributes:
+        id: the engine's name for it; differs from machine to machine.
+        base: where its base came from, for people.
+        identity: what computes in it; see `steps/toolchain_identity.py`.
+    """
+
+    id: str
+    base: str
+    identity: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """The identity as one digest: equal on every machine for equal contents."""
+        return digest.of_value(self.identity)
+
+
+def find(client: docker.DockerClient, recipe: Recipe) -> ToolchainImage | None:
+    """The newest finished image of a recipe."""
+    images = client.images.list(filters={"label": f"{LABEL_RECIPE}={recipe.digest()}"})
+    finished = [image for image in images if LABEL_IDENTITY in image.labels]
+    if not finished:
+        return None
+    image = max(finished, key=lambda image: str(image.attrs["Created"]))
+    return ToolchainImage(
+        id=str(image.id), base=image.labels[LABEL_BASE], identity=json.loads(image.labels[LABEL_IDENTITY])
+    )
+
+
+def ensure(engine: DockerEngine, recipe: Recipe, folder: Path) -> ToolchainImage:
+    """The image of a recipe, built if it is not there; the logs go below the folder.
+
+    Raises:
+        ImageError: it cannot be built; says why and what to do.
+    """
+    return find(engine.client, recipe) or build(engine, recipe, folder)
+
+
+def build(engine: DockerEngine, recipe: Recipe, folder: Path) -> ToolchainImage:
+    """Builds the image of a recipe. Nothing carries its label before it is finished.
+
+    Raises:
+        ImageError: it cannot be built; says why and what to do.
+    """
+    client = engine.client
+    logs = folder / "build" / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    try:
+        base, origin = find_or_make(client, recipe.base, logs)
+        with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
+            context = Path(name)
+            _fill_context(context, recipe)
+            raw = _build(
+                client,
+                "building the toolchain image (about 2 minutes)",
+                logs / "image.log",
+                path=str(context),
+                buildargs={"BASE": base.id, **_client_settings()},
+                labels={LABEL_PARTIAL: "1"},
+                network_mode="host",
+            )
+        identity = _identify(engine, raw, folder)
+        finished = _label(client, raw, recipe, origin, identity)
+    except docker.errors.DockerException as error:
+        raise ImageError(f"the toolchain image cannot be built: {error}") from error
+    # What was on the way to it is not needed again.
+    client.images.prune(filters={"dangling": True, "label": LABEL_PARTIAL})
+    return ToolchainImage(id=str(finished.id), base=origin, identity=identity)
+
+
+def _fill_context(context: Path, recipe: Recipe) -> None:
+    """The files that the Dockerfile copies: pins, this machine's certificates, the user's wheel."""
+    for name in _RECIPE:
+        shutil.copy(docker_folder() / name, context)
+    named = next(
+        (Path(path) for name in _CERTIFICATES if (path := os.environ.get(name))), _SYSTEM_CERTIFICATES
+    )
+    if named.is_file():
+        shutil.copy(named, context / "certificates.crt")
+    else:
+        (context / "certificates.crt").touch()
+    (context / "wheels").mkdir()
+    if recipe.wheel:
+        shutil.copy(recipe.wheel, context / "wheels")
+
+
+def _client_settings() -> dict[str, str]:
+    """What this machine's pip and proxies are set to, for the build alone."""
+    settings = {name: value for name in _PROXIES if (value := os.environ.get(name))}
+    configured = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    ).stdout
+    for key in ("index-url", "extra-index-url", "trusted-host"):
+        # The last one wins, as for pip itself: files first, then the environment.
+        found = re.findall(rf"^(?:global|install|:env:)\.{key}='(.*)'$", configured, re.MULTILINE)
+        # An index in a folder of this machine cannot be seen from the container.
+        urls = [url for url in found[-1].split() if not url.startswith("file:")] if found else []
+        if urls:
+            settings[f"PIP_{key.replace('-', '_').upper()}"] = " ".join(urls)
+    return settings
+
+
+def _identify(engine: DockerEngine, image: str, folder: Path) -> dict[str, Any]:
+    """What computes in an image, found out by running it."""
+    script = step("toolchain_identity")
+    with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
+        result = Path(name) / "identity.json"
+        action = Action(
+            name="image:identity",
+            argv=(*toolchain.DETERMINISTIC, "python3", script.name, result.name),
+            environment=toolchain.environment(),
+            inputs=(Input(name=script.name, path=script),),
+            outputs=(Output(name=result.name, path=result, kind=FileKind.JSON),),
+            limits=Limits(seconds=300.0),
+        )
+        with announce.step("asking the image what it computes with"):
+            Sandbox(root=folder, engine=engine, image=image).run(action)
+        identity: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+        return identity
+
+
+def _label(
+    client: docker.DockerClient, raw: str, recipe: Recipe, origin: str, identity: Mapping[str, Any]
+) -> Image:
+    """The finished image: the built one, with its identity on it, under its name."""
+    image, _ = client.images.build(
+        fileobj=io.BytesIO(f"FROM {raw}\n".encode()),
+        labels={
+            LABEL_RECIPE: recipe.digest(),
+            LABEL_IDENTITY: json.dumps(identity, sort_keys=True),
+            LABEL_BASE: origin,
+            # A label is inherited; this one no longer holds.
+            LABEL_PARTIAL: "",
+        },
+        rm=True,
+    )
+    version = identity["packages"]["tpu-mlir"]["version"]
+    image.tag(REPOSITORY, f"{version}-{recipe.digest()[:8]}")
+    return image
+
+
+def _build(client: docker.DockerClient, what: str, log_path: Path, **arguments: Any) -> str:  # noqa: ANN401
+    """Runs one `docker build` through the API, its output to a log; returns the image's id."""
+    image, last_lines = "", [""]
+    started = time.monotonic()
+    with announce.step(what), log_path.open("w", encoding="utf-8") as log:
+        for message in client.api.build(decode=True, rm=True, forcerm=True, **arguments):
+            if text := message.get("stream"):
+                log.write(text)
+                log.flush()
+                last_lines = [*last_lines, *text.splitlines()][-12:]
+            if error := message.get("error"):
+                log.write(error)
+                raise ImageError(
+                    f"building the image failed: {error.strip()}",
+                    "\n".join([*(line for line in last_lines if line.strip()), f"The whole log: {log_path}"]),
+                )
+            if made := message.get("aux", {}).get("ID"):
+                image = made
+    if not image:
+        raise ImageError(
+            f"the builder named no image after {time.monotonic() - started:.0f} s", f"Its log: {log_path}"
+        )
+    return image

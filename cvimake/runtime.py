@@ -1,0 +1,48 @@
+"""What running steps takes: an engine and an image, found once for the whole process."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cvimake import digest, image
+from cvimake.engine import connection
+from cvimake.engine.docker import DockerEngine
+from cvimake.errors import ImageError
+from cvimake.image import Recipe, ToolchainImage
+from cvimake.sandbox import Sandbox
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """An engine with the toolchain image on it."""
+
+    image: ToolchainImage
+    sandbox: Sandbox
+
+    @classmethod
+    @functools.cache
+    def of(cls, root: Path) -> Runtime:
+        """The runtime of a project; makes what is missing.
+
+        Raises:
+            CvimakeError: no engine answers, or the image cannot be built.
+        """
+        engine = DockerEngine(connection.ensure())
+        found = image.ensure(engine, Recipe.from_environment(), root)
+        return cls(found, Sandbox(root=root, engine=engine, image=found.id))
+
+    def check(self, recorded: Mapping[str, Any]) -> None:
+        """Sees that the image is the one that the build was planned with.
+
+        Raises:
+            ImageError: somebody replaced it in the meantime.
+        """
+        if digest.of_value(recorded) != self.image.fingerprint:
+            raise ImageError(
+                "the toolchain image is not the one that build/toolchain.json describes",
+                "Run `./doit forget toolchain` and start again; what is affected is then built anew.",
+            )

@@ -1,0 +1,218 @@
+"""Runs one Action: an empty workspace in, exactly the declared files out."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvimake.action import Action, Output
+from cvimake.engine import Command, Engine, Mount, Outcome
+from cvimake.errors import CvimakeError, StepFailedError
+
+# Where a tool finds itself. Some write the path into their results, so it is the same everywhere.
+WORKSPACE = "/workspace"
+_LAST_LINES = 12
+_HEAD = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sandbox:
+    """Runs Actions of one project through an engine.
+
+    Attributes:
+        root: the project's folder; relative paths of an Action are meant from here.
+        image: the image's name or id.
+    """
+
+    root: Path
+    engine: Engine
+    image: str
+
+    @property
+    def _scratch(self) -> Path:
+        return self.root / "build" / ".work"
+
+    def log_path(self, action: Action) -> Path:
+        """Where an action's full log is kept."""
+        return self.root / "build" / "logs" / f"{action.name.replace(':', '_')}.log"
+
+    def run(self, action: Action) -> None:
+        """Runs an action and publishes its outputs, all of them or none.
+
+        Raises:
+            StepFailedError: the tool failed, ran into a limit, or did not write what it should.
+            CvimakeError: an input is missing, the engine failed, or the disk is full.
+        """
+        for file in action.inputs:
+            if not (self.root / file.path).is_file():
+                raise CvimakeError(f"{action.name}: its input {file.path} is missing")
+        try:
+            with self._workspace() as workspace:
+                self._run(action, workspace)
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise CvimakeError(
+                    f"{action.name}: the disk is full",
+                    f"Make room for {self.root / 'build'} and start again.",
+                ) from error
+            raise CvimakeError(f"{action.name}: {error}") from error
+
+    def _run(self, action: Action, workspace: Path) -> None:
+        command = self._command(action, workspace)
+        log_path = self.log_path(action)
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        with log_path.open("wb") as log:
+            log.write(self._log_head(action, command).encode())
+            log.flush()
+            outcome = self.engine.run(command, log)
+        reason = _failure(outcome, action)
+        if reason:
+            raise self._failed(action, reason)
+        inner = workspace / "files"
+        faults = [fault for file in action.outputs if (fault := _fault(inner / file.name, file))]
+        if faults:
+            raise self._failed(action, "; ".join(faults))
+        # Synced before the first one appears: what is seen is complete, also after a power cut.
+        for file in action.outputs:
+            _make_ours(inner / file.name)
+        for file in action.outputs:
+            target = self.root / file.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (inner / file.name).replace(target)
+        for folder in {(self.root / file.path).parent for file in action.outputs}:
+            _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+    def _command(self, action: Action, workspace: Path) -> Command:
+        user = self.engine.user
+        inner = workspace / "files"
+        mounts = [Mount(source=inner, target=WORKSPACE, read_only=False)]
+        for file in action.inputs:
+            source = (self.root / file.path).resolve()
+            if not _can_read(source, user):
+                copied = workspace / file.name
+                shutil.copyfile(source, copied)
+                copied.chmod(0o644)
+                source = copied
+            # Otherwise the engine makes the place for it, as root.
+            (inner / file.name).touch()
+            mounts.append(Mount(source=source, target=f"{WORKSPACE}/{file.name}", read_only=True))
+        if os.geteuid() == 0:
+            os.chown(inner, *user)
+        return Command(
+            name=action.name,
+            image=self.image,
+            argv=action.argv,
+            environment=action.environment,
+            mounts=tuple(mounts),
+            working_directory=WORKSPACE,
+            user=user,
+            limits=action.limits,
+        )
+
+    def _log_head(self, action: Action, command: Command) -> str:
+        user, group = command.user
+        by_hand = self.engine.by_hand(command, "$W")
+        # mktemp makes it ours, and only root runs the command as another user.
+        owner = f' && chown {user}:{group} "$W"' if os.geteuid() == 0 else ""
+        return (
+            f"# {action.name}: to run this step by hand, paste the next line; the results are then in $W.\n"
+            f"W=$(mktemp -d){owner} && {by_hand}\n\n"
+        )
+
+    def _failed(self, action: Action, reason: str) -> StepFailedError:
+        log_path = self.log_path(action)
+        lines = _output_lines(log_path)
+        return StepFailedError(
+            f"{action.name}: {reason}", "\n".join([*lines[-_LAST_LINES:], f"The whole log: {log_path}"])
+        )
+
+    @contextlib.contextmanager
+    def _workspace(self) -> Iterator[Path]:
+        """A folder that no other user can enter, holding `files`, the tool's working directory."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=self._scratch))
+        try:
+            (folder / "files").mkdir(mode=0o755)
+            yield folder
+        finally:
+            _remove_tree(folder)
+
+
+def _failure(outcome: Outcome, action: Action) -> str:
+    if outcome.timed_out:
+        return f"stopped after its time limit of {action.limits.seconds:g} s"
+    if outcome.out_of_memory:
+        return f"it needs more than its memory limit of {action.limits.memory / 1024**3:.1f} GiB"
+    if outcome.exit_code != 0:
+        return f"its tool ended with exit code {outcome.exit_code}"
+    return ""
+
+
+def _fault(path: Path, output: Output) -> str:
+    """What is wrong with a file that the tool should have written; empty if nothing."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return f"its tool did not write {output.name}"
+    # A link could point at any file of the host.
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        return f"{output.name} is not a plain file"
+    if status.st_size == 0:
+        return f"its tool left {output.name} empty"
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "rb") as file:
+        if not output.kind.fits(file.read(_HEAD)):
+            return f"{output.name} is not a file of the kind {output.kind.name}"
+    return ""
+
+
+def _make_ours(path: Path) -> None:
+    """Gives a tool's file the caller's owner and the usual mode, and its bytes to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        if os.geteuid() == 0:
+            os.fchown(descriptor, os.geteuid(), os.getegid())
+        os.fchmod(descriptor, 0o644)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _can_read(path: Path, user: tuple[int, int]) -> bool:
+    status = path.stat()
+    if status.st_uid == user[0]:
+        return bool(status.st_mode & stat.S_IRUSR)
+    if status.st_gid == user[1]:
+        return bool(status.st_mode & stat.S_IRGRP)
+    return bool(status.st_mode & stat.S_IROTH)
+
+
+def _remove_tree(folder: Path) -> None:
+    """Removes a folder, also where a tool left folders in it that cannot be written."""
+    for parent, names, _ in os.walk(folder):
+        for name in names:
+            if not (inner := Path(parent, name)).is_symlink():
+                inner.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def _output_lines(log_path: Path) -> list[str]:
+    """The tool's own lines of a log: without our head, and of a progress bar only what it showed last."""
+    text = log_path.read_text(encoding="utf-8", errors="replace").partition("\n\n")[2]
+    lines = (line.rsplit("\r", 1)[-1].rstrip() for line in text.split("\n"))
+    return [line for line in lines if line]

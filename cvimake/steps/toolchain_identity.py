@@ -1,0 +1,107 @@
+"""Writes what computes in this image: `toolchain_identity.py OUTPUT.json`.
+
+- python: its version.
+- packages: for every Python package its version and the sha256 of the archive that it was installed from.
+  One that was compiled here counts by its sources.
+- system: the version of every system package whose files are loaded once the tools' modules and programs
+  are. Packages that nothing loads are left out: they move with every security update and compute nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+# What the tools import when they start, and what some of them import later.
+MODULES = (
+    "tools.model_transform",
+    "tools.model_deploy",
+    "tools.model_runner",
+    "tools.run_calibration",
+    "tools.run_qtable",
+    "onnx",
+    "onnxruntime",
+    "onnxsim",
+    "pymlir",
+    "pyruntime_cvi",
+)
+PROGRAMS = ("tpuc-opt", "model_tool")
+# What docker/Dockerfile leaves behind of the installation.
+RECORDS = Path("/opt/cvimake")
+PACKAGE_LISTS = Path("/var/lib/dpkg/info")
+# Counted by Python's own version.
+PYTHON = ("python3", "libpython3")
+# Columns of /proc/self/maps, the last of which is the file.
+MAP_COLUMNS = 6
+
+
+def python_packages() -> dict[str, dict[str, str]]:
+    """Version and sha256 of every Python package, by name."""
+    packages = {}
+    # pip's own reports of what it installed.
+    for path in RECORDS.glob("*.json"):
+        for item in json.loads(path.read_text(encoding="utf-8"))["install"]:
+            name = item["metadata"]["name"].lower().replace("_", "-")
+            sha256 = item["download_info"]["archive_info"]["hashes"]["sha256"]
+            packages[name] = {"version": item["metadata"]["version"], "sha256": sha256}
+    # For what was compiled there is no report; pip took nothing but what is pinned here.
+    sources = (RECORDS / "source-requirements.txt").read_text(encoding="utf-8")
+    for name, version, sha256 in re.findall(
+        r"^(\S+)==(\S+) \\\n +--hash=sha256:(\w+)$", sources, re.MULTILINE
+    ):
+        packages[name] = {"version": version, "sha256": sha256}
+    return packages
+
+
+def loaded_by_modules() -> set[str]:
+    """The files that this process has loaded once the tools' modules are imported."""
+    for name in MODULES:
+        importlib.import_module(name)
+    lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    columns = [line.split(None, MAP_COLUMNS - 1) for line in lines]
+    return {row[-1] for row in columns if len(row) == MAP_COLUMNS and row[-1].startswith("/")}
+
+
+def loaded_by_program(name: str) -> set[str]:
+    """The libraries that a program is linked with."""
+    path = _output("which", name).strip()
+    return {word for word in _output("ldd", path).split() if word.startswith("/")}
+
+
+def owners(files: Iterable[str]) -> dict[str, str]:
+    """Versions of the system packages that files belong to, by name."""
+    wanted = {Path(file).resolve() for file in files}
+    names = set()
+    for package in PACKAGE_LISTS.glob("*.list"):
+        owned = (Path(line) for line in package.read_text(encoding="utf-8").splitlines() if ".so" in line)
+        # A link can belong to another package than the library that it leads to.
+        if any(path.resolve() in wanted and not path.is_symlink() for path in owned):
+            names.add(package.stem)
+    names = {name for name in names if not name.startswith(PYTHON)}
+    lines = _output(
+        "dpkg-query", "--show", "--showformat=${Package} ${Version}\\n", *sorted(names)
+    ).splitlines()
+    return dict(line.split(" ", 1) for line in lines)
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
+def main(output: str) -> None:
+    """Writes the identity as JSON."""
+    files = loaded_by_modules()
+    for program in PROGRAMS:
+        files |= loaded_by_program(program)
+    identity = {"python": platform.python_version(), "packages": python_packages(), "system": owners(files)}
+    Path(output).write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,34 @@
+"""Reads TOML files, whose every fault is one clear error."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from cvimake.errors import DeclarationError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The values of a TOML file.
+
+    Raises:
+        DeclarationError: it cannot be read, is not UTF-8, or is not TOML; says where.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DeclarationError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        values: dict[str, Any] = tomllib.loads(data.decode())
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DeclarationError(f"{path}:{line}: not UTF-8 text (byte {data[error.start]:#04x})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise DeclarationError(f"{path}: not TOML: {error}") from error
+    return values

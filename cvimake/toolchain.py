@@ -1,0 +1,143 @@
+"""tpu_mlir's tools: where they lie in the image, what surrounds them, and their options as tables.
+
+Source of the options: `--help` of each tool in tpu_mlir 1.7.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Where docker/Dockerfile puts the package.
+PREFIX = "/opt/tpu_mlir"
+ROOT = f"{PREFIX}/lib/python3.10/site-packages/tpu_mlir"
+
+# What every step starts with. Two things make equal inputs give unequal files otherwise: the memory planner
+# depends on where the kernel loads the program (setarch -R turns that off), and files hold the time of day.
+# The clock stands still: a running one would still write 00:00:09 in a long step.
+FROZEN_TIME = "2024-01-01 00:00:00"
+DETERMINISTIC = ("setarch", "x86_64", "-R", "faketime", "-f", FROZEN_TIME)
+
+
+def environment() -> dict[str, str]:
+    """All variables that a tool sees: what it needs, and what holds its results still."""
+    return {
+        "PATH": ":".join(
+            (
+                f"{ROOT}/bin",
+                f"{ROOT}/python/tools",
+                f"{ROOT}/python/utils",
+                f"{PREFIX}/bin",
+                "/usr/local/bin",
+                "/usr/bin",
+                "/bin",
+            )
+        ),
+        "PYTHONPATH": f"{ROOT}:{ROOT}/python",
+        "LD_LIBRARY_PATH": f"{ROOT}/lib:{ROOT}/lib/capi:{ROOT}/lib/third_party",
+        "TPUC_ROOT": ROOT,
+        # Sleeping and time-outs go on while the clock stands still.
+        "DONT_FAKE_MONOTONIC": "1",
+        # Kernels are chosen by instruction set, and their sums differ in the last bit. AVX2 is what any
+        # x86-64 machine of the last ten years has.
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        "HOME": "/tmp",  # noqa: S108 - inside the container, where /tmp is its own
+        "TMPDIR": "/tmp",  # noqa: S108
+        "USER": "cvimake",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+    }
+
+
+def command(tool: str, arguments: Iterable[str]) -> tuple[str, ...]:
+    """The command that runs one of the package's tools.
+
+    The console scripts would start Python twice and set `OMP_NUM_THREADS=4`; the tool's file is run instead.
+    """
+    return (*DETERMINISTIC, "python3", f"{ROOT}/python/tools/{tool}.py", *arguments)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - any of the types that a declaration can hold
+    return str(value)
+
+
+def _list(value: Iterable[float | str]) -> str:
+    """`0.0,0.5,1.0`; numbers in the shortest form that reads back as the same number."""
+    return ",".join(map(str, value))
+
+
+def _json(value: Any) -> str:  # noqa: ANN401
+    return json.dumps(value, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a tool.
+
+    Attributes:
+        name: as the tool calls it, without the dashes.
+        write: how a value is written, or None for a switch that is given or left out.
+    """
+
+    name: str
+    write: Callable[[Any], str] | None = _text
+
+    def arguments(self, value: object) -> tuple[str, ...]:
+        """The arguments for a value; none where it is None or a switch that is off."""
+        if value is None or (self.write is None and value is False):
+            return ()
+        if self.write is None:
+            return (f"--{self.name}",)
+        # One argument, so that a value may begin with a dash.
+        return (f"--{self.name}={self.write(value)}",)
+
+
+MODEL_TRANSFORM = (
+    Option("model_name"),
+    Option("model_def"),
+    Option("input_shapes", _json),
+    Option("mean", _list),
+    Option("scale", _list),
+    Option("pixel_format"),
+    Option("keep_aspect_ratio", None),
+    Option("output_names", _list),
+    Option("test_input"),
+    Option("test_result"),
+    Option("tolerance", _list),
+    Option("mlir"),
+)
+
+MODEL_DEPLOY = (
+    Option("mlir"),
+    Option("quantize"),
+    Option("processor"),
+    Option("quant_input", None),
+    Option("quant_output", None),
+    Option("fuse_preprocess", None),
+    Option("customization_format"),
+    Option("test_input"),
+    Option("test_reference"),
+    Option("tolerance", _list),
+    Option("model"),
+)
+
+
+def arguments(options: Sequence[Option], values: Mapping[str, object]) -> tuple[str, ...]:
+    """The arguments for the given values, in the order of the table.
+
+    Raises:
+        KeyError: a value for an option that the tool does not have.
+    """
+    unknown = values.keys() - {option.name for option in options}
+    if unknown:
+        raise KeyError(f"not an option of the tool: {', '.join(sorted(unknown))}")
+    return tuple(argument for option in options for argument in option.arguments(values.get(option.name)))
