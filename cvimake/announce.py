@@ -1,11 +1,11 @@
-"""One line for each step of setting up, with the time it took."""
+"""What is said while things are set up: one line for each step, with the time it took."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 def note(text: str) -> None:
@@ -15,18 +15,47 @@ def note(text: str) -> None:
 
 
 @contextlib.contextmanager
-def step(what: str) -> Iterator[None]:
-    """Says what is being done, and when it is done how long it took."""
+def step(what: str) -> Iterator[Callable[[str], None]]:
+    """Says what is being done, and when it is done how long it took.
+
+    Yields:
+        A function that takes what is being done just now; it is shown on a terminal.
+    """
     started = time.monotonic()
-    sys.stderr.write(f"cvimake: {what} ... ")
-    sys.stderr.flush()
+    outcome = "failed"
     try:
-        yield
-    except BaseException:
-        sys.stderr.write("failed\n")
-        raise
-    sys.stderr.write(f"{time.monotonic() - started:.1f} s\n")
-    sys.stderr.flush()
+        with _shown(what) as show:
+            yield show
+        outcome = f"{time.monotonic() - started:.1f} s"
+    finally:
+        sys.stderr.write(f"{outcome}\n")
+        sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def _shown(what: str) -> Iterator[Callable[[str], None]]:
+    """The line of a step up to its outcome; on a terminal with a spinner and details while it goes on."""
+    line = f"cvimake: {what} ... "
+    if not sys.stderr.isatty():
+        sys.stderr.write(line)
+        sys.stderr.flush()
+        yield lambda _detail: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and only needed here
+    from rich.markup import escape  # noqa: PLC0415
+
+    started = time.monotonic()
+    with Console(stderr=True).status(escape(line)) as status:
+
+        def show(detail: str) -> None:
+            elapsed = time.monotonic() - started
+            status.update(f"{escape(line)}[dim]{elapsed:.0f} s, {escape(detail)}[/dim]")
+
+        try:
+            yield show
+        finally:
+            status.stop()
+            sys.stderr.write(line)
 
 
 def confirm(question: str) -> bool:

@@ -6,11 +6,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docker.errors
 from docker.models.images import Image
+from docker.utils import parse_repository_tag
 
 import docker
 from cvimake import announce, digest, system, toml
@@ -22,6 +23,7 @@ LABEL_BASE = "cvimake.base"
 # The name of a bootstrapped base. Never the official one's.
 BOOTSTRAPPED = "cvimake/base"
 BASE_VARIABLE = "CVIMAKE_BASE"
+_MEGABYTE = 1000**2
 _BOOTSTRAP = ("bootstrap-base.sh", "debian-packages.txt")
 
 
@@ -44,8 +46,9 @@ def find_or_make(client: docker.DockerClient, wanted: str, logs: Path) -> tuple[
     if not wanted and (image := _present(client, bootstrapped)):
         return image, image.labels[LABEL_BASE]
     try:
-        with announce.step(f"pulling {name}"):
-            image = client.images.pull(name)
+        with announce.step(f"pulling {name}") as show:
+            _pull(client, name, show)
+        image = client.images.get(name)
     except docker.errors.DockerException as error:
         reason = str(getattr(error, "explanation", "") or error)
         if wanted:
@@ -61,6 +64,9 @@ def _registry_origin(image: Image, name: str, expected: str) -> str:
     Raises:
         ImageError: it is another image than the pinned one.
     """
+    if made := image.labels.get(LABEL_BASE):
+        # Somebody gave a bootstrapped one this name.
+        return str(made)
     repository = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
     digests = [
         text.partition("@")[2]
@@ -75,6 +81,23 @@ def _registry_origin(image: Image, name: str, expected: str) -> str:
     if not digests:
         return f"{name}, loaded on this machine, without a registry's digest"
     return f"{name}@{digests[0]}" + ("" if expected else ", digest not pinned")
+
+
+def _pull(client: docker.DockerClient, name: str, show: Callable[[str], None]) -> None:
+    """Pulls an image, showing how much of what is known of it has come."""
+    repository, tag = parse_repository_tag(name)
+    layers: dict[str, tuple[int, int]] = {}
+    for message in client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
+        if error := message.get("error"):
+            raise docker.errors.APIError(error, explanation=error)
+        detail = message.get("progressDetail") or {}
+        if message.get("status") == "Downloading" and detail.get("total"):
+            layers[message["id"]] = (detail["current"], detail["total"])
+        elif message.get("status") in {"Download complete", "Pull complete"} and message.get("id") in layers:
+            layers[message["id"]] = (layers[message["id"]][1],) * 2
+        if layers:
+            current, total = (sum(column) for column in zip(*layers.values(), strict=True))
+            show(f"{current / _MEGABYTE:.0f} of {total / _MEGABYTE:.0f} MB")
 
 
 def _bootstrap(client: docker.DockerClient, tag: str, logs: Path) -> tuple[Image, str]:

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ LABEL_PARTIAL = "cvimake.partial"
 WHEEL_VARIABLE = "CVIMAKE_TPU_MLIR_WHEEL"
 # What the result is made from, beside the base.
 _RECIPE = ("Dockerfile", "build-requirements.txt", "requirements.txt", "source-requirements.txt")
+_LAST_LINES = 12
 _CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -134,7 +134,6 @@ def build(engine: DockerEngine, recipe: Recipe, folder: Path) -> ToolchainImage:
             _fill_context(context, recipe)
             raw = _build(
                 client,
-                "building the toolchain image (about 2 minutes)",
                 logs / "image.log",
                 path=str(context),
                 buildargs={"BASE": base.id, **_client_settings()},
@@ -221,26 +220,27 @@ def _label(
     return image
 
 
-def _build(client: docker.DockerClient, what: str, log_path: Path, **arguments: Any) -> str:  # noqa: ANN401
+def _build(client: docker.DockerClient, log_path: Path, **arguments: Any) -> str:  # noqa: ANN401 - the SDK's
     """Runs one `docker build` through the API, its output to a log; returns the image's id."""
-    image, last_lines = "", [""]
-    started = time.monotonic()
-    with announce.step(what), log_path.open("w", encoding="utf-8") as log:
+    image, stage = "", ""
+    what = "building the toolchain image (about 2 minutes)"
+    with announce.step(what) as show, log_path.open("w", encoding="utf-8") as log:
         for message in client.api.build(decode=True, rm=True, forcerm=True, **arguments):
-            if text := message.get("stream"):
+            if text := message.get("stream", ""):
                 log.write(text)
                 log.flush()
-                last_lines = [*last_lines, *text.splitlines()][-12:]
+                if found := re.match(r"Step (\d+/\d+) :", text):
+                    stage = found[1]
+                show(f"step {stage}: {text.strip()[:60]}")
             if error := message.get("error"):
                 log.write(error)
+                log.flush()
+                last_lines = log_path.read_text(encoding="utf-8").splitlines()[-_LAST_LINES:]
                 raise ImageError(
-                    f"building the image failed: {error.strip()}",
-                    "\n".join([*(line for line in last_lines if line.strip()), f"The whole log: {log_path}"]),
+                    "building the toolchain image failed",
+                    "\n".join([*last_lines, f"The whole log: {log_path}"]),
                 )
-            if made := message.get("aux", {}).get("ID"):
-                image = made
+            image = message.get("aux", {}).get("ID") or image
     if not image:
-        raise ImageError(
-            f"the builder named no image after {time.monotonic() - started:.0f} s", f"Its log: {log_path}"
-        )
+        raise ImageError("the engine built an image and did not say which", f"Its log: {log_path}")
     return image

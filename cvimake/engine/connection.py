@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import docker.errors
+from docker.context import ContextAPI
 
 import docker
 from cvimake import system
@@ -27,7 +28,7 @@ def find() -> docker.DockerClient:
         client = docker.from_env()
         version = client.version()
     except docker.errors.DockerException as error:
-        raise EngineError(f"no Docker engine answers: {error}") from error
+        raise EngineError(f"no Docker engine answers{_at(error)}") from error
     api = tuple(int(part) for part in version["ApiVersion"].split("."))
     if api < OLDEST_API:
         raise EngineError(
@@ -58,14 +59,29 @@ def ensure() -> docker.DockerClient:
                 "a Docker engine runs here, and this user may not use it",
                 'As root: usermod -aG docker "$USER"; then log in anew (or run: newgrp docker).',
             ) from error
-        if not system.may_install():
-            raise EngineError("no Docker engine answers", by_hand()) from error
+        if not can_bring_up():
+            raise EngineError(error.what, by_hand()) from error
     service.ensure_running()
     return find()
 
 
+def _at(error: docker.errors.DockerException) -> str:
+    """Where, and why not, as far as the SDK's error tells."""
+    place = os.environ.get("DOCKER_HOST") or ContextAPI.get_current_context().Host
+    known = ("No such file or directory", "Permission denied", "Connection refused", "timed out")
+    reason = next((text for text in known if text.lower() in str(error).lower()), str(error))
+    return f" at {place} ({reason})"
+
+
+def can_bring_up() -> bool:
+    """Whether `ensure` may install and start an engine on this machine."""
+    return system.may_install() and not os.environ.get("DOCKER_HOST")
+
+
 def by_hand() -> str:
-    """The commands that bring an engine up, for this machine."""
+    """What brings an engine up: the commands, for this machine."""
+    if chosen := os.environ.get("DOCKER_HOST"):
+        return f"DOCKER_HOST is {chosen}: start that engine, or unset it to use the local one."
     root = "" if os.geteuid() == 0 else "sudo "
     join = "" if os.geteuid() == 0 else f' && {root}usermod -aG docker "$USER" && newgrp docker'
     start = (

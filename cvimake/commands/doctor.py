@@ -1,0 +1,152 @@
+"""`doctor`: what is there, what is missing, and what to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+from cvimake import image
+from cvimake.commands.base import PlainCommand
+from cvimake.engine import connection
+from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
+
+GIGABYTE = 1000**3
+# An image while it is built, with its base.
+DISK_FOR_IMAGE = 8 * GIGABYTE
+# A model's references, weights and cvimodels.
+DISK_FOR_BUILD = 1 * GIGABYTE
+# The tools' own libraries and a small model; a calibration of YOLOv5s holds 3.3 GB.
+MEMORY = 2 * GIGABYTE
+MEMORY_FOR_CALIBRATION = 4 * GIGABYTE
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        good: a build can run with it.
+        remedy: what to do where it is not good, or could be better.
+    """
+
+    what: str
+    good: bool
+    seen: str
+    remedy: str = ""
+
+
+class Doctor(PlainCommand):
+    """Looks at all that a build needs. Changes nothing."""
+
+    doc_purpose = "say what is there, what is missing and what to do"
+    doc_usage = ""
+    doc_description = "Exit code 0 if a build can run now, 2 if something is missing."
+
+    def perform(self, _options: dict[str, Any], _arguments: list[str]) -> int:
+        """Prints the findings."""
+        findings = list(examine(Path.cwd()))
+        width = max(len(finding.what) for finding in findings)
+        for finding in findings:
+            mark = "ok     " if finding.good else "MISSING"
+            print(f"{mark} {finding.what:{width}}  {finding.seen}")  # noqa: T201 - the command's result
+            for line in finding.remedy.splitlines():
+                print(f"{'':{len(mark) + width + 3}}{line}")  # noqa: T201
+        good = all(finding.good for finding in findings)
+        print("A build can run." if good else "A build cannot run yet.")  # noqa: T201
+        return 0 if good else EXIT_NOT_POSSIBLE
+
+
+def examine(root: Path) -> Iterator[Finding]:
+    """Everything that a build in a folder needs, one after another."""
+    yield Finding("versions", good=True, seen=_versions())
+    yield _processor()
+    yield _memory()
+    yield _room("disk here", root, DISK_FOR_BUILD)
+    try:
+        client = connection.find()
+    except CvimakeError as error:
+        yield Finding("engine", good=False, seen=error.what, remedy=_engine_remedy(error))
+        yield Finding("image", good=False, seen="not looked for: no engine answers")
+        return
+    version, info = client.version(), client.info()
+    rootless = ", rootless" if "name=rootless" in (info.get("SecurityOptions") or []) else ""
+    seen = f"Docker {version['Version']} at {client.api.base_url.replace('http+docker://', '')}{rootless}"
+    yield Finding("engine", good=True, seen=seen.removesuffix(" at localhost"))
+    yield from _image(client, Path(info["DockerRootDir"]))
+
+
+def _versions() -> str:
+    names = ("cvimake", "doit", "docker")
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
+    return ", ".join([*versions, f"Python {platform.python_version()}"])
+
+
+def _processor() -> Finding:
+    machine = platform.machine()
+    if machine != "x86_64":
+        return Finding(
+            "processor",
+            good=False,
+            seen=f"{machine}; the toolchain is compiled for x86_64",
+            remedy="Use an x86-64 machine.",
+        )
+    seen = f"x86-64, {os.cpu_count()} cores"
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
+    if "avx2" not in flags:
+        remedy = (
+            "Calibration tables and references will differ in the last bits from those of other machines."
+        )
+        return Finding("processor", good=True, seen=f"{seen}, without AVX2", remedy=remedy)
+    return Finding("processor", good=True, seen=f"{seen}, AVX2")
+
+
+def _memory() -> Finding:
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    kibibytes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    total = kibibytes["MemTotal"] * 1024
+    seen = f"{total / GIGABYTE:.1f} GB, {kibibytes['MemAvailable'] * 1024 / GIGABYTE:.1f} free"
+    remedy = ""
+    if total < MEMORY_FOR_CALIBRATION:
+        remedy = f"Calibrating larger models takes {MEMORY_FOR_CALIBRATION / GIGABYTE:.0f} GB."
+    return Finding("memory", good=total >= MEMORY, seen=seen, remedy=remedy)
+
+
+def _room(what: str, folder: Path, needed: int) -> Finding:
+    free = shutil.disk_usage(folder).free
+    good = free >= needed
+    remedy = "" if good else f"Free at least {needed / GIGABYTE:.0f} GB in {folder}."
+    return Finding(what, good=good, seen=f"{free / GIGABYTE:.1f} GB free in {folder}", remedy=remedy)
+
+
+def _engine_remedy(error: CvimakeError) -> str:
+    if error.remedy:
+        return error.remedy
+    by_itself = "./doit installs and starts one by itself, or by hand:\n" if connection.can_bring_up() else ""
+    return by_itself + connection.by_hand()
+
+
+def _image(client: docker.DockerClient, storage: Path) -> Iterator[Finding]:
+    # Only a local engine's storage can be looked at, and not by everybody.
+    can_look = storage.is_dir() and os.access(storage, os.R_OK)
+    try:
+        found = image.find(client, image.Recipe.from_environment())
+    except CvimakeError as error:
+        yield Finding("image", good=False, seen=str(error))
+        return
+    if found:
+        tpu_mlir = found.identity["packages"]["tpu-mlir"]["version"]
+        seen = f"tpu_mlir {tpu_mlir}, fingerprint {found.fingerprint[:12]}; base: {found.base}"
+        yield Finding("image", good=True, seen=seen)
+    else:
+        yield Finding(
+            "image", good=False, seen="not built yet", remedy="./doit image builds it (about 3 minutes)."
+        )
+        if can_look:
+            yield _room("disk for it", storage, DISK_FOR_IMAGE)
