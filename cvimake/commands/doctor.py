@@ -128,7 +128,7 @@ def _room(what: str, folder: Path, needed: int) -> Finding:
 def _engine_remedy(error: CvimakeError) -> str:
     if error.remedy:
         return error.remedy
-    by_itself = "./doit installs and starts one by itself, or by hand:\n" if connection.can_bring_up() else ""
+    by_itself = "./doit brings it up by itself, or by hand:\n" if connection.can_bring_up() else ""
     return by_itself + connection.by_hand()
 
 

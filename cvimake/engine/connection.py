@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import docker.errors
 from docker.context import ContextAPI
@@ -28,7 +27,7 @@ def find() -> docker.DockerClient:
         client = docker.from_env()
         version = client.version()
     except docker.errors.DockerException as error:
-        raise EngineError(f"no Docker engine answers{_at(error)}") from error
+        raise EngineError(f"no Docker engine answers at {_endpoint()} ({_reason(error)})") from error
     api = tuple(int(part) for part in version["ApiVersion"].split("."))
     if api < OLDEST_API:
         raise EngineError(
@@ -48,47 +47,31 @@ def ensure() -> docker.DockerClient:
         return find()
     except EngineError as error:
         if not isinstance(error.__cause__, docker.errors.DockerException):
+            # It answers, and is too old.
             raise
-        if chosen := os.environ.get("DOCKER_HOST"):
-            raise EngineError(
-                f"{error.what}",
-                f"DOCKER_HOST is {chosen}. Start that engine, or unset it to use the local one.",
-            ) from error
-        if _refuses_us(error.__cause__):
-            raise EngineError(
-                "a Docker engine runs here, and this user may not use it",
-                'As root: usermod -aG docker "$USER"; then log in anew (or run: newgrp docker).',
-            ) from error
-        if not can_bring_up():
+        if not can_bring_up() or _refuses_us():
             raise EngineError(error.what, by_hand()) from error
     service.ensure_running()
     return find()
 
 
-def _at(error: docker.errors.DockerException) -> str:
-    """Where, and why not, as far as the SDK's error tells."""
-    place = os.environ.get("DOCKER_HOST") or ContextAPI.get_current_context().Host
-    known = ("No such file or directory", "Permission denied", "Connection refused", "timed out")
-    reason = next((text for text in known if text.lower() in str(error).lower()), str(error))
-    return f" at {place} ({reason})"
-
-
 def can_bring_up() -> bool:
-    """Whether `ensure` may install and start an engine on this machine."""
-    return system.may_install() and not os.environ.get("DOCKER_HOST")
+    """Whether `ensure` may install and start an engine: the wanted one is this machine's own."""
+    return system.may_install() and _is_local(_endpoint())
 
 
 def by_hand() -> str:
-    """What brings an engine up: the commands, for this machine."""
-    if chosen := os.environ.get("DOCKER_HOST"):
-        return f"DOCKER_HOST is {chosen}: start that engine, or unset it to use the local one."
+    """What brings the wanted engine up: the commands, for this machine."""
+    if not _is_local(endpoint := _endpoint()):
+        source = "DOCKER_HOST" if os.environ.get("DOCKER_HOST") else "the current Docker context"
+        return f"{source} names {endpoint}: start that engine, or unset it to use this machine's own."
+    if _refuses_us():
+        return 'It runs, but not for this user. As root: usermod -aG docker "$USER"; then log in anew.'
     root = "" if os.geteuid() == 0 else "sudo "
     join = "" if os.geteuid() == 0 else f' && {root}usermod -aG docker "$USER" && newgrp docker'
-    start = (
-        "systemctl enable --now docker"
-        if service.has_systemd()
-        else "sh -c 'setsid dockerd >/var/log/dockerd.log 2>&1 &'"
-    )
+    start = "systemctl enable --now docker"
+    if not service.has_systemd():
+        start = "sh -c 'setsid dockerd >/var/log/dockerd.log 2>&1 &'"
     if service.is_installed():
         return f"Start it: {root}{start}{join}"
     if system.has_apt():
@@ -99,7 +82,23 @@ def by_hand() -> str:
     return f"Install one (https://docs.docker.com/engine/install/), then: {root}{start}{join}"
 
 
-def _refuses_us(error: BaseException) -> bool:
-    """Whether the engine's socket is there and this user has no right to it."""
-    socket = Path("/var/run/docker.sock")
-    return "ermission denied" in str(error) and socket.exists() and not os.access(socket, os.W_OK)
+def _endpoint() -> str:
+    return os.environ.get("DOCKER_HOST") or str(ContextAPI.get_current_context().Host)
+
+
+def _is_local(endpoint: str) -> bool:
+    return endpoint.removeprefix("unix://") in {str(service.SOCKET), "/run/docker.sock"}
+
+
+def _refuses_us() -> bool:
+    """Whether this machine's engine is there and this user has no right to it."""
+    try:
+        return service.SOCKET.exists() and not os.access(service.SOCKET, os.W_OK)
+    except OSError:
+        return False
+
+
+def _reason(error: docker.errors.DockerException) -> str:
+    """Why it does not answer, as far as the SDK's error tells."""
+    known = ("No such file or directory", "Permission denied", "Connection refused", "timed out")
+    return next((text for text in known if text.lower() in str(error).lower()), str(error))
