@@ -1,18 +1,20 @@
-"""The task graph: for every model in `models/` a transform, and a cvimodel for each of its variants.
+"""The task graph: the stages of every model, as doit tasks between files.
 
-./doit                    everything that is stale
-./doit list --all         what there is
-./doit MODEL[:VARIANT]    one model, or one of its variants and what it needs
+    ./doit                    everything that is stale
+    ./doit list --all         what there is
+    ./doit MODEL[:STAGE]      one model, or one of its stages and what it needs
+
+source ─ mlir ─┬─ calibration ─ qtable ─┐
+               └────────────────────────┴─ VARIANT ─ info
 """  # fmt: skip
 
 from collections.abc import Iterator
 
 from cvimake import pipeline
-from cvimake.tasks import DOIT_CONFIG, Task, open_project
-
-__all__ = ["DOIT_CONFIG"]
+from cvimake.tasks import Task, doit_config, open_project
 
 project = open_project(__file__)
+DOIT_CONFIG = doit_config(project)
 
 
 def task_toolchain() -> Task:
@@ -21,9 +23,13 @@ def task_toolchain() -> Task:
 
 
 def task_models() -> Iterator[Task]:
-    """One task for each stage of each model."""
+    """Every stage of every model."""
+    stages = (
+        pipeline.mlir,
+        pipeline.calibration,
+        pipeline.qtable,
+        pipeline.cvimodel,
+        pipeline.info,
+    )
     for model in project.models:
-        yield {"basename": model.name, "name": None, "doc": model.model.description}
-        yield project.task(pipeline.transform(model))
-        for name, variant in model.model.variant.items():
-            yield project.task(pipeline.deploy(model, name, variant))
+        yield from project.tasks(model, stages)

@@ -17,6 +17,8 @@ class FileKind(Enum):
     MLIR = (b"#loc", b"module")
     NPZ = (b"PK\x03\x04",)
     JSON = (b"{", b"[")
+    TABLE = (b"#",)
+    TEXT = (b"",)
 
     def fits(self, beginning: bytes) -> bool:
         """Whether a file that begins so can be of this kind."""
@@ -34,6 +36,32 @@ class Input:
 
     name: str
     path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A small generated file that the tool may read.
+
+    Attributes:
+        name: the name under which the tool sees it, in its working directory.
+        text: what it holds.
+    """
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder that the tool may read, holding exactly the named files.
+
+    Attributes:
+        target: where the tool sees it, an absolute path, the same in every project.
+        files: where its files lie, by their path in the folder.
+    """
+
+    target: str
+    files: Mapping[str, Path]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +109,24 @@ class Action:
     environment: Mapping[str, str]
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
+    texts: tuple[Text, ...] = ()
+    folders: tuple[Folder, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        names = [file.name for file in self.inputs] + [file.name for file in self.outputs]
+        names = [file.name for file in self.inputs]
+        names += [file.name for file in self.outputs]
+        names += [file.name for file in self.texts]
         for name in names:
             if not name or name != Path(name).name or name == "..":
                 raise ValueError(f"{self.name}: {name!r} is not a plain file name")
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: two files under one name: {sorted(names)}")
+
+    def paths(self) -> tuple[Path, ...]:
+        """Every file that the result depends on."""
+        members = [path for folder in self.folders for path in folder.files.values()]
+        return (*(file.path for file in self.inputs), *members)
 
     def definition(self) -> dict[str, object]:
         """All that decides its result beside the contents of its inputs; a JSON value.
@@ -101,4 +138,7 @@ class Action:
             "environment": dict(self.environment),
             "inputs": [file.name for file in self.inputs],
             "outputs": [file.name for file in self.outputs],
+            "texts": {file.name: file.text for file in self.texts},
+            # Which files are in a folder decides the result as much as what is in them.
+            "folders": {folder.target: sorted(folder.files) for folder in self.folders},
         }

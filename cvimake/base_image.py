@@ -16,13 +16,13 @@ from docker.utils import parse_repository_tag
 import docker
 from cvimake import announce, digest, system, toml
 from cvimake.errors import ImageError
+from cvimake.recipe import BASE_VARIABLE
 from cvimake.resources import docker_folder
 
 # Says where a base came from; on it and on all that is built on it.
 LABEL_BASE = "cvimake.base"
 # The name of a bootstrapped base. Never the official one's.
 BOOTSTRAPPED = "cvimake/base"
-BASE_VARIABLE = "CVIMAKE_BASE"
 _MEGABYTE = 1000**2
 _BOOTSTRAP = ("bootstrap-base.sh", "debian-packages.txt")
 
@@ -38,7 +38,7 @@ def find_or_make(client: docker.DockerClient, wanted: str, logs: Path) -> tuple[
     Raises:
         ImageError: there is none, and none can be had; says what to do.
     """
-    pinned = toml.read(docker_folder() / "base.toml")
+    _, pinned = toml.read(docker_folder() / "base.toml")
     name, expected = wanted or pinned["image"], "" if wanted else pinned["digest"]
     if image := _present(client, name):
         return image, _registry_origin(image, name, expected)
@@ -67,11 +67,11 @@ def _registry_origin(image: Image, name: str, expected: str) -> str:
     if made := image.labels.get(LABEL_BASE):
         # Somebody gave a bootstrapped one this name.
         return str(made)
-    repository = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+    repository = _plain_repository(name)
     digests = [
         text.partition("@")[2]
         for text in image.attrs.get("RepoDigests") or []
-        if text.partition("@")[0].removeprefix("docker.io/") == repository
+        if _plain_repository(text) == repository
     ]
     if expected and expected not in digests:
         raise ImageError(
@@ -81,6 +81,12 @@ def _registry_origin(image: Image, name: str, expected: str) -> str:
     if not digests:
         return f"{name}, loaded on this machine, without a registry's digest"
     return f"{name}@{digests[0]}" + ("" if expected else ", digest not pinned")
+
+
+def _plain_repository(name: str) -> str:
+    """An image's name without tag, digest and Docker's own registry, which need not be written."""
+    repository, _ = parse_repository_tag(name)
+    return str(repository).removeprefix("docker.io/").removeprefix("library/")
 
 
 def _pull(client: docker.DockerClient, name: str, show: Callable[[str], None]) -> None:

@@ -49,6 +49,9 @@ def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
             with _announced(f"making .venv with Python {_version()}", quiet=quiet):
                 _make(environment)
             _mark(environment, "place", str(project) + "\n")
+        # From here on it is not what any mark says, until it is finished.
+        for mark in (environment / MARKS).glob("*.t*"):
+            mark.unlink()
         lock = project / "requirements" / f"{requirements}.txt"
         pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
         with _announced(f"installing the packages locked in {lock.relative_to(project)}", quiet=quiet):

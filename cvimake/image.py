@@ -21,9 +21,10 @@ from docker.models.images import Image
 import docker
 from cvimake import announce, digest, toolchain
 from cvimake.action import Action, FileKind, Input, Limits, Output
-from cvimake.base_image import BASE_VARIABLE, LABEL_BASE, find_or_make
+from cvimake.base_image import LABEL_BASE, find_or_make
 from cvimake.engine.docker import DockerEngine
 from cvimake.errors import ImageError
+from cvimake.recipe import FILES, IDENTITY_STEP, Recipe
 from cvimake.resources import docker_folder, step
 from cvimake.sandbox import Sandbox
 
@@ -32,49 +33,10 @@ LABEL_RECIPE = "cvimake.recipe"
 LABEL_IDENTITY = "cvimake.identity"
 # On images that are only on the way to another; they are removed when that one is done.
 LABEL_PARTIAL = "cvimake.partial"
-WHEEL_VARIABLE = "CVIMAKE_TPU_MLIR_WHEEL"
-# What the result is made from, beside the base.
-_RECIPE = ("Dockerfile", "build-requirements.txt", "requirements.txt", "source-requirements.txt")
 _LAST_LINES = 12
 _CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What the user can choose about the image.
-
-    Attributes:
-        base: the base image's name; empty for the official one, or a bootstrapped one in its place.
-        wheel: a local tpu_mlir wheel; None for the locked one.
-    """
-
-    base: str = ""
-    wheel: Path | None = None
-
-    @classmethod
-    def from_environment(cls) -> Recipe:
-        """The user's choice.
-
-        Raises:
-            ImageError: the wheel is not there.
-        """
-        wheel = os.environ.get(WHEEL_VARIABLE)
-        if wheel and not Path(wheel).is_file():
-            raise ImageError(f"{WHEEL_VARIABLE}: no file {wheel}")
-        return cls(base=os.environ.get(BASE_VARIABLE, ""), wheel=Path(wheel).resolve() if wheel else None)
-
-    def digest(self) -> str:
-        """Equal for recipes that make equal images of equal bases."""
-        return digest.of_value(
-            {
-                "base": self.base,
-                "wheel": digest.of_file(self.wheel) if self.wheel else "",
-                "files": {name: digest.of_file(docker_folder() / name) for name in _RECIPE},
-                "identity": digest.of_file(step("toolchain_identity")),
-            }
-        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -151,7 +113,7 @@ def build(engine: DockerEngine, recipe: Recipe, folder: Path) -> ToolchainImage:
 
 def _fill_context(context: Path, recipe: Recipe) -> None:
     """The files that the Dockerfile copies: pins, this machine's certificates, the user's wheel."""
-    for name in _RECIPE:
+    for name in FILES:
         shutil.copy(docker_folder() / name, context)
     named = next(
         (Path(path) for name in _CERTIFICATES if (path := os.environ.get(name))), _SYSTEM_CERTIFICATES
@@ -183,7 +145,7 @@ def _client_settings() -> dict[str, str]:
 
 def _identify(engine: DockerEngine, image: str, folder: Path) -> dict[str, Any]:
     """What computes in an image, found out by running it."""
-    script = step("toolchain_identity")
+    script = step(IDENTITY_STEP)
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
         result = Path(name) / "identity.json"
         action = Action(

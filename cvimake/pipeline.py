@@ -1,93 +1,343 @@
-"""A model's actions: one function for each stage, from what is declared to what runs. Nothing runs here."""
+"""A model's stages: one function for each, from what is declared to what runs. Nothing runs here."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from cvimake import toolchain
-from cvimake.action import Action, FileKind, Input, Output
-from cvimake.spec import DeclaredModel, Variant
+from cvimake import conclusions, onnx_header, toolchain
+from cvimake.action import GIBIBYTE, Action, FileKind, Folder, Input, Limits, Output, Text
+from cvimake.resources import step
+from cvimake.spec.dataset import Samples
+from cvimake.spec.project import DeclaredModel, DeclaredVariant, as_files
+from cvimake.spec.rules import needs_calibration
 
 BUILD = Path("build")
+# Where samples lie in the container: the tool's choice depends on the order of their absolute paths.
+DATASET, TUNE = "/dataset", "/tune"
+
+HostWork = Callable[[], None]
 
 
-def transform(model: DeclaredModel) -> Action:
-    """The source network as MLIR with its weights, and the reference that the variants are checked against.
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage of a model.
 
-    The tool derives the name of the weights from the model's name, and the MLIR refers to them by it.
+    Attributes:
+        before: what is looked at on the host before the tool runs.
+        after: what is made of its outputs on the host.
+        concluded: the files that `after` writes.
+        concluded_with: what else decides them; a JSON value.
+        also_read: the files that `after` reads beside the outputs.
     """
-    name = model.name
-    declared = model.model
-    source = f"{name}{model.source.suffix}"
-    test_input = f"test_input{model.test_input.suffix}"
-    arguments = toolchain.arguments(
-        toolchain.MODEL_TRANSFORM,
-        {
-            "model_name": name,
-            "model_def": source,
-            "input_shapes": declared.input.shapes,
-            "mean": declared.input.mean,
-            "scale": declared.input.scale,
-            "pixel_format": declared.input.pixel_format,
-            "keep_aspect_ratio": declared.input.keep_aspect_ratio,
-            "output_names": declared.output.names or None,
-            "test_input": test_input,
-            "test_result": _reference(name),
-            "tolerance": declared.verify.tolerance,
-            "mlir": _mlir(name),
-        },
-    )
-    return Action(
-        name=f"{name}:transform",
-        argv=toolchain.command("model_transform", arguments),
-        environment=toolchain.environment(),
-        inputs=(Input(name=source, path=model.source), Input(name=test_input, path=model.test_input)),
-        outputs=(
-            _output(name, _mlir(name), FileKind.MLIR),
-            _output(name, _weights(name), FileKind.NPZ),
-            _output(name, _reference(name), FileKind.NPZ),
+
+    action: Action
+    before: HostWork | None = None
+    after: HostWork | None = None
+    concluded: tuple[Path, ...] = ()
+    concluded_with: object = None
+    also_read: tuple[Path, ...] = ()
+
+
+StageOf = Callable[[DeclaredModel], Iterator[Stage]]
+
+
+@dataclass(frozen=True)
+class _Target:
+    """One cvimodel to make: a variant for one processor."""
+
+    model: DeclaredModel
+    variant: DeclaredVariant
+    processor: str
+
+    @property
+    def label(self) -> str:
+        """The stage's name: the variant's, with the processor where there are several."""
+        several = len(self.variant.processors) > 1
+        return f"{self.variant.name}_{self.processor}" if several else self.variant.name
+
+    @property
+    def stem(self) -> str:
+        """What its files' names begin with."""
+        return f"{self.model.name}_{self.processor}_{self.variant.name}"
+
+
+def mlir(model: DeclaredModel) -> Iterator[Stage]:
+    """The network as MLIR with its weights, and the reference that the variants are checked against.
+
+    The tool derives the name of the weights from the model's, and the MLIR refers to them by it.
+    """
+    name, declared, inputs = model.name, model.model, model.inputs
+    source = Input(name=f"{name}{model.source.suffix}", path=model.source)
+    weights = _own_file(model, declared.weights, f"{name}_source")
+    test_inputs = _test_inputs(model, as_files(declared.verify.input))
+    options = {
+        "model_name": name,
+        "model_def": source.name,
+        "model_data": weights.name if weights else None,
+        "input_shapes": inputs.shapes,
+        "input_types": inputs.types,
+        **{key: getattr(inputs, key) for key in _PREPROCESSING},
+        "output_names": declared.output.names or None,
+        "add_postprocess": declared.output.add_postprocess,
+        "onnx_sim": declared.onnx_sim,
+        "test_input": [file.name for file in test_inputs],
+        "test_result": _reference(name),
+        "tolerance": declared.verify.tolerance,
+        "excepts": declared.verify.excepts,
+        "mlir": _mlir(name),
+    }
+    yield Stage(
+        action=Action(
+            name=f"{name}:mlir",
+            argv=toolchain.command(
+                "model_transform", toolchain.arguments(toolchain.MODEL_TRANSFORM, options)
+            ),
+            environment=toolchain.environment(),
+            inputs=(source, *([weights] if weights else []), *test_inputs),
+            outputs=(
+                _output(model, _mlir(name), FileKind.MLIR),
+                _output(model, _weights(name), FileKind.NPZ),
+                _output(model, _reference(name), FileKind.NPZ),
+            ),
+            limits=_limits(model),
         ),
+        before=functools.partial(onnx_header.check, model.source),
     )
 
 
-def deploy(model: DeclaredModel, variant_name: str, variant: Variant) -> Action:
-    """One variant's cvimodel.
+def calibration(model: DeclaredModel) -> Iterator[Stage]:
+    """The thresholds of INT8, once for all variants that want them."""
+    samples = model.calibration_samples
+    if samples is None or not any(needs_calibration(variant.options) for variant in model.variants):
+        return
+    sampled, folders, texts = _sampled(samples, "data_list", DATASET)
+    if model.tune_samples:
+        tuned, tune_folders, tune_texts = _sampled(model.tune_samples, "tune_list", TUNE)
+        sampled, folders, texts = {**sampled, **tuned}, folders + tune_folders, texts + tune_texts
+    options = {
+        **sampled,
+        "input_num": model.calibration.input_num,
+        "tune_num": model.calibration.tune_num,
+        "histogram_bin_num": model.calibration.histogram_bin_num,
+        "debug_cmd": model.calibration.debug_cmd,
+        "calibration_table": _table(model.name),
+    }
+    arguments = toolchain.arguments(toolchain.RUN_CALIBRATION, options)
+    yield Stage(
+        action=Action(
+            name=f"{model.name}:calibration",
+            argv=toolchain.command("run_calibration", (_mlir(model.name), *arguments)),
+            environment=toolchain.environment(),
+            inputs=_network(model),
+            outputs=(_output(model, _table(model.name), FileKind.TABLE),),
+            texts=texts,
+            folders=folders,
+            limits=_limits(model),
+        )
+    )
+
+
+def qtable(model: DeclaredModel) -> Iterator[Stage]:
+    """For each variant of mixed precision: which layers stay float."""
+    for target in _targets(model):
+        search, samples = target.variant.qtable, target.variant.qtable_samples
+        if search is None or samples is None:
+            continue
+        sampled, folders, texts = _sampled(samples, "data_list", DATASET)
+        table = _calibration_table(target)
+        summary, loss_table = f"{target.stem}_search.json", f"{target.stem}_loss_table.txt"
+        options = {
+            **sampled,
+            **{key: getattr(search, key) for key in _SEARCH},
+            "calibration_table": table.name,
+            "processor": target.processor,
+            "loss_table": loss_table,
+            "quantize_table": _qtable(target),
+        }
+        arguments = toolchain.arguments(toolchain.RUN_QTABLE, options)
+        published = BUILD / model.name / summary
+        yield Stage(
+            action=Action(
+                name=f"{model.name}:{target.label}_qtable",
+                argv=toolchain.summarised_command("run_qtable", summary, (_mlir(model.name), *arguments)),
+                environment=toolchain.environment(),
+                inputs=(*_network(model), table, _RUN_TOOL),
+                outputs=(
+                    _output(model, _qtable(target), FileKind.TABLE),
+                    _output(model, loss_table, FileKind.TABLE),
+                    _output(model, summary, FileKind.JSON),
+                ),
+                texts=texts,
+                folders=folders,
+                limits=_limits(model),
+            ),
+            after=functools.partial(
+                conclusions.search, f"{model.name}:{target.label}", published, search.require_expected_cos
+            ),
+            concluded_with=search.require_expected_cos,
+        )
+
+
+def cvimodel(model: DeclaredModel) -> Iterator[Stage]:
+    """Every variant's cvimodel.
 
     The tool checks it twice: its MLIR against the float network, then the finished file, run on the
     simulator, against its MLIR.
     """
-    name = model.name
-    processor = model.model.processor
-    test_input = f"test_input{model.test_input.suffix}"
-    cvimodel = f"{name}_{processor}_{variant_name}.cvimodel"
-    arguments = toolchain.arguments(
-        toolchain.MODEL_DEPLOY,
-        {
-            "mlir": _mlir(name),
-            "quantize": variant.quantize,
-            "processor": processor,
-            "quant_input": variant.quant_input,
-            "quant_output": variant.quant_output,
-            "fuse_preprocess": variant.fuse_preprocess,
-            "customization_format": variant.customization_format,
-            "test_input": test_input,
-            "test_reference": _reference(name),
-            "tolerance": variant.tolerance,
-            "model": cvimodel,
-        },
+    for target in _targets(model):
+        options = target.variant.options
+        test_inputs = _test_inputs(model, as_files(options.test_input or model.model.verify.input))
+        table = _calibration_table(target) if options.quantize == "INT8" else None
+        layers = _quantize_table(target)
+        reference = _test_reference(target)
+        summary, result = _validation(target), f"{target.stem}.cvimodel"
+        values = {
+            "mlir": _mlir(model.name),
+            # One and the same on these processors; only BF16 has a form for every operator (average pooling).
+            "quantize": "BF16" if options.quantize == "F16" else options.quantize,
+            "processor": target.processor,
+            "calibration_table": table.name if table else None,
+            "quantize_table": layers.name if layers else None,
+            **{key: getattr(options, key) for key in _DEPLOYMENT},
+            "test_input": [file.name for file in test_inputs],
+            "test_reference": reference.name if reference else None,
+            "model": result,
+        }
+        arguments = toolchain.arguments(toolchain.MODEL_DEPLOY, values)
+        optional = [file for file in (table, layers, reference) if file]
+        yield Stage(
+            action=Action(
+                name=f"{model.name}:{target.label}",
+                argv=toolchain.summarised_command("model_deploy", summary, arguments),
+                environment=toolchain.environment(),
+                inputs=(*_network(model), *optional, *test_inputs, _RUN_TOOL),
+                outputs=(
+                    _output(model, result, FileKind.CVIMODEL),
+                    _output(model, summary, FileKind.JSON),
+                ),
+                limits=_limits(model),
+            )
+        )
+
+
+def info(model: DeclaredModel) -> Iterator[Stage]:
+    """What is in each cvimodel, what the camera takes it for, and whether that is as declared."""
+    for target in _targets(model):
+        folder = BUILD / model.name
+        listing, result = f"{target.stem}_info.txt", folder / f"{target.stem}_info.json"
+        name = f"{target.stem}.cvimodel"
+        yield Stage(
+            action=Action(
+                name=f"{model.name}:{target.label}_info",
+                argv=toolchain.info_command(name, listing),
+                environment=toolchain.environment(),
+                inputs=(_built(model, name),),
+                outputs=(_output(model, listing, FileKind.TEXT),),
+                limits=_limits(model),
+            ),
+            after=functools.partial(
+                conclusions.info,
+                f"{model.name}:{target.label}",
+                folder / name,
+                folder / listing,
+                folder / _validation(target),
+                model.model.budget,
+                result,
+            ),
+            concluded=(result,),
+            concluded_with=model.model.budget.model_dump(),
+            also_read=(folder / _validation(target),),
+        )
+
+
+# Options that are declared under the tool's own name.
+_PREPROCESSING = (
+    "resize_dims", "keep_aspect_ratio", "keep_ratio_mode", "mean", "scale", "pixel_format", "channel_format",
+    "pad_value", "pad_type", "preprocess_list",
+)  # fmt: skip
+_SEARCH = ("input_num", "fp_type", "expected_cos", "min_layer_cos", "global_compare_layers", "debug_cmd")
+_DEPLOYMENT = (
+    "quant_input", "quant_output", "quant_input_list", "quant_output_list", "fuse_preprocess",
+    "customization_format", "aligned_input", "op_divide", "ignore_f16_overflow", "disable_layer_group", "opt",
+    "addr_mode", "num_core", "model_version", "tolerance", "excepts", "compare_all", "skip_validation",
+)  # fmt: skip
+_RUN_TOOL = Input(name="run_tool.py", path=step("run_tool"))
+
+
+def _targets(model: DeclaredModel) -> Iterator[_Target]:
+    for variant in model.variants:
+        for processor in variant.processors:
+            yield _Target(model, variant, processor)
+
+
+def _sampled(
+    samples: Samples, list_name: str, target: str
+) -> tuple[dict[str, str], tuple[Folder, ...], tuple[Text, ...]]:
+    """The option that names samples, and what has to be there for it."""
+    folder = Folder(target=target, files=samples.files)
+    if samples.lines is None:
+        return {"dataset": target}, (folder,), ()
+    lines = [",".join(f"{target}/{name}" for name in sample) for sample in samples.lines]
+    text = Text(name=f"{list_name}.txt", text="".join(f"{line}\n" for line in lines))
+    return {list_name: text.name}, (folder,), (text,)
+
+
+def _test_inputs(model: DeclaredModel, files: Sequence[str]) -> tuple[Input, ...]:
+    """The test inputs under names that do not depend on the user's."""
+    if len(files) == 1:
+        return (Input(name=f"test_input{Path(files[0]).suffix}", path=model.folder / files[0]),)
+    return tuple(
+        Input(name=f"test_input{number}{Path(file).suffix}", path=model.folder / file)
+        for number, file in enumerate(files)
     )
-    return Action(
-        name=f"{name}:{variant_name}",
-        argv=toolchain.command("model_deploy", arguments),
-        environment=toolchain.environment(),
-        inputs=(
-            _input(name, _mlir(name)),
-            _input(name, _weights(name)),
-            _input(name, _reference(name)),
-            Input(name=test_input, path=model.test_input),
-        ),
-        outputs=(_output(name, cvimodel, FileKind.CVIMODEL),),
+
+
+def _network(model: DeclaredModel) -> tuple[Input, Input]:
+    return (_built(model, _mlir(model.name)), _built(model, _weights(model.name)))
+
+
+def _calibration_table(target: _Target) -> Input:
+    own = target.variant.options.calibration_table
+    return _own_file(target.model, own, "calibration_table") or _built(
+        target.model, _table(target.model.name)
     )
+
+
+def _quantize_table(target: _Target) -> Input | None:
+    """The table of the layers that stay float: searched for, the user's own, or none."""
+    if target.variant.qtable:
+        return _built(target.model, _qtable(target))
+    own = target.variant.options.qtable
+    return _own_file(target.model, own if isinstance(own, str) else None, "quantize_table")
+
+
+def _test_reference(target: _Target) -> Input | None:
+    """What the variant is compared with; none where the tool has to make it, for another test input."""
+    options = target.variant.options
+    if options.test_reference:
+        return _own_file(target.model, options.test_reference, "test_reference")
+    return None if options.test_input else _built(target.model, _reference(target.model.name))
+
+
+def _own_file(model: DeclaredModel, path: str | None, name: str) -> Input | None:
+    """A file of the user's, under a name that does not depend on the user's."""
+    return Input(name=f"{name}{Path(path).suffix}", path=model.folder / path) if path else None
+
+
+def _built(model: DeclaredModel, file_name: str) -> Input:
+    return Input(name=file_name, path=BUILD / model.name / file_name)
+
+
+def _output(model: DeclaredModel, file_name: str, kind: FileKind) -> Output:
+    return Output(name=file_name, path=BUILD / model.name / file_name, kind=kind)
+
+
+def _limits(model: DeclaredModel) -> Limits:
+    limits = model.settings.limits
+    return Limits(memory=int(limits.memory * GIBIBYTE), seconds=limits.hours * 3600)
 
 
 def _mlir(name: str) -> str:
@@ -102,9 +352,13 @@ def _reference(name: str) -> str:
     return f"{name}_top_outputs.npz"
 
 
-def _input(model_name: str, file_name: str) -> Input:
-    return Input(name=file_name, path=BUILD / model_name / file_name)
+def _table(name: str) -> str:
+    return f"{name}_calibration_table"
 
 
-def _output(model_name: str, file_name: str, kind: FileKind) -> Output:
-    return Output(name=file_name, path=BUILD / model_name / file_name, kind=kind)
+def _qtable(target: _Target) -> str:
+    return f"{target.stem}_qtable"
+
+
+def _validation(target: _Target) -> str:
+    return f"{target.stem}_validation.json"

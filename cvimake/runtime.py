@@ -12,7 +12,8 @@ from cvimake import digest, image
 from cvimake.engine import connection
 from cvimake.engine.docker import DockerEngine
 from cvimake.errors import ImageError
-from cvimake.image import Recipe, ToolchainImage
+from cvimake.image import ToolchainImage
+from cvimake.recipe import Recipe
 from cvimake.sandbox import Sandbox
 
 

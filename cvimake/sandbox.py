@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvimake.action import Action, Output
+from cvimake.action import Action, Folder, Output
 from cvimake.engine import Command, Engine, Mount, Outcome
 from cvimake.errors import CvimakeError, StepFailedError
 
@@ -41,7 +41,7 @@ class Sandbox:
 
     def log_path(self, action: Action) -> Path:
         """Where an action's full log is kept."""
-        return self.root / "build" / "logs" / f"{action.name.replace(':', '_')}.log"
+        return self.root / "build" / "logs" / f"{_as_path(action)}.log"
 
     def run(self, action: Action) -> None:
         """Runs an action and publishes its outputs, all of them or none.
@@ -50,9 +50,9 @@ class Sandbox:
             StepFailedError: the tool failed, ran into a limit, or did not write what it should.
             CvimakeError: an input is missing, the engine failed, or the disk is full.
         """
-        for file in action.inputs:
-            if not (self.root / file.path).is_file():
-                raise CvimakeError(f"{action.name}: its input {file.path} is missing")
+        for path in action.paths():
+            if not (self.root / path).is_file():
+                raise CvimakeError(f"{action.name}: its input {path} is missing")
         try:
             with self._workspace() as workspace:
                 self._run(action, workspace)
@@ -79,30 +79,34 @@ class Sandbox:
         faults = [fault for file in action.outputs if (fault := _fault(inner / file.name, file))]
         if faults:
             raise self._failed(action, "; ".join(faults))
-        # Synced before the first one appears: what is seen is complete, also after a power cut.
-        for file in action.outputs:
-            _make_ours(inner / file.name)
-        for file in action.outputs:
-            target = self.root / file.path
+        targets = {file.name: self.root / file.path for file in action.outputs}
+        for target in targets.values():
+            if target.is_dir():
+                raise CvimakeError(f"{action.name}: {target} is a folder, and a result belongs there")
             target.parent.mkdir(parents=True, exist_ok=True)
-            (inner / file.name).replace(target)
-        for folder in {(self.root / file.path).parent for file in action.outputs}:
+        # All are complete on the disk before the first one appears, also after a power cut.
+        ready = {name: _make_ours(inner / name, target) for name, target in targets.items()}
+        for name, target in targets.items():
+            ready[name].replace(target)
+        for folder in {target.parent for target in targets.values()}:
             _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
     def _command(self, action: Action, workspace: Path) -> Command:
         user = self.engine.user
         inner = workspace / "files"
+        kept = self._fresh_inputs(action)
+        sources = {file.name: self._readable(file.path, kept / file.name, user) for file in action.inputs}
+        for text in action.texts:
+            sources[text.name] = kept / text.name
+            sources[text.name].write_text(text.text, encoding="utf-8")
         mounts = [Mount(source=inner, target=WORKSPACE, read_only=False)]
-        for file in action.inputs:
-            source = (self.root / file.path).resolve()
-            if not _can_read(source, user):
-                copied = workspace / file.name
-                shutil.copyfile(source, copied)
-                copied.chmod(0o644)
-                source = copied
+        for name, source in sources.items():
             # Otherwise the engine makes the place for it, as root.
-            (inner / file.name).touch()
-            mounts.append(Mount(source=source, target=f"{WORKSPACE}/{file.name}", read_only=True))
+            (inner / name).touch()
+            mounts.append(Mount(source=source, target=f"{WORKSPACE}/{name}", read_only=True))
+        for number, folder in enumerate(action.folders):
+            self._fill(kept / str(number), folder, user)
+            mounts.append(Mount(source=kept / str(number), target=folder.target, read_only=True))
         if os.geteuid() == 0:
             os.chown(inner, *user)
         return Command(
@@ -115,6 +119,39 @@ class Sandbox:
             user=user,
             limits=action.limits,
         )
+
+    def _fresh_inputs(self, action: Action) -> Path:
+        """An empty folder for what an action reads and does not lie in the project as it wants it.
+
+        It stays, so that the line that repeats the step by hand goes on working.
+        """
+        all_kept = self.root / "build" / ".inputs"
+        all_kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept = all_kept / _as_path(action)
+        if kept.exists():
+            _remove_tree(kept)
+        kept.mkdir(parents=True)
+        return kept
+
+    def _readable(self, path: Path, copy: Path, user: tuple[int, int]) -> Path:
+        """A file as the sandbox's user can read it: itself, or a copy where root keeps it to itself."""
+        source = (self.root / path).resolve()
+        return source if _can_read(source, user) else _copy(source, copy)
+
+    def _fill(self, place: Path, folder: Folder, user: tuple[int, int]) -> None:
+        """Makes a folder of exactly the files that belong in it: links where possible, else copies."""
+        place.mkdir()
+        for name, path in folder.files.items():
+            target = place / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source = self._readable(path, target, user)
+            if source == target:
+                continue
+            try:
+                target.hardlink_to(source)
+            except OSError:
+                # On another file system, or somebody else's file.
+                _copy(source, target)
 
     def _log_head(self, action: Action, command: Command) -> str:
         user, group = command.user
@@ -145,6 +182,11 @@ class Sandbox:
             _remove_tree(folder)
 
 
+def _as_path(action: Action) -> str:
+    """MODEL/STAGE: no name holds a slash, so that no two actions share a place."""
+    return action.name.replace(":", "/")
+
+
 def _failure(outcome: Outcome, action: Action) -> str:
     if outcome.timed_out:
         return f"stopped after its time limit of {action.limits.seconds:g} s"
@@ -173,8 +215,14 @@ def _fault(path: Path, output: Output) -> str:
     return ""
 
 
-def _make_ours(path: Path) -> None:
-    """Gives a tool's file the caller's owner and the usual mode, and its bytes to the disk."""
+def _make_ours(path: Path, target: Path) -> Path:
+    """Gives a tool's file the caller's owner and the usual mode, and its bytes to the disk.
+
+    Returns:
+        Where it now lies: on the target's file system, so that a rename is all that is left to do.
+    """
+    if path.stat().st_dev != target.parent.stat().st_dev:
+        path = _copy(path, target.with_name(f".{target.name}.new"))
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         if os.geteuid() == 0:
@@ -183,6 +231,7 @@ def _make_ours(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    return path
 
 
 def _sync(path: Path, flags: int) -> None:
@@ -191,6 +240,13 @@ def _sync(path: Path, flags: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _copy(source: Path, target: Path) -> Path:
+    """A copy that the user of the sandbox can read; the folder around it is closed to others."""
+    shutil.copyfile(source, target)
+    target.chmod(0o644)
+    return target
 
 
 def _can_read(path: Path, user: tuple[int, int]) -> bool:
@@ -213,6 +269,7 @@ def _remove_tree(folder: Path) -> None:
 
 def _output_lines(log_path: Path) -> list[str]:
     """The tool's own lines of a log: without our head, and of a progress bar only what it showed last."""
-    text = log_path.read_text(encoding="utf-8", errors="replace").partition("\n\n")[2]
+    # Read as bytes: text mode would turn the bars' carriage returns into line ends.
+    text = log_path.read_bytes().decode("utf-8", errors="replace").partition("\n\n")[2]
     lines = (line.rsplit("\r", 1)[-1].rstrip() for line in text.split("\n"))
     return [line for line in lines if line]

@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from doit.dependency import FileChangedChecker
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 from doit.tools import config_changed
 
-from cvimake import digest
-from cvimake.action import Action
+from cvimake import digest, pipeline
 from cvimake.errors import CvimakeError, StepFailedError
+from cvimake.recipe import Recipe
 from cvimake.report import Reporter
-from cvimake.spec import DeclaredModel, read_models
+from cvimake.spec import Declarations, DeclaredModel, read_declarations
 
 # What computes, as every step's input: a new toolchain makes every result stale, an equal one none.
 TOOLCHAIN = Path("build/toolchain.json")
@@ -52,14 +52,6 @@ def _identity(status: os.stat_result) -> list[int]:
     return [status.st_ino, status.st_mtime_ns, status.st_size]
 
 
-DOIT_CONFIG = {
-    "backend": "sqlite3",
-    "check_file_uptodate": ContentChecker,
-    "dep_file": "build/doit.sqlite",
-    "reporter": Reporter,
-}
-
-
 @dataclass(frozen=True)
 class Project:
     """A folder with models.
@@ -69,34 +61,78 @@ class Project:
     """
 
     root: Path
-    models: tuple[DeclaredModel, ...]
+    declarations: Declarations
+    recipe: Recipe
+
+    @property
+    def models(self) -> tuple[DeclaredModel, ...]:
+        """Its models, by name."""
+        return tuple(self.declarations.models.values())
 
     def toolchain_task(self) -> Task:
         """The task that finds or builds the image and records what computes in it."""
-        from cvimake.image import Recipe  # noqa: PLC0415 - needed by this task alone
-
         return {
             "basename": TOOLCHAIN_TASK,
             "doc": "the image that every step runs in",
             "actions": [(_guarded, [self._record_toolchain])],
             "targets": [str(TOOLCHAIN)],
-            "uptodate": [config_changed(Recipe.from_environment().digest())],
+            "uptodate": [config_changed(self.recipe.digest())],
             "clean": True,
             "io": {"capture": False},
         }
 
-    def task(self, action: Action) -> Task:
-        """An action's task: a subtask of its model."""
-        model, _, stage = action.name.partition(":")
+    def tasks(self, model: DeclaredModel, stages: Iterable[pipeline.StageOf]) -> Iterator[Task]:
+        """A model's tasks: the model itself, and each of its stages as `MODEL:STAGE`."""
+        yield {"basename": model.name, "name": None, "doc": model.model.description}
+        if model.missing:
+            yield self._waiting(model)
+            return
+        for stage_of in stages:
+            for stage in stage_of(model):
+                yield self._task(stage)
+        for variant in model.variants:
+            if len(variant.processors) > 1:
+                yield {
+                    "basename": model.name,
+                    "name": variant.name,
+                    "doc": f"for {', '.join(variant.processors)}",
+                    "actions": None,
+                    "task_dep": [f"{model.name}:{variant.name}_{name}" for name in variant.processors],
+                }
+
+    def default_tasks(self) -> list[str]:
+        """What is built when nothing is named: all models whose sources are there."""
+        return [model.name for model in self.models if not model.missing]
+
+    @staticmethod
+    def _waiting(model: DeclaredModel) -> Task:
+        """Stands for a model whose source is not there yet; fails when it is asked for by name."""
+        places = ", ".join(str(path) for path in model.missing)
+
+        def wait() -> BaseFail:
+            return TaskError(f"{model.name} waits for its source: put it at {places}")
+
+        return {
+            "basename": model.name,
+            "name": "waiting",
+            "doc": f"for {places}",
+            "actions": [(wait, [])],
+            "io": {"capture": False},
+        }
+
+    def _task(self, stage: pipeline.Stage) -> Task:
+        action = stage.action
+        model, _, name = action.name.partition(":")
+        targets = [*(file.path for file in action.outputs), *stage.concluded]
         return {
             "basename": model,
-            "name": stage,
-            "doc": f"{', '.join(file.name for file in action.outputs)}",
-            "actions": [(_guarded, [functools.partial(self._run, action)])],
-            "file_dep": [str(TOOLCHAIN), *(str(file.path) for file in action.inputs)],
-            "targets": [str(file.path) for file in action.outputs],
+            "name": name,
+            "doc": ", ".join(path.name for path in targets),
+            "actions": [(_guarded, [functools.partial(self._run, stage)])],
+            "file_dep": [str(path) for path in (TOOLCHAIN, *action.paths(), *stage.also_read)],
+            "targets": [str(path) for path in targets],
             # One for all: two of them in one task would share their record.
-            "uptodate": [config_changed(digest.of_value(action.definition()))],
+            "uptodate": [config_changed(digest.of_value([action.definition(), stage.concluded_with]))],
             "clean": True,
             "io": {"capture": False},
         }
@@ -110,12 +146,16 @@ class Project:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 
-    def _run(self, action: Action) -> None:
+    def _run(self, stage: pipeline.Stage) -> None:
         from cvimake.runtime import Runtime  # noqa: PLC0415 - only a step that runs needs an engine
 
+        if stage.before:
+            stage.before()
         runtime = Runtime.of(self.root)
         runtime.check(json.loads((self.root / TOOLCHAIN).read_text(encoding="utf-8")))
-        runtime.sandbox.run(action)
+        runtime.sandbox.run(stage.action)
+        if stage.after:
+            stage.after()
 
 
 def open_project(dodo_file: str) -> Project:
@@ -124,10 +164,22 @@ def open_project(dodo_file: str) -> Project:
     try:
         # doit opens its database there before any task runs.
         (root / "build").mkdir(exist_ok=True)
-        return Project(root, read_models(Path("models")))
+        project = Project(root, read_declarations(Path()), Recipe.from_environment())
     except (CvimakeError, OSError) as error:
         sys.stderr.write(f"cvimake: {error}\n")
         raise SystemExit(getattr(error, "exit_code", 2)) from error
+    return project
+
+
+def doit_config(project: Project) -> dict[str, Any]:
+    """Doit's own settings for a project."""
+    return {
+        "backend": "sqlite3",
+        "check_file_uptodate": ContentChecker,
+        "default_tasks": project.default_tasks(),
+        "dep_file": "build/doit.sqlite",
+        "reporter": Reporter,
+    }
 
 
 def _guarded(act: Callable[[], None]) -> BaseFail | None:

@@ -14,8 +14,8 @@ else:
     import tomli as tomllib
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The values of a TOML file.
+def read(path: Path) -> tuple[str, dict[str, Any]]:
+    """The text of a TOML file, and its values.
 
     Raises:
         DeclarationError: it cannot be read, is not UTF-8, or is not TOML; says where.
@@ -25,10 +25,11 @@ def read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise DeclarationError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        values: dict[str, Any] = tomllib.loads(data.decode())
+        text = data.decode()
+        values: dict[str, Any] = tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DeclarationError(f"{path}:{line}: not UTF-8 text (byte {data[error.start]:#04x})") from error
     except tomllib.TOMLDecodeError as error:
         raise DeclarationError(f"{path}: not TOML: {error}") from error
-    return values
+    return text, values

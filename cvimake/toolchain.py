@@ -63,7 +63,21 @@ def command(tool: str, arguments: Iterable[str]) -> tuple[str, ...]:
 
     The console scripts would start Python twice and set `OMP_NUM_THREADS=4`; the tool's file is run instead.
     """
-    return (*DETERMINISTIC, "python3", f"{ROOT}/python/tools/{tool}.py", *arguments)
+    return (*DETERMINISTIC, "python3", _file(tool), *arguments)
+
+
+def summarised_command(tool: str, summary: str, arguments: Iterable[str]) -> tuple[str, ...]:
+    """The same, with what the tool says of its result written to a file; see `steps/run_tool.py`."""
+    return (*DETERMINISTIC, "python3", "run_tool.py", summary, _file(tool), *arguments)
+
+
+def info_command(model: str, listing: str) -> tuple[str, ...]:
+    """The command that writes what is in a cvimodel to a file."""
+    return (*DETERMINISTIC, "sh", "-c", 'exec model_tool --info "$0" >"$1"', model, listing)
+
+
+def _file(tool: str) -> str:
+    return f"{ROOT}/python/tools/{tool}.py"
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any of the types that a declaration can hold
@@ -104,29 +118,81 @@ class Option:
 MODEL_TRANSFORM = (
     Option("model_name"),
     Option("model_def"),
+    Option("model_data"),
     Option("input_shapes", _json),
+    Option("input_types", _list),
+    Option("resize_dims", _list),
+    Option("keep_aspect_ratio", None),
+    Option("keep_ratio_mode"),
     Option("mean", _list),
     Option("scale", _list),
     Option("pixel_format"),
-    Option("keep_aspect_ratio", None),
+    Option("channel_format"),
+    Option("pad_value"),
+    Option("pad_type"),
+    Option("preprocess_list", _list),
     Option("output_names", _list),
-    Option("test_input"),
+    Option("add_postprocess"),
+    Option("onnx_sim"),
+    Option("test_input", _list),
     Option("test_result"),
     Option("tolerance", _list),
+    Option("excepts", _list),
     Option("mlir"),
+)
+
+RUN_CALIBRATION = (
+    Option("dataset"),
+    Option("data_list"),
+    Option("input_num"),
+    Option("tune_list"),
+    Option("tune_num"),
+    Option("histogram_bin_num"),
+    Option("debug_cmd"),
+    Option("calibration_table"),
+)
+
+RUN_QTABLE = (
+    Option("dataset"),
+    Option("data_list"),
+    Option("input_num"),
+    Option("calibration_table"),
+    Option("processor"),
+    Option("fp_type"),
+    Option("expected_cos"),
+    Option("min_layer_cos"),
+    Option("global_compare_layers", _list),
+    Option("loss_table"),
+    Option("debug_cmd"),
+    Option("quantize_table"),
 )
 
 MODEL_DEPLOY = (
     Option("mlir"),
     Option("quantize"),
     Option("processor"),
+    Option("calibration_table"),
+    Option("quantize_table"),
     Option("quant_input", None),
     Option("quant_output", None),
+    Option("quant_input_list", _list),
+    Option("quant_output_list", _list),
     Option("fuse_preprocess", None),
     Option("customization_format"),
-    Option("test_input"),
+    Option("aligned_input", None),
+    Option("op_divide", None),
+    Option("ignore_f16_overflow", None),
+    Option("disable_layer_group", None),
+    Option("opt"),
+    Option("addr_mode"),
+    Option("num_core"),
+    Option("model_version"),
+    Option("test_input", _list),
     Option("test_reference"),
     Option("tolerance", _list),
+    Option("excepts", _list),
+    Option("compare_all", None),
+    Option("skip_validation", None),
     Option("model"),
 )
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from abc import abstractmethod
 from typing import Any
 
 from doit.cmd_base import Command
 
-from cvimake import announce
-from cvimake.errors import EXIT_INTERRUPTED, EXIT_NOT_POSSIBLE, CvimakeError
+from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
+from cvimake.interruption import ends_cleanly
 
 
 class PlainCommand(Command):  # type: ignore[misc] # doit has no type information
@@ -27,13 +26,9 @@ class PlainCommand(Command):  # type: ignore[misc] # doit has no type informatio
         if pos_args and not self.takes_arguments:
             sys.stderr.write(f"cvimake: {self.name} takes no arguments: {' '.join(pos_args)}\n")
             return EXIT_NOT_POSSIBLE
-        # Its default would end the process at once and leave containers behind.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            return self.perform(opt_values, pos_args)
-        except CvimakeError as error:
-            sys.stderr.write(f"cvimake: {error}\n")
-            return error.exit_code
-        except KeyboardInterrupt:
-            announce.note("interrupted")
-            raise SystemExit(EXIT_INTERRUPTED) from None
+        with ends_cleanly("interrupted"):
+            try:
+                return self.perform(opt_values, pos_args)
+            except CvimakeError as error:
+                sys.stderr.write(f"cvimake: {error}\n")
+                return error.exit_code

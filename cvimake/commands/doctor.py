@@ -16,6 +16,7 @@ from cvimake import image
 from cvimake.commands.base import PlainCommand
 from cvimake.engine import connection
 from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
+from cvimake.recipe import Recipe
 
 GIGABYTE = 1000**3
 # An image while it is built, with its base.
@@ -136,7 +137,7 @@ def _image(client: docker.DockerClient, storage: Path) -> Iterator[Finding]:
     # Only a local engine's storage can be looked at, and not by everybody.
     can_look = storage.is_dir() and os.access(storage, os.R_OK)
     try:
-        found = image.find(client, image.Recipe.from_environment())
+        found = image.find(client, Recipe.from_environment())
     except CvimakeError as error:
         yield Finding("image", good=False, seen=str(error))
         return

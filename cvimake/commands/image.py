@@ -9,6 +9,7 @@ from cvimake import image
 from cvimake.commands.base import PlainCommand
 from cvimake.engine import connection
 from cvimake.engine.docker import DockerEngine
+from cvimake.recipe import Recipe
 
 
 class Image(PlainCommand):
@@ -33,7 +34,7 @@ class Image(PlainCommand):
     def perform(self, options: dict[str, Any], _arguments: list[str]) -> int:
         """Builds and prints what it is."""
         engine = DockerEngine(connection.ensure())
-        recipe = image.Recipe.from_environment()
+        recipe = Recipe.from_environment()
         make = image.build if options["rebuild"] else image.ensure
         made = make(engine, recipe, Path.cwd())
         packages = made.identity["packages"]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from doit.cmd_run import Run as DoitRun
 
-from cvimake import announce
-from cvimake.errors import EXIT_INTERRUPTED, EXIT_TERMINATED
+from cvimake.interruption import ends_cleanly
 
 # Where the user was when the launcher went to the project's folder.
 INVOKED_FROM = "CVIMAKE_INVOKED_FROM"
@@ -25,22 +22,9 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
     doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
 
     def execute(self, params: Any, args: list[str]) -> Any:  # noqa: ANN401 - doit's own types
-        """Runs the tasks; Ctrl-C and SIGTERM end the running containers and keep what is finished."""
-        terminated = False
-
-        def terminate(_signal: int, _frame: FrameType | None) -> None:
-            nonlocal terminated
-            terminated = True
-            raise KeyboardInterrupt
-
-        previous = signal.signal(signal.SIGTERM, terminate)
-        try:
+        """Runs the tasks."""
+        with ends_cleanly("interrupted; what is finished stays, and the next ./doit goes on from there"):
             return super().execute(params, args)
-        except KeyboardInterrupt:
-            announce.note("interrupted; what is finished stays, and the next ./doit goes on from there")
-            raise SystemExit(EXIT_TERMINATED if terminated else EXIT_INTERRUPTED) from None
-        finally:
-            signal.signal(signal.SIGTERM, previous)
 
     def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401
         """Takes the command line, with every path in the form in which the graph knows it."""
@@ -56,10 +40,10 @@ def as_target(argument: str, invoked_from: Path, root: Path) -> str:
     if argument.startswith("-"):
         return argument
     path = Path(os.path.normpath(invoked_from / argument))
-    try:
-        relative = path.relative_to(root)
-    except ValueError:
+    if "/" not in argument and not path.is_file():
+        # A model's name; a folder of that name is not meant.
         return argument
-    is_path = "/" in argument or path.exists()
-    # A name of a model can also be one of a folder here; only targets are meant by paths.
-    return str(relative) if is_path and relative.parts[:1] == ("build",) else argument
+    for form in (path, Path(os.path.realpath(path.parent)) / path.name):
+        if form.is_relative_to(root / "build"):
+            return str(form.relative_to(root))
+    return argument

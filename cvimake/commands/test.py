@@ -12,7 +12,8 @@ from cvimake.commands.base import PlainCommand
 from cvimake.engine import connection
 from cvimake.engine.docker import DockerEngine
 from cvimake.errors import CvimakeError
-from cvimake.image import Recipe, ensure
+from cvimake.image import ensure
+from cvimake.recipe import Recipe
 
 
 class Test(PlainCommand):

@@ -43,10 +43,13 @@ class DockerEngine:
         self.client = client
         self._seccomp_file = seccomp or docker_folder() / "seccomp.json"
         self._seccomp = self._seccomp_file.read_text(encoding="utf-8")
-        options = client.info().get("SecurityOptions") or []
+        try:
+            options = client.info().get("SecurityOptions") or []
+            self._sweep()
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise EngineError(f"the Docker engine does not answer as it should: {error}") from error
         self._rootless = any("name=rootless" in option for option in options)
         self._remapped = any("name=userns" in option for option in options)
-        self._sweep()
 
     @property
     def user(self) -> tuple[int, int]:
@@ -120,7 +123,11 @@ class DockerEngine:
             "ulimits": [Ulimit(name="core", soft=0, hard=0)],
             # The output is read as it comes; the engine need not keep a copy of its own.
             "log_config": {"Type": "none"},
-            "labels": {LABEL: str(os.getpid()), f"{LABEL}.step": command.name, f"{LABEL}.boot": _boot()},
+            "labels": {
+                LABEL: str(os.getpid()),
+                f"{LABEL}.step": command.name,
+                f"{LABEL}.processes": _process_space(),
+            },
             "detach": True,
         }
 
@@ -150,19 +157,30 @@ class DockerEngine:
         """Removes containers whose process is gone: it was killed and could not do it itself."""
         try:
             for container in self.client.containers.list(
-                all=True, filters={"label": f"{LABEL}.boot={_boot()}"}
+                all=True, filters={"label": f"{LABEL}.processes={_process_space()}"}
             ):
                 process = container.labels.get(LABEL, "")
-                if process.isdigit() and not Path(f"/proc/{process}").exists():
+                if process.isdigit() and not _is_alive(int(process)):
                     _remove(container)
         except docker.errors.NotFound:
             # Another process swept it in between.
             return
 
 
-def _boot() -> str:
-    """What tells this machine's process numbers from another's and from those before its last start."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+def _process_space() -> str:
+    """What a process number is unique in: this machine since its start, and this container of it."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _copy(output: Any, log: BinaryIO) -> None:  # noqa: ANN401 - the SDK's stream has no public type

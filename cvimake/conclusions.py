@@ -1,0 +1,121 @@
+"""What is made of a stage's outputs on the host: recorded, shown, and held against what was declared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from cvimake import announce, cvimodel, device
+from cvimake.errors import StepFailedError
+from cvimake.spec.model import Budget
+
+
+class Comparison(BaseModel):
+    """One comparison that the tool made: the least similarities of any layer.
+
+    Attributes:
+        target: the file that was compared: `…_tpu_outputs.npz` with the float network, `…_model_outputs.npz`
+            (the cvimodel on the simulator) with its MLIR.
+        signal_to_noise: dB; None where the tensors are equal.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    target: str
+    cosine: float
+    euclidean: float
+    signal_to_noise: float | None
+
+
+class Info(cvimodel.Listing):
+    """`…_info.json`: a cvimodel, what it was validated with, and what the camera takes it for.
+
+    Attributes:
+        size: bytes of the file.
+        recognised_as: the kind of model, empty if the camera refuses it.
+    """
+
+    schema_version: Literal[1] = 1
+    size: int
+    similarity: tuple[Comparison, ...]
+    recognised_as: str
+    recognition: device.Recognition
+
+
+def search(name: str, summary: Path, require_expected_cos: bool) -> None:  # noqa: FBT001 - a declared value
+    """Says how a qtable search ended.
+
+    Raises:
+        StepFailedError: it gave up, and the declaration does not allow that.
+    """
+    result = json.loads(summary.read_text(encoding="utf-8"))["search"]
+    if result["ending"] == "int8_suffices":
+        announce.note(
+            f"{name}: INT8 alone reaches a cosine of {result['int8_cos']:.4f} "
+            f"(expected {result['expected_cos']:g}): no layer stays float"
+        )
+    elif result["ending"] == "gave_up":
+        what = (
+            f"{name}: the qtable search gave up at a cosine of {result['mix_cos']:.4f}, "
+            f"{result['expected_cos']:g} was expected (INT8 alone: {result['int8_cos']:.4f})"
+        )
+        if require_expected_cos:
+            raise StepFailedError(
+                what, "Lower expected_cos, raise min_layer_cos, or leave out require_expected_cos to go on."
+            )
+        announce.note(f"warning: {what}")
+
+
+def examine(model: Path, listing: str, validation: dict[str, Any]) -> Info:
+    """All that is known of a cvimodel.
+
+    Raises:
+        CvimakeError: the listing is not one.
+    """
+    parsed = cvimodel.parse(listing)
+    recognition = device.recognise(parsed.inputs, parsed.outputs)
+    return Info(
+        **dict(parsed),
+        size=model.stat().st_size,
+        similarity=tuple(Comparison(**found) for found in validation.get("comparisons", [])),
+        recognised_as=recognition.as_,
+        recognition=recognition,
+    )
+
+
+def info(  # noqa: PLR0913, PLR0917 - one place where all that is known of a cvimodel comes together
+    name: str, model: Path, listing: Path, validation: Path, budget: Budget, result: Path
+) -> None:
+    """Writes what is known of a cvimodel, and holds it against its budget.
+
+    Raises:
+        StepFailedError: it is over the budget; names every excess.
+    """
+    known = examine(
+        model, listing.read_text(encoding="utf-8"), json.loads(validation.read_text(encoding="utf-8"))
+    )
+    temporary = result.with_suffix(".json.new")
+    temporary.write_text(known.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
+    temporary.replace(result)
+    for warning in known.recognition.warnings:
+        announce.note(f"warning: {name}: {warning}")
+    if excesses := list(over_budget(known, budget)):
+        raise StepFailedError(f"{name}: over its budget", "\n".join(excesses))
+
+
+def over_budget(known: Info, budget: Budget) -> list[str]:
+    """Where a cvimodel needs more, or is something else, than was declared."""
+    excesses = []
+    if budget.size is not None and known.size > budget.size:
+        excesses.append(f"size: {known.size} bytes, at most {budget.size} are declared")
+    if budget.ion_memory is not None and known.ion_memory > budget.ion_memory:
+        excesses.append(f"ion_memory: {known.ion_memory} MB, at most {budget.ion_memory:g} are declared")
+    if budget.recognised_as is not None and known.recognised_as != budget.recognised_as:
+        seen = known.recognised_as or f"nothing: {known.recognition.reason}"
+        excesses.append(
+            f"recognised_as: {budget.recognised_as} is declared, and the camera takes it for {seen}"
+        )
+    return excesses

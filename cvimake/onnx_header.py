@@ -1,0 +1,124 @@
+"""The version numbers of an ONNX file, read without the network: it can be larger than memory.
+
+Source: `onnx.proto`, message ModelProto (ir_version = 1, opset_import = 8) and protobuf's wire format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from cvimake.errors import CvimakeError
+
+# The newest that tpu_mlir 1.7 (onnx 1.14, onnxruntime 1.15) reads right.
+NEWEST_IR = 8
+NEWEST_OPSET = 17
+
+_IR_VERSION, _OPSET_IMPORT = 1, 8
+_DOMAIN, _VERSION = 1, 2
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_SMALL_MESSAGE = 1024
+_VARINT_BYTES = 10
+
+
+@dataclass(frozen=True)
+class Versions:
+    """An ONNX file's format (IR) version and the version of its operators (opset)."""
+
+    ir: int
+    opset: int
+
+
+def check(path: Path) -> None:
+    """Sees that the toolchain can read an ONNX file; for other files there is nothing to see.
+
+    Raises:
+        CvimakeError: it is not an ONNX file, or too new.
+    """
+    if path.suffix != ".onnx":
+        return
+    versions = read(path)
+    if versions.ir > NEWEST_IR or versions.opset > NEWEST_OPSET:
+        raise CvimakeError(
+            f"{path} is IR {versions.ir}, opset {versions.opset}; tpu_mlir 1.7 reads up to IR {NEWEST_IR}, "
+            f"opset {NEWEST_OPSET}",
+            f"Export it with opset {NEWEST_OPSET} (Ultralytics: yolo export opset={NEWEST_OPSET}; "
+            f"torch.onnx.export: opset_version={NEWEST_OPSET}).",
+        )
+
+
+def read(path: Path) -> Versions:
+    """The versions of an ONNX file.
+
+    Raises:
+        CvimakeError: it is not one, or cut off.
+        OSError: it cannot be read.
+    """
+    ir, opset = 0, 0
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        try:
+            while file.tell() < size:
+                key = _varint(file)
+                field, kind = key >> 3, key & 7
+                if field == _IR_VERSION and kind == _VARINT:
+                    ir = _varint(file)
+                elif field == _OPSET_IMPORT and kind == _BYTES:
+                    domain, version = _opset(file, _length(file, size))
+                    opset = version if domain in {b"", b"ai.onnx"} else opset
+                else:
+                    _skip(file, kind, size)
+        except EOFError:
+            ir = 0
+    if not (ir and opset):
+        raise CvimakeError(f"{path} is not an ONNX file, or is cut off")
+    return Versions(ir, opset)
+
+
+def _opset(file: BinaryIO, length: int) -> tuple[bytes, int]:
+    """Domain and version of one opset_import."""
+    domain, version, end = b"", 0, file.tell() + length
+    if length > _SMALL_MESSAGE:
+        raise EOFError
+    while file.tell() < end:
+        key = _varint(file)
+        if key == _DOMAIN << 3 | _BYTES:
+            domain = file.read(_length(file, end))
+        elif key == _VERSION << 3 | _VARINT:
+            version = _varint(file)
+        else:
+            _skip(file, key & 7, end)
+    return domain, version
+
+
+def _varint(file: BinaryIO) -> int:
+    value = 0
+    for position in range(_VARINT_BYTES):
+        byte = file.read(1)
+        if not byte:
+            break
+        value |= (byte[0] & 0x7F) << (7 * position)
+        if byte[0] < 0x80:  # noqa: PLR2004 - the last byte of a number has its high bit clear
+            return value
+    raise EOFError
+
+
+def _length(file: BinaryIO, end: int) -> int:
+    length = _varint(file)
+    if file.tell() + length > end:
+        raise EOFError
+    return length
+
+
+def _skip(file: BinaryIO, kind: int, end: int) -> None:
+    if kind == _VARINT:
+        _varint(file)
+    elif kind == _BYTES:
+        file.seek(_length(file, end), 1)
+    elif kind in {_FIXED64, _FIXED32}:
+        file.seek(8 if kind == _FIXED64 else 4, 1)
+        if file.tell() > end:
+            raise EOFError
+    else:
+        raise EOFError

@@ -1,0 +1,54 @@
+"""What the user can choose about the toolchain image, and what decides its contents."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvimake import digest
+from cvimake.errors import ImageError
+from cvimake.resources import docker_folder, step
+
+WHEEL_VARIABLE = "CVIMAKE_TPU_MLIR_WHEEL"
+BASE_VARIABLE = "CVIMAKE_BASE"
+# What the result is made from, beside the base.
+FILES = ("Dockerfile", "build-requirements.txt", "requirements.txt", "source-requirements.txt")
+# What finds out the identity of what was made.
+IDENTITY_STEP = "toolchain_identity"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How an image is to be made.
+
+    Attributes:
+        base: the base image's name; empty for the official one, or a bootstrapped one in its place.
+        wheel: a local tpu_mlir wheel; None for the locked one.
+    """
+
+    base: str = ""
+    wheel: Path | None = None
+
+    @classmethod
+    def from_environment(cls) -> Recipe:
+        """The user's choice.
+
+        Raises:
+            ImageError: the wheel is not there.
+        """
+        wheel = os.environ.get(WHEEL_VARIABLE)
+        if wheel and not Path(wheel).is_file():
+            raise ImageError(f"{WHEEL_VARIABLE}: no file {wheel}")
+        return cls(base=os.environ.get(BASE_VARIABLE, ""), wheel=Path(wheel).resolve() if wheel else None)
+
+    def digest(self) -> str:
+        """Equal for recipes that make equal images of equal bases."""
+        return digest.of_value(
+            {
+                "base": self.base,
+                "wheel": digest.of_file(self.wheel) if self.wheel else "",
+                "files": {name: digest.of_file(docker_folder() / name) for name in FILES},
+                "identity": digest.of_file(step(IDENTITY_STEP)),
+            }
+        )

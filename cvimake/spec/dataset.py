@@ -1,0 +1,116 @@
+"""`dataset.toml`: samples to calibrate and search with, and the files that they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import model_validator
+
+from cvimake.spec.declared import Declared, Text
+
+# What the toolchain takes for samples (tpu_mlir 1.7, data_selector.py).
+IMAGES = frozenset({".jpg", ".bmp", ".png", ".jpeg", ".jfif"})
+ARRAYS = frozenset({".npy", ".npz"})
+
+
+class Dataset(Declared):
+    """One `dataset.toml`."""
+
+    description: str = ""
+    folder: Text = "."
+    """Where the files lie, relative to the dataset's folder."""
+    files: tuple[Text, ...] | list[Text] = ("**/*",)
+    """Patterns relative to that; of what they match, images, npz and npy are samples."""
+    data_list: Text | None = None
+    """Instead of patterns: a file with one sample a line, the files of several inputs joined by commas."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Dataset:
+        if self.data_list and "files" in self.model_fields_set:
+            raise ValueError("files and data_list exclude each other")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Samples as they will lie in the container.
+
+    Attributes:
+        files: their files, by their path below the mount.
+        lines: one sample a line, of such paths, in the order of the list; None where the tool chooses
+            from the folder.
+    """
+
+    files: dict[str, Path]
+    lines: tuple[tuple[str, ...], ...] | None = None
+
+    def kinds(self) -> set[str]:
+        """Of what they are: image, npy, npz."""
+        return {_kind(path) for path in self.files}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredDataset:
+    """A dataset with its name and the folder that its paths are relative to."""
+
+    name: str
+    folder: Path
+    dataset: Dataset
+
+    @property
+    def files_folder(self) -> Path:
+        """Where the files lie."""
+        return self.folder / self.dataset.folder
+
+    def samples(self) -> Samples:
+        """Its samples as they are on the disk now.
+
+        Raises:
+            OSError: the list cannot be read.
+            ValueError: the list leads out of the folder.
+        """
+        if self.dataset.data_list:
+            return read_list(self.folder / self.dataset.data_list, self.files_folder)
+        found = {
+            path.relative_to(self.files_folder).as_posix(): path
+            for pattern in self.dataset.files
+            for path in self.files_folder.glob(pattern)
+            if _kind(path.name) and path.is_file()
+        }
+        return Samples(files=dict(sorted(found.items())))
+
+
+def read_list(path: Path, folder: Path) -> Samples:
+    """The samples that a list names, relative to a folder.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: an entry leads out of the folder.
+    """
+    lines = []
+    files: dict[str, Path] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        sample = tuple(part.strip() for part in line.split(","))
+        for name in sample:
+            if name.startswith("/") or ".." in Path(name).parts:
+                raise ValueError(f"{path}:{number}: {name} leads out of {folder}")
+            files[name] = folder / name
+        lines.append(sample)
+    return Samples(files=files, lines=tuple(lines))
+
+
+def _kind(name: str) -> str:
+    suffix = Path(name).suffix.lower()
+    if suffix in IMAGES:
+        return "image"
+    return suffix[1:] if suffix in ARRAYS else ""
+
+
+def mixed(kinds: Iterable[str]) -> str:
+    """Why samples of these kinds cannot stand together; empty if they can."""
+    kinds = sorted(kinds)
+    return f"its samples are of different kinds: {', '.join(kinds)}" if len(kinds) > 1 else ""

@@ -1,0 +1,270 @@
+"""All declarations of a project, read once and together: settings, datasets, models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from cvimake import toml
+from cvimake.errors import DeclarationError
+from cvimake.spec import rules
+from cvimake.spec.dataset import Dataset, DeclaredDataset, Samples, mixed, read_list
+from cvimake.spec.declared import Declared, unusable_name
+from cvimake.spec.mistakes import File, did_you_mean, explain
+from cvimake.spec.model import CalibrationOptions, Model, ModelInput, QtableOptions, Variant, merged
+from cvimake.spec.settings import Settings
+
+# The reCamera's.
+DEFAULT_PROCESSOR = "cv181x"
+# What doit itself or cvimake understands as a command or task.
+RESERVED_NAMES = frozenset({
+    "clean", "doctor", "dumpdb", "engine", "forget", "graph", "help", "ignore", "image", "info", "init",
+    "list", "log", "new", "onnx", "plan", "release", "report", "reset-dep", "run", "schema", "store",
+    "strace", "tabcompletion", "test", "toolchain", "view", "why",
+})  # fmt: skip
+_PYPROJECT = Path("pyproject.toml")
+
+Table = TypeVar("Table", bound=Declared)
+Sampling = TypeVar("Sampling", CalibrationOptions, QtableOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredVariant:
+    """A variant with all its values: its own, its model's and the project's.
+
+    Attributes:
+        processors: each makes a cvimodel of its own.
+        qtable: how its qtable is searched for; None where it has none or one of the user's.
+    """
+
+    name: str
+    options: Variant
+    processors: tuple[str, ...]
+    qtable: QtableOptions | None
+    qtable_samples: Samples | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredModel:
+    """A model with its name, the folder that its paths are relative to, and all values in place."""
+
+    name: str
+    folder: Path
+    model: Model
+    inputs: ModelInput
+    calibration: CalibrationOptions
+    calibration_samples: Samples | None
+    tune_samples: Samples | None
+    variants: tuple[DeclaredVariant, ...]
+    settings: Settings
+
+    @property
+    def source(self) -> Path:
+        """Where the network's file lies."""
+        return self.folder / self.model.source
+
+    @property
+    def missing(self) -> tuple[Path, ...]:
+        """Files of the network that are not there: the model waits for them."""
+        names = (self.model.source, self.model.weights)
+        return tuple(path for name in names if name and not (path := self.folder / name).is_file())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declarations:
+    """Everything that a project declares, by name."""
+
+    settings: Settings
+    datasets: Mapping[str, DeclaredDataset]
+    models: Mapping[str, DeclaredModel]
+
+
+def read_declarations(root: Path) -> Declarations:
+    """Reads `pyproject.toml`, every `dataset.toml` and every `model.toml` of a project.
+
+    Raises:
+        DeclarationError: with every mistake of every file.
+    """
+    reader = _Reader()
+    settings = reader.settings(root / _PYPROJECT)
+    datasets = dict(reader.datasets(root / settings.datasets))
+    models = dict(reader.models(root / settings.models, settings, datasets))
+    if reader.mistakes:
+        raise DeclarationError("\n".join(reader.mistakes))
+    return Declarations(settings=settings, datasets=datasets, models=models)
+
+
+@dataclass
+class _Reader:
+    mistakes: list[str] = field(default_factory=list)
+
+    def settings(self, path: Path) -> Settings:
+        if not path.exists():
+            return Settings()
+        try:
+            text, values = toml.read(path)
+        except DeclarationError as error:
+            self.mistakes.append(error.what)
+            return Settings()
+        file = File(path, text, ("tool", "cvimake"))
+        return self._table(file, Settings, values.get("tool", {}).get("cvimake", {})) or Settings()
+
+    def datasets(self, folder: Path) -> Iterator[tuple[str, DeclaredDataset]]:
+        for path in sorted(folder.glob("*/dataset.toml")):
+            if (found := self._file(path, "dataset", frozenset(), Dataset)) is None:
+                continue
+            dataset = DeclaredDataset(name=path.parent.name, folder=path.parent, dataset=found[1])
+            if not dataset.files_folder.is_dir():
+                self.mistakes.append(found[0].mistake(("folder",), f"no folder {dataset.files_folder}"))
+                continue
+            yield dataset.name, dataset
+
+    def models(
+        self, folder: Path, settings: Settings, datasets: Mapping[str, DeclaredDataset]
+    ) -> Iterator[tuple[str, DeclaredModel]]:
+        for path in sorted(folder.glob("*/model.toml")):
+            if found := self._file(path, "model", RESERVED_NAMES, Model):
+                yield path.parent.name, self._model(*found, settings, datasets)
+
+    def _file(
+        self, path: Path, kind: str, reserved: frozenset[str], model: type[Table]
+    ) -> tuple[File, Table] | None:
+        if reason := unusable_name(path.parent.name, kind, reserved):
+            self.mistakes.append(f"{path.parent}: {reason}")
+        try:
+            text, values = toml.read(path)
+        except DeclarationError as error:
+            self.mistakes.append(error.what)
+            return None
+        file = File(path, text)
+        table = self._table(file, model, values)
+        return None if table is None else (file, table)
+
+    def _table(self, file: File, model: type[Table], values: Mapping[str, Any]) -> Table | None:
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            self.mistakes.extend(explain(file, model, error))
+            return None
+
+    def _model(
+        self, file: File, model: Model, settings: Settings, datasets: Mapping[str, DeclaredDataset]
+    ) -> DeclaredModel:
+        folder = file.path.parent
+        inputs = ModelInput(**merged(settings.input, model.input))
+        calibration = _with_own_samples(settings.calibration, model.calibration)
+        self.mistakes += [file.mistake(("input", key), what) for key, what in rules.input_faults(inputs)]
+        self.mistakes += [file.mistake((key,), what) for key, what in rules.source_faults(model)]
+        samples = self._samples(file, ("calibration",), calibration, datasets)
+        tune = None
+        if calibration.tune_list:
+            tune = self._list(file, ("calibration", "tune_list"), calibration.tune_list)
+        variants = tuple(
+            self._variant(file, name, model, inputs, settings, datasets, samples) for name in model.variant
+        )
+        if any(rules.needs_calibration(variant.options) for variant in variants) and samples is None:
+            known = f" Datasets here: {', '.join(datasets)}." if datasets else ""
+            what = f"is missing: INT8 needs samples to calibrate with. Say dataset or data_list.{known}"
+            if not rules.has_samples(calibration):
+                self.mistakes.append(file.mistake(("calibration",), what))
+        return DeclaredModel(
+            name=folder.name,
+            folder=folder,
+            model=model,
+            inputs=inputs,
+            calibration=calibration,
+            calibration_samples=samples,
+            tune_samples=tune,
+            variants=variants,
+            settings=settings,
+        )
+
+    def _variant(  # noqa: PLR0913, PLR0917 - all of a model's context
+        self,
+        file: File,
+        name: str,
+        model: Model,
+        inputs: ModelInput,
+        settings: Settings,
+        datasets: Mapping[str, DeclaredDataset],
+        calibration_samples: Samples | None,
+    ) -> DeclaredVariant:
+        own = model.variant[name]
+        options = Variant(**merged(settings.deploy, model.deploy, own))
+        test_input = as_files(options.test_input or model.verify.input)
+        for key, what in rules.variant_faults(inputs, options, test_input):
+            # Where it was said: in the variant itself or for all of them.
+            table = (
+                ("deploy",) if key not in own.given() and key in model.deploy.given() else ("variant", name)
+            )
+            self.mistakes.append(file.mistake((*table, key), what))
+        qtable, samples = None, None
+        if isinstance(options.qtable, QtableOptions):
+            qtable = _with_own_samples(settings.qtable, options.qtable)
+            samples = self._samples(file, ("variant", name, "qtable"), qtable, datasets)
+            samples = samples or calibration_samples
+        processor = options.processor or DEFAULT_PROCESSOR
+        processors = (processor,) if isinstance(processor, str) else tuple(processor)
+        return DeclaredVariant(
+            name=name, options=options, processors=processors, qtable=qtable, qtable_samples=samples
+        )
+
+    def _samples(
+        self,
+        file: File,
+        key: tuple[str, ...],
+        options: CalibrationOptions | QtableOptions,
+        datasets: Mapping[str, DeclaredDataset],
+    ) -> Samples | None:
+        if options.data_list:
+            return self._list(file, (*key, "data_list"), options.data_list)
+        if not options.dataset:
+            return None
+        key = (*key, "dataset")
+        dataset = datasets.get(options.dataset)
+        if dataset is None:
+            hint = (
+                did_you_mean(options.dataset, datasets)
+                or "; there is no folder of that name with a dataset.toml"
+            )
+            self.mistakes.append(file.mistake(key, f"no dataset {options.dataset!r}{hint}"))
+            return None
+        try:
+            return self._checked(file, key, dataset.samples())
+        except (OSError, ValueError) as error:
+            self.mistakes.append(file.mistake(key, f"dataset {dataset.name}: {error}"))
+            return None
+
+    def _list(self, file: File, key: tuple[str, ...], name: str) -> Samples | None:
+        path = file.path.parent / name
+        try:
+            return self._checked(file, key, read_list(path, path.parent))
+        except (OSError, ValueError) as error:
+            self.mistakes.append(file.mistake(key, str(error)))
+            return None
+
+    def _checked(self, file: File, key: tuple[str, ...], samples: Samples) -> Samples:
+        if not samples.files:
+            self.mistakes.append(file.mistake(key, "it holds no samples (images, npz or npy)"))
+        if reason := mixed(samples.kinds()):
+            self.mistakes.append(file.mistake(key, reason))
+        return samples
+
+
+def _with_own_samples(common: Sampling, own: Sampling) -> Sampling:
+    """Both tables as one; an own choice of samples replaces the common one, of whichever kind it is."""
+    values = merged(common, own)
+    if own.data_list:
+        values.pop("dataset", None)
+    elif own.dataset:
+        values.pop("data_list", None)
+    return type(own)(**values)
+
+
+def as_files(value: str | list[str]) -> tuple[str, ...]:
+    """One or more files, as they can be declared."""
+    return (value,) if isinstance(value, str) else tuple(value)

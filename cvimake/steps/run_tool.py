@@ -1,0 +1,101 @@
+"""Runs a tool and writes what it said of its result: `run_tool.py SUMMARY.json TOOL.py ARGUMENT ...`.
+
+The tools say much that matters only on their standard output, or in a log of their own, and some end with
+exit code 0 whatever happened. The output goes through unchanged; the exit code is the tool's, but for a
+qtable search that died inside, which becomes EXCEPTION.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+EXCEPTION = 3
+_CHUNK = 65536
+# run_qtable's own log; an exception in the search is seen nowhere else.
+SEARCH_LOG = Path("MixPrecSearcher")
+_NUMBER = r"(-?[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|-?inf)"
+_SIMILARITY = re.compile(rf"min_similiarity = \({_NUMBER}, {_NUMBER}, {_NUMBER}\)")
+_COMPARED = re.compile(r"Target +(\S+)")
+_INT8_SUFFICES = re.compile(rf"current int8 cos:{_NUMBER} is higher than expected_cos:{_NUMBER}")
+_INT8_COS = re.compile(rf"int8 outputs_cos:{_NUMBER} old")
+_MIX_COS = re.compile(rf"mix model outputs_cos:{_NUMBER}")
+_DIED = re.compile(r"An exception happened: (.*)")
+
+
+def main(summary: Path, command: Sequence[str]) -> int:
+    """Runs the tool, writes the summary, and returns the exit code."""
+    lines = []
+    with subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
+    ) as process:
+        while process.stdout and (chunk := process.stdout.read(_CHUNK)):
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+            lines.append(chunk)
+    text = b"".join(lines).decode("utf-8", errors="replace")
+    code = process.returncode
+    result: dict[str, Any] = {"comparisons": comparisons(text)}
+    if Path(command[0]).name == "run_qtable.py" and code == 0:
+        result["search"] = search = ending(text, SEARCH_LOG, command)
+        if search["ending"] == "exception":
+            sys.stdout.write(f"the search died: {search['exception']}\n")
+            code = EXCEPTION
+        elif search["ending"] == "int8_suffices":
+            # The tool writes none; the right one has no layers.
+            table = _option(command, "quantize_table")
+            cosine, expected = search["int8_cos"], search["expected_cos"]
+            note = (
+                f"# no layer stays float: INT8 alone reaches a cosine of {cosine:.6f} ({expected} expected)\n"
+            )
+            Path(table).write_text(note, encoding="utf-8")
+            Path(_option(command, "loss_table")).write_text(note, encoding="utf-8")
+    summary.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return code
+
+
+def comparisons(text: str) -> list[dict[str, Any]]:
+    """The npz comparisons in a tool's output: the least similarities of any layer, in their order."""
+    found = []
+    for match in _SIMILARITY.finditer(text):
+        target = _COMPARED.search(text, match.end())
+        found.append(
+            {
+                "target": target[1] if target else "",
+                "cosine": float(match[1]),
+                "euclidean": float(match[2]),
+                # Infinite for equal tensors, which JSON cannot say.
+                "signal_to_noise": None if "inf" in match[3] or match[3] == "nan" else float(match[3]),
+            }
+        )
+    return found
+
+
+def ending(text: str, log: Path, command: Sequence[str]) -> dict[str, Any]:
+    """How a qtable search ended: int8_suffices, reached, gave_up or exception."""
+    logged = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    expected = float(_option(command, "expected_cos") or 0.99)
+    if died := _DIED.search(logged + text):
+        return {"ending": "exception", "exception": died[1].strip()}
+    if suffices := _INT8_SUFFICES.search(text):
+        return {"ending": "int8_suffices", "int8_cos": float(suffices[1]), "expected_cos": expected}
+    int8, mixed = _INT8_COS.search(text), _MIX_COS.search(text)
+    if not (int8 and mixed):
+        return {"ending": "exception", "exception": "the tool did not say how the search ended"}
+    cosines = {"int8_cos": float(int8[1]), "mix_cos": float(mixed[1]), "expected_cos": expected}
+    # The tool itself asks for more than expected_cos.
+    return {"ending": "reached" if cosines["mix_cos"] >= expected else "gave_up", **cosines}
+
+
+def _option(command: Sequence[str], name: str) -> str:
+    prefix = f"--{name}="
+    return next((part[len(prefix) :] for part in command if part.startswith(prefix)), "")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
