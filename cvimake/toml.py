@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+_PLACE = re.compile(r" \(at line (\d+), column \d+\)")
 
 
 def read(path: Path) -> tuple[str, dict[str, Any]]:
@@ -31,5 +34,7 @@ def read(path: Path) -> tuple[str, dict[str, Any]]:
         line = data.count(b"\n", 0, error.start) + 1
         raise DeclarationError(f"{path}:{line}: not UTF-8 text (byte {data[error.start]:#04x})") from error
     except tomllib.TOMLDecodeError as error:
-        raise DeclarationError(f"{path}: not TOML: {error}") from error
+        place = _PLACE.search(str(error))
+        where = f":{place[1]}" if place else ""
+        raise DeclarationError(f"{path}{where}: not TOML: {_PLACE.sub('', str(error))}") from error
     return text, values

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, StringConstraints, Tag
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -16,6 +16,20 @@ Similarities = Annotated[tuple[Similarity, Similarity], Strict(strict=False)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
 Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _one_or_many(value: object) -> str:
+    return MANY if isinstance(value, list | tuple) else ONE
+
+
+# Names of the branches in pydantic's locations; no key looks like them.
+ONE, MANY = "<one>", "<many>"
+Item = TypeVar("Item")
+# One value or an array of them. Told apart before they are looked at, so that a mistake is explained once.
+OneOrMany = Annotated[
+    Annotated[Item, Tag(ONE)] | Annotated[Annotated[list[Item], Field(min_length=1)], Tag(MANY)],
+    Discriminator(_one_or_many),
+]
 
 
 class Declared(BaseModel):
@@ -32,10 +46,11 @@ class Declared(BaseModel):
 
 def unusable_name(name: str, kind: str, taken: frozenset[str]) -> str:
     """Why a model, variant or dataset cannot be called so; empty if it can."""
-    if NAME.fullmatch(name) and name not in taken:
-        return ""
-    reserved = f", and is not one of {', '.join(sorted(taken))}" if taken else ""
-    return (
-        f"a {kind} cannot be called {name!r}: a name takes letters, digits, '_', '.' and '-', "
-        f"begins with a letter or digit{reserved}"
-    )
+    if name in taken:
+        return f"a {kind} cannot be called {name!r}: that is the name of a command or stage"
+    if not NAME.fullmatch(name):
+        return (
+            f"a {kind} cannot be called {name!r}: a name takes letters, digits, '_', '.' and '-', "
+            "and begins with a letter or digit"
+        )
+    return ""

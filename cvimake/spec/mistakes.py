@@ -47,7 +47,9 @@ def explain(file: File, model: type[BaseModel], error: ValidationError) -> Itera
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean …?`, or nothing where nothing is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
+    # The same letters in another order are what fingers do.
+    near.sort(key=lambda candidate: sorted(candidate) != sorted(word))
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -78,9 +80,10 @@ def _known_keys(model: type[BaseModel], key: Sequence[str | int]) -> list[str]:
     for part in key:
         node = _resolve(schema, node)
         node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
-        for choice in node.get("anyOf", []):
-            if "$ref" in choice:
-                node = choice
+        # Where a table is one of several possibilities, it is the one with keys.
+        choices = [*node.get("anyOf", []), *node.get("oneOf", [])]
+        choices += [inner for choice in choices for inner in choice.get("oneOf", [])]
+        node = next((choice for choice in choices if "$ref" in choice), node)
     return list(_resolve(schema, node).get("properties", {}))
 
 
@@ -93,9 +96,7 @@ def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 def _is_branch(part: str | int) -> bool:
     """Whether a part of pydantic's location names a branch of a union and not a key of the file."""
-    return isinstance(part, str) and (
-        part in {"str", "QtableOptions"} or part.startswith(("list[", "constrained-str", "literal["))
-    )
+    return isinstance(part, str) and part.startswith(("<", "function-"))
 
 
 def _dotted(key: Key) -> str:

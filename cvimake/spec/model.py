@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from cvimake.spec.declared import Count, Declared, Positive, Similarities, Text, unusable_name
+from cvimake.spec.declared import Count, Declared, OneOrMany, Positive, Similarities, Text, unusable_name
 
 # The stages that a model has; a variant cannot be called like one of them.
 STAGES = frozenset({"onnx", "mlir", "calibration"})
@@ -21,7 +21,7 @@ CustomizationFormat = Literal[
     "YUV_NV12", "RGBA_PLANAR", "GBRG_RAW", "GRBG_RAW", "BGGR_RAW", "RGGB_RAW",
 ]  # fmt: skip
 Shape = Annotated[list[Positive], Field(min_length=1)]
-Files = Text | Annotated[list[Text], Field(min_length=1)]
+Files = OneOrMany[Text]
 
 
 class ModelInput(Declared):
@@ -130,7 +130,7 @@ class QtableOptions(Declared):
 class DeployOptions(Declared):
     """How a cvimodel is made. `[deploy]` holds for every variant that does not say otherwise."""
 
-    processor: Processor | Annotated[list[Processor], Field(min_length=1)] | None = None
+    processor: OneOrMany[Processor] | None = None
     """One or more of cv180x, cv181x (the reCamera), cv182x, cv183x."""
     quantize: Quantize | None = None
     """F16 and BF16 are the same on these processors: BF16."""
@@ -176,10 +176,20 @@ class DeployOptions(Declared):
     """These processors have one core."""
 
 
+def _file_or_table(value: object) -> str:
+    return "<file>" if isinstance(value, str) else "<table>"
+
+
+QtableSource = Annotated[
+    Annotated[QtableOptions, Tag("<table>")] | Annotated[Text, Tag("<file>")],
+    Discriminator(_file_or_table),
+]
+
+
 class Variant(DeployOptions):
     """One cvimodel of a model."""
 
-    qtable: QtableOptions | Text | None = None
+    qtable: QtableSource | None = None
     """Mixed precision: how the layers that stay float are searched for, or a table of one's own."""
     calibration_table: Text | None = None
     """A table of one's own instead of the calibration stage."""

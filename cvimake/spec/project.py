@@ -94,7 +94,8 @@ def read_declarations(root: Path) -> Declarations:
     datasets = dict(reader.datasets(root / settings.datasets))
     models = dict(reader.models(root / settings.models, settings, datasets))
     if reader.mistakes:
-        raise DeclarationError("\n".join(reader.mistakes))
+        # What is wrong in [deploy] is wrong for each variant, and said once.
+        raise DeclarationError("\n".join(dict.fromkeys(reader.mistakes)))
     return Declarations(settings=settings, datasets=datasets, models=models)
 
 

@@ -60,15 +60,16 @@ def _preprocess(inputs: ModelInput, variant: Variant, test_input: Sequence[str])
 
 
 def _alignment(inputs: ModelInput, variant: Variant, _test_input: Sequence[str]) -> Iterator[Fault]:
-    if not (variant.aligned_input and variant.customization_format in _PACKED and inputs.shapes):
+    aligned = variant.fuse_preprocess and variant.aligned_input
+    if not (aligned and variant.customization_format in _PACKED and inputs.shapes):
         return
     width = inputs.shapes[0][-2] if inputs.channel_format == "nhwc" else inputs.shapes[0][-1]
     row = 3 * width
     tool, hardware = (-(-row // step) * step for step in (64, 128))
     if tool != hardware:
         what = (
-            f"at width {width} the tool's own check fails for {variant.customization_format}: it pads a row "
-            f"of {row} bytes to {tool}, the compiled network to {hardware}. Leave aligned_input out, or use a "
+            f"at width {width} the tool's check fails for {variant.customization_format}: it pads "
+            f"a row of {row} bytes to {tool}, the compiled network to {hardware}. Leave aligned_input out, or use a "
             "width such as 256, 384, 416 or 640"
         )
         yield "aligned_input", what

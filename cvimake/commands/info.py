@@ -1,0 +1,98 @@
+"""`info`: what is in a cvimodel, and what the camera takes it for; for a task, doit's own command."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from doit.cmd_info import Info as DoitInfo
+
+from cvimake import conclusions
+from cvimake.commands.run import INVOKED_FROM
+from cvimake.errors import CvimakeError
+from cvimake.interruption import ends_cleanly
+
+_OPTION_JSON = {
+    "name": "json",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": "for a cvimodel: everything, as JSON",
+}
+
+
+class Info(DoitInfo):  # type: ignore[misc] # doit has no type information
+    """What is known of a cvimodel or a task."""
+
+    doc_purpose = "show what is in a cvimodel file, or what a task depends on"
+    doc_usage = "FILE.cvimodel | TASK"
+    cmd_options = (*DoitInfo.cmd_options, _OPTION_JSON)
+
+    def parse_execute(self, in_args: list[str]) -> Any:  # noqa: ANN401 - doit's own
+        """Tells files from tasks before doit looks for the graph, which a file does not need."""
+        files = [argument for argument in in_args if argument.endswith(".cvimodel")]
+        if not files:
+            return super().parse_execute(in_args)
+        with ends_cleanly("interrupted"):
+            try:
+                for file in files:
+                    _print(_examined(_found(file)), as_json="--json" in in_args)
+            except CvimakeError as error:
+                sys.stderr.write(f"cvimake: {error}\n")
+                return error.exit_code
+        return 0
+
+    def _execute(self, pos_args: list[str], hide_status: bool = False, json: bool = False) -> Any:  # noqa: ANN401, ARG002, FBT001, FBT002 - doit's own signature
+        return super()._execute(pos_args, hide_status)
+
+
+def _found(file: str) -> Path:
+    path = Path(os.environ.get(INVOKED_FROM) or Path.cwd()) / file
+    if not path.is_file():
+        raise CvimakeError(f"no file {path}")
+    return path.resolve()
+
+
+def _examined(model: Path) -> conclusions.Info:
+    """Lists a cvimodel with model_tool, in a container."""
+    from cvimake import toolchain  # noqa: PLC0415 - only a file needs all this, and a task does not
+    from cvimake.action import Action, FileKind, Input, Limits, Output  # noqa: PLC0415
+    from cvimake.runtime import Runtime  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
+        listing = Path(folder) / "info.txt"
+        action = Action(
+            name="info:file",
+            argv=toolchain.info_command("model.cvimodel", "info.txt"),
+            environment=toolchain.environment(),
+            inputs=(Input(name="model.cvimodel", path=model),),
+            outputs=(Output(name="info.txt", path=listing, kind=FileKind.TEXT),),
+            limits=Limits(seconds=60.0),
+        )
+        Runtime.of(Path.cwd()).sandbox.run(action)
+        return conclusions.examine(model, listing.read_text(encoding="utf-8", errors="replace"), {})
+
+
+def _print(info: conclusions.Info, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(info.model_dump(), indent=1) + "\n")
+        return
+    lines = [
+        ("name", f"{info.name}, for {info.processor}, built {info.built} by tpu_mlir {info.compiler}"),
+        ("size", f"{info.size / 1000**2:.2f} MB, ION memory {info.ion_memory:g} MB"),
+        *(("input", _tensor(tensor)) for tensor in info.inputs),
+        *(("output", _tensor(tensor)) for tensor in info.outputs),
+        ("recognised as", info.recognised_as or f"nothing: {info.recognition.reason}"),
+        *(("warning", warning) for warning in info.recognition.warnings),
+    ]
+    for name, text in lines:
+        sys.stdout.write(f"{name:14} {text}\n")
+
+
+def _tensor(tensor: Any) -> str:  # noqa: ANN401 - cvimodel.Tensor, imported where it is needed
+    scale = "" if tensor.type == "fp32" else f", scale {tensor.scale:g}"
+    return f"{tensor.name} {list(tensor.shape)} {tensor.type}{scale}"
