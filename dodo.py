@@ -4,32 +4,18 @@
     ./doit list --all         what there is
     ./doit MODEL[:STAGE]      one model, or one of its stages and what it needs
 
-source ─ mlir ─┬─ calibration ─ qtable ─┐
-               └────────────────────────┴─ VARIANT ─ info
+A variant's stages are `MODEL:VARIANT`, `MODEL:VARIANT_qtable` and `MODEL:VARIANT_info`.
 """  # fmt: skip
 
-from collections.abc import Iterator
-
 from cvimake import pipeline
-from cvimake.tasks import Task, doit_config, open_project
+from cvimake.dodo import graph
 
-project = open_project(__file__)
-DOIT_CONFIG = doit_config(project)
+STAGES = (
+    pipeline.mlir,  # source → MLIR, its weights, and the float network's outputs
+    pipeline.calibration,  # MLIR, dataset → the thresholds of INT8
+    pipeline.qtable,  # MLIR, thresholds, dataset → which layers stay float
+    pipeline.cvimodel,  # MLIR, thresholds, layers → a cvimodel for each variant, checked on the simulator
+    pipeline.info,  # cvimodel → what is in it, and what the camera takes it for
+)
 
-
-def task_toolchain() -> Task:
-    """The image that every step runs in."""
-    return project.toolchain_task()
-
-
-def task_models() -> Iterator[Task]:
-    """Every stage of every model."""
-    stages = (
-        pipeline.mlir,
-        pipeline.calibration,
-        pipeline.qtable,
-        pipeline.cvimodel,
-        pipeline.info,
-    )
-    for model in project.models:
-        yield from project.tasks(model, stages)
+DOIT_CONFIG, task_toolchain, task_models = graph(__file__, STAGES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,9 @@ class EnvironmentFailedError(Exception):
 
 def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
     """Sees that `PROJECT/.venv` holds what `requirements/REQUIREMENTS.txt` locks, and the project itself.
+
+    A project that has no such file uses cvimake: it gets the version that its `pyproject.toml` names, with
+    the packages that this version locks.
 
     Two at once take turns; an interrupted one is finished by the next.
 
@@ -52,17 +56,23 @@ def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
         # From here on it is not what any mark says, until it is finished.
         for mark in (environment / MARKS).glob("*.t*"):
             mark.unlink()
-        lock = project / "requirements" / f"{requirements}.txt"
         pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-        with _announced(f"installing the packages locked in {lock.relative_to(project)}", quiet=quiet):
+        own_lock = project / "requirements" / f"{requirements}.txt"
+        lock = own_lock
+        if not own_lock.exists():
+            wanted = _cvimake_wanted(project)
+            with _announced(f"installing {wanted}", quiet=quiet):
+                wheels = ["--find-links", str(project / ".cvimake")]
+                _run([*pip, "--no-deps", *wheels, wanted], environment)
+            lock = _packaged_lock(environment)
+        what = f"requirements/{lock.name}" if lock == own_lock else "it"
+        with _announced(f"installing the packages locked in {what}", quiet=quiet):
             _run([*pip, "--require-hashes", "-r", str(lock)], environment)
-        with _announced("installing cvimake itself", quiet=quiet):
-            _run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(project)], environment)
-        for path in (lock, project / "pyproject.toml"):
-            _mark(environment, path.name, path.read_text(encoding="utf-8"))
-        if requirements != "run":
-            run = project / "requirements" / "run.txt"
-            _mark(environment, run.name, run.read_text(encoding="utf-8"))
+        if own_lock.exists():
+            with _announced("installing cvimake itself", quiet=quiet):
+                _run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(project)], environment)
+        for name, text in _expected(project, requirements).items():
+            _mark(environment, name, text)
     return environment
 
 
@@ -77,18 +87,40 @@ def _belongs_here(project: Path, environment: Path) -> bool:
 
 
 def _is_ready(project: Path, environment: Path, requirements: str) -> bool:
-    expected = {
-        "place": f"{project}\n",
-        f"{requirements}.txt": (project / "requirements" / f"{requirements}.txt").read_text(encoding="utf-8"),
-        "pyproject.toml": (project / "pyproject.toml").read_text(encoding="utf-8"),
-    }
     try:
         return (environment / "bin" / "doit").exists() and all(
             (environment / MARKS / name).read_text(encoding="utf-8") == text
-            for name, text in expected.items()
+            for name, text in _expected(project, requirements).items()
         )
     except OSError:
         return False
+
+
+def _expected(project: Path, requirements: str) -> dict[str, str]:
+    """What a finished environment is marked with: where it is and what it was made from."""
+    made_from = [project / "pyproject.toml"]
+    # `test` includes `run`, and the launcher looks for that.
+    made_from += [project / "requirements" / f"{name}.txt" for name in {"run", requirements}]
+    marks = {path.name: path.read_text(encoding="utf-8") for path in made_from if path.exists()}
+    return {"place": f"{project}\n", **marks}
+
+
+def _cvimake_wanted(project: Path) -> str:
+    """The requirement on cvimake in a project's `pyproject.toml`. Python 3.10 cannot read TOML."""
+    text = (project / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r"""["'](cvimake\s*(?:==|@)[^"']+)["']""", text)
+    if not found:
+        raise EnvironmentFailedError(
+            f'{project / "pyproject.toml"} does not say which cvimake it wants: dependencies = ["cvimake==…"]'
+        )
+    return found[1]
+
+
+def _packaged_lock(environment: Path) -> Path:
+    """The lock file that travels with an installed cvimake."""
+    for path in environment.glob("lib/python*/site-packages/cvimake/requirements/run.txt"):
+        return path
+    raise EnvironmentFailedError("this cvimake brings no lock file; name another version in pyproject.toml")
 
 
 def _mark(environment: Path, name: str, text: str) -> None:

@@ -16,3 +16,17 @@ def docker_folder() -> Path:
 def step(name: str) -> Path:
     """A program of `cvimake/steps`, which runs inside the container."""
     return _PACKAGE / "steps" / f"{name}.py"
+
+
+def new_project() -> dict[str, Path]:
+    """What `./doit new` copies, by its place in the new project."""
+    installed = _PACKAGE / "new"
+    root = installed if installed.is_dir() else _PACKAGE.parent
+    names = ("doit", "models/tiny", "datasets/tiny")
+    return {**{name: root / name for name in names}, ".cvimake/environment.py": _PACKAGE / "environment.py"}
+
+
+def checkout() -> Path | None:
+    """The checkout that this package is run from; None where it was installed."""
+    root = _PACKAGE.parent
+    return root if (root / "requirements").is_dir() and (root / "pyproject.toml").is_file() else None

@@ -30,6 +30,8 @@ class Test(PlainCommand):
     def perform(self, _options: dict[str, Any], arguments: list[str]) -> int:
         """Runs them; the exit code is that of the first that fails."""
         root = Path.cwd()
+        if not (root / "requirements" / "test.txt").exists():
+            raise CvimakeError("`test` runs cvimake's own tests, and this is a project that uses cvimake")
         try:
             folder = environment.prepare(root, "test")
         except environment.EnvironmentFailedError as error:

@@ -1,0 +1,37 @@
+"""What a project's `dodo.py` takes from cvimake: its whole graph, in three lines.
+
+from cvimake.dodo import *
+
+DOIT_CONFIG, task_toolchain, task_models = graph(__file__)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from cvimake import pipeline
+from cvimake.tasks import Task, doit_config, open_project
+
+__all__ = ["graph"]
+
+STAGES = (pipeline.mlir, pipeline.calibration, pipeline.qtable, pipeline.cvimodel, pipeline.info)
+
+
+Graph = tuple[dict[str, Any], Callable[[], Task], Callable[[], Iterator[Task]]]
+
+
+def graph(dodo_file: str, stages: Sequence[pipeline.StageOf] = STAGES) -> Graph:
+    """The settings for doit, the toolchain's task, and all models' tasks of the project of a `dodo.py`."""
+    project = open_project(dodo_file)
+
+    def task_toolchain() -> Task:
+        """The image that every step runs in."""
+        return project.toolchain_task()
+
+    def task_models() -> Iterator[Task]:
+        """Every stage of every model."""
+        for model in project.models:
+            yield from project.tasks(model, stages)
+
+    return doit_config(project), task_toolchain, task_models
