@@ -68,9 +68,9 @@ def _alignment(inputs: ModelInput, variant: Variant, _test_input: Sequence[str])
     tool, hardware = (-(-row // step) * step for step in (64, 128))
     if tool != hardware:
         what = (
-            f"at width {width} the tool's check fails for {variant.customization_format}: it pads a row of {row} "
-            f"bytes to {tool}, the compiled network to {hardware}. Leave aligned_input out, or use a width such "
-            "as 256, 384, 416 or 640"
+            f"at width {width} the tool's check fails for {variant.customization_format}: it pads a row of "
+            f"{row} bytes to {tool}, the compiled network to {hardware}. Leave aligned_input out, or use a "
+            "width such as 256, 384, 416 or 640"
         )
         yield "aligned_input", what
 
