@@ -9,6 +9,7 @@ from typing import Any
 
 from doit.cmd_run import Run as DoitRun
 
+from cvimake import lock
 from cvimake.interruption import ends_cleanly
 
 # Where the user was when the launcher went to the project's folder.
@@ -24,7 +25,14 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
     def execute(self, params: Any, args: list[str]) -> Any:  # noqa: ANN401 - doit's own types
         """Runs the tasks."""
         with ends_cleanly("interrupted; what is finished stays, and the next ./doit goes on from there"):
-            return super().execute(params, args)
+            root = Path(params["cwdPath"] or ".")
+            if not (root / params["dodoFile"]).is_file():
+                # doit says so.
+                return super().execute(params, args)
+            (root / "build").mkdir(exist_ok=True)
+            # Records and kept inputs are for one build at a time.
+            with lock.exclusive(root / "build" / ".lock", "is building in this project"):
+                return super().execute(params, args)
 
     def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401
         """Takes the command line, with every path in the form in which the graph knows it."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import docker.errors
 
 import docker
-from cvimake import announce, system
+from cvimake import announce, lock, system
 from cvimake.errors import EngineError
 
 # Gone after a restart of the machine, like the daemon itself.
@@ -47,7 +44,7 @@ def ensure_running() -> None:
         CvimakeError: it cannot be installed.
     """
     STATE.parent.mkdir(parents=True, exist_ok=True)
-    with _exclusive():
+    with lock.exclusive(STATE.parent / "lock", "is bringing the Docker engine up"):
         if _answers():
             return
         if not is_installed():
@@ -169,10 +166,3 @@ def _answers() -> bool:
 
 def _dockerd() -> str | None:
     return shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:{_SBIN}")
-
-
-@contextlib.contextmanager
-def _exclusive() -> Iterator[None]:
-    with (STATE.parent / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
