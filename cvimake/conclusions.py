@@ -19,14 +19,14 @@ class Comparison(BaseModel):
     Attributes:
         target: the file that was compared: `…_tpu_outputs.npz` with the float network, `…_model_outputs.npz`
             (the cvimodel on the simulator) with its MLIR.
-        signal_to_noise: dB; None where the tensors are equal.
+        signal_to_noise: dB; each is None where it is no number, as for equal tensors.
     """
 
     model_config = ConfigDict(frozen=True)
 
     target: str
-    cosine: float
-    euclidean: float
+    cosine: float | None
+    euclidean: float | None
     signal_to_noise: float | None
 
 

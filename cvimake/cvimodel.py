@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict
 
 from cvimake.errors import CvimakeError
 
-_SECTION = re.compile(r"^\d{3}\s+(\w+)\s+(\S+)\s+(\d+)\s+(\d+)\s+([0-9a-f]{32})", re.MULTILINE)
+_SECTION = re.compile(r"^\d{3,}\s+(\w+)\s+(\S+)\s+(\d+)\s+(\d+)\s+([0-9a-f]{32})", re.MULTILINE)
 _WEIGHT = re.compile(
-    r"^\d{3}\s+(\d+)\s+(\d+)\s+(\w+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\S.*?)\s*$", re.MULTILINE
+    r"^\d{3,}\s+(\d+)\s+(\d+)\s+(\w+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\S.*?)\s*$", re.MULTILINE
 )
 _TENSOR = re.compile(
-    r"^\s+\d{3}\s+\d+\s+(\w+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(io_mem|shared|private)\s+(\S.*?)\s*$",
+    r"^\s+\d{3,}\s+\d+\s+(\w+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(io_mem|shared|private)\s+(\S.*?)\s*$",
     re.MULTILINE,
 )
 _ION = re.compile(r"ION Memory Size: \(([\d.]+) MB\)")

@@ -55,8 +55,7 @@ class _Target:
     @property
     def label(self) -> str:
         """The stage's name: the variant's, with the processor where there are several."""
-        several = len(self.variant.processors) > 1
-        return f"{self.variant.name}_{self.processor}" if several else self.variant.name
+        return self.variant.label(self.processor)
 
     @property
     def stem(self) -> str:
@@ -189,7 +188,7 @@ def cvimodel(model: DeclaredModel) -> Iterator[Stage]:
     """
     for target in _targets(model):
         options = target.variant.options
-        test_inputs = _test_inputs(model, as_files(options.test_input or model.model.verify.input))
+        test_inputs = _test_inputs(model, target.variant.test_input)
         table = _calibration_table(target) if options.quantize == "INT8" else None
         layers = _quantize_table(target)
         reference = _test_reference(target)
@@ -202,7 +201,7 @@ def cvimodel(model: DeclaredModel) -> Iterator[Stage]:
             "calibration_table": table.name if table else None,
             "quantize_table": layers.name if layers else None,
             **{key: getattr(options, key) for key in _DEPLOYMENT},
-            "test_input": [file.name for file in test_inputs],
+            "test_input": [file.name for file in test_inputs] or None,
             "test_reference": reference.name if reference else None,
             "model": result,
         }
@@ -288,9 +287,9 @@ def _sampled(
 def _test_inputs(model: DeclaredModel, files: Sequence[str]) -> tuple[Input, ...]:
     """The test inputs under names that do not depend on the user's."""
     if len(files) == 1:
-        return (Input(name=f"test_input{Path(files[0]).suffix}", path=model.folder / files[0]),)
+        return (Input(name=f"test_input{Path(files[0]).suffix.lower()}", path=model.folder / files[0]),)
     return tuple(
-        Input(name=f"test_input{number}{Path(file).suffix}", path=model.folder / file)
+        Input(name=f"test_input{number}{Path(file).suffix.lower()}", path=model.folder / file)
         for number, file in enumerate(files)
     )
 
@@ -317,9 +316,11 @@ def _quantize_table(target: _Target) -> Input | None:
 def _test_reference(target: _Target) -> Input | None:
     """What the variant is compared with; none where the tool has to make it, for another test input."""
     options = target.variant.options
+    if not target.variant.test_input:
+        return None
     if options.test_reference:
         return _own_file(target.model, options.test_reference, "test_reference")
-    return None if options.test_input else _built(target.model, _reference(target.model.name))
+    return None if options.test_input is not None else _built(target.model, _reference(target.model.name))
 
 
 def _own_file(model: DeclaredModel, path: str | None, name: str) -> Input | None:

@@ -34,13 +34,13 @@ class Info(DoitInfo):  # type: ignore[misc] # doit has no type information
 
     def parse_execute(self, in_args: list[str]) -> Any:  # noqa: ANN401 - doit's own
         """Tells files from tasks before doit looks for the graph, which a file does not need."""
-        files = [argument for argument in in_args if argument.endswith(".cvimodel")]
-        if not files:
+        options, files = self.cmdparser.parse(in_args)
+        if not any(file.endswith(".cvimodel") for file in files):
             return super().parse_execute(in_args)
         with ends_cleanly("interrupted"):
             try:
                 for file in files:
-                    _print(_examined(_found(file)), as_json="--json" in in_args)
+                    _print(_examined(_found(file)), as_json=options["json"])
             except CvimakeError as error:
                 sys.stderr.write(f"cvimake: {error}\n")
                 return error.exit_code

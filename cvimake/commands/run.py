@@ -25,8 +25,8 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
     def execute(self, params: Any, args: list[str]) -> Any:  # noqa: ANN401 - doit's own types
         """Runs the tasks."""
         with ends_cleanly("interrupted; what is finished stays, and the next ./doit goes on from there"):
-            root = Path(params["cwdPath"] or ".")
-            if not (root / params["dodoFile"]).is_file():
+            root = Path(params.get("cwdPath") or ".")
+            if not (root / params.get("dodoFile", "dodo.py")).is_file():
                 # doit says so.
                 return super().execute(params, args)
             (root / "build").mkdir(exist_ok=True)

@@ -46,9 +46,8 @@ class Test(PlainCommand):
             code = _run(command)
             if code != 0:
                 return code
-        if not (
-            arguments and all("tests/unit" in argument or argument.startswith("-") for argument in arguments)
-        ):
+        folders = [argument for argument in arguments if not argument.startswith("-")]
+        if not folders or not all(folder.startswith("tests/unit") for folder in folders):
             # Made here and not by a test, so that a missing engine is one clear error.
             ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), root)
         return _run([python, "-m", "pytest", *arguments])

@@ -69,10 +69,13 @@ class DeclaredDataset:
 
         Raises:
             OSError: the list cannot be read.
-            ValueError: the list leads out of the folder.
+            ValueError: a pattern or the list leads out of the folder.
         """
         if self.dataset.data_list:
             return read_list(self.folder / self.dataset.data_list, self.files_folder)
+        for pattern in self.dataset.files:
+            if pattern.startswith("/") or ".." in Path(pattern).parts:
+                raise ValueError(f"{pattern} leads out of {self.files_folder}")
         found = {
             path.relative_to(self.files_folder).as_posix(): path
             for pattern in self.dataset.files
@@ -91,7 +94,11 @@ def read_list(path: Path, folder: Path) -> Samples:
     """
     lines = []
     files: dict[str, Path] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text") from error
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         sample = tuple(part.strip() for part in line.split(","))

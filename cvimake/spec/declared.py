@@ -32,6 +32,12 @@ OneOrMany = Annotated[
 ]
 
 
+# The same, and an empty array for none.
+AnyNumber = Annotated[
+    Annotated[Item, Tag(ONE)] | Annotated[list[Item], Tag(MANY)], Discriminator(_one_or_many)
+]
+
+
 class Declared(BaseModel):
     """A table of a TOML file: strict, so that a mistyped key or value is an error and not ignored."""
 

@@ -10,10 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from cvimake.spec.lines import line_of
+from cvimake.spec.lines import Key, line_of
 from cvimake.spec.model import REFUSED
-
-Key = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -47,9 +45,11 @@ def explain(file: File, model: type[BaseModel], error: ValidationError) -> Itera
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean …?`, or nothing where nothing is near."""
-    near = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
+    by_lower_case = {candidate.lower(): candidate for candidate in known}
+    found = difflib.get_close_matches(word.lower(), list(by_lower_case), n=3, cutoff=0.6)
     # The same letters in another order are what fingers do.
-    near.sort(key=lambda candidate: sorted(candidate) != sorted(word))
+    found.sort(key=lambda candidate: sorted(candidate) != sorted(word.lower()))
+    near = [by_lower_case[candidate] for candidate in found]
     return f"; did you mean {near[0]}?" if near else ""
 
 

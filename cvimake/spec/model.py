@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from cvimake.spec.declared import Count, Declared, OneOrMany, Positive, Similarities, Text, unusable_name
+from cvimake.spec.declared import (
+    AnyNumber,
+    Count,
+    Declared,
+    OneOrMany,
+    Positive,
+    Similarities,
+    Text,
+    unusable_name,
+)
 
 # The stages that a model has; a variant cannot be called like one of them.
 STAGES = frozenset({"onnx", "mlir", "calibration"})
@@ -146,8 +155,8 @@ class DeployOptions(Declared):
     """Least cosine and Euclidean similarity of every layer to the float network."""
     excepts: list[Text] | None = None
     """Layers that are not compared."""
-    test_input: Files | None = None
-    """Another input than [verify]'s for the checks."""
+    test_input: AnyNumber[Text] | None = None
+    """Another input than [verify]'s for the checks; an empty array for none, and no checks."""
     test_reference: Text | None = None
     """Another reference than the float network's outputs: an npz, relative to the model's folder."""
     compare_all: bool | None = None
@@ -229,9 +238,10 @@ class Model(Declared):
 
     @model_validator(mode="after")
     def _variant_names(self) -> Model:
+        reasons = [reason for name in self.variant if (reason := unusable_name(name, "variant", STAGES))]
+        if reasons:
+            raise ValueError("; ".join(reasons))
         for name in self.variant:
-            if reason := unusable_name(name, "variant", STAGES):
-                raise ValueError(reason)
             if name.endswith(VARIANT_STAGES):
                 raise ValueError(
                     f"a variant cannot be called {name!r}: {' and '.join(VARIANT_STAGES)} are stages"

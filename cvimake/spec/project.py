@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -38,14 +38,26 @@ class DeclaredVariant:
 
     Attributes:
         processors: each makes a cvimodel of its own.
+        test_input: the files that it is checked with; none for no checks.
         qtable: how its qtable is searched for; None where it has none or one of the user's.
     """
 
     name: str
     options: Variant
     processors: tuple[str, ...]
+    test_input: tuple[str, ...]
     qtable: QtableOptions | None
     qtable_samples: Samples | None
+
+    def label(self, processor: str) -> str:
+        """What its stage is called: its name, with the processor where there are several."""
+        return f"{self.name}_{processor}" if len(self.processors) > 1 else self.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All that is called after it: itself, and its stages where there are several."""
+        own = tuple(self.label(processor) for processor in self.processors)
+        return own if len(self.processors) == 1 else (self.name, *own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +123,9 @@ class _Reader:
         except DeclarationError as error:
             self.mistakes.append(error.what)
             return Settings()
-        file = File(path, text, ("tool", "cvimake"))
-        return self._table(file, Settings, values.get("tool", {}).get("cvimake", {})) or Settings()
+        tool = values.get("tool", {})
+        table = tool.get("cvimake", {}) if isinstance(tool, dict) else tool
+        return self._table(File(path, text, ("tool", "cvimake")), Settings, table) or Settings()
 
     def datasets(self, folder: Path) -> Iterator[tuple[str, DeclaredDataset]]:
         for path in sorted(folder.glob("*/dataset.toml")):
@@ -145,7 +158,7 @@ class _Reader:
         table = self._table(file, model, values)
         return None if table is None else (file, table)
 
-    def _table(self, file: File, model: type[Table], values: Mapping[str, Any]) -> Table | None:
+    def _table(self, file: File, model: type[Table], values: object) -> Table | None:
         try:
             return model.model_validate(values)
         except ValidationError as error:
@@ -161,12 +174,19 @@ class _Reader:
         self.mistakes += [file.mistake(("input", key), what) for key, what in rules.input_faults(inputs)]
         self.mistakes += [file.mistake((key,), what) for key, what in rules.source_faults(model)]
         samples = self._samples(file, ("calibration",), calibration, datasets)
+        self.mistakes += [
+            file.mistake(("verify", "input"), what)
+            for what in rules.test_input_faults(as_files(model.verify.input))
+        ]
         tune = None
         if calibration.tune_list:
             tune = self._list(file, ("calibration", "tune_list"), calibration.tune_list)
         variants = tuple(
             self._variant(file, name, model, inputs, settings, datasets, samples) for name in model.variant
         )
+        labels = [label for variant in variants for label in variant.labels]
+        for label in sorted({label for label in labels if labels.count(label) > 1}):
+            self.mistakes.append(file.mistake(("variant",), f"two of them would be called {label}"))
         if any(rules.needs_calibration(variant.options) for variant in variants) and samples is None:
             known = f" Datasets here: {', '.join(datasets)}." if datasets else ""
             what = f"is missing: INT8 needs samples to calibrate with. Say dataset or data_list.{known}"
@@ -196,7 +216,7 @@ class _Reader:
     ) -> DeclaredVariant:
         own = model.variant[name]
         options = Variant(**merged(settings.deploy, model.deploy, own))
-        test_input = as_files(options.test_input or model.verify.input)
+        test_input = as_files(model.verify.input if options.test_input is None else options.test_input)
         for key, what in rules.variant_faults(inputs, options, test_input):
             # Where it was said: in the variant itself or for all of them.
             table = (
@@ -208,10 +228,23 @@ class _Reader:
             qtable = _with_own_samples(settings.qtable, options.qtable)
             samples = self._samples(file, ("variant", name, "qtable"), qtable, datasets)
             samples = samples or calibration_samples
-        processor = options.processor or DEFAULT_PROCESSOR
-        processors = (processor,) if isinstance(processor, str) else tuple(processor)
+            if samples is None and not rules.has_samples(qtable):
+                what = "has no samples to search with. Say dataset or data_list, here or in [calibration]"
+                self.mistakes.append(file.mistake(("variant", name, "qtable"), what))
+        if own.test_input is not None:
+            key = ("variant", name, "test_input")
+            self.mistakes += [file.mistake(key, what) for what in rules.test_input_faults(test_input)]
+        processors = as_files(options.processor or DEFAULT_PROCESSOR)
+        if len(set(processors)) < len(processors):
+            self.mistakes.append(file.mistake(("variant", name, "processor"), "one stands there twice"))
+            processors = tuple(dict.fromkeys(processors))
         return DeclaredVariant(
-            name=name, options=options, processors=processors, qtable=qtable, qtable_samples=samples
+            name=name,
+            options=options,
+            processors=processors,
+            test_input=test_input,
+            qtable=qtable,
+            qtable_samples=samples,
         )
 
     def _samples(
@@ -266,6 +299,6 @@ def _with_own_samples(common: Sampling, own: Sampling) -> Sampling:
     return type(own)(**values)
 
 
-def as_files(value: str | list[str]) -> tuple[str, ...]:
+def as_files(value: str | Sequence[str]) -> tuple[str, ...]:
     """One or more files, as they can be declared."""
     return (value,) if isinstance(value, str) else tuple(value)

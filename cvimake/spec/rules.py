@@ -16,7 +16,7 @@ Rule = Callable[["ModelInput", Variant, Sequence[str]], Iterator[Fault]]
 
 # ONNX, Caffe, TFLite, TorchScript.
 SOURCES = (".onnx", ".prototxt", ".tflite", ".pt")
-_FUSABLE_IMAGES = frozenset({".jpg", ".jpeg", ".png"})
+FUSABLE_IMAGES = frozenset({".jpg", ".jpeg", ".png"})
 _PACKED = frozenset({"RGB_PACKED", "BGR_PACKED"})
 _RAW = frozenset({"gbrg", "grbg", "bggr", "rggb"})
 
@@ -44,7 +44,8 @@ def _preprocess(inputs: ModelInput, variant: Variant, test_input: Sequence[str])
         if variant.aligned_input:
             yield "aligned_input", "needs fuse_preprocess = true"
         return
-    if len(test_input) != 1 or Path(test_input[0]).suffix not in _FUSABLE_IMAGES:
+    fusable = len(test_input) == 1 and Path(test_input[0]).suffix.lower() in FUSABLE_IMAGES
+    if test_input and not fusable:
         yield (
             "fuse_preprocess",
             "needs one image (.jpg, .jpeg, .png) as test input: preprocessing is part of the network",
@@ -59,8 +60,9 @@ def _preprocess(inputs: ModelInput, variant: Variant, test_input: Sequence[str])
             )
 
 
-def _alignment(inputs: ModelInput, variant: Variant, _test_input: Sequence[str]) -> Iterator[Fault]:
-    aligned = variant.fuse_preprocess and variant.aligned_input
+def _alignment(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) -> Iterator[Fault]:
+    # It is the check that fails; without one there is nothing to refuse.
+    aligned = variant.fuse_preprocess and variant.aligned_input and test_input
     if not (aligned and variant.customization_format in _PACKED and inputs.shapes):
         return
     width = inputs.shapes[0][-2] if inputs.channel_format == "nhwc" else inputs.shapes[0][-1]
@@ -76,6 +78,16 @@ def _alignment(inputs: ModelInput, variant: Variant, _test_input: Sequence[str])
 
 
 _RULES: tuple[Rule, ...] = (_quantize, _preprocess, _alignment)
+
+
+def test_input_faults(files: Sequence[str]) -> Iterator[str]:
+    """What is wrong with the files that a network is tested with."""
+    suffixes = {Path(file).suffix.lower() for file in files}
+    readable = {*FUSABLE_IMAGES, ".npy", ".npz"}
+    if unknown := sorted(suffixes - readable):
+        yield f"{unknown[0] or 'no suffix'}: the tool reads {', '.join(sorted(readable))}"
+    if ".npz" in suffixes and len(files) > 1:
+        yield "an npz holds all inputs; it stands alone"
 
 
 def input_faults(inputs: ModelInput) -> Iterator[Fault]:

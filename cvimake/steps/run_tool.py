@@ -8,6 +8,7 @@ qtable search that died inside, which becomes EXCEPTION.
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -67,13 +68,18 @@ def comparisons(text: str) -> list[dict[str, Any]]:
         found.append(
             {
                 "target": target[1] if target else "",
-                "cosine": float(match[1]),
-                "euclidean": float(match[2]),
-                # Infinite for equal tensors, which JSON cannot say.
-                "signal_to_noise": None if "inf" in match[3] or match[3] == "nan" else float(match[3]),
+                "cosine": _finite(match[1]),
+                "euclidean": _finite(match[2]),
+                "signal_to_noise": _finite(match[3]),
             }
         )
     return found
+
+
+def _finite(text: str) -> float | None:
+    """A number; None for those that JSON cannot say. Equal tensors have an infinite ratio to noise."""
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def ending(text: str, log: Path, command: Sequence[str]) -> dict[str, Any]:

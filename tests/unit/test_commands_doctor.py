@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import docker.errors
+import pytest
+
+from cvimake import image
+from cvimake.commands.doctor import Doctor
+from cvimake.engine import connection
+from cvimake.image import ToolchainImage
+
+IDENTITY = {"python": "3.10.14", "packages": {"tpu-mlir": {"version": "1.7"}}}
+IMAGE = ToolchainImage(id="sha256:abc", base="the official one", identity=IDENTITY)
+
+
+class FakeClient:
+    api = SimpleNamespace(base_url="http+docker://localhost")
+
+    def version(self) -> dict[str, str]:
+        return {"Version": "27.3.1", "ApiVersion": "1.47"}
+
+    def info(self) -> dict[str, Any]:
+        return {"SecurityOptions": None, "DockerRootDir": "/nowhere"}
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A good machine with an engine and an image."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(connection, "find", FakeClient)
+    monkeypatch.setattr(image, "find", lambda _client, _recipe: IMAGE)
+
+
+def examine(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    code = Doctor().perform({}, [])
+    return code, capsys.readouterr().out
+
+
+def test_where_all_is_there_a_build_can_run(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = examine(capsys)
+    assert code == 0
+    assert text.endswith("A build can run.\n")
+    assert "MISSING" not in text
+    assert "Docker 27.3.1" in text
+    assert IMAGE.fingerprint[:12] in text
+
+
+def test_it_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    examine(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_image_is_named_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(image, "find", lambda _client, _recipe: None)
+    code, text = examine(capsys)
+    assert code == 2
+    assert "./doit image builds it" in text
+
+
+def test_another_processor_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    code, text = examine(capsys)
+    assert code == 2
+    assert "MISSING processor" in text
+
+
+def silence() -> None:
+    raise docker.errors.DockerException("Connection refused")
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("docker.from_env", silence)
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_missing_engine_is_named_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    code, text = examine(capsys)
+    assert code == 2
+    assert "MISSING engine" in text
+    assert connection.by_hand() in text
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_for_a_chosen_engine_the_remedy_is_not_another_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://far:2375")
+    code, text = examine(capsys)
+    assert code == 2
+    assert "tcp://far:2375" in text
+    assert "apt-get" not in text
+    assert "dockerd" not in text

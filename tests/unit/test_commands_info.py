@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from doit.cmd_base import ModuleTaskLoader
+from doit.cmd_info import Info as DoitInfo
+from doit.cmdparse import CmdParseError
+
+from cvimake import runtime, toolchain
+from cvimake.action import Action
+from cvimake.commands.info import Info
+from cvimake.errors import EngineError
+
+LISTING = (Path(__file__).parent / "data" / "yolo_info.txt").read_text(encoding="utf-8")
+
+
+class FakeSandbox:
+    """Writes a listing in model_tool's place."""
+
+    listing = LISTING
+
+    def __init__(self) -> None:
+        self.ran: list[Action] = []
+
+    def run(self, action: Action) -> None:
+        self.ran.append(action)
+        action.outputs[0].path.write_text(self.listing, encoding="utf-8")
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> FakeSandbox:
+    sandbox = FakeSandbox()
+    monkeypatch.setattr(runtime.Runtime, "of", lambda _root: SimpleNamespace(sandbox=sandbox))
+    return sandbox
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CVIMAKE_INVOKED_FROM", raising=False)
+    path = tmp_path / "net.cvimodel"
+    path.write_bytes(b"CviModel" * 1000)
+    return path
+
+
+def info(*arguments: str) -> int:
+    code: int = Info(ModuleTaskLoader({})).parse_execute(list(arguments))
+    return code
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_it_shows_what_is_in_a_file(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert info(str(model)) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "name           yolo, for cv181x, built 2024-01-01 00:00:00 by tpu_mlir v1.7-20240419",
+        "size           0.01 MB, ION memory 5.55 MB",
+        "input          images [1, 3, 416, 416] fp32",
+        "output         boxes_f32 [1, 64, 52, 52] fp32",
+        "output         scores [1, 80, 52, 52] int8, scale 0.127721",
+        "recognised as  nothing: no kind of model has the outputs [1, 64, 52, 52], [1, 80, 52, 52]",
+    ]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_as_json_it_shows_everything(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert info("--json", str(model)) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["name"], values["size"], values["similarity"]) == ("yolo", 8000, [])
+    assert len(values["weights"]) == 3
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_its_json_is_the_json_that_a_build_writes(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    info("--json", str(model))
+    recognition = json.loads(capsys.readouterr().out)["recognition"]
+    schema = json.loads((Path(__file__).parents[2] / "schemas/info.schema.json").read_text(encoding="utf-8"))
+    assert set(recognition) == set(schema["$defs"]["Recognition"]["properties"])
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_it_shows_several_files(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert info(str(model), "net.cvimodel") == 0
+    assert capsys.readouterr().out.count("name ") == 2
+
+
+def test_the_file_is_read_in_the_container_under_a_name_of_ours(model: Path, sandbox: FakeSandbox) -> None:
+    awkward = model.rename(model.with_name("a b;$(c).cvimodel"))
+    info(str(awkward))
+    (action,) = sandbox.ran
+    assert action.argv == toolchain.info_command("model.cvimodel", "info.txt")
+    assert [file.path for file in action.inputs] == [awkward]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_path_is_meant_from_where_the_user_is(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = model.parent / "inner"
+    inner.mkdir()
+    model.rename(inner / "net.cvimodel")
+    monkeypatch.setenv("CVIMAKE_INVOKED_FROM", str(inner))
+    assert info("net.cvimodel") == 0
+
+
+def test_a_file_that_is_not_there_is_a_clear_error(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model.unlink()
+    assert info("net.cvimodel") == 2
+    assert capsys.readouterr().err == f"cvimake: no file {model}\n"
+
+
+def test_a_file_that_is_no_cvimodel_is_a_clear_error(
+    model: Path, sandbox: FakeSandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.listing = "rubbish"
+    assert info(str(model)) == 2
+    assert "not a cvimodel that model_tool understands" in capsys.readouterr().err
+
+
+def test_without_an_engine_it_is_a_clear_error(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_root: Path) -> None:
+        raise EngineError("no engine answers")
+
+    monkeypatch.setattr(runtime.Runtime, "of", fail)
+    assert info(str(model)) == 2
+    assert capsys.readouterr().err == "cvimake: no engine answers\n"
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_an_option_that_does_not_exist_is_refused(model: Path) -> None:
+    # doit's main program says so and ends with 3.
+    with pytest.raises(CmdParseError):
+        info("--jsn", str(model))
+
+
+def test_a_task_is_doits_own_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(DoitInfo, "parse_execute", lambda _self, arguments: asked.append(arguments))
+    Info(ModuleTaskLoader({})).parse_execute(["tiny:int8"])
+    assert asked == [["tiny:int8"]]

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doit.cmd_base import NamespaceTaskLoader
+from doit.cmd_run import Run as DoitRun
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvimake.commands.run import Run, as_target
+
+ROOT = Path("/home/me/project")
+PART = st.text("ab_.-", min_size=1, max_size=5).filter(lambda part: part not in {".", ".."})
+TARGETS = st.lists(PART.filter(lambda part: part[0] != "-"), min_size=1, max_size=3).map(
+    lambda parts: "/".join(["build", *parts])
+)
+
+
+@given(TARGETS)
+def test_a_target_is_the_same_however_it_is_written(target: str) -> None:
+    below = ROOT / "models" / "tiny"
+    for argument, invoked_from in (
+        (target, ROOT),
+        (f"./{target}", ROOT),
+        (f"{ROOT}/{target}", ROOT),
+        (f"{ROOT}/{target}", Path("/elsewhere")),
+        (f"../../{target}", below),
+        (f"./{target.removeprefix('build/')}", ROOT / "build"),
+        (f"build/../{target}", ROOT),
+        (f"{target}/", ROOT),
+    ):
+        assert as_target(argument, invoked_from, ROOT) == target
+
+
+@given(TARGETS)
+def test_what_is_a_target_already_stays_as_it_is(target: str) -> None:
+    once = as_target(f"./{target}", ROOT, ROOT)
+    assert as_target(once, ROOT, ROOT) == once
+
+
+@pytest.mark.parametrize("argument", ["tiny", "tiny:bf16", "-n", "--verbosity=2", "-fbuild/x", "x=1", "list"])
+@pytest.mark.parametrize("invoked_from", [ROOT, ROOT / "build", Path("/elsewhere")])
+def test_names_and_options_stay_as_they_are(argument: str, invoked_from: Path) -> None:
+    assert as_target(argument, invoked_from, ROOT) == argument
+
+
+@pytest.mark.parametrize("argument", ["../other/build/x", "/etc/passwd", "models/tiny/tiny.onnx"])
+def test_paths_that_are_no_targets_stay_as_they_are(argument: str) -> None:
+    assert as_target(argument, ROOT, ROOT) == argument
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "real" / "build" / "tiny").mkdir(parents=True)
+    (tmp_path / "real" / "build" / "tiny" / "tiny.mlir").touch()
+    return tmp_path / "real"
+
+
+def test_a_file_can_be_named_from_its_own_folder(project: Path) -> None:
+    assert as_target("tiny.mlir", project / "build" / "tiny", project) == "build/tiny/tiny.mlir"
+
+
+def test_a_model_can_be_named_from_a_folder_that_holds_one_of_its_name(project: Path) -> None:
+    assert as_target("tiny", project / "build", project) == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("argument", "folder"), [("./build/tiny/tiny.mlir", ""), ("tiny/tiny.mlir", "build")]
+)
+def test_a_target_can_be_named_through_a_link_to_the_project(
+    project: Path, argument: str, folder: str
+) -> None:
+    link = project.with_name("link")
+    link.symlink_to(project)
+    assert as_target(argument, link / folder, project) == "build/tiny/tiny.mlir"
+
+
+def test_doit_gets_the_targets(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("CVIMAKE_INVOKED_FROM", str(project / "build" / "tiny"))
+    monkeypatch.setattr(DoitRun, "parse_execute", lambda _self, arguments: arguments)
+    assert Run(task_loader=NamespaceTaskLoader()).parse_execute(["-n", "2", "tiny.mlir", "tiny:bf16"]) == [
+        "-n", "2", "build/tiny/tiny.mlir", "tiny:bf16",
+    ]  # fmt: skip
+
+
+# How it ends
+
+
+def run_while(monkeypatch: pytest.MonkeyPatch, act: Any) -> object:  # noqa: ANN401 - doit has no types
+    monkeypatch.setattr(DoitRun, "execute", lambda _self, _params, _args: act())
+    return Run(task_loader=NamespaceTaskLoader()).execute({}, [])
+
+
+def test_the_exit_code_is_doits(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_while(monkeypatch, lambda: 1) == 1
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+
+
+@pytest.mark.parametrize(("act", "code"), [(interrupt, 130), (terminate, 143)])
+def test_a_signal_ends_it_in_order_and_leaves_the_handler_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], act: object, code: int
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as caught:
+        run_while(monkeypatch, act)
+    assert caught.value.code == code
+    assert "interrupted; what is finished stays" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cvimake import conclusions
+from cvimake.conclusions import Info
+from cvimake.errors import CvimakeError, StepFailedError
+from cvimake.spec.model import Budget
+
+LISTING = (Path(__file__).parent / "data" / "yolo_info.txt").read_text(encoding="utf-8")
+CLASSIFIER = LISTING.replace("boxes_f32,scores", "scores").replace("80   52   52 ", "10   1    1  ")
+COMPARISONS = [
+    {"target": "a_tpu_outputs.npz", "cosine": 0.99, "euclidean": 0.9, "signal_to_noise": 20.5},
+    {"target": "a_model_outputs.npz", "cosine": 1.0, "euclidean": 1.0, "signal_to_noise": None},
+]
+
+
+# How a search ended
+
+
+def concluded(folder: Path, *, required: bool = False, **search: Any) -> None:  # noqa: ANN401 - JSON values
+    path = folder / "search.json"
+    path.write_text(json.dumps({"comparisons": [], "search": search}), encoding="utf-8")
+    conclusions.search("net:mix", path, required)
+
+
+GAVE_UP: dict[str, Any] = {"ending": "gave_up", "int8_cos": 0.5, "mix_cos": 0.9369, "expected_cos": 0.999}
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_search_that_reached_what_it_should_says_nothing(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    required: bool,  # noqa: FBT001
+) -> None:
+    concluded(tmp_path, required=required, ending="reached", int8_cos=0.9, mix_cos=0.999, expected_cos=0.99)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_where_int8_suffices_it_is_said_and_goes_on(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    required: bool,  # noqa: FBT001
+) -> None:
+    concluded(tmp_path, required=required, ending="int8_suffices", int8_cos=0.9999, expected_cos=0.99)
+    said = capsys.readouterr().err
+    assert "net:mix: INT8 alone reaches a cosine of 0.9999 (expected 0.99)" in said
+    assert "warning" not in said
+
+
+def test_a_search_that_gave_up_is_warned_of_with_all_cosines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    concluded(tmp_path, **GAVE_UP)
+    said = capsys.readouterr().err
+    assert said.startswith("cvimake: warning: net:mix: ")
+    for number in ("0.9369", "0.999", "0.5000"):
+        assert number in said
+
+
+def test_a_search_that_gave_up_fails_where_the_declaration_wants_it(tmp_path: Path) -> None:
+    with pytest.raises(StepFailedError, match=r"gave up at a cosine of 0\.9369") as caught:
+        concluded(tmp_path, required=True, **GAVE_UP)
+    assert "require_expected_cos" in caught.value.remedy
+
+
+# What is known of a cvimodel
+
+
+def known(folder: Path, listing: str = CLASSIFIER, size: int = 1000) -> Info:
+    model = folder / "net.cvimodel"
+    model.write_bytes(b"x" * size)
+    return conclusions.examine(model, listing, {"comparisons": COMPARISONS})
+
+
+def test_listing_size_validation_and_recognition_come_together(tmp_path: Path) -> None:
+    info = known(tmp_path)
+    assert (info.name, info.size, info.ion_memory, info.schema_version) == ("yolo", 1000, 5.55, 1)
+    assert [found.cosine for found in info.similarity] == [0.99, 1.0]
+    assert info.recognised_as == info.recognition.as_ == "classifier"
+
+
+def test_without_a_validation_there_is_no_similarity(tmp_path: Path) -> None:
+    (tmp_path / "net.cvimodel").touch()
+    assert conclusions.examine(tmp_path / "net.cvimodel", CLASSIFIER, {}).similarity == ()
+
+
+def test_what_is_no_listing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CvimakeError):
+        known(tmp_path, "rubbish")
+
+
+# The budget
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        {},
+        {"size": 1000},
+        {"ion_memory": 5.55},
+        {"recognised_as": "classifier"},
+        {"size": 1001, "ion_memory": 6},
+    ],
+)
+def test_what_is_within_the_budget_is_right(tmp_path: Path, budget: dict[str, Any]) -> None:
+    assert conclusions.over_budget(known(tmp_path), Budget(**budget)) == []
+
+
+@pytest.mark.parametrize(
+    ("budget", "what"),
+    [
+        ({"size": 999}, "size: 1000 bytes, at most 999 are declared"),
+        ({"ion_memory": 5.5}, "ion_memory: 5.55 MB, at most 5.5 are declared"),
+        (
+            {"recognised_as": "YOLO11"},
+            "recognised_as: YOLO11 is declared, and the camera takes it for classifier",
+        ),
+    ],
+)
+def test_what_is_over_the_budget_is_told(tmp_path: Path, budget: dict[str, Any], what: str) -> None:
+    assert conclusions.over_budget(known(tmp_path), Budget(**budget)) == [what]
+
+
+def test_what_the_camera_refuses_is_told_with_the_reason(tmp_path: Path) -> None:
+    (excess,) = conclusions.over_budget(known(tmp_path, LISTING), Budget(recognised_as="YOLO11"))
+    assert "nothing: no kind of model has the outputs [1, 64, 52, 52], [1, 80, 52, 52]" in excess
+
+
+# The stage
+
+
+def info(folder: Path, budget: Budget, listing: str = CLASSIFIER) -> dict[str, Any]:
+    for name, text in (("info.txt", listing), ("validation.json", json.dumps({"comparisons": COMPARISONS}))):
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "net.cvimodel").write_bytes(b"x" * 1000)
+    places = (folder / "net.cvimodel", folder / "info.txt", folder / "validation.json")
+    conclusions.info("net:int8", *places, budget, folder / "info.json")
+    return written(folder)
+
+
+def written(folder: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+    return values
+
+
+def test_what_is_known_is_written_as_json_that_reads_back(tmp_path: Path) -> None:
+    values = info(tmp_path, Budget())
+    assert (values["schema_version"], values["recognised_as"]) == (1, "classifier")
+    assert Info.model_validate(values) == known(tmp_path)
+
+
+def test_nothing_else_is_left(tmp_path: Path) -> None:
+    info(tmp_path, Budget())
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"info.txt", "validation.json", "net.cvimodel", "info.json"}
+
+
+def test_the_same_cvimodel_is_the_same_bytes(tmp_path: Path) -> None:
+    info(tmp_path, Budget())
+    before = (tmp_path / "info.json").read_bytes()
+    info(tmp_path, Budget(size=2000))
+    assert (tmp_path / "info.json").read_bytes() == before
+
+
+def test_every_excess_is_told_and_what_is_known_is_written_all_the_same(tmp_path: Path) -> None:
+    with pytest.raises(StepFailedError) as caught:
+        info(tmp_path, Budget(size=1, ion_memory=1.0, recognised_as="YOLO11"))
+    assert [line.partition(":")[0].strip() for line in str(caught.value).splitlines()[1:]] == [
+        "size",
+        "ion_memory",
+        "recognised_as",
+    ]
+    assert written(tmp_path)["size"] == 1000
+
+
+def test_traps_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pose = CLASSIFIER.replace("10   1    1  ", "11   3549 1  ").replace("int8  1    11", "fp32  1    11")
+    info(tmp_path, Budget(), pose)
+    assert "cvimake: warning: net:int8: a detector of 7 classes" in capsys.readouterr().err

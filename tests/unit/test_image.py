@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import docker.errors
+import pytest
+
+from cvimake import image
+from cvimake.errors import ImageError
+from cvimake.image import ToolchainImage
+from cvimake.recipe import Recipe
+
+IDENTITY = {"python": "3.10.14", "packages": {"tpu-mlir": {"version": "1.7", "sha256": "00"}}, "system": {}}
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CVIMAKE_BASE", "CVIMAKE_TPU_MLIR_WHEEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def labels(identity: object = IDENTITY) -> dict[str, str]:
+    return {"cvimake.identity": json.dumps(identity), "cvimake.base": "a base"}
+
+
+def stored(name: str, created: str, labels: dict[str, str]) -> SimpleNamespace:
+    return SimpleNamespace(id=name, attrs={"Created": created}, labels=labels)
+
+
+class FakeClient:
+    """An engine that lists some images, and builds one with the given messages."""
+
+    def __init__(self, *listed: SimpleNamespace, messages: tuple[dict[str, Any], ...] = ()) -> None:
+        self.listed = listed
+        self.messages = messages
+        self.filters: dict[str, str] = {}
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.finished = SimpleNamespace(id="sha256:finished", tag=self._tag)
+        self.images = SimpleNamespace(list=self._list, build=self._label, prune=self._prune)
+        self.api = SimpleNamespace(build=self._build)
+
+    def _list(self, *, filters: dict[str, str]) -> list[SimpleNamespace]:
+        self.filters = filters
+        return list(self.listed)
+
+    def _build(self, **options: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - the SDK's
+        context = sorted(str(path.relative_to(options["path"])) for path in Path(options["path"]).rglob("*"))
+        self.events.append(("build", {**options, "context": context}))
+        yield from self.messages
+
+    def _label(self, **options: Any) -> tuple[SimpleNamespace, list[str]]:  # noqa: ANN401 - the SDK's
+        self.events.append(("label", options))
+        return self.finished, []
+
+    def _tag(self, repository: str, tag: str) -> None:
+        self.events.append(("tag", {"name": f"{repository}:{tag}"}))
+
+    def _prune(self, filters: dict[str, Any]) -> None:
+        self.events.append(("prune", filters))
+
+
+BUILT = ({"stream": "Step 1/2 : FROM x\n"}, {"aux": {"ID": "sha256:raw"}})
+
+
+# Which image
+
+
+def find(client: FakeClient) -> ToolchainImage | None:
+    return image.find(client, Recipe())  # type: ignore[arg-type]
+
+
+def test_the_newest_finished_image_of_the_recipe_is_found() -> None:
+    client = FakeClient(
+        stored("sha256:old", "2024-01-01T00:00:00Z", labels()),
+        stored("sha256:new", "2024-03-01T00:00:00Z", labels()),
+        stored("sha256:partial", "2024-04-01T00:00:00Z", {}),
+        stored("sha256:older", "2024-02-01T00:00:00Z", labels()),
+    )
+    assert find(client) == ToolchainImage(id="sha256:new", base="a base", identity=IDENTITY)
+    assert client.filters == {"label": f"cvimake.recipe={Recipe().digest()}"}
+
+
+def test_an_unfinished_image_is_not_found() -> None:
+    assert find(FakeClient(stored("sha256:partial", "2024-04-01T00:00:00Z", {}))) is None
+
+
+def test_the_fingerprint_is_that_of_the_contents_alone() -> None:
+    one = ToolchainImage(id="sha256:1", base="bootstrapped", identity=IDENTITY)
+    same = ToolchainImage(id="sha256:2", base="official", identity=dict(reversed(IDENTITY.items())))
+    other = ToolchainImage(id="sha256:1", base="bootstrapped", identity={**IDENTITY, "python": "3.10.15"})
+    assert one.fingerprint == same.fingerprint
+    assert one.fingerprint != other.fingerprint
+
+
+# How it is built
+
+
+@pytest.fixture
+def no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base that is there, an identity that is known, certificates, and a pip without settings."""
+    (tmp_path / "mine.crt").write_text("certificates", encoding="utf-8")
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "mine.crt"))
+    monkeypatch.setattr(image, "find_or_make", lambda *_: (SimpleNamespace(id="sha256:base"), "a base"))
+    monkeypatch.setattr(image, "_identify", lambda *_: IDENTITY)
+    set_pip(monkeypatch, "")
+    for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def set_pip(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=text))
+
+
+def build(client: FakeClient, folder: Path, recipe: Recipe | None = None) -> ToolchainImage:
+    engine = SimpleNamespace(client=client)
+    return image.build(engine, recipe or Recipe(), folder)  # type: ignore[arg-type]
+
+
+def options_of(client: FakeClient, event: str) -> dict[str, Any]:
+    (options,) = [options for name, options in client.events if name == event]
+    return options
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_an_image_carries_recipe_identity_and_base_only_when_it_is_finished(tmp_path: Path) -> None:
+    client = FakeClient(messages=BUILT)
+    made = build(client, tmp_path)
+    assert made == ToolchainImage(id="sha256:finished", base="a base", identity=IDENTITY)
+    assert [name for name, _ in client.events] == ["build", "label", "tag", "prune"]
+    assert options_of(client, "build")["labels"] == {"cvimake.partial": "1"}
+    label = options_of(client, "label")
+    assert label["fileobj"].getvalue() == b"FROM sha256:raw\n"
+    assert label["labels"]["cvimake.recipe"] == Recipe().digest()
+    assert json.loads(label["labels"]["cvimake.identity"]) == IDENTITY
+    assert label["labels"]["cvimake.base"] == "a base"
+    assert options_of(client, "tag")["name"] == f"cvimake/tpu_mlir:1.7-{Recipe().digest()[:8]}"
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_what_is_not_labelled_as_ours_is_not_pruned(tmp_path: Path) -> None:
+    client = FakeClient(messages=BUILT)
+    build(client, tmp_path)
+    assert options_of(client, "prune") == {"dangling": True, "label": "cvimake.partial"}
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_an_image_is_built_on_the_base_from_nothing_but_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "mine.whl").touch()
+    client = FakeClient(messages=BUILT)
+    build(client, tmp_path, Recipe(wheel=tmp_path / "mine.whl"))
+    assert options_of(client, "build")["buildargs"] == {"BASE": "sha256:base"}
+    assert options_of(client, "build")["context"] == [
+        "Dockerfile",
+        "build-requirements.txt",
+        "certificates.crt",
+        "requirements.txt",
+        "source-requirements.txt",
+        "wheels",
+        "wheels/mine.whl",
+    ]
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_pips_indexes_and_the_proxies_of_this_machine_serve_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_pip(
+        monkeypatch,
+        "global.index-url='http://first/simple'\n"
+        ":env:.index-url='http://last/simple'\n"
+        "global.extra-index-url='http://a/simple file:///wheels http://b/simple'\n"
+        "global.trusted-host='last'\n"
+        "global.timeout='5'\n",
+    )
+    monkeypatch.setenv("https_proxy", "http://proxy:3128")
+    client = FakeClient(messages=BUILT)
+    build(client, tmp_path)
+    assert options_of(client, "build")["buildargs"] == {
+        "BASE": "sha256:base",
+        "https_proxy": "http://proxy:3128",
+        "PIP_INDEX_URL": "http://last/simple",
+        "PIP_EXTRA_INDEX_URL": "http://a/simple http://b/simple",
+        "PIP_TRUSTED_HOST": "last",
+    }
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_failed_build_shows_the_end_of_its_log_and_labels_nothing(tmp_path: Path) -> None:
+    messages = (
+        *({"stream": f"line {number}\n"} for number in range(30)),
+        {"error": "The command returned a non-zero code: 1"},
+    )
+    client = FakeClient(messages=messages)
+    with pytest.raises(ImageError) as caught:
+        build(client, tmp_path)
+    log = tmp_path / "build" / "logs" / "image.log"
+    assert "line 29" in caught.value.remedy
+    assert "non-zero code" in str(caught.value)
+    assert "line 5" not in caught.value.remedy
+    assert f"The whole log: {log}" in caught.value.remedy
+    assert "line 0\n" in log.read_text(encoding="utf-8")
+    assert [name for name, _ in client.events] == ["build"]
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_build_that_names_no_image_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ImageError):
+        build(FakeClient(messages=({"stream": "done\n"},)), tmp_path)
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_an_engine_that_fails_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise docker.errors.APIError("no space left")
+
+    monkeypatch.setattr(image, "find_or_make", fail)
+    with pytest.raises(ImageError, match="the toolchain image cannot be built: no space left"):
+        build(FakeClient(), tmp_path)
+
+
+def test_an_image_that_is_there_is_not_built(tmp_path: Path) -> None:
+    client = FakeClient(stored("sha256:new", "2024-03-01T00:00:00Z", labels()))
+    engine = SimpleNamespace(client=client)
+    assert image.ensure(engine, Recipe(), tmp_path).id == "sha256:new"  # type: ignore[arg-type]
+    assert client.events == []

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from cvimake import onnx_header
+from cvimake.errors import CvimakeError
+from cvimake.onnx_header import Versions
+
+GIBIBYTE = 1024**3
+# Field 7 (graph) and field 8 (opset_import) as length-delimited values, field 1 (ir_version) as a number.
+IR, GRAPH, OPSET = b"\x08", b"\x3a", b"\x42"
+
+
+def varint(number: int) -> bytes:
+    data = b""
+    while number > 0x7F:
+        data += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return data + bytes([number])
+
+
+def network(ir: int = 8, opset: int = 17, *others: tuple[str, int]) -> bytes:
+    tensor = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [tensor], [tensor])
+    opsets = [helper.make_opsetid(*item) for item in others]
+    model = helper.make_model(
+        graph,
+        producer_name="p" * 300,
+        ir_version=ir,
+        opset_imports=[*opsets, helper.make_opsetid("", opset)],
+    )
+    return cast("bytes", model.SerializeToString())
+
+
+def versions(folder: Path, data: bytes) -> Versions:
+    path = folder / "net.onnx"
+    path.write_bytes(data)
+    return onnx_header.read(path)
+
+
+@pytest.mark.parametrize("ir", [3, 8, 10, 130])
+@pytest.mark.parametrize("opset", [7, 17, 18, 300])
+def test_the_versions_are_those_that_onnx_wrote(tmp_path: Path, ir: int, opset: int) -> None:
+    assert versions(tmp_path, network(ir, opset)) == Versions(ir, opset)
+
+
+def test_other_domains_do_not_count(tmp_path: Path) -> None:
+    others = (("ai.onnx.ml", 3), ("com.microsoft", 1))
+    assert versions(tmp_path, network(8, 17, *others)) == Versions(8, 17)
+    swapped = IR + varint(8) + opset_import(b"", 17) + opset_import(b"com.microsoft", 99)
+    assert versions(tmp_path, swapped) == Versions(8, 17)
+
+
+def opset_import(domain: bytes, version: int) -> bytes:
+    inner = b"\x0a" + varint(len(domain)) + domain + b"\x10" + varint(version)
+    return OPSET + varint(len(inner)) + inner
+
+
+def test_the_long_name_of_the_usual_domain_counts(tmp_path: Path) -> None:
+    assert versions(tmp_path, IR + varint(8) + opset_import(b"ai.onnx", 15)).opset == 15
+
+
+def test_the_order_of_the_fields_does_not_matter(tmp_path: Path) -> None:
+    assert versions(tmp_path, opset_import(b"", 17) + GRAPH + b"\x01x" + IR + varint(8)) == Versions(8, 17)
+
+
+# What is no ONNX file
+
+
+def check_is_refused(folder: Path, data: bytes) -> None:
+    with pytest.raises(CvimakeError, match=r"net\.onnx is not an ONNX file, or is cut off"):
+        versions(folder, data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x00" * 64,
+        b"\xff" * 64,
+        b"PK\x03\x04rubbish",
+        b"<html>not found</html>",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",
+        IR + varint(8),
+        opset_import(b"", 17),
+    ],
+)
+def test_what_is_no_onnx_file_is_refused(tmp_path: Path, data: bytes) -> None:
+    check_is_refused(tmp_path, data)
+
+
+def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
+    data = network()
+    for length in range(0, len(data), 7):
+        check_is_refused(tmp_path, data[:length])
+
+
+@given(st.binary(max_size=200))
+def test_whatever_the_bytes_are_it_is_versions_or_a_clear_error(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    with contextlib.suppress(CvimakeError):
+        assert isinstance(versions(tmp_path_factory.getbasetemp(), data), Versions)
+
+
+def test_a_file_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        onnx_header.read(tmp_path / "net.onnx")
+
+
+# Large files
+
+
+def test_the_network_itself_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "net.onnx"
+    size = 3 * GIBIBYTE
+    with path.open("wb") as file:
+        file.write(IR + varint(8) + GRAPH + varint(size))
+        file.seek(size, os.SEEK_CUR)
+        file.write(opset_import(b"", 17))
+    wanted: list[int] = []
+    monkeypatch.setattr(Path, "open", lambda path, _mode: Counting(path, wanted))
+    assert onnx_header.read(path) == Versions(8, 17)
+    assert 0 < sum(wanted) < 100
+
+
+class Counting(io.FileIO):
+    """A file that notes how much is read of it."""
+
+    def __init__(self, path: Path, wanted: list[int]) -> None:
+        super().__init__(path)
+        self.wanted = wanted
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.wanted.append(GIBIBYTE if size is None or size < 0 else size)
+        return super().read(size) or b""
+
+
+def test_an_opset_that_is_too_long_to_be_one_is_refused(tmp_path: Path) -> None:
+    check_is_refused(tmp_path, IR + varint(8) + OPSET + varint(5000) + b"\x0a\x00" * 2500)
+
+
+# What the toolchain reads
+
+
+@pytest.mark.parametrize(("ir", "opset"), [(3, 7), (8, 17)])
+def test_a_version_that_the_toolchain_reads_is_right(tmp_path: Path, ir: int, opset: int) -> None:
+    (tmp_path / "net.onnx").write_bytes(network(ir, opset))
+    onnx_header.check(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize(("ir", "opset"), [(9, 17), (8, 18), (10, 21)])
+def test_a_version_that_is_too_new_is_refused_with_a_remedy(tmp_path: Path, ir: int, opset: int) -> None:
+    (tmp_path / "net.onnx").write_bytes(network(ir, opset))
+    with pytest.raises(CvimakeError) as caught:
+        onnx_header.check(tmp_path / "net.onnx")
+    assert f"is IR {ir}, opset {opset}; tpu_mlir 1.7 reads up to IR 8, opset 17" in str(caught.value)
+    assert "opset=17" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["net.tflite", "net.prototxt", "net.pt"])
+def test_other_sources_are_not_looked_at(tmp_path: Path, name: str) -> None:
+    onnx_header.check(tmp_path / name)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cvimake import recipe
+from cvimake.errors import ImageError
+from cvimake.recipe import FILES, Recipe
+from cvimake.resources import docker_folder, step
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CVIMAKE_BASE", "CVIMAKE_TPU_MLIR_WHEEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_user_chooses_base_and_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Recipe.from_environment() == Recipe()
+    (tmp_path / "x.whl").touch()
+    monkeypatch.setenv("CVIMAKE_BASE", "mine:1")
+    monkeypatch.setenv("CVIMAKE_TPU_MLIR_WHEEL", str(tmp_path / "x.whl"))
+    assert Recipe.from_environment() == Recipe(base="mine:1", wheel=tmp_path / "x.whl")
+
+
+def test_a_wheel_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CVIMAKE_TPU_MLIR_WHEEL", "/nowhere.whl")
+    with pytest.raises(ImageError, match=r"CVIMAKE_TPU_MLIR_WHEEL: no file /nowhere\.whl"):
+        Recipe.from_environment()
+
+
+def test_a_wheels_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.whl").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CVIMAKE_TPU_MLIR_WHEEL", "x.whl")
+    assert Recipe.from_environment().wheel == tmp_path / "x.whl"
+
+
+def test_recipes_differ_in_base_and_in_the_bytes_of_the_wheel(tmp_path: Path) -> None:
+    one, copy, other = (tmp_path / name for name in ("one.whl", "copy.whl", "other.whl"))
+    one.write_bytes(b"1")
+    copy.write_bytes(b"1")
+    other.write_bytes(b"2")
+    digests = {Recipe(wheel=path).digest() for path in (one, copy)}
+    assert len(digests) == 1
+    assert len({*digests, Recipe(wheel=other).digest(), Recipe().digest(), Recipe(base="x").digest()}) == 4
+
+
+def test_the_named_files_are_all_that_the_dockerfile_copies() -> None:
+    words = (docker_folder() / "Dockerfile").read_text(encoding="utf-8").split()
+    assert {name for name in FILES if name != "Dockerfile"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    "name", ["Dockerfile", "build-requirements.txt", "requirements.txt", "source-requirements.txt"]
+)
+def test_recipes_differ_in_every_file_that_the_image_is_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for path in docker_folder().iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(recipe, "docker_folder", lambda: tmp_path)
+    before = Recipe().digest()
+    (tmp_path / name).write_text("changed", encoding="utf-8")
+    assert Recipe().digest() != before
+
+
+def test_recipes_differ_in_the_step_that_finds_out_the_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Recipe().digest()
+    changed = tmp_path / "step.py"
+    changed.write_bytes(step("toolchain_identity").read_bytes() + b"#")
+    monkeypatch.setattr(recipe, "step", lambda _name: changed)
+    assert Recipe().digest() != before

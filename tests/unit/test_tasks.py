@@ -1,0 +1,370 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doit.exceptions import TaskError, TaskFailed
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvimake import runtime
+from cvimake.action import Action, FileKind, Folder, Input, Limits, Output, Text
+from cvimake.errors import CvimakeError, EngineError, ImageError, StepFailedError
+from cvimake.image import ToolchainImage
+from cvimake.pipeline import Stage
+from cvimake.recipe import Recipe
+from cvimake.spec import DeclaredModel, read_declarations
+from cvimake.tasks import ContentChecker, Project, Task, doit_config, open_project
+
+ACTION = Action(
+    name="net:bf16",
+    argv=("tool",),
+    environment={},
+    inputs=(Input(name="net.mlir", path=Path("build/net/net.mlir")),),
+    outputs=(Output(name="net.cvimodel", path=Path("build/net/net.cvimodel"), kind=FileKind.CVIMODEL),),
+)
+
+
+def recorded(path: Path) -> list[Any]:
+    state = ContentChecker().get_state(str(path), None)
+    assert state is not None
+    return state
+
+
+def is_modified(path: Path, state: list[Any]) -> bool:
+    return bool(ContentChecker().check_modified(str(path), path.stat(), state))
+
+
+@given(st.binary(), st.integers(0, 2**33), st.integers(0, 10**9 - 1))
+def test_equal_bytes_are_unmodified_whenever_they_were_written(data: bytes, seconds: int, ns: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        path.write_bytes(data)
+        state = recorded(path)
+        os.utime(path, ns=(0, seconds * 10**9 + ns))
+        assert not is_modified(path, state)
+
+
+@given(st.binary(min_size=1), st.data())
+def test_other_bytes_in_a_new_file_of_equal_time_and_size_are_modified(
+    data: bytes, draw: st.DataObject
+) -> None:
+    other = draw.draw(st.binary(min_size=len(data), max_size=len(data)).filter(lambda drawn: drawn != data))
+    with tempfile.TemporaryDirectory() as folder:
+        path, replacement = Path(folder) / "file", Path(folder) / "new"
+        path.write_bytes(data)
+        state = recorded(path)
+        replacement.write_bytes(other)
+        os.utime(replacement, ns=(0, path.stat().st_mtime_ns))
+        replacement.replace(path)
+        assert is_modified(path, state)
+
+
+@given(st.binary(min_size=1), st.integers(1, 10**9))
+def test_other_bytes_in_the_same_file_are_modified_where_the_time_differs(data: bytes, later: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        path.write_bytes(data)
+        state = recorded(path)
+        path.write_bytes(bytes(255 - byte for byte in data))
+        os.utime(path, ns=(0, state[1] + later))
+        assert is_modified(path, state)
+
+
+def test_a_file_that_grew_within_one_tick_is_modified(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"a")
+    state = recorded(path)
+    path.write_bytes(b"ab")
+    os.utime(path, ns=(0, state[1]))
+    assert is_modified(path, state)
+
+
+def test_an_untouched_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"a")
+    state = recorded(path)
+    monkeypatch.setattr("cvimake.digest.of_file", lambda _path: pytest.fail("it was read"))
+    assert not is_modified(path, state)
+    assert ContentChecker().get_state(str(path), state) is None
+
+
+def test_a_touched_files_new_state_is_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"a")
+    state = recorded(path)
+    os.utime(path, ns=(0, state[1] + 1))
+    assert ContentChecker().get_state(str(path), state) == [state[0], state[1] + 1, *state[2:]]
+
+
+# A model's tasks
+
+MODEL = """
+description = "A network"
+source = "net.onnx"
+[verify]
+input = "cat.png"
+[variant.bf16]
+quantize = "BF16"
+"""
+
+
+def declare(root: Path, name: str = "net", *, source: bool = True, text: str = MODEL) -> None:
+    folder = root / "models" / name
+    folder.mkdir(parents=True)
+    (folder / "model.toml").write_text(text, encoding="utf-8")
+    if source:
+        (folder / "net.onnx").touch()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "toolchain.json").write_text('{"python": "3.10.14"}', encoding="utf-8")
+    declare(tmp_path)
+    return Project(tmp_path, read_declarations(tmp_path), Recipe())
+
+
+def tasks_of(project: Project, *stages: Stage) -> list[Task]:
+    def stages_of(_model: DeclaredModel) -> Iterator[Stage]:
+        yield from stages
+
+    (model,) = project.models
+    return list(project.tasks(model, [stages_of]))
+
+
+def task_of(project: Project, stage: Stage) -> Task:
+    _model, task = tasks_of(project, stage)
+    return task
+
+
+def of(action: Action = ACTION, **options: Any) -> Stage:  # noqa: ANN401 - any of a stage's attributes
+    return Stage(action=action, **options)
+
+
+def test_a_model_is_a_group_of_its_stages(project: Project) -> None:
+    model, task = tasks_of(project, of())
+    assert (model["basename"], model["name"], model["doc"]) == ("net", None, "A network")
+    assert (task["basename"], task["name"]) == ("net", "bf16")
+
+
+def test_a_task_depends_on_its_inputs_and_on_what_computes(project: Project) -> None:
+    assert task_of(project, of())["file_dep"] == ["build/toolchain.json", "build/net/net.mlir"]
+
+
+def test_a_task_depends_on_every_member_of_a_folder_and_on_what_its_conclusion_reads(
+    project: Project,
+) -> None:
+    folder = Folder(target="/dataset", files={"0.png": Path("datasets/a/0.png")})
+    stage = of(dataclasses.replace(ACTION, folders=(folder,)), also_read=(Path("build/net/other.json"),))
+    assert {"datasets/a/0.png", "build/net/other.json"} <= set(task_of(project, stage)["file_dep"])
+
+
+def test_a_tasks_targets_are_the_actions_outputs_and_what_is_concluded(project: Project) -> None:
+    stage = of(concluded=(Path("build/net/info.json"),))
+    assert task_of(project, stage)["targets"] == ["build/net/net.cvimodel", "build/net/info.json"]
+
+
+def definition_in(task: Task) -> object:
+    return task["uptodate"][0].config
+
+
+def test_a_task_is_stale_when_its_definition_changes_and_not_when_its_limits_do(project: Project) -> None:
+    before = definition_in(task_of(project, of()))
+    limited = of(dataclasses.replace(ACTION, limits=Limits(memory=1)))
+    assert definition_in(task_of(project, limited)) == before
+    for other in (
+        of(dataclasses.replace(ACTION, argv=("tool", "--option"))),
+        of(dataclasses.replace(ACTION, texts=(Text(name="list.txt", text="a"),))),
+        of(concluded_with={"size": 1}),
+    ):
+        assert definition_in(task_of(project, other)) != before
+
+
+def test_a_variant_for_several_processors_is_a_task_that_builds_it_for_each(tmp_path: Path) -> None:
+    declare(tmp_path, text=MODEL + 'processor = ["cv180x", "cv181x"]\n')
+    *_, group = tasks_of(Project(tmp_path, read_declarations(tmp_path), Recipe()))
+    assert group["name"] == "bf16"
+    assert group["task_dep"] == ["net:bf16_cv180x", "net:bf16_cv181x"]
+
+
+# Models without their source
+
+
+def test_a_model_without_its_source_is_not_built_when_nothing_is_named(tmp_path: Path) -> None:
+    declare(tmp_path, "there")
+    declare(tmp_path, "waits", source=False)
+    assert Project(tmp_path, read_declarations(tmp_path), Recipe()).default_tasks() == ["there"]
+
+
+def test_a_model_without_its_source_says_where_to_put_it(tmp_path: Path) -> None:
+    declare(tmp_path, source=False)
+    _model, waiting = tasks_of(Project(tmp_path, read_declarations(tmp_path), Recipe()), of())
+    result = perform(waiting)
+    assert type(result) is TaskError
+    assert f"put it at {tmp_path / 'models/net/net.onnx'}" in result.get_msg()
+
+
+# What a task does
+
+
+class FakeSandbox:
+    """Ends as it is told to."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.ran: list[Action] = []
+
+    def run(self, action: Action) -> None:
+        self.ran.append(action)
+        if self.error:
+            raise self.error
+
+
+IDENTITY = {"python": "3.10.14"}
+IMAGE = ToolchainImage(id="sha256:abc", base="a base", identity=IDENTITY)
+
+
+def with_runtime(
+    monkeypatch: pytest.MonkeyPatch, sandbox: FakeSandbox, image: ToolchainImage = IMAGE
+) -> None:
+    found = runtime.Runtime(image, sandbox)  # type: ignore[arg-type]
+    monkeypatch.setattr(runtime.Runtime, "of", lambda _root: found)
+
+
+def perform(task: Task) -> Any:  # noqa: ANN401 - doit has no type information
+    ((act, arguments),) = task["actions"]
+    return act(*arguments)
+
+
+def test_a_task_runs_its_action(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = FakeSandbox()
+    with_runtime(monkeypatch, sandbox)
+    assert perform(task_of(project, of())) is None
+    assert sandbox.ran == [ACTION]
+
+
+def test_the_host_looks_before_and_after_the_tool(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+
+    class Recording(FakeSandbox):
+        def run(self, action: Action) -> None:
+            order.append(action.name)
+
+    with_runtime(monkeypatch, Recording())
+    stage = of(before=lambda: order.append("before"), after=lambda: order.append("after"))
+    assert perform(task_of(project, stage)) is None
+    assert order == ["before", "net:bf16", "after"]
+
+
+def test_no_tool_runs_where_the_look_before_finds_a_fault(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise CvimakeError("too new")
+
+    sandbox = FakeSandbox()
+    with_runtime(monkeypatch, sandbox)
+    assert type(perform(task_of(project, of(before=refuse)))) is TaskError
+    assert sandbox.ran == []
+
+
+def test_a_conclusion_that_refuses_the_result_is_doits_failure(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise StepFailedError("over its budget")
+
+    with_runtime(monkeypatch, FakeSandbox())
+    assert type(perform(task_of(project, of(after=refuse)))) is TaskFailed
+
+
+def test_a_failed_step_is_doits_failure(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_runtime(monkeypatch, FakeSandbox(StepFailedError("net:bf16: exit code 1", "look here")))
+    result = perform(task_of(project, of()))
+    assert type(result) is TaskFailed
+    assert "net:bf16: exit code 1\n  look here" in result.get_msg()
+
+
+@pytest.mark.parametrize("error", [EngineError("gone"), ImageError("gone")])
+def test_what_is_wrong_around_the_step_is_doits_error(
+    project: Project, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    with_runtime(monkeypatch, FakeSandbox(error))
+    assert type(perform(task_of(project, of()))) is TaskError
+
+
+def test_a_mistake_of_ours_is_not_hidden(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_runtime(monkeypatch, FakeSandbox(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        perform(task_of(project, of()))
+
+
+def test_no_step_runs_in_another_image_than_the_recorded_one(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = FakeSandbox()
+    replaced = ToolchainImage(id="sha256:abc", base="a base", identity={"python": "3.10.15"})
+    with_runtime(monkeypatch, sandbox, replaced)
+    result = perform(task_of(project, of()))
+    assert type(result) is TaskError
+    assert "forget toolchain" in result.get_msg()
+    assert sandbox.ran == []
+
+
+def test_the_toolchains_identity_is_recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_runtime(monkeypatch, FakeSandbox())
+    assert perform(project.toolchain_task()) is None
+    record = project.root / "build" / "toolchain.json"
+    assert record.read_text(encoding="utf-8") == '{\n "python": "3.10.14"\n}\n'
+
+
+def test_an_equal_identity_leaves_the_record_as_it_is(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_runtime(monkeypatch, FakeSandbox())
+    perform(project.toolchain_task())
+    record = project.root / "build" / "toolchain.json"
+    os.utime(record, ns=(0, 1))
+    perform(project.toolchain_task())
+    assert record.stat().st_mtime_ns == 1
+
+
+def test_the_toolchain_is_stale_when_the_recipe_changes(project: Project) -> None:
+    other = dataclasses.replace(project, recipe=Recipe(base="another"))
+    assert definition_in(other.toolchain_task()) != definition_in(project.toolchain_task())
+
+
+# The project
+
+
+def test_a_project_is_opened_with_a_build_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CVIMAKE_BASE", raising=False)
+    monkeypatch.delenv("CVIMAKE_TPU_MLIR_WHEEL", raising=False)
+    assert open_project(str(tmp_path / "dodo.py")) == Project(tmp_path, read_declarations(Path()), Recipe())
+    assert (tmp_path / "build").is_dir()
+
+
+def test_doit_goes_by_contents_and_keeps_its_record_in_the_build_folder(project: Project) -> None:
+    config = doit_config(project)
+    assert config["check_file_uptodate"] is ContentChecker
+    assert config["dep_file"].startswith("build/")
+    assert config["default_tasks"] == ["net"]
+
+
+def test_wrong_declarations_end_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "net").mkdir(parents=True)
+    (tmp_path / "models" / "net" / "model.toml").write_text("sauce = 1", encoding="utf-8")
+    with pytest.raises(SystemExit) as caught:
+        open_project(str(tmp_path / "dodo.py"))
+    assert caught.value.code == 2
+    assert "cvimake: models/net/model.toml:1: source: is missing" in capsys.readouterr().err

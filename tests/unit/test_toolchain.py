@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvimake import toolchain
+from cvimake.toolchain import MODEL_DEPLOY, MODEL_TRANSFORM, RUN_CALIBRATION, RUN_QTABLE, Option
+
+TEXT_OPTIONS = [option.name for option in MODEL_DEPLOY if option.write is Option("").write]
+VALUES = st.dictionaries(st.sampled_from(TEXT_OPTIONS), st.text("abc-=, ", min_size=1))
+
+
+@given(VALUES)
+def test_every_value_is_written_once_in_the_tables_order(values: dict[str, str]) -> None:
+    expected = tuple(f"--{name}={values[name]}" for name in TEXT_OPTIONS if name in values)
+    assert toolchain.arguments(MODEL_DEPLOY, values) == expected
+
+
+@given(st.text().filter(lambda name: name not in {option.name for option in MODEL_TRANSFORM}))
+def test_an_option_that_the_tool_does_not_have_is_refused(name: str) -> None:
+    with pytest.raises(KeyError, match="not an option of the tool"):
+        toolchain.arguments(MODEL_TRANSFORM, {name: "x"})
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
+def test_numbers_read_back_as_the_same_numbers(numbers: list[float]) -> None:
+    (argument,) = toolchain.arguments(MODEL_TRANSFORM, {"scale": numbers})
+    assert [float(part) for part in argument.removeprefix("--scale=").split(",")] == numbers
+
+
+@given(st.lists(st.lists(st.integers(min_value=1), min_size=1), min_size=1))
+def test_shapes_are_one_word_that_reads_back(shapes: list[list[int]]) -> None:
+    (argument,) = toolchain.arguments(MODEL_TRANSFORM, {"input_shapes": shapes})
+    assert json.loads(argument.removeprefix("--input_shapes=")) == shapes
+    assert " " not in argument
+
+
+def test_a_value_may_begin_with_a_dash() -> None:
+    assert toolchain.arguments(MODEL_TRANSFORM, {"mean": [-1.0, 0.0]}) == ("--mean=-1.0,0.0",)
+
+
+@pytest.mark.parametrize(("value", "written"), [(True, ("--switch",)), (False, ()), (None, ())])
+def test_a_switch_is_given_or_left_out(value: object, written: tuple[str, ...]) -> None:
+    assert toolchain.arguments([Option("switch", None)], {"switch": value}) == written
+
+
+def test_none_leaves_an_option_out() -> None:
+    assert toolchain.arguments(MODEL_DEPLOY, {"tolerance": None, "quantize": None}) == ()
+
+
+@pytest.mark.parametrize("table", [MODEL_TRANSFORM, RUN_CALIBRATION, RUN_QTABLE, MODEL_DEPLOY])
+def test_no_option_stands_twice_in_a_table(table: tuple[Option, ...]) -> None:
+    names = [option.name for option in table]
+    assert len(set(names)) == len(names)
+
+
+def test_a_command_runs_the_tool_without_address_randomisation_and_with_a_clock_that_stands_still() -> None:
+    command = toolchain.command("model_deploy", ["--quantize=BF16"])
+    assert command[:6] == ("setarch", "x86_64", "-R", "faketime", "-f", "2024-01-01 00:00:00")
+    assert command[6:] == ("python3", f"{toolchain.ROOT}/python/tools/model_deploy.py", "--quantize=BF16")
+
+
+def test_a_summarised_command_runs_the_tool_through_the_step_that_writes_the_summary() -> None:
+    command = toolchain.summarised_command("model_deploy", "summary.json", ["--quantize=BF16"])
+    assert command[:6] == toolchain.DETERMINISTIC
+    tool = f"{toolchain.ROOT}/python/tools/model_deploy.py"
+    assert command[6:] == ("python3", "run_tool.py", "summary.json", tool, "--quantize=BF16")
+
+
+def test_names_of_files_are_no_shell_text_in_the_info_command() -> None:
+    command = toolchain.info_command("a b$(c).cvimodel", "out.txt")
+    assert command[-2:] == ("a b$(c).cvimodel", "out.txt")
+    assert "a b" not in command[-3]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ONEDNN_MAX_CPU_ISA", "AVX2"),
+        ("OPENBLAS_CORETYPE", "Haswell"),
+        ("OMP_NUM_THREADS", "1"),
+        ("OPENBLAS_NUM_THREADS", "1"),
+        ("PYTHONHASHSEED", "0"),
+        ("TZ", "UTC"),
+        ("LC_ALL", "C.UTF-8"),
+        ("DONT_FAKE_MONOTONIC", "1"),
+    ],
+)
+def test_the_environment_holds_results_still(name: str, value: str) -> None:
+    assert toolchain.environment()[name] == value
+
+
+def test_the_environment_is_the_same_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = toolchain.environment()
+    monkeypatch.setenv("PATH", "/elsewhere")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert toolchain.environment() == before
