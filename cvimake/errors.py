@@ -7,7 +7,7 @@ Exit codes of every command:
 1     a step failed: its tool refused the model, or did not write what it should
 2     something is wrong around the steps: a declaration, the engine, the image
 3     doit refused the command line or `dodo.py`
-130   interrupted (Ctrl-C); 143: ended by SIGTERM
+130   interrupted (Ctrl-C); 143, 129: ended by SIGTERM, SIGHUP
 ====  ==========================================================================
 """
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 EXIT_STEP_FAILED = 1
 EXIT_NOT_POSSIBLE = 2
 EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
+EXIT_BY_SIGNAL = 128
 
 
 class CvimakeError(Exception):

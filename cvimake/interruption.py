@@ -8,27 +8,28 @@ from collections.abc import Iterator
 from types import FrameType
 
 from cvimake import announce
-from cvimake.errors import EXIT_INTERRUPTED, EXIT_TERMINATED
+from cvimake.errors import EXIT_BY_SIGNAL, EXIT_INTERRUPTED
 
 
 @contextlib.contextmanager
 def ends_cleanly(message: str) -> Iterator[None]:
-    """Turns SIGTERM into what Ctrl-C is, so that every `finally` runs; ends the program with its exit code.
+    """Turns SIGTERM and SIGHUP into what Ctrl-C is, so that every `finally` runs; ends with their exit code.
 
-    SIGTERM's default would end the process at once and leave containers behind.
+    Their default would end the process at once and leave containers behind.
     """
-    terminated = False
+    exit_code = EXIT_INTERRUPTED
 
-    def terminate(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal terminated
-        terminated = True
+    def end(number: int, _frame: FrameType | None) -> None:
+        nonlocal exit_code
+        exit_code = EXIT_BY_SIGNAL + number
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, terminate)
+    previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     except KeyboardInterrupt:
         announce.note(message)
-        raise SystemExit(EXIT_TERMINATED if terminated else EXIT_INTERRUPTED) from None
+        raise SystemExit(exit_code) from None
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

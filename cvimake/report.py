@@ -6,6 +6,7 @@ import time
 from typing import Any, TextIO
 
 from doit.exceptions import BaseFail
+from doit.globals import Globals
 from doit.reporter import ConsoleReporter
 
 
@@ -27,6 +28,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
     def add_success(self, task: Any) -> None:  # noqa: ANN401
         """A task's work is done."""
         if task.actions:
+            Globals.dep_manager.backend.flush()
             self._built += 1
             seconds = time.monotonic() - self._started[task.name]
             self.write(f"{task.name}: built in {seconds:.1f} s\n")

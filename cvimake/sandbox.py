@@ -18,6 +18,7 @@ from cvimake.errors import CvimakeError, StepFailedError
 
 # Where a tool finds itself. Some write the path into their results, so it is the same everywhere.
 WORKSPACE = "/workspace"
+_SCRATCH = Path("build/.work")
 _LAST_LINES = 12
 _HEAD = 64
 
@@ -34,10 +35,6 @@ class Sandbox:
     root: Path
     engine: Engine
     image: str
-
-    @property
-    def _scratch(self) -> Path:
-        return self.root / "build" / ".work"
 
     def log_path(self, action: Action) -> Path:
         """Where an action's full log is kept."""
@@ -173,13 +170,20 @@ class Sandbox:
     @contextlib.contextmanager
     def _workspace(self) -> Iterator[Path]:
         """A folder that no other user can enter, holding `files`, the tool's working directory."""
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=self._scratch))
+        scratch = self.root / _SCRATCH
+        scratch.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=scratch))
         try:
             (folder / "files").mkdir(mode=0o755)
             yield folder
         finally:
             _remove_tree(folder)
+
+
+def sweep(root: Path) -> None:
+    """Removes the workspaces of killed builds; for who holds the project's lock."""
+    for leftover in (root / _SCRATCH).glob("*"):
+        _remove_tree(leftover)
 
 
 def _as_path(action: Action) -> str:

@@ -49,7 +49,7 @@ class ContentChecker(FileChangedChecker):  # type: ignore[misc] # doit has no ty
 
 
 def _identity(status: os.stat_result) -> list[int]:
-    return [status.st_ino, status.st_mtime_ns, status.st_size]
+    return [status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size]
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def open_project(dodo_file: str) -> Project:
 def doit_config(project: Project) -> dict[str, Any]:
     """Doit's own settings for a project."""
     return {
-        "backend": "sqlite3",
+        "backend": "records",
         "check_file_uptodate": ContentChecker,
         "default_tasks": project.default_tasks(),
         "dep_file": "build/doit.sqlite",

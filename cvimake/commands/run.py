@@ -9,11 +9,14 @@ from typing import Any
 
 from doit.cmd_run import Run as DoitRun
 
-from cvimake import lock
+from cvimake import lock, sandbox
 from cvimake.interruption import ends_cleanly
 
 # Where the user was when the launcher went to the project's folder.
 INVOKED_FROM = "CVIMAKE_INVOKED_FROM"
+
+# What names of results end in; a bare one is meant from where the user is.
+_TARGETS = frozenset({".cvimodel", ".json", ".mlir", ".npz", ".txt"})
 
 
 class Run(DoitRun):  # type: ignore[misc] # doit has no type information
@@ -25,6 +28,8 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
     def execute(self, params: Any, args: list[str]) -> Any:  # noqa: ANN401 - doit's own types
         """Runs the tasks."""
         with ends_cleanly("interrupted; what is finished stays, and the next ./doit goes on from there"):
+            if params.get("num_process"):
+                raise SystemExit("cvimake: -n: steps run one after another for now")
             root = Path(params.get("cwdPath") or ".")
             if not (root / params.get("dodoFile", "dodo.py")).is_file():
                 # doit says so.
@@ -32,6 +37,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
             (root / "build").mkdir(exist_ok=True)
             # Records and kept inputs are for one build at a time.
             with lock.exclusive(root / "build" / ".lock", "is building in this project"):
+                sandbox.sweep(root)
                 return super().execute(params, args)
 
     def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401
@@ -48,7 +54,7 @@ def as_target(argument: str, invoked_from: Path, root: Path) -> str:
     if argument.startswith("-"):
         return argument
     path = Path(os.path.normpath(invoked_from / argument))
-    if "/" not in argument and not path.is_file():
+    if "/" not in argument and path.suffix not in _TARGETS and not path.is_file():
         # A model's name; a folder of that name is not meant.
         return argument
     for form in (path, Path(os.path.realpath(path.parent)) / path.name):

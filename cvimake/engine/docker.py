@@ -80,15 +80,17 @@ class DockerEngine:
                 _kill(container)
 
             timer = threading.Timer(command.limits.seconds, stop)
+            timer.daemon = True
             # Attached before the start, so that nothing it prints is missed.
             output = container.attach(stream=True, stdout=True, stderr=True)
-            container.start()
-            timer.start()
             try:
+                container.start()
+                timer.start()
                 _copy(output, log)
                 exit_code = int(container.wait()["StatusCode"])
             finally:
                 timer.cancel()
+                output.close()
             state = self.client.api.inspect_container(str(container.id))["State"]
             return Outcome(
                 exit_code=exit_code, out_of_memory=bool(state["OOMKilled"]), timed_out=timed_out.is_set()
@@ -129,6 +131,8 @@ class DockerEngine:
                 f"{LABEL}.processes": _process_space(),
             },
             "detach": True,
+            # The user's proxies are no business of a step without a network.
+            "use_config_proxy": False,
         }
 
     def by_hand(self, command: Command, workspace: str) -> str:

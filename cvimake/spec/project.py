@@ -232,8 +232,8 @@ class _Reader:
                 what = "has no samples to search with. Say dataset or data_list, here or in [calibration]"
                 self.mistakes.append(file.mistake(("variant", name, "qtable"), what))
         if own.test_input is not None:
-            key = ("variant", name, "test_input")
-            self.mistakes += [file.mistake(key, what) for what in rules.test_input_faults(test_input)]
+            place = ("variant", name, "test_input")
+            self.mistakes += [file.mistake(place, what) for what in rules.test_input_faults(test_input)]
         processors = as_files(options.processor or DEFAULT_PROCESSOR)
         if len(set(processors)) < len(processors):
             self.mistakes.append(file.mistake(("variant", name, "processor"), "one stands there twice"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from cvimake.spec.model import CalibrationOptions, Model, ModelInput, Variant
+from cvimake.spec.model import CalibrationOptions, Model, ModelInput, QtableOptions, Variant
 
 Fault = tuple[str, str]
 Rule = Callable[["ModelInput", Variant, Sequence[str]], Iterator[Fault]]
@@ -118,6 +118,6 @@ def needs_calibration(variant: Variant) -> bool:
     return variant.quantize == "INT8" and variant.calibration_table is None
 
 
-def has_samples(options: CalibrationOptions) -> bool:
-    """Whether it is said what to calibrate with."""
+def has_samples(options: CalibrationOptions | QtableOptions) -> bool:
+    """Whether it is said what to calibrate or search with."""
     return bool(options.dataset or options.data_list)
