@@ -61,7 +61,8 @@ class ToolchainImage:
 
 def find(client: docker.DockerClient, recipe: Recipe) -> ToolchainImage | None:
     """The newest finished image of a recipe."""
-    images = client.images.list(filters={"label": f"{LABEL_RECIPE}={recipe.digest()}"})
+    images = client.images.list(REPOSITORY, filters={"label": f"{LABEL_RECIPE}={recipe.digest()}"})
+    # What somebody builds on a finished image inherits its labels, and not its name.
     finished = [image for image in images if LABEL_IDENTITY in image.labels]
     if not finished:
         return None

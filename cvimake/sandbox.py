@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +73,7 @@ class Sandbox:
         if reason:
             raise self._failed(action, reason)
         inner = workspace / "files"
+        _open_up(inner, [file.name for file in action.outputs])
         faults = [fault for file in action.outputs if (fault := _fault(inner / file.name, file))]
         if faults:
             raise self._failed(action, "; ".join(faults))
@@ -217,6 +218,15 @@ def _fault(path: Path, output: Output) -> str:
         if not output.kind.fits(file.read(_HEAD)):
             return f"{output.name} is not a file of the kind {output.kind.name}"
     return ""
+
+
+def _open_up(folder: Path, names: Sequence[str]) -> None:
+    """Takes back rights that a tool took from the results and their folder."""
+    folder.chmod(0o755)
+    for name in names:
+        path = folder / name
+        if path.is_file() and not path.is_symlink():
+            path.chmod(0o644)
 
 
 def _make_ours(path: Path, target: Path) -> Path:

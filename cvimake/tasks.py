@@ -31,8 +31,8 @@ Task = dict[str, Any]
 class ContentChecker(FileChangedChecker):  # type: ignore[misc] # doit has no type information
     """A file has changed when its bytes have. doit's own checkers trust an equal modification time.
 
-    The state of a file is its inode, modification time in ns, size, and sha256; only where one of the first
-    three differs are the bytes read again.
+    The state of a file is its inode, its times of modification and of any change in ns, its size, and its
+    sha256; only where one of the others differs are the bytes read again.
     """
 
     def check_modified(self, file_path: str, file_stat: os.stat_result, state: list[Any]) -> bool:
@@ -89,7 +89,7 @@ class Project:
             return
         for stage_of in stages:
             for stage in stage_of(model):
-                yield self._task(stage)
+                yield self.task(stage)
         for variant in model.variants:
             if len(variant.processors) > 1:
                 yield {
@@ -120,7 +120,8 @@ class Project:
             "io": {"capture": False},
         }
 
-    def _task(self, stage: pipeline.Stage) -> Task:
+    def task(self, stage: pipeline.Stage) -> Task:
+        """A stage's task."""
         action = stage.action
         model, _, name = action.name.partition(":")
         targets = [*(file.path for file in action.outputs), *stage.concluded]

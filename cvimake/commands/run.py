@@ -9,7 +9,8 @@ from typing import Any
 
 from doit.cmd_run import Run as DoitRun
 
-from cvimake import lock, sandbox
+from cvimake import announce, lock, sandbox
+from cvimake.errors import EXIT_NOT_POSSIBLE
 from cvimake.interruption import ends_cleanly
 
 # Where the user was when the launcher went to the project's folder.
@@ -29,7 +30,8 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
         """Runs the tasks."""
         with ends_cleanly("interrupted; what is finished stays, and the next ./doit goes on from there"):
             if params.get("num_process"):
-                raise SystemExit("cvimake: -n: steps run one after another for now")
+                announce.note("-n: steps run one after another for now")
+                raise SystemExit(EXIT_NOT_POSSIBLE)
             root = Path(params.get("cwdPath") or ".")
             if not (root / params.get("dodoFile", "dodo.py")).is_file():
                 # doit says so.

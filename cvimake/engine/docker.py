@@ -90,7 +90,8 @@ class DockerEngine:
                 exit_code = int(container.wait()["StatusCode"])
             finally:
                 timer.cancel()
-                output.close()
+                # close() would only shut the socket down and leave the response to the garbage collector.
+                output._response.close()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
             state = self.client.api.inspect_container(str(container.id))["State"]
             return Outcome(
                 exit_code=exit_code, out_of_memory=bool(state["OOMKilled"]), timed_out=timed_out.is_set()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from pathlib import Path
@@ -93,11 +94,41 @@ def test_doit_gets_the_targets(project: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def run_while(monkeypatch: pytest.MonkeyPatch, act: Any) -> object:  # noqa: ANN401 - doit has no types
     monkeypatch.setattr(DoitRun, "execute", lambda _self, _params, _args: act())
-    return Run(task_loader=NamespaceTaskLoader()).execute({}, [])
+    return Run(task_loader=NamespaceTaskLoader()).execute({"cwdPath": None, "dodoFile": "dodo.py"}, [])
 
 
+@pytest.fixture
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with nothing built yet, which is the current folder."""
+    (tmp_path / "dodo.py").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("inside")
 def test_the_exit_code_is_doits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_while(monkeypatch, lambda: 1) == 1
+
+
+def is_free(path: Path) -> bool:
+    with path.open("a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def test_no_other_build_runs_in_the_project_meanwhile(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = inside / "build" / ".lock"
+    assert run_while(monkeypatch, lambda: is_free(lock)) is False
+    assert is_free(lock)
+
+
+def test_without_a_graph_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_while(monkeypatch, lambda: 3) == 3
+    assert list(tmp_path.iterdir()) == []
 
 
 def interrupt() -> None:
@@ -109,6 +140,7 @@ def terminate() -> None:
     signal.pause()
 
 
+@pytest.mark.usefixtures("inside")
 @pytest.mark.parametrize(("act", "code"), [(interrupt, 130), (terminate, 143)])
 def test_a_signal_ends_it_in_order_and_leaves_the_handler_as_it_was(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], act: object, code: int

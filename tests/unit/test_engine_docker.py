@@ -36,6 +36,17 @@ COMMAND = Command(
 )
 
 
+class FakeStream:
+    """What a container prints, over a connection that wants to be closed."""
+
+    def __init__(self, output: Iterator[bytes]) -> None:
+        self.output = output
+        self._response = io.BytesIO()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.output
+
+
 class FakeContainer:
     """A container that prints, and ends with an exit code unless it is killed before."""
 
@@ -49,9 +60,9 @@ class FakeContainer:
         self.killed = threading.Event()
         self.remove_error: Exception | None = None
 
-    def attach(self, **_options: bool) -> Iterator[bytes]:
+    def attach(self, **_options: bool) -> FakeStream:
         self.calls.append("attach")
-        return self.output
+        return FakeStream(self.output)
 
     def start(self) -> None:
         self.calls.append("start")

@@ -44,7 +44,7 @@ class FakeClient:
         self.images = SimpleNamespace(list=self._list, build=self._label, prune=self._prune)
         self.api = SimpleNamespace(build=self._build)
 
-    def _list(self, *, filters: dict[str, str]) -> list[SimpleNamespace]:
+    def _list(self, _name: str | None = None, *, filters: dict[str, str]) -> list[SimpleNamespace]:
         self.filters = filters
         return list(self.listed)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from doit.exceptions import TaskFailed
+from doit.globals import Globals
 
 from cvimake.report import Reporter
 
@@ -20,7 +21,17 @@ def out() -> io.StringIO:
 
 
 @pytest.fixture
-def reporter(out: io.StringIO) -> Reporter:
+def flushes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """One entry for each time that doit's records were written."""
+    flushed: list[bool] = []
+    backend = SimpleNamespace(flush=lambda: flushed.append(True))
+    monkeypatch.setattr(Globals, "dep_manager", SimpleNamespace(backend=backend))
+    return flushed
+
+
+@pytest.fixture
+def reporter(out: io.StringIO, flushes: list[bool]) -> Reporter:
+    assert not flushes
     return Reporter(out, {"show_out": True, "failure_verbosity": 0})
 
 
@@ -32,6 +43,11 @@ def build(reporter: Any, task: SimpleNamespace) -> None:  # noqa: ANN401 - doit 
 def test_what_is_built_is_a_line_with_its_time(reporter: Reporter, out: io.StringIO) -> None:
     build(reporter, TRANSFORM)
     assert re.fullmatch(r"net:transform: built in \d+\.\d s\n", out.getvalue())
+
+
+def test_what_is_built_is_recorded_at_once(reporter: Reporter, flushes: list[bool]) -> None:
+    build(reporter, TRANSFORM)
+    assert flushes == [True]
 
 
 def test_a_group_says_nothing(reporter: Reporter, out: io.StringIO) -> None:

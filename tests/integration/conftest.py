@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from lab import Lab
+
+from cvimake import image
+from cvimake.engine import connection
+from cvimake.engine.docker import DockerEngine
+from cvimake.errors import EngineError
+from cvimake.image import ToolchainImage
+from cvimake.recipe import Recipe
+from cvimake.sandbox import Sandbox
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[DockerEngine]:
+    """The engine of this machine. These tests are worth nothing without one, so none is a failure."""
+    try:
+        client = connection.find()
+    except EngineError as error:
+        pytest.fail(f"the integration tests need a Docker engine: {error}")
+    with contextlib.closing(client):
+        yield DockerEngine(client)
+
+
+@pytest.fixture(scope="session")
+def toolchain_image(engine: DockerEngine) -> ToolchainImage:
+    found = image.find(engine.client, Recipe.from_environment())
+    if found is None:
+        pytest.fail("the toolchain image is not there: run ./doit image")
+    return found
+
+
+@pytest.fixture(scope="session")
+def new_lab(engine: DockerEngine, toolchain_image: ToolchainImage) -> Callable[[Path], Lab]:
+    return lambda root: Lab(Sandbox(root=root, engine=engine, image=toolchain_image.id))
+
+
+@pytest.fixture
+def lab(new_lab: Callable[[Path], Lab], tmp_path: Path) -> Lab:
+    return new_lab(tmp_path)

@@ -1,0 +1,104 @@
+"""What the integration tests share: a sandbox over a folder of its own, with programs to run in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from docker.models.containers import Container
+
+from cvimake import toolchain
+from cvimake.action import Action, FileKind, Input, Limits, Output
+from cvimake.engine.docker import LABEL, DockerEngine
+from cvimake.sandbox import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+PROBES = Path(__file__).parent / "probes"
+# Long enough for a test to notice, short enough to do no harm where a test fails to end it.
+ASLEEP = "import time; time.sleep(300)"
+A_MINUTE = Limits(seconds=60.0)
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A sandbox whose inputs lie in `in` and whose outputs go to `out`, both below its root."""
+
+    sandbox: Sandbox
+
+    @property
+    def root(self) -> Path:
+        return self.sandbox.root
+
+    def add_input(self, name: str, content: str | bytes) -> Path:
+        path = self.root / "in" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def action(
+        self,
+        probe: Path | str,
+        *arguments: str,
+        outputs: Mapping[str, FileKind] | None = None,
+        limits: Limits = A_MINUTE,
+    ) -> Action:
+        """A run of a Python program, given as a file or as text, that sees all inputs added so far."""
+        if isinstance(probe, str):
+            probe = self.add_input("probe.py", probe)
+        given = [path for path in sorted(self.root.glob("in/*")) if path.name != "probe.py"]
+        kinds = {"out.json": FileKind.JSON} if outputs is None else outputs
+        return Action(
+            name=f"lab:{uuid.uuid4().hex}",
+            argv=(*toolchain.DETERMINISTIC, "python3", "probe.py", *arguments),
+            environment=toolchain.environment(),
+            inputs=(
+                Input(name="probe.py", path=probe),
+                *(Input(name=path.name, path=path) for path in given),
+            ),
+            outputs=tuple(
+                Output(name=name, path=Path("out", name), kind=kind) for name, kind in kinds.items()
+            ),
+            limits=limits,
+        )
+
+    def run(self, action: Action) -> Any:  # noqa: ANN401 - any JSON value
+        """Runs it and returns what it wrote to `out.json`."""
+        self.sandbox.run(action)
+        return json.loads((self.root / "out" / "out.json").read_text(encoding="utf-8"))
+
+    def published(self) -> list[str]:
+        return sorted(path.name for path in self.root.glob("out/*"))
+
+    def left_over(self) -> list[str]:
+        """What is left in the folder of the workspaces."""
+        return sorted(path.name for path in self.root.glob("build/.work/*"))
+
+
+def containers(engine: DockerEngine, step: str) -> list[Container]:
+    """The containers of a step, running or not."""
+    found: list[Container] = engine.client.containers.list(
+        all=True, ignore_removed=True, filters={"label": f"{LABEL}.step={step}"}
+    )
+    return found
+
+
+def is_running(engine: DockerEngine, step: str) -> bool:
+    return any(container.status == "running" for container in containers(engine, step))
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds:g} s in vain until {what}"
+        time.sleep(0.05)
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The variables of a child process that is to use this checkout of cvimake."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), **variables}

@@ -1,0 +1,29 @@
+"""The `dodo.py` of a project whose only step sleeps. The step is called after the project's folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab import ASLEEP
+
+from cvimake import toolchain
+from cvimake.action import Action, FileKind, Output
+from cvimake.pipeline import Stage
+from cvimake.tasks import Task, doit_config, open_project
+
+project = open_project(__file__)
+DOIT_CONFIG = {**doit_config(project), "default_tasks": None}
+
+
+def task_toolchain() -> Task:
+    return project.toolchain_task()
+
+
+def task_sleeper() -> Iterator[Task]:
+    action = Action(
+        name=f"sleeper:{Path.cwd().name}",
+        argv=(*toolchain.DETERMINISTIC, "python3", "-c", f"print('asleep'); {ASLEEP}"),
+        environment=toolchain.environment(),
+        inputs=(),
+        outputs=(Output(name="out.json", path=Path("build/out.json"), kind=FileKind.JSON),),
+    )
+    yield project.task(Stage(action=action))
