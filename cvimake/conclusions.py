@@ -45,6 +45,12 @@ class Info(cvimodel.Listing):
     recognition: device.Recognition
 
 
+def float_type(name: str, quantize: str | None) -> None:
+    """Says what a variant that was declared as F16 computes in."""
+    if quantize == "F16":
+        announce.note(f"{name}: F16 computes in BF16, the only float type of this processor")
+
+
 def search(name: str, summary: Path, require_expected_cos: bool) -> None:  # noqa: FBT001 - a declared value
     """Says how a qtable search ended.
 

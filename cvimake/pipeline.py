@@ -218,7 +218,8 @@ def cvimodel(model: DeclaredModel) -> Iterator[Stage]:
                     _output(model, summary, FileKind.JSON),
                 ),
                 limits=_limits(model),
-            )
+            ),
+            after=functools.partial(conclusions.float_type, f"{model.name}:{target.label}", options.quantize),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from cvimake import environment
 from cvimake.commands.base import PlainCommand
+from cvimake.commands.run import INVOKED_FROM
 from cvimake.engine import connection
 from cvimake.engine.docker import DockerEngine
 from cvimake.errors import CvimakeError
@@ -30,6 +32,8 @@ class Test(PlainCommand):
     def perform(self, _options: dict[str, Any], arguments: list[str]) -> int:
         """Runs them; the exit code is that of the first that fails."""
         root = Path.cwd()
+        # The tests start builds of their own, elsewhere.
+        os.environ.pop(INVOKED_FROM, None)
         if not (root / "requirements" / "test.txt").exists():
             raise CvimakeError("`test` runs cvimake's own tests, and this is a project that uses cvimake")
         try:

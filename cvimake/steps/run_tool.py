@@ -56,6 +56,8 @@ def main(summary: Path, command: Sequence[str]) -> int:
             )
             Path(table).write_text(note, encoding="utf-8")
             Path(_option(command, "loss_table")).write_text(note, encoding="utf-8")
+    if code != 0 and (reason := failed_comparison(text)):
+        sys.stdout.write(f"{reason}\n")
     summary.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return code
 
@@ -80,6 +82,23 @@ def _finite(text: str) -> float | None:
     """A number; None for those that JSON cannot say. Equal tensors have an infinite ratio to noise."""
     number = float(text)
     return number if math.isfinite(number) else None
+
+
+def failed_comparison(text: str) -> str:
+    """What a failed check means; empty where none failed."""
+    failed = text.rpartition("npz compare FAILED")
+    if not failed[1]:
+        return ""
+    targets = _COMPARED.findall(failed[0])
+    if targets and targets[-1].endswith("_model_outputs.npz"):
+        return (
+            "the finished cvimodel does not compute what its MLIR says: a fault of the compiler. "
+            "Choose outputs before the post-processing ([output] names)."
+        )
+    return (
+        "a layer is less similar to the float network than the tolerance allows. "
+        "Lower the tolerance, calibrate with more or other samples, or use a qtable."
+    )
 
 
 def ending(text: str, log: Path, command: Sequence[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from docker.models.containers import Container
 
 from cvimake import toolchain
 from cvimake.action import Action, FileKind, Input, Limits, Output
+from cvimake.commands.run import INVOKED_FROM
 from cvimake.engine.docker import LABEL, DockerEngine
 from cvimake.sandbox import Sandbox
 
@@ -101,4 +102,5 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 15.0) 
 
 def environment(**variables: str) -> dict[str, str]:
     """The variables of a child process that is to use this checkout of cvimake."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    mine = {name: value for name, value in os.environ.items() if name != INVOKED_FROM}
+    return {**mine, "PYTHONPATH": str(ROOT), **variables}
