@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import shutil
@@ -17,8 +19,10 @@ import pytest
 from lab import ROOT, environment, wait_until
 
 from cvimake import digest
+from cvimake.engine.docker import DockerEngine
 from cvimake.engine.service import SOCKET
-from cvimake.image import ToolchainImage
+from cvimake.image import LABEL_IDENTITY, LABEL_RECIPE, REPOSITORY, ToolchainImage
+from cvimake.recipe import Recipe
 
 # Of no user of this machine.
 OTHER_USER = 54321
@@ -327,3 +331,52 @@ def test_a_resumed_build_makes_the_same_bytes(built: Project, resumed: tuple[Pro
 
 def test_a_resumed_build_goes_on_where_the_first_was(resumed: tuple[Project, list[str]]) -> None:
     assert resumed[1] == ["tiny:f16", "tiny:f16_info"]
+
+
+def test_another_toolchain_runs_everything(
+    project: Project, built: Project, engine: DockerEngine, toolchain_image: ToolchainImage
+) -> None:
+    # Another base makes another recipe; this image of it computes the same and says that it does not.
+    recipe = Recipe(base=toolchain_image.id)
+    identity = {**toolchain_image.identity, "python": "3.10.0"}
+    labels = {LABEL_RECIPE: recipe.digest(), LABEL_IDENTITY: json.dumps(identity)}
+    dockerfile = io.BytesIO(f"FROM {toolchain_image.id}\n".encode())
+    other, _ = engine.client.images.build(fileobj=dockerfile, labels=labels, rm=True)
+    other.tag(REPOSITORY, "another")
+    try:
+        ran = project.build(CVIMAKE_BASE=toolchain_image.id)
+        assert ran == ["toolchain", "tiny:mlir", "tiny:f16", "tiny:f16_info"]
+        assert project.results() == built.results()
+        assert project.build(CVIMAKE_BASE=toolchain_image.id) == []
+    finally:
+        engine.client.images.remove(f"{REPOSITORY}:another", force=True)
+
+
+def test_a_model_without_its_source_waits_and_stops_nobody_else(project: Project) -> None:
+    waiting = project.folder / "models" / "waiting"
+    waiting.mkdir()
+    (waiting / "model.toml").write_text(DECLARATION, encoding="utf-8")
+    assert project.build() == []
+    result = project.doit("waiting")
+    assert result.returncode == 2
+    assert "waiting waits for its source: put it at models/waiting/tiny.onnx" in result.stdout
+
+
+def test_a_project_of_ones_own_builds_with_the_cvimake_that_it_was_made_with(tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "doit", "new", str(tmp_path / "mine")],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"cd {tmp_path}/mine && ./doit" in made.stdout
+    assert (tmp_path / "mine" / "dodo.py").read_text(encoding="utf-8").count("\n") == 3
+    own = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
+    result = subprocess.run(
+        ["./doit", "tiny:f16_info"],
+        cwd=tmp_path / "mine",
+        env=own,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "tiny:f16_info: built in" in result.stdout

@@ -1,0 +1,249 @@
+"""Real networks through every stage. They are not part of the project: without them these tests skip."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import ROOT, environment
+
+from cvimake import digest, toolchain
+from cvimake.image import ToolchainImage
+
+SHARED = ROOT.parent / "shared" / "data"
+SECONDS = 900.0
+YOLO_HEADS = [
+    f"/model.23/cv{kind}.{scale}/cv{kind}.{scale}.2/Conv_output_0" for scale in "012" for kind in "23"
+]
+
+ULTRAFACE = """
+source = "network.onnx"
+[input]
+shapes = [[1, 3, 240, 320]]
+mean = [127.0, 127.0, 127.0]
+scale = [0.0078125, 0.0078125, 0.0078125]
+pixel_format = "rgb"
+[verify]
+input = "../../dog.jpg"
+[calibration]
+dataset = "coco"
+input_num = 4
+tune_num = 1
+[variant.int8]
+quantize = "INT8"
+"""
+YOLOX = """
+source = "network.onnx"
+[input]
+shapes = [[1, 3, 416, 416]]
+pixel_format = "bgr"
+keep_aspect_ratio = true
+pad_value = 114
+[verify]
+input = "../../dog.jpg"
+[calibration]
+dataset = "coco"
+input_num = 4
+tune_num = 1
+[variant.int8]
+quantize = "INT8"
+[variant.mix]
+quantize = "INT8"
+qtable = { expected_cos = 0.999, min_layer_cos = 0.99, input_num = 1 }
+"""
+YOLO11N = f"""
+source = "network.onnx"
+[input]
+shapes = [[1, 3, 640, 640]]
+mean = [0.0, 0.0, 0.0]
+scale = [0.0039216, 0.0039216, 0.0039216]
+pixel_format = "rgb"
+keep_aspect_ratio = true
+[output]
+names = {json.dumps(YOLO_HEADS)}
+[verify]
+input = "../../dog.jpg"
+[calibration]
+dataset = "coco"
+input_num = 2
+tune_num = 1
+[deploy]
+quant_input = true
+fuse_preprocess = true
+customization_format = "RGB_PACKED"
+[variant.f16]
+quantize = "F16"
+tolerance = [0.99, 0.9]
+[variant.int8]
+quantize = "INT8"
+aligned_input = true
+"""
+
+pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared models are not here")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project with one of the shared networks."""
+
+    folder: Path
+    name: str
+
+    @classmethod
+    def make(cls, folder: Path, name: str, source: str, declaration: str) -> Project:
+        model = folder / "models" / name
+        model.mkdir(parents=True)
+        shutil.copy(SHARED / "models" / source, model / "network.onnx")
+        (model / "model.toml").write_text(declaration, encoding="utf-8")
+        (folder / "datasets" / "coco").mkdir(parents=True)
+        (folder / "datasets" / "coco" / "dataset.toml").write_text('files = ["*.jpg"]\n', encoding="utf-8")
+        for image in sorted((SHARED / "datasets" / "coco2017").glob("*.jpg"))[:10]:
+            shutil.copy(image, folder / "datasets" / "coco")
+        shutil.copy(SHARED / "images" / "dog.jpg", folder)
+        shutil.copy(ROOT / "dodo.py", folder)
+        return cls(folder, name)
+
+    def doit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "doit", *arguments],
+            cwd=self.folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
+        )  # fmt: skip
+
+    def built(self) -> Project:
+        result = self.doit()
+        assert result.returncode == 0, result.stdout + result.stderr
+        return self
+
+    def path(self, suffix: str) -> Path:
+        return self.folder / "build" / self.name / f"{self.name}{suffix}"
+
+    def json(self, suffix: str) -> Any:  # noqa: ANN401 - whatever the file holds
+        return json.loads(self.path(suffix).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def ultraface(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Project:
+    assert toolchain_image.id
+    declaration = f'{ULTRAFACE}[output]\nnames = ["460", "459"]\n'
+    folder = tmp_path_factory.mktemp("ultraface")
+    return Project.make(folder, "face", "ultraface_rfb320.onnx", declaration).built()
+
+
+@pytest.fixture(scope="module")
+def yolox(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Project:
+    assert toolchain_image.id
+    return Project.make(tmp_path_factory.mktemp("yolox"), "yolox", "yolox_nano.onnx", YOLOX).built()
+
+
+@pytest.fixture(scope="module")
+def yolo11n(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Project:
+    assert toolchain_image.id
+    return Project.make(tmp_path_factory.mktemp("yolo11n"), "yolo", "yolo11n.onnx", YOLO11N).built()
+
+
+def test_a_network_cut_before_its_post_processing_is_right(ultraface: Project) -> None:
+    against_float, against_mlir = ultraface.json("_cv181x_int8_info.json")["similarity"]
+    assert against_float["target"].endswith("_tpu_outputs.npz")
+    assert against_mlir["target"].endswith("_model_outputs.npz")
+    assert against_float["cosine"] > 0.9
+    assert against_mlir["cosine"] > 0.99
+
+
+def test_a_miscompiled_network_is_told_and_not_published(
+    tmp_path: Path, toolchain_image: ToolchainImage
+) -> None:
+    assert toolchain_image.id
+    project = Project.make(tmp_path, "face", "ultraface_rfb320.onnx", ULTRAFACE)
+    result = project.doit()
+    assert result.returncode == 1
+    assert "face:int8: its tool ended with exit code 1" in result.stdout
+    assert "does not compute what its MLIR says: a fault of the compiler" in result.stdout
+    assert not list(project.folder.glob("build/face/*.cvimodel"))
+
+
+def test_mixed_precision_recovers_what_int8_loses(yolox: Project) -> None:
+    search = yolox.json("_cv181x_mix_search.json")["search"]
+    assert search["ending"] == "reached"
+    assert search["mix_cos"] > search["int8_cos"]
+    layers = [line for line in yolox.path("_cv181x_mix_qtable").read_text().splitlines() if line[0] != "#"]
+    assert layers
+
+
+def test_the_guides_detector_is_recognised_in_both_precisions(yolo11n: Project) -> None:
+    for variant in ("f16", "int8"):
+        info = yolo11n.json(f"_cv181x_{variant}_info.json")
+        # Both kinds of six heads; the toolchain orders outputs as the graph does.
+        assert info["recognised_as"] in {"YOLO11", "YOLOv8"}
+        assert len(info["outputs"]) == 6
+    assert yolo11n.json("_cv181x_f16_info.json")["size"] > yolo11n.json("_cv181x_int8_info.json")["size"]
+
+
+def test_an_added_image_recalibrates(ultraface: Project, tmp_path: Path) -> None:
+    shutil.copytree(ultraface.folder, tmp_path / "project")
+    project = Project(tmp_path / "project", ultraface.name)
+    shutil.copy(SHARED / "images" / "cat.jpg", project.folder / "datasets" / "coco")
+    result = project.doit("list", "--all", "--status")
+    status = {line.split()[1]: line.split()[0] for line in result.stdout.splitlines() if ":" in line}
+    assert status["face:calibration"] == "R"
+    assert status["face:mlir"] == "U"
+
+
+def test_weights_and_tables_are_those_of_the_same_commands_by_hand(
+    ultraface: Project, toolchain_image: ToolchainImage, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o777)
+    shutil.copy(SHARED / "models" / "ultraface_rfb320.onnx", tmp_path / "face.onnx")
+    shutil.copy(SHARED / "images" / "dog.jpg", tmp_path)
+    tools = f"{toolchain.ROOT}/python/tools"
+    transform = (
+        f"python3 {tools}/model_transform.py --model_name face --model_def face.onnx --output_names 460,459 "
+        "--input_shapes [[1,3,240,320]] --mean 127.0,127.0,127.0 --scale 0.0078125,0.0078125,0.0078125 "
+        "--pixel_format rgb --test_input dog.jpg --test_result top.npz --mlir face.mlir"
+    )
+    calibrate = (
+        f"python3 {tools}/run_calibration.py face.mlir --dataset /dataset --input_num 4 --tune_num 1 -o table"
+    )
+    variables = [
+        part for name, value in toolchain.environment().items() for part in ("-e", f"{name}={value}")
+    ]
+    subprocess.run(
+        [
+            *("docker", "run", "--rm", "--network", "none", "-v", f"{tmp_path}:/work", "-w", "/work"),
+            *("-v", f"{ultraface.folder / 'datasets' / 'coco'}:/dataset:ro"),
+            *(*variables, toolchain_image.id, "sh", "-c", f"{transform} && {calibrate}"),
+        ],
+        check=True, capture_output=True, timeout=SECONDS,
+    )  # fmt: skip
+    for mine, theirs in (("_top_f32_all_weight.npz", "face_top_f32_all_weight.npz"), (".mlir", "face.mlir")):
+        assert digest.of_file(ultraface.path(mine)) == digest.of_file(tmp_path / theirs)
+    assert digest.of_file(ultraface.path("_calibration_table")) == digest.of_file(tmp_path / "table")
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "ion_memory"),
+    [
+        ("yolo11n_detection", "YOLO11", "7.69"),
+        ("yolo11n_classify", "classifier", "3.27"),
+        ("yolo11n_pose", "YOLO11-pose", "9.19"),
+    ],
+)
+def test_a_published_cvimodel_is_recognised(
+    ultraface: Project, file: str, kind: str, ion_memory: str
+) -> None:
+    result = ultraface.doit("info", str(SHARED / "cvimodels" / f"{file}_cv181x_int8.cvimodel"))
+    assert result.returncode == 0, result.stderr
+    assert f"recognised as  {kind}\n" in result.stdout
+    assert f"ION memory {ion_memory} MB" in result.stdout
+
+
+def test_a_network_that_is_too_new_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    project = Project.make(tmp_path, "yolo", "yolo11n_opset20.onnx", YOLO11N)
+    result = project.doit("yolo:mlir")
+    assert result.returncode == 2
+    assert "is IR 9, opset 20; tpu_mlir 1.7 reads up to IR 8, opset 17" in result.stdout
