@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from cvimake.errors import EngineError
 from cvimake.image import ToolchainImage
 from cvimake.recipe import Recipe
 from cvimake.sandbox import Sandbox
+
+# A test run in the background inherits an ignored Ctrl-C, and so would the builds that it interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
