@@ -13,8 +13,6 @@ from pydantic import BaseModel, ConfigDict
 
 from cvimake.cvimodel import Tensor
 
-# MB of the ION pool that the bitstream and the image processor leave to networks: eMMC, SD card.
-ION_POOL, ION_POOL_SD, ION_RESERVED = 50.0, 75.0, 22.0
 _STRIDES = (8, 16, 32)
 _BOX_CHANNELS = 64
 _FLOAT, _INTEGERS = "fp32", ("int8", "uint8", "uint16")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from doit.cmd_info import Info as DoitInfo
 
 from cvimake import conclusions
-from cvimake.commands.run import INVOKED_FROM
+from cvimake.commands.run import invoked_from
 from cvimake.errors import CvimakeError
 from cvimake.interruption import ends_cleanly
 
@@ -51,7 +50,7 @@ class Info(DoitInfo):  # type: ignore[misc] # doit has no type information
 
 
 def _found(file: str) -> Path:
-    path = Path(os.environ.get(INVOKED_FROM) or Path.cwd()) / file
+    path = invoked_from() / file
     if not path.is_file():
         raise CvimakeError(f"no file {path}")
     return path.resolve()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from typing import Any
 
 from cvimake import __version__, resources
 from cvimake.commands.base import PlainCommand
-from cvimake.commands.run import INVOKED_FROM
+from cvimake.commands.run import invoked_from
 from cvimake.errors import CvimakeError
 from cvimake.spec.declared import NAME
 
@@ -50,7 +49,7 @@ class New(PlainCommand):
         """Writes it; nothing that exists is touched."""
         if len(arguments) != 1:
             raise CvimakeError("`new` takes one folder", "./doit new ../my-models")
-        folder = Path(os.environ.get(INVOKED_FROM) or Path.cwd(), arguments[0]).resolve()
+        folder = (invoked_from() / arguments[0]).resolve()
         if not NAME.fullmatch(folder.name):
             raise CvimakeError(
                 f"{folder.name!r} cannot be a project's name", "Letters, digits, '_', '.', '-'."

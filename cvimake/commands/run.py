@@ -44,8 +44,13 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
 
     def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401
         """Takes the command line, with every path in the form in which the graph knows it."""
-        invoked_from = Path(os.environ.get(INVOKED_FROM) or Path.cwd())
-        return super().parse_execute([as_target(argument, invoked_from, Path.cwd()) for argument in in_args])
+        place, root = invoked_from(), Path.cwd()
+        return super().parse_execute([as_target(argument, place, root) for argument in in_args])
+
+
+def invoked_from() -> Path:
+    """Where the user is: paths on the command line are meant from there."""
+    return Path(os.environ.get(INVOKED_FROM) or Path.cwd())
 
 
 def as_target(argument: str, invoked_from: Path, root: Path) -> str:

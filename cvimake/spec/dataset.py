@@ -74,7 +74,7 @@ class DeclaredDataset:
         if self.dataset.data_list:
             return read_list(self.folder / self.dataset.data_list, self.files_folder)
         for pattern in self.dataset.files:
-            if pattern.startswith("/") or ".." in Path(pattern).parts:
+            if _leads_out(pattern):
                 raise ValueError(f"{pattern} leads out of {self.files_folder}")
         found = {
             path.relative_to(self.files_folder).as_posix(): path
@@ -103,11 +103,16 @@ def read_list(path: Path, folder: Path) -> Samples:
             continue
         sample = tuple(part.strip() for part in line.split(","))
         for name in sample:
-            if name.startswith("/") or ".." in Path(name).parts:
+            if _leads_out(name):
                 raise ValueError(f"{path}:{number}: {name} leads out of {folder}")
             files[name] = folder / name
         lines.append(sample)
     return Samples(files=files, lines=tuple(lines))
+
+
+def _leads_out(name: str) -> bool:
+    """Whether a path or pattern can name something outside the folder that it is meant from."""
+    return name.startswith("/") or ".." in Path(name).parts
 
 
 def _kind(name: str) -> str:
