@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvimake import conclusions, onnx_header, toolchain
+from cvimake import conclusions, load, onnx_header, toolchain
 from cvimake.action import GIBIBYTE, Action, FileKind, Folder, Input, Limits, Output, Text
+from cvimake.load import Load
 from cvimake.resources import step
 from cvimake.spec.dataset import Samples
 from cvimake.spec.project import DeclaredModel, DeclaredVariant, as_files
 from cvimake.spec.rules import needs_calibration
+from cvimake.summary import Row
 
 BUILD = Path("build")
 # Where samples lie in the container: the tool's choice depends on the order of their absolute paths.
@@ -31,9 +33,13 @@ class Stage:
         concluded: the files that `after` writes.
         concluded_with: what else decides them; a JSON value.
         also_read: the files that `after` reads beside the outputs.
+        load: what it takes of the machine.
+        row: the line of the final table that it counts for; None where it counts for several.
     """
 
     action: Action
+    load: Load
+    row: Row | None = None
     before: HostWork | None = None
     after: HostWork | None = None
     concluded: tuple[Path, ...] = ()
@@ -61,6 +67,11 @@ class _Target:
     def stem(self) -> str:
         """What its files' names begin with."""
         return f"{self.model.name}_{self.processor}_{self.variant.name}"
+
+    @property
+    def row(self) -> Row:
+        """Its line of the final table."""
+        return Row(self.model.name, self.label, BUILD / self.model.name / f"{self.stem}_info.json")
 
 
 def mlir(model: DeclaredModel) -> Iterator[Stage]:
@@ -103,6 +114,7 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
             ),
             limits=_limits(model),
         ),
+        load=load.TRANSFORM,
         before=functools.partial(onnx_header.check, model.source),
     )
 
@@ -135,7 +147,8 @@ def calibration(model: DeclaredModel) -> Iterator[Stage]:
             texts=texts,
             folders=folders,
             limits=_limits(model),
-        )
+        ),
+        load=load.CALIBRATION,
     )
 
 
@@ -173,6 +186,8 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
                 folders=folders,
                 limits=_limits(model),
             ),
+            load=load.SEARCH,
+            row=target.row,
             after=functools.partial(
                 conclusions.search, f"{model.name}:{target.label}", published, search.require_expected_cos
             ),
@@ -219,6 +234,8 @@ def cvimodel(model: DeclaredModel) -> Iterator[Stage]:
                 ),
                 limits=_limits(model),
             ),
+            load=load.DEPLOYMENT,
+            row=target.row,
             after=functools.partial(conclusions.float_type, f"{model.name}:{target.label}", options.quantize),
         )
 
@@ -227,7 +244,7 @@ def info(model: DeclaredModel) -> Iterator[Stage]:
     """What is in each cvimodel, what the camera takes it for, and whether that is as declared."""
     for target in _targets(model):
         folder = BUILD / model.name
-        listing, result = f"{target.stem}_info.txt", folder / f"{target.stem}_info.json"
+        listing, result = f"{target.stem}_info.txt", target.row.info
         name = f"{target.stem}.cvimodel"
         yield Stage(
             action=Action(
@@ -238,6 +255,8 @@ def info(model: DeclaredModel) -> Iterator[Stage]:
                 outputs=(_output(model, listing, FileKind.TEXT),),
                 limits=_limits(model),
             ),
+            load=load.LISTING,
+            row=target.row,
             after=functools.partial(
                 conclusions.info,
                 f"{model.name}:{target.label}",

@@ -1,56 +1,136 @@
-"""What a build says while it runs: a line for each stage that is done, and every failure with its remedy."""
+"""What a build says while it runs, and at its end."""
 
 from __future__ import annotations
 
-import time
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from doit.exceptions import BaseFail
 from doit.globals import Globals
 from doit.reporter import ConsoleReporter
 
+from cvimake import summary
+from cvimake.activity import ACTIVITIES
+from cvimake.runner import LOAD
+from cvimake.summary import Result, State, duration
+
+if TYPE_CHECKING:
+    from cvimake.live import LiveView
+
+# What a task's `meta` says of the final table, and what doit keeps of a run.
+ROW = "row"
+SECONDS = "seconds"
+
 
 class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type information
-    """doit's reporter for builds."""
+    """doit's reporter for builds.
 
-    desc = "a line for each stage that was built"
+    A line for each stage that is done, every failure with its remedy, and a table of all cvimodels at the
+    end. On a terminal also what runs at the moment, how far it is and how long it will take.
+    """
+
+    desc = "a line for each stage that was built, and a table at the end"
 
     def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:
         super().__init__(outstream, options)
-        self._started: dict[str, float] = {}
         self._unchanged = 0
         self._built = 0
+        self._results: dict[summary.Row, Result] = {}
+        self._tasks: dict[str, Any] = {}
+        self._selected: list[str] = []
+        self._settled: set[str] = set()
+        self._view: LiveView | None = None
+
+    def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
+        """The tasks are known; nothing has run yet."""
+        self._tasks, self._selected = tasks, selected_tasks
 
     def execute_task(self, task: Any) -> None:  # noqa: ANN401 - doit has no type information
         """A task's work begins."""
-        self._started[task.name] = time.monotonic()
+        if not task.actions:
+            return
+        ACTIVITIES.begin(task.name, _expected(task.name))
+        # What is not a stage draws for itself.
+        if self._view is None and LOAD in _meta(task) and self.outstream.isatty():
+            from cvimake.live import LiveView  # noqa: PLC0415 - slow to import, and only needed here
+
+            self._view = LiveView(self.outstream, self._needed(), self._settled, _expected)
+            self._view.start()
 
     def add_success(self, task: Any) -> None:  # noqa: ANN401
         """A task's work is done."""
+        self._settled.add(task.name)
         if task.actions:
             Globals.dep_manager.backend.flush()
             self._built += 1
-            seconds = time.monotonic() - self._started[task.name]
-            self.write(f"{task.name}: built in {seconds:.1f} s\n")
-            self.outstream.flush()
+            seconds = ACTIVITIES.end(task.name)
+            self._count(task, State.BUILT, seconds)
+            self.write(f"{task.name}: built in {duration(seconds)}\n")
 
     def skip_uptodate(self, task: Any) -> None:  # noqa: ANN401
         """A task has nothing to do."""
+        self._settled.add(task.name)
         if task.actions:
             self._unchanged += 1
+            self._count(task, State.UNCHANGED)
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:  # noqa: ANN401
-        """A task's work failed."""
+        """A task's work failed, or it cannot begin."""
+        self._settled.add(task.name)
+        if task.name in {activity.name for activity in ACTIVITIES.running()}:
+            ACTIVITIES.end(task.name)
+        self._count(task, State.FAILED)
         if fail.report:
             self.failures.append({"task": task, "exception": fail})
             self.write(f"{task.name}: FAILED\n{fail.get_msg().strip()}\n")
-            self.outstream.flush()
 
     def complete_run(self) -> None:
         """All is done that could be."""
+        if self._view:
+            self._view.stop()
+            self._view = None
         for message in self.runtime_errors:
             self.write(f"{message}\n")
+        # As declared, whatever ended first.
+        place = {_meta(task).get(ROW): number for number, task in enumerate(self._tasks.values())}
+        rows = sorted(self._results, key=place.__getitem__)
+        summary.write({row: self._results[row] for row in rows}, self.outstream)
         parts = [f"{self._built} built", f"{self._unchanged} unchanged"]
         if self.failures:
             parts.append(f"{len(self.failures)} failed")
         self.write(", ".join(parts) + "\n")
+
+    def write(self, text: str) -> None:
+        """Writes above what is drawn."""
+        if self._view:
+            self._view.print(text)
+            return
+        self.outstream.write(text)
+        self.outstream.flush()
+
+    def _count(self, task: Any, state: State, seconds: float = 0.0) -> None:  # noqa: ANN401
+        if row := _meta(task).get(ROW):
+            result = self._results.setdefault(row, Result())
+            result.seconds += seconds
+            # The worst that happened to any of its stages.
+            result.state = max(result.state, state, key=list(State).index)
+
+    def _needed(self) -> set[str]:
+        """Every task with work that the selected ones need."""
+        needed: set[str] = set()
+        left = list(self._selected)
+        while left:
+            name = left.pop()
+            if name not in needed:
+                needed.add(name)
+                left += self._tasks[name].task_dep
+        return {name for name in needed if self._tasks[name].actions}
+
+
+def _meta(task: Any) -> dict[str, Any]:  # noqa: ANN401
+    return task.meta or {}
+
+
+def _expected(name: str) -> float | None:
+    """Seconds that a task took when it last ran; None if it never did."""
+    seconds: float | None = (Globals.dep_manager.get_values(name) or {}).get(SECONDS)
+    return seconds

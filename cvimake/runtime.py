@@ -13,6 +13,7 @@ from cvimake.engine import connection
 from cvimake.engine.docker import DockerEngine
 from cvimake.errors import ImageError
 from cvimake.image import ToolchainImage
+from cvimake.load import Capacity
 from cvimake.recipe import Recipe
 from cvimake.sandbox import Sandbox
 
@@ -35,6 +36,14 @@ class Runtime:
         engine = DockerEngine(connection.ensure())
         found = image.ensure(engine, Recipe.from_environment(), root)
         return cls(found, Sandbox(root=root, engine=engine, image=found.id))
+
+    def capacity(self) -> Capacity:
+        """What its machine bears."""
+        return self.sandbox.engine.capacity()
+
+    def cancel(self) -> None:
+        """Ends every step that runs, and lets no other begin."""
+        self.sandbox.engine.cancel()
 
     def check(self, recorded: Mapping[str, Any]) -> None:
         """Sees that the image is the one that the build was planned with.

@@ -8,9 +8,10 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from cvimake.action import Action, Folder, Output
 from cvimake.engine import Command, Engine, Mount, Outcome
@@ -19,6 +20,8 @@ from cvimake.errors import CvimakeError, StepFailedError
 # Where a tool finds itself. Some write the path into their results, so it is the same everywhere.
 WORKSPACE = "/workspace"
 _SCRATCH = Path("build/.work")
+# Some steps print a line for each layer and comparison; nothing sane prints more than this.
+LOG_LIMIT = 256 * 1024 * 1024
 _LAST_LINES = 12
 _HEAD = 64
 
@@ -40,8 +43,12 @@ class Sandbox:
         """Where an action's full log is kept."""
         return self.root / "build" / "logs" / f"{_as_path(action)}.log"
 
-    def run(self, action: Action) -> None:
+    def run(self, action: Action, watch: Callable[[bytes], None] = lambda _output: None) -> None:
         """Runs an action and publishes its outputs, all of them or none.
+
+        Args:
+            action: what to run.
+            watch: is given what the tool prints, as it comes.
 
         Raises:
             StepFailedError: the tool failed, ran into a limit, or did not write what it should.
@@ -52,7 +59,7 @@ class Sandbox:
                 raise CvimakeError(f"{action.name}: its input {path} is missing")
         try:
             with self._workspace() as workspace:
-                self._run(action, workspace)
+                self._run(action, workspace, watch)
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise CvimakeError(
@@ -61,14 +68,14 @@ class Sandbox:
                 ) from error
             raise CvimakeError(f"{action.name}: {error}") from error
 
-    def _run(self, action: Action, workspace: Path) -> None:
+    def _run(self, action: Action, workspace: Path, watch: Callable[[bytes], None]) -> None:
         command = self._command(action, workspace)
         log_path = self.log_path(action)
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with log_path.open("wb") as log:
             log.write(self._log_head(action, command).encode())
             log.flush()
-            outcome = self.engine.run(command, log)
+            outcome = self.engine.run(command, _WatchedLog(log, watch))
         reason = _failure(outcome, action)
         if reason:
             raise self._failed(action, reason)
@@ -116,6 +123,7 @@ class Sandbox:
             working_directory=WORKSPACE,
             user=user,
             limits=action.limits,
+            results=tuple(file.name for file in action.outputs),
         )
 
     def _fresh_inputs(self, action: Action) -> Path:
@@ -179,6 +187,24 @@ class Sandbox:
             yield folder
         finally:
             _remove_tree(folder)
+
+
+class _WatchedLog:
+    """A log file of bounded size, at which somebody may look over the shoulder."""
+
+    def __init__(self, file: BinaryIO, watch: Callable[[bytes], None]) -> None:
+        self._file = file
+        self._watch = watch
+        self._left = LOG_LIMIT
+
+    def write(self, output: bytes) -> None:
+        self._watch(output)
+        if self._left > 0:
+            self._file.write(output[: self._left])
+            self._left -= len(output)
+            if self._left <= 0:
+                self._file.write(f"\ncvimake: more than {LOG_LIMIT} bytes; the rest is left out\n".encode())
+            self._file.flush()
 
 
 def sweep(root: Path) -> None:

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from doit.exceptions import BaseFail, TaskError, TaskFailed
 from doit.tools import config_changed
 
 from cvimake import digest, pipeline
+from cvimake.activity import ACTIVITIES
 from cvimake.errors import CvimakeError, StepFailedError
 from cvimake.recipe import Recipe
-from cvimake.report import Reporter
+from cvimake.report import ROW, SECONDS, Reporter
+from cvimake.runner import LOAD
 from cvimake.spec import Declarations, DeclaredModel, read_declarations
 
 # What computes, as every step's input: a new toolchain makes every result stale, an equal one none.
@@ -26,6 +29,8 @@ TOOLCHAIN = Path("build/toolchain.json")
 TOOLCHAIN_TASK = "toolchain"
 
 Task = dict[str, Any]
+# doit would put files of its own in the place of the standard output, for all threads.
+_OWN_OUTPUT: Task = {"io": {"capture": False}, "verbosity": 0}
 
 
 class ContentChecker(FileChangedChecker):  # type: ignore[misc] # doit has no type information
@@ -78,7 +83,7 @@ class Project:
             "targets": [str(TOOLCHAIN)],
             "uptodate": [config_changed(self.recipe.digest())],
             "clean": True,
-            "io": {"capture": False},
+            **_OWN_OUTPUT,
         }
 
     def tasks(self, model: DeclaredModel, stages: Iterable[pipeline.StageOf]) -> Iterator[Task]:
@@ -117,7 +122,7 @@ class Project:
             "name": "waiting",
             "doc": f"for {places}",
             "actions": [(wait, [])],
-            "io": {"capture": False},
+            **_OWN_OUTPUT,
         }
 
     def task(self, stage: pipeline.Stage) -> Task:
@@ -135,7 +140,8 @@ class Project:
             # One for all: two of them in one task would share their record.
             "uptodate": [config_changed(digest.of_value([action.definition(), stage.concluded_with]))],
             "clean": True,
-            "io": {"capture": False},
+            "meta": {LOAD: stage.load, ROW: stage.row},
+            **_OWN_OUTPUT,
         }
 
     def _record_toolchain(self) -> None:
@@ -154,7 +160,7 @@ class Project:
             stage.before()
         runtime = Runtime.of(self.root)
         runtime.check(json.loads((self.root / TOOLCHAIN).read_text(encoding="utf-8")))
-        runtime.sandbox.run(stage.action)
+        runtime.sandbox.run(stage.action, functools.partial(ACTIVITIES.read, stage.action.name))
         if stage.after:
             stage.after()
 
@@ -183,12 +189,17 @@ def doit_config(project: Project) -> dict[str, Any]:
     }
 
 
-def _guarded(act: Callable[[], None]) -> BaseFail | None:
-    """Runs a task's work; what a user can put right becomes doit's failure (1) or error (2)."""
+def _guarded(act: Callable[[], None]) -> BaseFail | dict[str, float]:
+    """Runs a task's work; what a user can put right becomes doit's failure (1) or error (2).
+
+    Returns:
+        The failure, or what doit keeps of the run: the time it took.
+    """
+    started = time.monotonic()
     try:
         act()
     except StepFailedError as error:
         return TaskFailed(str(error))
     except CvimakeError as error:
         return TaskError(str(error))
-    return None
+    return {SECONDS: time.monotonic() - started}

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from doit.cmd_run import Run as DoitRun
+from doit.cmd_run import opt_always, opt_continue, opt_outfile, opt_reporter, opt_single, opt_verbosity
+from doit.control import TaskControl
+from doit.task import Stream
 
 from cvimake import announce, lock, sandbox
-from cvimake.errors import EXIT_NOT_POSSIBLE
+from cvimake.errors import CvimakeError
 from cvimake.interruption import ends_cleanly
+from cvimake.runner import Machine, Runner
 
 # Where the user was when the launcher went to the project's folder.
 INVOKED_FROM = "CVIMAKE_INVOKED_FROM"
@@ -20,18 +25,28 @@ INVOKED_FROM = "CVIMAKE_INVOKED_FROM"
 _TARGETS = frozenset({".cvimodel", ".json", ".mlir", ".npz", ".txt"})
 
 
+_JOBS = {
+    "name": "jobs",
+    "short": "n",
+    "long": "jobs",
+    "type": int,
+    "default": 0,
+    "help": "how many stages run at once [default: as many as cores and memory bear]",
+}
+
+
 class Run(DoitRun):  # type: ignore[misc] # doit has no type information
     """Builds what is stale."""
 
     doc_purpose = "build what is stale: everything, or the named models, stages and files"
     doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
+    cmd_options = (
+        opt_always, opt_continue, opt_verbosity, opt_reporter, opt_outfile, _JOBS, opt_single,
+    )  # fmt: skip
 
     def execute(self, params: Any, args: list[str]) -> Any:  # noqa: ANN401 - doit's own types
         """Runs the tasks."""
         with ends_cleanly("interrupted; what is finished stays, and the next ./doit goes on from there"):
-            if params.get("num_process"):
-                announce.note("-n: steps run one after another for now")
-                raise SystemExit(EXIT_NOT_POSSIBLE)
             root = Path(params.get("cwdPath") or ".")
             if not (root / params.get("dodoFile", "dodo.py")).is_file():
                 # doit says so.
@@ -42,10 +57,61 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
                 sandbox.sweep(root)
                 return super().execute(params, args)
 
+    def _execute(  # noqa: PLR0913 - doit passes each of its options
+        self,
+        outfile: Any,  # noqa: ANN401 - a name or a file
+        *,
+        verbosity: int | None = None,
+        always: bool = False,
+        continue_: bool = False,
+        reporter: Any = "console",  # noqa: ANN401 - a name or a class
+        jobs: int = 0,
+        single: bool = False,
+    ) -> int:
+        """Runs what is selected; doit's own, but for the runner."""
+        control = TaskControl(self.task_list)
+        control.process(self.sel_tasks)
+        if single:
+            for name in control.selected_tasks:
+                for selected in control.tasks[name].task_dep if control.tasks[name].has_subtask else [name]:
+                    control.tasks[selected].task_dep = []
+        reporter_class = self.reporters[reporter] if isinstance(reporter, str) else reporter
+        with _writable(outfile) as out:
+            runner = Runner(
+                self.dep_manager,
+                reporter_class(out, {}),
+                continue_=continue_,
+                always_execute=always,
+                stream=Stream(verbosity),
+                ready_machine=_ready_machine,
+                jobs=jobs,
+            )
+            try:
+                return int(runner.run_all(control.task_dispatcher()))
+            except CvimakeError as error:
+                announce.note(str(error))
+                return error.exit_code
+
     def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401
         """Takes the command line, with every path in the form in which the graph knows it."""
         place, root = invoked_from(), Path.cwd()
         return super().parse_execute([as_target(argument, place, root) for argument in in_args])
+
+
+def _ready_machine() -> Machine:
+    from cvimake.runtime import Runtime  # noqa: PLC0415 - only a stage that runs needs an engine
+
+    return Runtime.of(Path.cwd())
+
+
+@contextlib.contextmanager
+def _writable(file: Any) -> Iterator[TextIO]:  # noqa: ANN401 - doit's type
+    """A file of a name, or the file that is given."""
+    if isinstance(file, str):
+        with Path(file).open("w", encoding="utf-8") as opened:
+            yield opened
+    else:
+        yield file
 
 
 def invoked_from() -> Path:

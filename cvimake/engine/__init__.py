@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from cvimake.action import Limits
+from cvimake.load import Capacity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class Command:
         image: the image's name or id.
         working_directory: an absolute path; the only place beside `/tmp` that can be written.
         user: numeric user and group.
+        results: names in the working directory that are wanted afterwards.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Command:
     working_directory: str
     user: tuple[int, int]
     limits: Limits
+    results: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,14 @@ class Outcome:
     timed_out: bool = False
 
 
+class Log(Protocol):
+    """Takes what a command prints, as it comes."""
+
+    def write(self, output: bytes, /) -> object:
+        """Takes a piece of it."""
+        ...
+
+
 class Engine(Protocol):
     """Runs commands. Its methods may be called from several threads."""
 
@@ -67,7 +78,11 @@ class Engine(Protocol):
         """The unprivileged user and group that commands run as."""
         ...
 
-    def run(self, command: Command, log: BinaryIO) -> Outcome:
+    def capacity(self) -> Capacity:
+        """What its machine bears."""
+        ...
+
+    def run(self, command: Command, log: Log) -> Outcome:
         """Runs a command to its end, its standard output and error going to the log.
 
         However this ends, also by an exception, nothing of the command goes on running.
@@ -75,6 +90,10 @@ class Engine(Protocol):
         Raises:
             EngineError: the engine cannot run it.
         """
+        ...
+
+    def cancel(self) -> None:
+        """Ends all commands that run, and lets no other begin: their `run` raises EngineError."""
         ...
 
     def by_hand(self, command: Command, workspace: str) -> str:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shlex
 import threading
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import docker.errors
 import requests.exceptions
 from docker.models.containers import Container
-from docker.types import Mount as DockerMount
 from docker.types import Ulimit
 
 import docker
-from cvimake.engine import Command, Mount, Outcome
+from cvimake import announce
+from cvimake.engine import Command, Log, Outcome
+from cvimake.engine.files import Archives, BindMounts, Files
 from cvimake.errors import EngineError
+from cvimake.load import Capacity
 from cvimake.resources import docker_folder
 
 # Every container carries it; its value is the process that waits for the container.
@@ -26,8 +26,13 @@ LABEL = "cvimake"
 HOST_NAME = "cvimake"
 # Who runs the commands when cvimake itself is run by root.
 NOBODY = (65534, 65534)
-# Some steps print a line for each layer and comparison; nothing sane prints more than this.
-LOG_LIMIT = 256 * 1024 * 1024
+# What the toolchain is compiled for, in Docker's words.
+PLATFORM = "linux/amd64"
+# How files travel, for an engine whose address does not tell: `mount` or `archive`.
+FILES_VARIABLE = "CVIMAKE_FILES"
+_WAYS: dict[str, type[Files]] = {"mount": BindMounts, "archive": Archives}
+# Of the machine's memory, what stages may take together.
+_SHARE_OF_MEMORY = 0.8
 _TMPFS = {"/tmp": "rw,nosuid,nodev,noexec,size=1g,mode=1777"}  # noqa: S108 - the container's own
 
 
@@ -44,12 +49,25 @@ class DockerEngine:
         self._seccomp_file = seccomp or docker_folder() / "seccomp.json"
         self._seccomp = self._seccomp_file.read_text(encoding="utf-8")
         try:
-            options = client.info().get("SecurityOptions") or []
+            facts = client.info()
             self._sweep()
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             raise EngineError(f"the Docker engine does not answer as it should: {error}") from error
+        options = facts.get("SecurityOptions") or []
         self._rootless = any("name=rootless" in option for option in options)
         self._remapped = any("name=userns" in option for option in options)
+        self._capacity = Capacity(
+            cores=max(1, int(facts.get("NCPU") or 1)),
+            memory=int(int(facts.get("MemTotal") or 0) * _SHARE_OF_MEMORY) or None,
+        )
+        architecture = str(facts.get("Architecture") or "")
+        self.platform = None if architecture in {"", "x86_64", "amd64"} else PLATFORM
+        if self.platform:
+            announce.note(f"the engine's machine is {architecture}: steps are emulated, many times slower")
+        self._files = _way_of_files(client)()
+        self._guard = threading.Lock()
+        self._running: set[Container] = set()
+        self._cancelled = False
 
     @property
     def user(self) -> tuple[int, int]:
@@ -58,11 +76,28 @@ class DockerEngine:
             return (0, 0)
         return (os.geteuid(), os.getegid()) if os.geteuid() != 0 else NOBODY
 
-    def run(self, command: Command, log: BinaryIO) -> Outcome:
+    def capacity(self) -> Capacity:
+        """See `Engine.capacity`."""
+        return self._capacity
+
+    def cancel(self) -> None:
+        """See `Engine.cancel`."""
+        with self._guard:
+            self._cancelled = True
+            running = list(self._running)
+        for container in running:
+            _kill(container)
+
+    def run(self, command: Command, log: Log) -> Outcome:
         """See `Engine.run`."""
         try:
             return self._run(command, log)
         except docker.errors.DockerException as error:
+            if "bind source path does not exist" in str(error):
+                raise EngineError(
+                    f"{command.name}: the Docker engine does not see this machine's files",
+                    f"Let them travel as archives: {FILES_VARIABLE}=archive ./doit",
+                ) from error
             raise EngineError(f"{command.name}: Docker cannot run it: {error}") from error
         except requests.exceptions.RequestException as error:
             raise EngineError(
@@ -70,9 +105,14 @@ class DockerEngine:
                 "`./doit doctor` looks at it.",
             ) from error
 
-    def _run(self, command: Command, log: BinaryIO) -> Outcome:
+    def _run(self, command: Command, log: Log) -> Outcome:
         container = self.client.containers.create(command.image, **self._settings(command))
         try:
+            with self._guard:
+                if self._cancelled:
+                    raise EngineError(f"{command.name}: cancelled")
+                self._running.add(container)
+            self._files.send(command, container)
             timed_out = threading.Event()
 
             def stop() -> None:
@@ -86,18 +126,28 @@ class DockerEngine:
             try:
                 container.start()
                 timer.start()
-                _copy(output, log)
+                if self._cancelled:
+                    # Too early to be killed when it was to be.
+                    _kill(container)
+                for chunk in output:
+                    log.write(chunk)
                 exit_code = int(container.wait()["StatusCode"])
             finally:
                 timer.cancel()
                 # close() would only shut the socket down and leave the response to the garbage collector.
                 output._response.close()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+            if self._cancelled:
+                raise EngineError(f"{command.name}: cancelled")
             state = self.client.api.inspect_container(str(container.id))["State"]
+            if exit_code == 0:
+                self._files.fetch(command, container)
             return Outcome(
                 exit_code=exit_code, out_of_memory=bool(state["OOMKilled"]), timed_out=timed_out.is_set()
             )
         finally:
             _remove(container)
+            with self._guard:
+                self._running.discard(container)
 
     def _settings(self, command: Command) -> dict[str, Any]:
         """The container, as the SDK wants it. `by_hand` says the same as arguments of `docker run`."""
@@ -105,12 +155,8 @@ class DockerEngine:
             "command": list(command.argv),
             "entrypoint": [],
             "environment": dict(command.environment),
-            "mounts": [
-                DockerMount(
-                    target=mount.target, source=str(mount.source), type="bind", read_only=mount.read_only
-                )
-                for mount in command.mounts
-            ],
+            "mounts": self._files.mounts(command),
+            "platform": self.platform,
             "working_dir": command.working_directory,
             "user": f"{command.user[0]}:{command.user[1]}",
             "hostname": HOST_NAME,
@@ -139,7 +185,8 @@ class DockerEngine:
     def by_hand(self, command: Command, workspace: str) -> str:
         """See `Engine.by_hand`."""
         arguments = [
-            *("docker", "run", "--rm", "--network", "none", "--hostname", HOST_NAME),
+            *(("--platform", self.platform) if self.platform else ()),
+            *("--network", "none", "--hostname", HOST_NAME),
             *(("--userns", "host") if self._remapped else ()),
             *("--user", f"{command.user[0]}:{command.user[1]}", "--cap-drop", "ALL"),
             *("--security-opt", "no-new-privileges", "--security-opt", f"seccomp={self._seccomp_file}"),
@@ -149,14 +196,7 @@ class DockerEngine:
             *("--pids-limit", str(command.limits.processes), "--ulimit", "core=0"),
             *(part for name, value in command.environment.items() for part in ("--env", f"{name}={value}")),
         ]
-        words = [shlex.quote(argument) for argument in arguments]
-        for mount in command.mounts:
-            if mount.target == command.working_directory:
-                words += ["--mount", f'"type=bind,src={workspace},dst={mount.target}"']
-            else:
-                words += ["--mount", shlex.quote(_mount_text(mount))]
-        words += ["--workdir", command.working_directory, "--entrypoint", "''", command.image]
-        return " ".join([*words, shlex.join(command.argv)])
+        return self._files.by_hand(command, shlex.join(arguments), workspace)
 
     def _sweep(self) -> None:
         """Removes containers whose process is gone: it was killed and could not do it itself."""
@@ -188,17 +228,6 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _copy(output: Any, log: BinaryIO) -> None:  # noqa: ANN401 - the SDK's stream has no public type
-    left = LOG_LIMIT
-    for chunk in output:
-        if left > 0:
-            log.write(chunk[:left])
-            log.flush()
-            left -= len(chunk)
-            if left <= 0:
-                log.write(f"\ncvimake: more than {LOG_LIMIT} bytes; the rest is left out\n".encode())
-
-
 def _kill(container: Container) -> None:
     try:
         container.kill()
@@ -218,11 +247,14 @@ def _remove(container: Container) -> None:
             raise
 
 
-def _mount_text(mount: Mount) -> str:
-    """A value of `--mount`, which is a line of comma-separated values."""
-    fields = ["type=bind", f"src={mount.source}", f"dst={mount.target}"]
-    if mount.read_only:
-        fields.append("readonly")
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(fields)
-    return text.getvalue()
+def _way_of_files(client: docker.DockerClient) -> type[Files]:
+    """How files get to an engine: a socket of this machine says that it sees our file system.
+
+    Raises:
+        EngineError: the user asks for a way that there is not.
+    """
+    if wanted := os.environ.get(FILES_VARIABLE):
+        if wanted not in _WAYS:
+            raise EngineError(f"{FILES_VARIABLE} is {wanted!r}; it can be {' or '.join(_WAYS)}")
+        return _WAYS[wanted]
+    return BindMounts if client.api.base_url == "http+docker://localhost" else Archives

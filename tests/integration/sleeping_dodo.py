@@ -7,6 +7,7 @@ from lab import ASLEEP
 
 from cvimake import toolchain
 from cvimake.action import Action, FileKind, Output
+from cvimake.load import LISTING
 from cvimake.pipeline import Stage
 from cvimake.tasks import Task, doit_config, open_project
 
@@ -26,4 +27,4 @@ def task_sleeper() -> Iterator[Task]:
         inputs=(),
         outputs=(Output(name="out.json", path=Path("build/out.json"), kind=FileKind.JSON),),
     )
-    yield project.task(Stage(action=action))
+    yield project.task(Stage(action=action, load=LISTING))

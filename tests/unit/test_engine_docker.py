@@ -101,7 +101,7 @@ class FakeClient:
         self.filters: dict[str, str] = {}
         self.containers = SimpleNamespace(create=self._create, list=self._list)
         state = {"State": {"OOMKilled": out_of_memory}}
-        self.api = SimpleNamespace(inspect_container=lambda _id: state)
+        self.api = SimpleNamespace(inspect_container=lambda _id: state, base_url="http+docker://localhost")
 
     def info(self) -> dict[str, Any]:
         return {"SecurityOptions": self.security}
@@ -300,13 +300,6 @@ def test_a_command_that_takes_too_long_is_killed() -> None:
     outcome = engine_over(FakeClient(container)).run(hasty, io.BytesIO())
     assert outcome == Outcome(exit_code=137, timed_out=True)
     assert container.calls[-1] == "remove"
-
-
-def test_a_log_does_not_fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cvimake.engine.docker.LOG_LIMIT", 10)
-    log = io.BytesIO()
-    engine_over(FakeClient(FakeContainer(iter([b"12345678", b"abcdefgh", b"more"])))).run(COMMAND, log)
-    assert log.getvalue() == b"12345678ab\ncvimake: more than 10 bytes; the rest is left out\n"
 
 
 def raising(error: BaseException) -> Callable[[], Iterator[bytes]]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,10 +11,27 @@ import pytest
 from doit.exceptions import TaskFailed
 from doit.globals import Globals
 
-from cvimake.report import Reporter
+from cvimake.load import LISTING
+from cvimake.report import ROW, SECONDS, Reporter
+from cvimake.runner import LOAD
+from cvimake.summary import Row
 
-TRANSFORM = SimpleNamespace(name="net:transform", actions=["act"])
-GROUP = SimpleNamespace(name="net", actions=[])
+Task = SimpleNamespace
+
+
+def task(name: str, *needs: str, row: Row | None = None) -> Task:
+    return Task(name=name, actions=["act"], task_dep=list(needs), meta={LOAD: LISTING, ROW: row})
+
+
+TRANSFORM = task("net:transform")
+GROUP = Task(name="net", actions=[], task_dep=["net:transform"], meta=None)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -24,18 +43,26 @@ def out() -> io.StringIO:
 def flushes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """One entry for each time that doit's records were written."""
     flushed: list[bool] = []
-    backend = SimpleNamespace(flush=lambda: flushed.append(True))
-    monkeypatch.setattr(Globals, "dep_manager", SimpleNamespace(backend=backend))
+    records = SimpleNamespace(
+        backend=SimpleNamespace(flush=lambda: flushed.append(True)), get_values=lambda _name: {SECONDS: 60.0}
+    )
+    monkeypatch.setattr(Globals, "dep_manager", records)
     return flushed
 
 
 @pytest.fixture
 def reporter(out: io.StringIO, flushes: list[bool]) -> Reporter:
     assert not flushes
-    return Reporter(out, {"show_out": True, "failure_verbosity": 0})
+    return reporter_of(out, TRANSFORM)
 
 
-def build(reporter: Any, task: SimpleNamespace) -> None:  # noqa: ANN401 - doit has no type information
+def reporter_of(out: io.StringIO, *tasks: Task) -> Reporter:
+    reporter = Reporter(out, {})
+    reporter.initialize({task.name: task for task in tasks}, [task.name for task in tasks])
+    return reporter
+
+
+def build(reporter: Any, task: Task) -> None:  # noqa: ANN401 - doit has no type information
     reporter.execute_task(task)
     reporter.add_success(task)
 
@@ -81,3 +108,63 @@ def test_an_error_of_the_run_is_shown_at_the_end(reporter: Reporter, out: io.Str
     reporter.runtime_error("the database is broken")
     reporter.complete_run()
     assert out.getvalue() == "the database is broken\n0 built, 0 unchanged\n"
+
+
+# The table
+
+
+def row(tmp_path: Path, variant: str) -> Row:
+    path = tmp_path / f"{variant}.json"
+    info = {"size": 1500, "ion_memory": 0.5, "similarity": [], "recognised_as": "YOLO11"}
+    path.write_text(json.dumps(info), encoding="utf-8")
+    return Row("net", variant, path)
+
+
+def test_a_cvimodels_line_tells_the_worst_of_its_stages_in_the_order_of_declaration(
+    tmp_path: Path, out: io.StringIO, flushes: list[bool]
+) -> None:
+    rows = {variant: row(tmp_path, variant) for variant in ("f16", "int8", "mix")}
+    tasks = {
+        name: task(f"net:{name}", row=rows[name.partition("_")[0]])
+        for name in ("f16", "f16_info", "int8", "int8_info", "mix", "mix_info")
+    }
+    reporter = reporter_of(out, *tasks.values())
+    reporter.execute_task(tasks["mix"])
+    reporter.add_failure(tasks["mix"], TaskFailed("net:mix: died"))
+    reporter.add_failure(tasks["mix_info"], TaskFailed("unmet", report=False))
+    reporter.skip_uptodate(tasks["f16"])
+    reporter.skip_uptodate(tasks["f16_info"])
+    build(reporter, tasks["int8"])
+    reporter.skip_uptodate(tasks["int8_info"])
+    reporter.complete_run()
+    assert flushes
+    lines = [line.split() for line in out.getvalue().splitlines() if line.startswith("net  ")]
+    assert [(line[1], line[-1]) for line in lines] == [
+        ("f16", "unchanged"),
+        ("int8", "built"),
+        ("mix", "FAILED"),
+    ]
+
+
+# On a terminal
+
+
+def test_a_terminal_shows_what_runs_and_how_long_it_will_take(flushes: list[bool]) -> None:
+    out = Terminal()
+    reporter = reporter_of(out, TRANSFORM)
+    build(reporter, TRANSFORM)
+    reporter.complete_run()
+    assert flushes
+    text = out.getvalue()
+    assert "net:transform" in text
+    assert "of about 1:00 min" in text
+    assert "0 of 1 stages done" in text
+    assert "net:transform: built in" in text
+
+
+def test_what_is_no_stage_draws_for_itself(flushes: list[bool]) -> None:
+    out = Terminal()
+    toolchain = Task(name="toolchain", actions=["act"], task_dep=[], meta=None)
+    build(reporter_of(out, toolchain), toolchain)
+    assert flushes
+    assert "stages done" not in out.getvalue()

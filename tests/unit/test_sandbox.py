@@ -6,13 +6,13 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
 from cvimake.action import Action, FileKind, Input, Limits, Output
-from cvimake.engine import Command, Mount, Outcome
+from cvimake.engine import Command, Log, Mount, Outcome
 from cvimake.errors import CvimakeError, EngineError, StepFailedError
+from cvimake.load import Capacity
 from cvimake.sandbox import Sandbox
 
 MLIR = b"module attributes"
@@ -31,7 +31,13 @@ class FakeEngine:
         self.commands: list[Command] = []
         self.described: list[Command] = []
 
-    def run(self, command: Command, log: BinaryIO) -> Outcome:
+    def capacity(self) -> Capacity:
+        return Capacity(cores=1)
+
+    def cancel(self) -> None:
+        raise NotImplementedError
+
+    def run(self, command: Command, log: Log) -> Outcome:
         self.commands.append(command)
         log.write(self.output)
         return self.act(self.mount("/workspace").source) or Outcome(exit_code=0)
@@ -477,3 +483,24 @@ def test_two_actions_have_two_logs(root: Path) -> None:
     sandbox = Sandbox(root=root, engine=FakeEngine(write_both), image="")
     one, other = (dataclasses.replace(ACTION, name=name) for name in ("net:a_b", "net_a:b"))
     assert sandbox.log_path(one) != sandbox.log_path(other)
+
+
+def test_a_log_does_not_fill_the_disk(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cvimake.sandbox.LOG_LIMIT", 10)
+
+    class Talkative(FakeEngine):
+        def run(self, command: Command, log: Log) -> Outcome:
+            for output in (b"12345678", b"abcdefgh", b"more"):
+                log.write(output)
+            return super().run(command, log)
+
+    run(root, Talkative(write_both))
+    log = (root / "build/logs/net/transform.log").read_bytes()
+    assert log.endswith(b"\n\n12345678ab\ncvimake: more than 10 bytes; the rest is left out\n")
+
+
+def test_somebody_may_watch_what_a_tool_prints(root: Path) -> None:
+    seen: list[bytes] = []
+    engine = FakeEngine(write_both, b"50%|")
+    Sandbox(root=root, engine=engine, image="sha256:abc").run(ACTION, seen.append)
+    assert seen == [b"50%|"]

@@ -16,11 +16,13 @@ from cvimake import runtime
 from cvimake.action import Action, FileKind, Folder, Input, Limits, Output, Text
 from cvimake.errors import CvimakeError, EngineError, ImageError, StepFailedError
 from cvimake.image import ToolchainImage
+from cvimake.load import Load
 from cvimake.pipeline import Stage
 from cvimake.recipe import Recipe
 from cvimake.spec import DeclaredModel, read_declarations
 from cvimake.tasks import ContentChecker, Project, Task, doit_config, open_project
 
+LOAD_OF_ALL = Load(memory=1)
 ACTION = Action(
     name="net:bf16",
     argv=("tool",),
@@ -145,7 +147,7 @@ def task_of(project: Project, stage: Stage) -> Task:
 
 
 def of(action: Action = ACTION, **options: Any) -> Stage:  # noqa: ANN401 - any of a stage's attributes
-    return Stage(action=action, **options)
+    return Stage(action=action, load=LOAD_OF_ALL, **options)
 
 
 def test_a_model_is_a_group_of_its_stages(project: Project) -> None:
@@ -221,7 +223,7 @@ class FakeSandbox:
         self.error = error
         self.ran: list[Action] = []
 
-    def run(self, action: Action) -> None:
+    def run(self, action: Action, _watch: object) -> None:
         self.ran.append(action)
         if self.error:
             raise self.error
@@ -246,7 +248,7 @@ def perform(task: Task) -> Any:  # noqa: ANN401 - doit has no type information
 def test_a_task_runs_its_action(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox = FakeSandbox()
     with_runtime(monkeypatch, sandbox)
-    assert perform(task_of(project, of())) is None
+    assert perform(task_of(project, of())).keys() == {"seconds"}
     assert sandbox.ran == [ACTION]
 
 
@@ -254,12 +256,12 @@ def test_the_host_looks_before_and_after_the_tool(project: Project, monkeypatch:
     order: list[str] = []
 
     class Recording(FakeSandbox):
-        def run(self, action: Action) -> None:
+        def run(self, action: Action, _watch: object) -> None:
             order.append(action.name)
 
     with_runtime(monkeypatch, Recording())
     stage = of(before=lambda: order.append("before"), after=lambda: order.append("after"))
-    assert perform(task_of(project, stage)) is None
+    assert perform(task_of(project, stage)).keys() == {"seconds"}
     assert order == ["before", "net:bf16", "after"]
 
 
@@ -320,7 +322,7 @@ def test_no_step_runs_in_another_image_than_the_recorded_one(
 
 def test_the_toolchains_identity_is_recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     with_runtime(monkeypatch, FakeSandbox())
-    assert perform(project.toolchain_task()) is None
+    assert perform(project.toolchain_task()).keys() == {"seconds"}
     record = project.root / "build" / "toolchain.json"
     assert record.read_text(encoding="utf-8") == '{\n "python": "3.10.14"\n}\n'
 

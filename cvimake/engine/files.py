@@ -1,0 +1,219 @@
+"""How files get into a container and out of it."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import shlex
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import docker.errors
+from docker.models.containers import Container
+from docker.types import Mount as DockerMount
+
+from cvimake.engine import Command, Mount
+
+_READ_SIZE = 1024 * 1024
+
+
+class Files(Protocol):
+    """One way of getting them there."""
+
+    def mounts(self, command: Command) -> list[DockerMount]:
+        """What a new container has mounted."""
+        ...
+
+    def send(self, command: Command, container: Container) -> None:
+        """Brings the inputs in, before the command starts."""
+        ...
+
+    def fetch(self, command: Command, container: Container) -> None:
+        """Brings the results that there are to the host's working directory, after it has ended."""
+        ...
+
+    def by_hand(self, command: Command, arguments: str, workspace: str) -> str:
+        """A shell command that does the same.
+
+        Args:
+            command: what runs.
+            arguments: shell text for `docker run`, all but the files and the command.
+            workspace: shell text for the host's working directory.
+        """
+        ...
+
+
+class BindMounts:
+    """The engine sees our file system: nothing travels."""
+
+    def mounts(self, command: Command) -> list[DockerMount]:
+        """See `Files.mounts`."""
+        return [
+            DockerMount(target=mount.target, source=str(mount.source), type="bind", read_only=mount.read_only)
+            for mount in command.mounts
+        ]
+
+    def send(self, command: Command, container: Container) -> None:
+        """Everything is there."""
+
+    def fetch(self, command: Command, container: Container) -> None:
+        """Everything is here."""
+
+    def by_hand(self, command: Command, arguments: str, workspace: str) -> str:
+        """See `Files.by_hand`."""
+        words = ["docker run --rm", arguments]
+        for mount in command.mounts:
+            if mount.target == command.working_directory:
+                words += ["--mount", f'"type=bind,src={workspace},dst={mount.target}"']
+            else:
+                words += ["--mount", shlex.quote(_mount_text(mount))]
+        return " ".join([*words, _image_and_command(command)])
+
+
+class Archives:
+    """The engine is on another machine: files travel through its API, to and from anonymous volumes.
+
+    An input is root's there and closed to writing, as a read-only mount would be.
+    """
+
+    def mounts(self, command: Command) -> list[DockerMount]:
+        """See `Files.mounts`."""
+        return [DockerMount(target=target, source=None, type="volume") for target in self._volumes(command)]
+
+    def send(self, command: Command, container: Container) -> None:
+        """See `Files.send`."""
+        with self._archive(command, _workspace_members(command)) as archive:
+            container.put_archive(command.working_directory, archive)
+        for folder in self._folders(command):
+            with self._archive(command, _folder_members(folder.source)) as archive:
+                container.put_archive(folder.target, archive)
+
+    def fetch(self, command: Command, container: Container) -> None:
+        """See `Files.fetch`. What is no plain file is left there, and so missing here."""
+        for name in command.results:
+            try:
+                chunks, _ = container.get_archive(f"{command.working_directory}/{name}", _READ_SIZE)
+            except docker.errors.NotFound:
+                continue
+            with tarfile.open(fileobj=_Chunks(chunks), mode="r|") as archive:
+                member = archive.next()
+                content = archive.extractfile(member) if member and member.isreg() else None
+                if content is None:
+                    continue
+                with (_working_directory(command) / name).open("xb") as file:
+                    while chunk := content.read(_READ_SIZE):
+                        file.write(chunk)
+
+    def by_hand(self, command: Command, arguments: str, workspace: str) -> str:
+        """See `Files.by_hand`."""
+        inputs = [mount for mount in command.mounts if mount not in self._folders(command)]
+        copies = [
+            f"cp {shlex.quote(str(mount.source))} {workspace}/{shlex.quote(Path(mount.target).name)}"
+            for mount in inputs
+            if mount.target != command.working_directory
+        ]
+        volumes = " ".join(f"--volume {shlex.quote(target)}" for target in self._volumes(command))
+        folders = [
+            f'docker cp {shlex.quote(str(folder.source))}/. "$C:{folder.target}"'
+            for folder in self._folders(command)
+        ]
+        create = f"C=$(docker create {arguments} {volumes} {_image_and_command(command)})"
+        send = f'docker cp -a {workspace}/. "$C:{command.working_directory}"'
+        fetch = f'docker cp "$C:{command.working_directory}/." {workspace}'
+        run = f'{{ docker start -a "$C"; {fetch}; docker rm -f -v "$C"; }}'
+        return " && ".join([*copies, create, send, *folders, run])
+
+    @staticmethod
+    def _folders(command: Command) -> list[Mount]:
+        inside = f"{command.working_directory}/"
+        return [mount for mount in command.mounts if not f"{mount.target}/".startswith(inside)]
+
+    def _volumes(self, command: Command) -> list[str]:
+        return [command.working_directory, *(folder.target for folder in self._folders(command))]
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _archive(
+        command: Command, members: Iterable[tuple[tarfile.TarInfo, Path | None]]
+    ) -> Iterator[BinaryIO]:
+        """An archive, on the project's disk: references can have hundreds of MB."""
+        with tempfile.TemporaryFile(dir=_working_directory(command).parent) as file:
+            with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+                for member, path in members:
+                    if path is None:
+                        archive.addfile(member)
+                        continue
+                    with path.open("rb") as content:
+                        member.size = os.fstat(content.fileno()).st_size
+                        archive.addfile(member, content)
+            file.seek(0)
+            yield file
+
+
+def _working_directory(command: Command) -> Path:
+    return next(mount.source for mount in command.mounts if mount.target == command.working_directory)
+
+
+def _workspace_members(command: Command) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:
+    here = tarfile.TarInfo(".")
+    here.type, here.mode = tarfile.DIRTYPE, 0o755
+    here.uid, here.gid = command.user
+    yield here, None
+    inside = f"{command.working_directory}/"
+    for mount in command.mounts:
+        if mount.target.startswith(inside):
+            yield _read_only(mount.target.removeprefix(inside)), mount.source
+
+
+def _folder_members(folder: Path) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_dir():
+            member = tarfile.TarInfo(name)
+            member.type, member.mode = tarfile.DIRTYPE, 0o755
+            yield member, None
+        else:
+            yield _read_only(name), path
+
+
+def _read_only(name: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.mode = 0o444
+    return member
+
+
+class _Chunks(io.RawIOBase):
+    """A stream of pieces as a file."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._rest = self._rest or next(filter(None, self._chunks), b"")
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
+
+
+def _image_and_command(command: Command) -> str:
+    workdir = shlex.quote(command.working_directory)
+    return f"--workdir {workdir} --entrypoint '' {command.image} {shlex.join(command.argv)}"
+
+
+def _mount_text(mount: Mount) -> str:
+    """A value of `--mount`, which is a line of comma-separated values."""
+    fields = ["type=bind", f"src={mount.source}", f"dst={mount.target}"]
+    if mount.read_only:
+        fields.append("readonly")
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(fields)
+    return text.getvalue()

@@ -1,0 +1,138 @@
+"""Runs doit's tasks, as many at a time as the machine bears."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any, Protocol
+
+from doit.runner import Runner as DoitRunner
+
+from cvimake.load import Capacity, Load
+
+Task = Any  # doit has no type information
+
+# What a task's `meta` says of its stage.
+LOAD = "load"
+# No machine runs more stages at once; threads are made as they are needed.
+_MOST_THREADS = 64
+
+
+class Machine(Protocol):
+    """What stages run on."""
+
+    def capacity(self) -> Capacity:
+        """What it bears."""
+        ...
+
+    def cancel(self) -> None:
+        """Ends every stage that runs on it, and lets no other begin."""
+        ...
+
+
+class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
+    """doit's runner, with stages in threads.
+
+    doit's own parallel runners use processes that share nothing, or threads that swap the global standard
+    output; neither knows of memory. A task without a load (none of ours) runs alone, in the main thread.
+
+    Args:
+        arguments: of doit's runner, as the options are.
+        ready_machine: makes ready what stages run on, which may take minutes; called before the first.
+        jobs: how many at once, whatever they take; 0 for as many as the machine bears.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401
+        ready_machine: Callable[[], Machine],
+        jobs: int = 0,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._ready_machine = ready_machine
+        self._machine: Machine | None = None
+        self._jobs = jobs
+
+    def run_tasks(self, task_dispatcher: Any) -> None:  # noqa: ANN401 - doit has no type information
+        """Runs everything that is selected and stale. After a failure, what runs is let finish."""
+        ready: list[Any] = []
+        finished: list[Any] = []
+        running: dict[Future[Any], Any] = {}
+        with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="stage") as pool:
+            try:
+                while True:
+                    ready += self._judge(task_dispatcher, finished)
+                    finished = []
+                    if self._stop_running:
+                        ready.clear()
+                    for node in self._startable(ready, running.values()):
+                        ready.remove(node)
+                        self.reporter.execute_task(node.task)
+                        if _load(node):
+                            running[pool.submit(node.task.execute, self.stream)] = node
+                        else:
+                            self.process_task_result(node, node.task.execute(self.stream))
+                            finished.append(node)
+                    if finished:
+                        continue
+                    if not running:
+                        return
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        node = running.pop(future)
+                        self.process_task_result(node, future.result())
+                        finished.append(node)
+            except BaseException:
+                # Otherwise the pool would wait for what runs.
+                if self._machine:
+                    self._machine.cancel()
+                raise
+
+    def _judge(self, dispatcher: Any, finished: Iterable[Any]) -> list[Any]:  # noqa: ANN401
+        """All further tasks that can be judged now and are stale.
+
+        Args:
+            dispatcher: yields what can be judged, and is told what has been dealt with.
+            finished: what has run since the last time.
+        """
+        stale: list[Any] = []
+        untold = deque(finished)
+        node = untold.popleft() if untold else None
+        while not self._stop_running:
+            try:
+                node = dispatcher.generator.send(node)
+            except StopIteration:
+                break
+            if node == "hold on":
+                if not untold:
+                    break
+                node = untold.popleft()
+            elif self.select_task(node, dispatcher.tasks):
+                stale.append(node)
+                node = None
+        return stale
+
+    def _startable(self, ready: list[Any], running: Iterable[Any]) -> list[Any]:
+        """Which of the ready tasks the machine bears beside those that run, the first ones first."""
+        loads = [_load(node) for node in running]
+        chosen: list[Any] = []
+        for node in ready:
+            load = _load(node)
+            if load is None:
+                if not loads:
+                    return [node]
+                continue
+            if self._capacity().bears([other for other in loads if other], load):
+                chosen.append(node)
+                loads.append(load)
+        return chosen
+
+    def _capacity(self) -> Capacity:
+        if self._machine is None:
+            self._machine = self._ready_machine()
+        return Capacity(cores=self._jobs) if self._jobs else self._machine.capacity()
+
+
+def _load(node: Any) -> Load | None:  # noqa: ANN401
+    return (node.task.meta or {}).get(LOAD)

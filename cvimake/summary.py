@@ -1,0 +1,122 @@
+"""What stands at the end of a build: a table with a line for each cvimodel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, TextIO
+
+# Beyond that, only what this build made or failed to make is shown.
+MOST_UNCHANGED = 40
+# Wide enough for every name; what is not a terminal has no width.
+_WIDTH = 240
+_KILOBYTE, _MEGABYTE = 1000, 1000**2
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: one cvimodel.
+
+    Attributes:
+        variant: its stage's name.
+        info: the file that says what is in it.
+    """
+
+    model: str
+    variant: str
+    info: Path
+
+
+class State(Enum):
+    """What became of a cvimodel in this build."""
+
+    UNCHANGED = "unchanged"
+    BUILT = "built"
+    FAILED = "FAILED"
+
+
+@dataclass
+class Result:
+    """What this build did for a row.
+
+    Attributes:
+        seconds: that the row's own stages ran.
+    """
+
+    state: State = State.UNCHANGED
+    seconds: float = 0.0
+
+
+def write(results: Mapping[Row, Result], out: TextIO) -> None:
+    """Writes the table; nothing where there is no row."""
+    shown = dict(results)
+    if len(results) > MOST_UNCHANGED:
+        shown = {row: result for row, result in results.items() if result.state is not State.UNCHANGED}
+    if not shown:
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and only needed here
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("model", "variant"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("size", "ION memory", "similarity"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("recognised as")
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    colours = {State.UNCHANGED: "dim", State.BUILT: "green", State.FAILED: "bold red"}
+    for row, result in shown.items():
+        # What a failed build left behind is of an earlier one.
+        known = None if result.state is State.FAILED else _read(row.info)
+        state = Text(result.state.value, style=colours[result.state])
+        seconds = duration(result.seconds) if result.seconds else ""
+        table.add_row(*(Text(cell) for cell in (row.model, row.variant, *_cells(known), seconds)), state)
+    console = Console(file=out, width=None if out.isatty() else _WIDTH)
+    if out.isatty():
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    out.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+
+
+def _read(info: Path) -> dict[str, Any] | None:
+    try:
+        known: dict[str, Any] = json.loads(info.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return known
+
+
+def _cells(info: dict[str, Any] | None) -> tuple[str, str, str, str]:
+    """Size, ION memory, similarity and what it is recognised as, as people read them."""
+    if info is None:
+        return ("", "", "", "")
+    similarity = info["similarity"][0]["cosine"] if info["similarity"] else None
+    return (
+        size(info["size"]),
+        f"{info['ion_memory']:.2f} MB",
+        "" if similarity is None else f"{similarity:.4f}",
+        info["recognised_as"] or "nothing",
+    )
+
+
+def size(count: int) -> str:
+    """Bytes as people read them."""
+    if count < _MEGABYTE:
+        return f"{count / _KILOBYTE:.1f} kB"
+    return f"{count / _MEGABYTE:.1f} MB"
+
+
+def duration(seconds: float) -> str:
+    """A time as people read it: `9.5 s`, `3:05 min`, `1:02:05 h`."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"

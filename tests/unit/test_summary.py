@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from cvimake import summary
+from cvimake.summary import Result, Row, State, duration, size
+
+INFO = {
+    "size": 2_712_345,
+    "ion_memory": 7.69,
+    "similarity": [{"cosine": 0.99814}, {"cosine": 1.0}],
+    "recognised_as": "YOLO11",
+}
+
+
+def row(tmp_path: Path, variant: str, info: object = INFO) -> Row:
+    path = tmp_path / f"{variant}_info.json"
+    path.write_text(json.dumps(info), encoding="utf-8")
+    return Row("yolo", variant, path)
+
+
+def text(results: dict[Row, Result]) -> str:
+    out = io.StringIO()
+    summary.write(results, out)
+    return out.getvalue()
+
+
+def test_a_line_says_all_that_one_wants_to_know_of_a_cvimodel(tmp_path: Path) -> None:
+    heading, line = text({row(tmp_path, "int8"): Result(State.BUILT, 12.34)}).splitlines()
+    assert heading.split() == [
+        "model", "variant", "size", "ION", "memory", "similarity", "recognised", "as", "time",
+    ]  # fmt: skip
+    assert line.split() == [
+        "yolo", "int8", "2.7", "MB", "7.69", "MB", "0.9981", "YOLO11", "12.3", "s", "built",
+    ]  # fmt: skip
+
+
+def test_what_is_not_known_is_left_empty(tmp_path: Path) -> None:
+    unchecked = {**INFO, "similarity": [], "recognised_as": ""}
+    _, line = text({row(tmp_path, "int8", unchecked): Result()}).splitlines()
+    assert line.split() == ["yolo", "int8", "2.7", "MB", "7.69", "MB", "nothing", "unchanged"]
+    _, line = text({Row("yolo", "mix", tmp_path / "missing.json"): Result()}).splitlines()
+    assert line.split() == ["yolo", "mix", "unchanged"]
+
+
+def test_what_failed_does_not_show_what_an_earlier_build_left(tmp_path: Path) -> None:
+    _, line = text({row(tmp_path, "int8"): Result(State.FAILED)}).splitlines()
+    assert line.split() == ["yolo", "int8", "FAILED"]
+
+
+def test_names_are_text_and_not_markup(tmp_path: Path) -> None:
+    assert "[red]" in text({Row("[red]", "int8", tmp_path / "x"): Result()})
+
+
+def test_of_many_only_those_are_shown_that_something_became_of(tmp_path: Path) -> None:
+    rows = [Row(f"net{number}", "int8", tmp_path / "x") for number in range(summary.MOST_UNCHANGED + 1)]
+    results = {row: Result() for row in rows}
+    assert text(results) == ""
+    results[rows[3]] = Result(State.BUILT, 1.0)
+    assert [line.split()[0] for line in text(results).splitlines()] == ["model", "net3"]
+
+
+def test_no_cvimodels_no_table() -> None:
+    assert text({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "seen"),
+    [(0.04, "0.0 s"), (59.9, "59.9 s"), (60, "1:00 min"), (185.4, "3:05 min"), (3725, "1:02:05 h")],
+)
+def test_a_duration_reads_well(seconds: float, seen: str) -> None:
+    assert duration(seconds) == seen
+
+
+@pytest.mark.parametrize(("count", "seen"), [(950, "0.9 kB"), (8_100, "8.1 kB"), (7_650_000, "7.7 MB")])
+def test_a_size_reads_well(count: int, seen: str) -> None:
+    assert size(count) == seen
