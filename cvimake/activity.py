@@ -6,9 +6,10 @@ import re
 import time
 from dataclasses import dataclass, field
 
-# A tqdm bar: what it counts, if it says so, and how far it is.
-_BAR = re.compile(rb"([^\r\n%|]*?)[: ]*(\d{1,3})%\|")
-# "[2048] tune op: /model.0/conv" is a setting, what is counted, and a layer that flies by.
+# A tqdm bar, up to the mark that no other line has: "[2048] tune op: /model.0/conv:  62%|". That is a
+# setting, what is counted, and a layer that flies by.
+_MARK = b"%|"
+_PERCENT = re.compile(r"(\d{1,3})$")
 _COUNTED = re.compile(r"(?:\[\d+\] )?([^:/]*)")
 # Longer than any bar that the tools draw.
 _LONGEST_BAR = 1000
@@ -40,16 +41,15 @@ class Activity:
     def read(self, output: bytes) -> None:
         """Takes the next piece of what the tool prints."""
         text = (self._unread + output)[-_LONGEST_BAR:]
-        bars = list(_BAR.finditer(text))
-        if not bars:
-            self._unread = text
+        bars, mark, self._unread = text.rpartition(_MARK)
+        if not mark:
             return
-        found = bars[-1]
-        self._unread = text[found.end() :]
-        label = found[1].decode("utf-8", errors="replace").strip()
-        if counted := _COUNTED.match(label):
-            self.doing = counted[1].replace("_", " ").strip()
-        self.percent = int(found[2])
+        line = re.split(rb"[\r\n|]", bars)[-1].decode("utf-8", errors="replace").strip()
+        percent = _PERCENT.search(line)
+        counted = _COUNTED.match(line[: percent.start()] if percent else "")
+        if percent and counted:
+            self.doing = counted[1].strip().replace("_", " ")
+            self.percent = int(percent[1])
 
 
 class Activities:

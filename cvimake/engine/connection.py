@@ -9,7 +9,7 @@ from docker.context import ContextAPI
 
 import docker
 from cvimake import system
-from cvimake.engine import service
+from cvimake.engine import service, tunnel
 from cvimake.errors import EngineError
 
 # The first with all that the sandbox asks for: Docker 20.10.
@@ -24,7 +24,7 @@ def find() -> docker.DockerClient:
         EngineError: it does not answer or is too old.
     """
     try:
-        client = docker.from_env()
+        client = _client(_endpoint())
         version = client.version()
     except docker.errors.DockerException as error:
         raise EngineError(f"no Docker engine answers at {_endpoint()} ({_reason(error)})") from error
@@ -35,6 +35,11 @@ def find() -> docker.DockerClient:
             "Update it: https://docs.docker.com/engine/install/",
         )
     return client
+
+
+def sees_our_files() -> bool:
+    """Whether the wanted engine is behind a socket of this machine, and so has our file system."""
+    return _endpoint().startswith("unix://")
 
 
 def ensure() -> docker.DockerClient:
@@ -80,6 +85,12 @@ def by_hand() -> str:
             f"&& {root}{start}{join}"
         )
     return f"Install one (https://docs.docker.com/engine/install/), then: {root}{start}{join}"
+
+
+def _client(endpoint: str) -> docker.DockerClient:
+    if endpoint.startswith("ssh://"):
+        return docker.DockerClient(base_url=tunnel.open_to(endpoint))
+    return docker.from_env()
 
 
 def _endpoint() -> str:

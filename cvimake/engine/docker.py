@@ -15,7 +15,7 @@ from docker.types import Ulimit
 
 import docker
 from cvimake import announce
-from cvimake.engine import Command, Log, Outcome
+from cvimake.engine import Command, Log, Outcome, connection
 from cvimake.engine.files import Archives, BindMounts, Files
 from cvimake.errors import EngineError
 from cvimake.load import Capacity
@@ -64,7 +64,7 @@ class DockerEngine:
         self.platform = None if architecture in {"", "x86_64", "amd64"} else PLATFORM
         if self.platform:
             announce.note(f"the engine's machine is {architecture}: steps are emulated, many times slower")
-        self._files = _way_of_files(client)()
+        self._files = _way_of_files()()
         self._guard = threading.Lock()
         self._running: set[Container] = set()
         self._cancelled = False
@@ -247,8 +247,8 @@ def _remove(container: Container) -> None:
             raise
 
 
-def _way_of_files(client: docker.DockerClient) -> type[Files]:
-    """How files get to an engine: a socket of this machine says that it sees our file system.
+def _way_of_files() -> type[Files]:
+    """How files get to the engine.
 
     Raises:
         EngineError: the user asks for a way that there is not.
@@ -257,4 +257,4 @@ def _way_of_files(client: docker.DockerClient) -> type[Files]:
         if wanted not in _WAYS:
             raise EngineError(f"{FILES_VARIABLE} is {wanted!r}; it can be {' or '.join(_WAYS)}")
         return _WAYS[wanted]
-    return BindMounts if client.api.base_url == "http+docker://localhost" else Archives
+    return BindMounts if connection.sees_our_files() else Archives

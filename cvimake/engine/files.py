@@ -160,10 +160,6 @@ def _working_directory(command: Command) -> Path:
 
 
 def _workspace_members(command: Command) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:
-    here = tarfile.TarInfo(".")
-    here.type, here.mode = tarfile.DIRTYPE, 0o755
-    here.uid, here.gid = command.user
-    yield here, None
     inside = f"{command.working_directory}/"
     for mount in command.mounts:
         if mount.target.startswith(inside):
