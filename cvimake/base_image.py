@@ -151,16 +151,17 @@ def _bootstrap(client: docker.DockerClient, tag: str, logs: Path) -> tuple[Image
     return client.images.get(tag), origin
 
 
-def find_python() -> Path | None:
+def find_python(*, movable: bool = True) -> Path | None:
     """A Python 3.10 that really runs: on the PATH, a version of pyenv's, or one that uv has or can fetch.
 
-    Its prefix is copied, so a system's own (prefix `/usr`) does not do.
+    Args:
+        movable: whether its prefix is to be copied, so that a system's own (prefix `/usr`) does not do.
     """
     candidates = [*_on_path("python3.10")]
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     candidates += sorted(pyenv.glob("versions/3.10*/bin/python3.10"))
     for candidate in candidates:
-        if _python_version(candidate):
+        if _python_version(candidate, movable=movable):
             return candidate
     if uv := shutil.which("uv"):
         with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
@@ -168,7 +169,7 @@ def find_python() -> Path | None:
             with announce.step("fetching a Python 3.10 with uv"):
                 subprocess.run([uv, "python", "install", "3.10"], cwd=name, capture_output=True, check=False)
             for candidate in sorted(Path(folder).glob("cpython-3.10*/bin/python3.10")):
-                if _python_version(candidate):
+                if _python_version(candidate, movable=movable):
                     return candidate
     return None
 
@@ -179,12 +180,12 @@ def _on_path(name: str) -> Iterator[Path]:
             yield path
 
 
-def _python_version(python: Path) -> str:
-    """The version of a Python 3.10 with a prefix of its own and its headers; empty for any other."""
+def _python_version(python: Path, *, movable: bool = True) -> str:
+    """The version of a Python 3.10, with a prefix of its own and its headers if movable; empty for others."""
     code = (
-        "import sys, sysconfig, os; "
-        "good = sys.version_info[:2] == (3, 10) and sys.base_prefix not in ('/usr', '/') "
-        "and os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h')); "
+        "import sys, sysconfig, os, venv, ensurepip; "
+        f"good = sys.version_info[:2] == (3, 10) and (not {movable} or sys.base_prefix not in ('/usr', '/') "
+        "and os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h'))); "
         "print('.'.join(map(str, sys.version_info[:3])) if good else '')"
     )
     try:

@@ -10,6 +10,7 @@ from doit.reporter import ConsoleReporter
 
 from cvimake import summary
 from cvimake.activity import ACTIVITIES
+from cvimake.engine.choice import TOOLCHAIN, was_local
 from cvimake.runner import LOAD
 from cvimake.summary import Result, State, duration
 
@@ -94,6 +95,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         place = {_meta(task).get(ROW): number for number, task in enumerate(self._tasks.values())}
         rows = sorted(self._results, key=place.__getitem__)
         summary.write({row: self._results[row] for row in rows}, self.outstream)
+        if self._results and was_local(TOOLCHAIN):
+            self.write(
+                "Built without containers, so without isolation; `./doit doctor` says how to get an engine.\n"
+            )
         parts = [f"{self._built} built", f"{self._unchanged} unchanged"]
         if self.failures:
             parts.append(f"{len(self.failures)} failed")

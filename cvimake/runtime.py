@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cvimake import digest, image
-from cvimake.engine import connection
+from cvimake import announce, digest, image, local_toolchain
+from cvimake.engine import Engine, connection
+from cvimake.engine.choice import DOCKER, ENGINE_VARIABLE, LOCAL, chosen
 from cvimake.engine.docker import DockerEngine
-from cvimake.errors import ImageError
+from cvimake.engine.local import LocalEngine
+from cvimake.errors import CvimakeError, ImageError
 from cvimake.image import ToolchainImage
 from cvimake.load import Capacity
 from cvimake.recipe import Recipe
@@ -33,8 +35,7 @@ class Runtime:
         Raises:
             CvimakeError: no engine answers, or the image cannot be built.
         """
-        engine = DockerEngine(connection.ensure())
-        found = image.ensure(engine, Recipe.from_environment(), root)
+        engine, found = _engine_and_toolchain(root)
         return cls(found, Sandbox(root=root, engine=engine, image=found.id))
 
     def capacity(self) -> Capacity:
@@ -56,3 +57,22 @@ class Runtime:
                 "the toolchain image is not the one that build/toolchain.json describes",
                 "Run `./doit forget toolchain` and start again; what is affected is then built anew.",
             )
+
+
+def _engine_and_toolchain(root: Path) -> tuple[Engine, ToolchainImage]:
+    recipe, wanted, reason = Recipe.from_environment(), chosen(), f"{ENGINE_VARIABLE}={LOCAL}"
+    if wanted != LOCAL:
+        try:
+            client = connection.ensure()
+        except CvimakeError as error:
+            # Who names an engine wants that one.
+            if wanted == DOCKER or not connection.is_this_machines():
+                raise
+            reason = str(error)
+        else:
+            docker_engine = DockerEngine(client)
+            return docker_engine, image.ensure(docker_engine, recipe, root)
+    found = local_toolchain.ensure(recipe, root)
+    engine = LocalEngine(Path(found.id))
+    announce.note(f"warning: {engine.shortcomings()}\n{reason}")
+    return engine, found

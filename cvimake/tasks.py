@@ -18,14 +18,13 @@ from doit.tools import config_changed
 
 from cvimake import digest, pipeline
 from cvimake.activity import ACTIVITIES
+from cvimake.engine.choice import TOOLCHAIN, would_change
 from cvimake.errors import CvimakeError, StepFailedError
 from cvimake.recipe import Recipe
 from cvimake.report import ROW, SECONDS, Reporter
 from cvimake.runner import LOAD
 from cvimake.spec import Declarations, DeclaredModel, read_declarations
 
-# What computes, as every step's input: a new toolchain makes every result stale, an equal one none.
-TOOLCHAIN = Path("build/toolchain.json")
 TOOLCHAIN_TASK = "toolchain"
 
 Task = dict[str, Any]
@@ -81,7 +80,7 @@ class Project:
             "doc": "the image that every step runs in",
             "actions": [(_guarded, [self._record_toolchain])],
             "targets": [str(TOOLCHAIN)],
-            "uptodate": [config_changed(self.recipe.digest())],
+            "uptodate": [config_changed(self.recipe.digest()), not would_change(self.root / TOOLCHAIN)],
             "clean": True,
             **_OWN_OUTPUT,
         }

@@ -65,6 +65,11 @@ def can_bring_up() -> bool:
     return system.may_install() and _is_local(_endpoint())
 
 
+def is_this_machines() -> bool:
+    """Whether the wanted engine is this machine's own, and nobody named another."""
+    return _is_local(_endpoint())
+
+
 def by_hand() -> str:
     """What brings the wanted engine up: the commands, for this machine."""
     if not _is_local(endpoint := _endpoint()):

@@ -1,14 +1,18 @@
-"""Writes what computes in this image: `toolchain_identity.py OUTPUT.json`.
+"""Writes what computes in this image: `toolchain_identity.py OUTPUT.json [RECORDS]`.
 
 - python: its version.
 - packages: for every Python package its version and the sha256 of the archive that it was installed from.
   One that was compiled here counts by its sources.
 - system: the version of every system package whose files are loaded once the tools' modules and programs
   are. Packages that nothing loads are left out: they move with every security update and compute nothing.
+  Where there is no dpkg, the sha256 of each of those files.
+
+RECORDS is the folder with pip's reports of what it installed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import platform
@@ -41,17 +45,16 @@ PYTHON = ("python3", "libpython3")
 MAP_COLUMNS = 6
 
 
-def python_packages() -> dict[str, dict[str, str]]:
+def python_packages(records: Path) -> dict[str, dict[str, str]]:
     """Version and sha256 of every Python package, by name."""
     packages = {}
-    # pip's own reports of what it installed.
-    for path in RECORDS.glob("*.json"):
+    for path in records.glob("*.json"):
         for item in json.loads(path.read_text(encoding="utf-8"))["install"]:
             name = item["metadata"]["name"].lower().replace("_", "-")
             sha256 = item["download_info"]["archive_info"]["hashes"]["sha256"]
             packages[name] = {"version": item["metadata"]["version"], "sha256": sha256}
     # For what was compiled there is no report; pip took nothing but what is pinned here.
-    sources = (RECORDS / "source-requirements.txt").read_text(encoding="utf-8")
+    sources = (records / "source-requirements.txt").read_text(encoding="utf-8")
     for name, version, sha256 in re.findall(
         r"^(\S+)==(\S+) \\\n +--hash=sha256:(\w+)$", sources, re.MULTILINE
     ):
@@ -94,14 +97,25 @@ def _output(*command: str) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
 
 
-def main(output: str) -> None:
+def contents(files: Iterable[str]) -> dict[str, str]:
+    """The sha256 of each library of the system, by file name."""
+    own = (sys.prefix, sys.base_prefix)
+    libraries = {Path(file).resolve() for file in files if ".so" in file and not file.startswith(own)}
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(libraries)}
+
+
+def main(output: str, records: str = str(RECORDS)) -> None:
     """Writes the identity as JSON."""
     files = loaded_by_modules()
     for program in PROGRAMS:
         files |= loaded_by_program(program)
-    identity = {"python": platform.python_version(), "packages": python_packages(), "system": owners(files)}
+    identity = {
+        "python": platform.python_version(),
+        "packages": python_packages(Path(records)),
+        "system": owners(files) if PACKAGE_LISTS.is_dir() else contents(files),
+    }
     Path(output).write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import shutil
@@ -13,9 +14,8 @@ from cvimake.steps import toolchain_identity as identity
 
 
 @pytest.fixture
-def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def records(tmp_path: Path) -> Path:
     (tmp_path / "source-requirements.txt").touch()
-    monkeypatch.setattr(identity, "RECORDS", tmp_path)
     return tmp_path
 
 
@@ -30,7 +30,7 @@ def report(name: str, version: str, sha256: str) -> str:
 def test_packages_are_what_pip_reports(records: Path) -> None:
     (records / "locked.json").write_text(report("PyYAML", "6.0", "aa"), encoding="utf-8")
     (records / "wheel.json").write_text(report("tpu_mlir", "1.7", "bb"), encoding="utf-8")
-    assert identity.python_packages() == {
+    assert identity.python_packages(records) == {
         "pyyaml": {"version": "6.0", "sha256": "aa"},
         "tpu-mlir": {"version": "1.7", "sha256": "bb"},
     }
@@ -41,7 +41,7 @@ def test_a_package_that_was_compiled_counts_by_its_sources(records: Path) -> Non
         "# comment\nonnxsim==0.4.17 \\\n    --hash=sha256:cc\nother==1 \\\n    --hash=sha256:dd\n",
         encoding="utf-8",
     )
-    assert identity.python_packages() == {
+    assert identity.python_packages(records) == {
         "onnxsim": {"version": "0.4.17", "sha256": "cc"},
         "other": {"version": "1", "sha256": "dd"},
     }
@@ -54,7 +54,7 @@ def test_the_sources_of_this_project_are_read(records: Path) -> None:
     }
     shutil.copy(sources, records)
     assert names
-    assert identity.python_packages().keys() == names
+    assert identity.python_packages(records).keys() == names
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_the_result_is_the_same_text_for_the_same_contents(
 ) -> None:
     monkeypatch.setattr(identity, "loaded_by_modules", set)
     monkeypatch.setattr(identity, "loaded_by_program", lambda _name: set())
-    monkeypatch.setattr(identity, "python_packages", lambda: {"b": {}, "a": {}})
+    monkeypatch.setattr(identity, "python_packages", lambda _records: {"b": {}, "a": {}})
     monkeypatch.setattr(identity, "owners", lambda _files: {"zlib1g": "1", "libc6": "1"})
     identity.main(str(tmp_path / "identity.json"))
     text = (tmp_path / "identity.json").read_text(encoding="utf-8")
@@ -124,3 +124,10 @@ def test_it_runs_under_python_3_10_with_its_standard_library() -> None:
     modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     modules |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {module.partition(".")[0] for module in modules} <= sys.stdlib_module_names
+
+
+def test_without_package_lists_a_systems_library_counts_by_its_contents(tmp_path: Path) -> None:
+    (tmp_path / "libreal.so.1").write_bytes(b"library")
+    (tmp_path / "libm.so").symlink_to("libreal.so.1")
+    files = [str(tmp_path / "libm.so"), str(tmp_path / "text"), f"{sys.prefix}/lib/own.so"]
+    assert identity.contents(files) == {"libreal.so.1": hashlib.sha256(b"library").hexdigest()}

@@ -1,0 +1,260 @@
+"""Commands without containers: in a folder of their own, and nothing more between them and this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvimake import toolchain
+from cvimake.engine import Command, Log, Mount, Outcome
+from cvimake.errors import EngineError
+from cvimake.load import Capacity
+
+NOBODY = (65534, 65534)
+_READ_SIZE = 65536
+_SHARE_OF_MEMORY = 0.8
+# Where distributions put it.
+_FAKETIME = (
+    "lib/faketime/libfaketime.so.1",
+    "lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "lib64/faketime/libfaketime.so.1",
+)
+
+
+class LocalEngine:
+    """An engine over a toolchain that is installed on this machine.
+
+    The image of a command is the folder of that toolchain. What holds the results still is kept as far as
+    this machine has it: no address randomisation, and a fixed clock where libfaketime is installed. There is
+    no isolation of files and network and no limit of memory.
+    """
+
+    def __init__(self, prefix: Path) -> None:
+        self.prefix = prefix
+        self.clock = _find_clock(prefix)
+        self._guard = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._cancelled = False
+
+    def shortcomings(self) -> str:
+        """What a container would give and this does not."""
+        lacks = "steps run on this machine without containers: no isolation of files and network"
+        if not self.clock:
+            lacks += ", and no fixed clock (libfaketime is not installed): results hold the time of day"
+        return lacks
+
+    @property
+    def user(self) -> tuple[int, int]:
+        """The caller; `nobody` for root, where nobody can run the toolchain's Python."""
+        if os.geteuid() == 0 and self._is_open_to_all():
+            return NOBODY
+        return (os.geteuid(), os.getegid())
+
+    def capacity(self) -> Capacity:
+        """See `Engine.capacity`."""
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return Capacity(cores=len(os.sched_getaffinity(0)), memory=int(memory * _SHARE_OF_MEMORY))
+
+    def cancel(self) -> None:
+        """See `Engine.cancel`."""
+        with self._guard:
+            self._cancelled = True
+            for process in self._running:
+                _kill(process)
+
+    def run(self, command: Command, log: Log) -> Outcome:
+        """See `Engine.run`."""
+        with _place(command) as place:
+            for folder in (place.files, place.temporary):
+                os.chown(folder, *command.user)
+            outcome = self._run(command, place, log)
+            if outcome.exit_code == 0:
+                target = _host_folder(command)
+                for name in command.results:
+                    result = place.files / name
+                    # What is no plain file is left, and so missing there.
+                    if result.is_file() and not result.is_symlink():
+                        shutil.move(result, target / name)
+            return outcome
+
+    def _run(self, command: Command, place: _Place, log: Log) -> Outcome:
+        timed_out = threading.Event()
+        try:
+            process = subprocess.Popen(
+                ["setpriv", *self._rights(command), *place.translate(self._argv(command))],
+                cwd=place.files,
+                env=self._environment(command, place),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise EngineError(f"{command.name}: {error}", "The local engine needs util-linux.") from error
+        with self._guard:
+            self._running.add(process)
+            if self._cancelled:
+                _kill(process)
+
+        def stop() -> None:
+            timed_out.set()
+            _kill(process)
+
+        timer = threading.Timer(command.limits.seconds, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            while process.stdout and (output := process.stdout.read(_READ_SIZE)):
+                log.write(output)
+            code = process.wait()
+        finally:
+            timer.cancel()
+            # Also what it left running behind.
+            _kill(process)
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+            with self._guard:
+                self._running.discard(process)
+        if self._cancelled:
+            raise EngineError(f"{command.name}: cancelled")
+        return Outcome(exit_code=code if code >= 0 else 128 - code, timed_out=timed_out.is_set())
+
+    def by_hand(self, command: Command, workspace: str) -> str:
+        """See `Engine.by_hand`."""
+        copies = [
+            f"cp {shlex.quote(str(mount.source))} {workspace}/{shlex.quote(Path(mount.target).name)}"
+            for mount in command.mounts
+            if mount.target.startswith(f"{command.working_directory}/")
+        ]
+        folders = {mount.target: str(mount.source) for mount in _folders(command)}
+        place = _Place(Path(), Path("/tmp"), folders)  # noqa: S108 - of whoever pastes the line
+        variables = [f"{name}={value}" for name, value in self._environment(command, place).items()]
+        argv = place.translate(self._argv(command))
+        return " && ".join([*copies, f"cd {workspace}", f"env -i {shlex.join([*variables, *argv])}"])
+
+    def _rights(self, command: Command) -> list[str]:
+        rights = ["--no-new-privs", "--pdeathsig", "KILL"]
+        if command.user != (os.geteuid(), os.getegid()):
+            user, group = command.user
+            rights += ["--reuid", str(user), "--regid", str(group), "--clear-groups"]
+        return [*rights, "--"]
+
+    def _argv(self, command: Command) -> list[str]:
+        return [part.replace(toolchain.PREFIX, str(self.prefix)) for part in command.argv]
+
+    def _environment(self, command: Command, place: _Place) -> dict[str, str]:
+        variables = {
+            name: value.replace(toolchain.PREFIX, str(self.prefix))
+            for name, value in command.environment.items()
+        }
+        variables |= {"HOME": str(place.temporary), "TMPDIR": str(place.temporary)}
+        if self.clock:
+            variables["LD_PRELOAD"] = str(self.clock)
+        else:
+            variables.pop("LD_PRELOAD", None)
+        return variables
+
+    def _is_open_to_all(self) -> bool:
+        check = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]
+        python = str(self.prefix / "bin" / "python3")
+        with contextlib.suppress(OSError):
+            return (
+                subprocess.run([*check, python, "-c", ""], capture_output=True, check=False).returncode == 0
+            )
+        return False
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where one command runs.
+
+    Attributes:
+        files: its working directory.
+        temporary: what it may use as it likes.
+        folders: where the folders lie that it expects elsewhere, by where it expects them.
+    """
+
+    files: Path
+    temporary: Path
+    folders: dict[str, str]
+
+    def translate(self, argv: list[str]) -> list[str]:
+        """The command with the folders where they are."""
+        return [self._translated(part) for part in argv]
+
+    def _translated(self, text: str) -> str:
+        for expected, real in self.folders.items():
+            text = text.replace(f"={expected}", f"={real}")
+        return text
+
+
+@contextlib.contextmanager
+def _place(command: Command) -> Iterator[_Place]:
+    """A new place with everything that the command reads, in copies.
+
+    Root's is elsewhere: the project's own folders may be closed to the user that the command runs as.
+    """
+    within = "/var/tmp" if os.geteuid() == 0 else _host_folder(command).parent  # noqa: S108 - a random name
+    root = Path(tempfile.mkdtemp(prefix="cvimake-", dir=within))
+    try:
+        os.chown(root, *command.user)
+        files, temporary = root / "files", root / "tmp"
+        files.mkdir()
+        temporary.mkdir()
+        folders = {}
+        for folder in _folders(command):
+            real = root / folder.target.strip("/")
+            shutil.copytree(folder.source, real)
+            folders[folder.target] = str(real)
+        inside = f"{command.working_directory}/"
+        for mount in command.mounts:
+            if mount.target.startswith(inside):
+                copy = files / mount.target.removeprefix(inside)
+                shutil.copyfile(mount.source, copy)
+                _name_folders(copy, folders)
+                copy.chmod(0o444)
+        yield _Place(files, temporary, folders)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _name_folders(file: Path, folders: dict[str, str]) -> None:
+    """Names the folders in a list of samples where they are."""
+    if file.suffix == ".txt" and folders:
+        text = file.read_text(encoding="utf-8")
+        for expected, real in folders.items():
+            text = text.replace(f"{expected}/", f"{real}/")
+        file.write_text(text, encoding="utf-8")
+
+
+def _folders(command: Command) -> list[Mount]:
+    inside = f"{command.working_directory}/"
+    return [mount for mount in command.mounts if not f"{mount.target}/".startswith(inside)]
+
+
+def _host_folder(command: Command) -> Path:
+    return next(mount.source for mount in command.mounts if mount.target == command.working_directory)
+
+
+def _find_clock(prefix: Path) -> Path | None:
+    """The libfaketime of this machine, or where somebody without root has put it."""
+    candidates = [prefix / "lib" / "libfaketime.so.1"]
+    candidates += [root / name for root in (Path("/usr"), Path("/usr/local")) for name in _FAKETIME]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process and all that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

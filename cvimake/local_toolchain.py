@@ -1,0 +1,162 @@
+"""The toolchain without containers: a Python 3.10 environment of the locked packages, in the user's cache.
+
+It is what docker/Dockerfile makes, but for pycocotools, which no tool imports and which takes a compiler.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cvimake import announce, digest, lock, toolchain
+from cvimake.action import Action, FileKind, Input, Limits, Output
+from cvimake.base_image import find_python
+from cvimake.engine.choice import LOCAL
+from cvimake.engine.local import LocalEngine
+from cvimake.errors import ImageError
+from cvimake.image import ToolchainImage
+from cvimake.recipe import IDENTITY_STEP, Recipe
+from cvimake.resources import docker_folder, step
+from cvimake.sandbox import Sandbox
+
+ORIGIN = "this machine, without containers"
+_IDENTITY = "identity.json"
+_RECORDS = "records"
+_LAST_LINES = 12
+# A glibc of the wheel's own, with which nothing starts on a newer system.
+_BUNDLED_GLIBC = ("libc.so.6", "libm.so.6", "libpthread.so.0")
+_DOT = """#!/bin/sh
+# run_qtable calls dot with the toolchain's libraries on its path, and dot then fails to load its own.
+unset LD_LIBRARY_PATH
+exec {dot} "$@"
+"""
+_NO_DOT = """#!/bin/sh
+# Graphviz is not installed here. The tools draw pictures with it that nothing reads, and stop without it.
+echo 'cvimake: Graphviz is not installed: a picture is left out' >&2
+"""
+
+
+def ensure(recipe: Recipe, folder: Path) -> ToolchainImage:
+    """The toolchain of a recipe, installed if it is not there; the logs go below the folder.
+
+    Raises:
+        ImageError: it cannot be installed; says why and what to do.
+    """
+    prefix = cache() / f"tpu_mlir-{recipe.digest()[:12]}"
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    with lock.exclusive(prefix.with_suffix(".lock"), "is installing the toolchain"):
+        # Written last, so that what was interrupted is made anew.
+        finished = prefix / _IDENTITY
+        if not finished.exists():
+            _install(prefix, recipe, folder)
+            finished.write_text(json.dumps(_identify(prefix, folder)), encoding="utf-8")
+    identity = json.loads(finished.read_text(encoding="utf-8"))
+    # It may be installed later, and then counts.
+    clock = LocalEngine(prefix).clock
+    identity |= {"engine": LOCAL, "clock": digest.of_file(clock) if clock else ""}
+    return ToolchainImage(id=str(prefix), base=ORIGIN, identity=identity)
+
+
+def cache() -> Path:
+    """Where it lies: the user's cache; for root a place that other users can read."""
+    if os.geteuid() == 0:
+        return Path("/var/cache/cvimake")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cvimake"
+
+
+def _install(prefix: Path, recipe: Recipe, folder: Path) -> None:
+    python = find_python(movable=False)
+    if python is None:
+        raise ImageError(
+            "the toolchain needs a Python 3.10, and none was found on the PATH, under pyenv or through uv",
+            "Install one (pyenv install 3.10, or uv python install 3.10), or a Docker engine.",
+        )
+    log = folder / "build" / "logs" / "local_toolchain.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(prefix, ignore_errors=True)
+    what = f"installing the toolchain with {python} (about 2 minutes, 2 GB)"
+    with tempfile.TemporaryDirectory(prefix="cvimake-") as name, announce.step(what), log.open("wb") as out:
+        pip = _pinned_pip(Path(name), python, out.fileno())
+        _run([str(python), "-m", "venv", "--without-pip", str(prefix)], out.fileno(), log)
+        records = prefix / _RECORDS
+        records.mkdir()
+        requirements = (docker_folder() / "requirements.txt").read_text(encoding="utf-8")
+        install = [
+            *pip,
+            "--python",
+            str(prefix / "bin" / "python"),
+            "install",
+            "--no-deps",
+            "--progress-bar",
+            "off",
+        ]
+        if recipe.wheel:
+            requirements = re.sub(r"^tpu-mlir==(?:.*\\\n)*.*\n", "", requirements, flags=re.MULTILINE)
+            report = str(records / "wheel.json")
+            _run([*install, "--no-index", "--report", report, str(recipe.wheel)], out.fileno(), log)
+        locked = Path(name) / "requirements.txt"
+        locked.write_text(requirements, encoding="utf-8")
+        hashes = ["--only-binary", ":all:", "--require-hashes", "--report", str(records / "locked.json")]
+        _run([*install, *hashes, "-r", str(locked)], out.fileno(), log)
+    (records / "source-requirements.txt").touch()
+    _mend(prefix)
+
+
+def _pinned_pip(folder: Path, python: Path, out: int) -> list[str]:
+    """The command of the pip that the image is built with."""
+    _run([str(python), "-m", "venv", str(folder / "pip")], out, None)
+    pip = [str(folder / "pip" / "bin" / "python"), "-m", "pip"]
+    pinned = str(docker_folder() / "build-requirements.txt")
+    _run([*pip, "install", "--progress-bar", "off", "--require-hashes", "-r", pinned], out, None)
+    return pip
+
+
+def _mend(prefix: Path) -> None:
+    """What the wheel lacks, and what it brings along too much."""
+    root = Path(toolchain.ROOT.replace(toolchain.PREFIX, str(prefix)))
+    for pattern in ("bin/*", "python/tools/*.py", "python/utils/*.py"):
+        for path in root.glob(pattern):
+            path.chmod(path.stat().st_mode | 0o111)
+    for library in _BUNDLED_GLIBC:
+        (root / "lib" / "third_party" / library).unlink(missing_ok=True)
+    real = shutil.which("dot")
+    dot = prefix / "bin" / "dot"
+    dot.write_text(_DOT.format(dot=real) if real else _NO_DOT, encoding="utf-8")
+    dot.chmod(0o755)
+
+
+def _identify(prefix: Path, folder: Path) -> dict[str, object]:
+    """What computes in it, found out by running it."""
+    script = step(IDENTITY_STEP)
+    with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
+        result = Path(name) / _IDENTITY
+        action = Action(
+            name="local_toolchain:identity",
+            argv=(*toolchain.DETERMINISTIC, "python3", script.name, result.name, str(prefix / _RECORDS)),
+            environment=toolchain.environment(),
+            inputs=(Input(name=script.name, path=script),),
+            outputs=(Output(name=result.name, path=result, kind=FileKind.JSON),),
+            limits=Limits(seconds=300.0),
+        )
+        with announce.step("asking the toolchain what it computes with"):
+            Sandbox(root=folder, engine=LocalEngine(prefix), image=str(prefix)).run(action)
+        identity: dict[str, object] = json.loads(result.read_text(encoding="utf-8"))
+        return identity
+
+
+def _run(command: Sequence[str], out: int, log: Path | None) -> None:
+    code = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False
+    ).returncode
+    if code != 0:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log else []
+        raise ImageError(
+            "installing the toolchain failed",
+            "\n".join([*lines[-_LAST_LINES:], *([f"The whole log: {log}"] if log else [])]),
+        )

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cvimake.action import Limits
+from cvimake.engine import Command, Mount, Outcome
+from cvimake.engine.local import LocalEngine
+from cvimake.errors import EngineError
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> Path:
+    (tmp_path / "toolchain" / "bin").mkdir(parents=True)
+    (tmp_path / "toolchain" / "bin" / "python3").symlink_to(sys.executable)
+    return tmp_path / "toolchain"
+
+
+@pytest.fixture
+def engine(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> LocalEngine:
+    # The Python of this test may lie where only its user can run it.
+    monkeypatch.setattr(LocalEngine, "user", property(lambda _self: (os.geteuid(), os.getegid())))
+    return LocalEngine(prefix)
+
+
+def command(tmp_path: Path, program: str, *arguments: str, limits: Limits | None = None) -> Command:
+    """A command in a shell, with an input, a list of samples, and a folder of them."""
+    files, samples = tmp_path / "work" / "files", tmp_path / "samples"
+    files.mkdir(parents=True)
+    samples.mkdir()
+    (samples / "a.jpg").write_bytes(b"jpeg")
+    (tmp_path / "net.onnx").write_bytes(b"onnx")
+    (tmp_path / "list.txt").write_text("/dataset/a.jpg\n", encoding="utf-8")
+    return Command(
+        name="net:mlir",
+        image="unused",
+        argv=("sh", "-c", program, "step", *arguments),
+        environment={"PATH": "/opt/tpu_mlir/bin:/usr/bin:/bin", "LD_PRELOAD": "/nowhere.so", "WORD": "word"},
+        mounts=(
+            Mount(source=files, target="/workspace", read_only=False),
+            Mount(source=tmp_path / "net.onnx", target="/workspace/net.onnx", read_only=True),
+            Mount(source=tmp_path / "list.txt", target="/workspace/list.txt", read_only=True),
+            Mount(source=samples, target="/dataset", read_only=True),
+        ),
+        working_directory="/workspace",
+        user=(os.geteuid(), os.getegid()),
+        limits=limits or Limits(seconds=20.0),
+        results=("out", "missing"),
+    )
+
+
+def run(engine: LocalEngine, command: Command) -> tuple[Outcome, str]:
+    log = io.BytesIO()
+    outcome = engine.run(command, log)
+    return outcome, log.getvalue().decode()
+
+
+def test_it_sees_its_inputs_and_its_results_come_back(engine: LocalEngine, tmp_path: Path) -> None:
+    wanted = command(tmp_path, "cat net.onnx; echo aside >&2; echo result >out; echo other >other")
+    assert run(engine, wanted) == (Outcome(exit_code=0), "onnxaside\n")
+    files = tmp_path / "work" / "files"
+    assert [path.name for path in files.iterdir()] == ["out"]
+    assert (files / "out").read_text() == "result\n"
+
+
+def test_folders_are_found_wherever_they_are(engine: LocalEngine, tmp_path: Path) -> None:
+    program = 'cat "${1#--dataset=}/a.jpg"; cat "$(cat list.txt)"'
+    assert run(engine, command(tmp_path, program, "--dataset=/dataset"))[1] == "jpegjpeg"
+
+
+def test_the_toolchains_folder_stands_for_the_images(
+    engine: LocalEngine, tmp_path: Path, prefix: Path
+) -> None:
+    program = 'echo "$PATH $1 $WORD ${OTHER:-unset}"'
+    _, said = run(engine, command(tmp_path, program, "/opt/tpu_mlir/tool"))
+    assert said.split() == [f"{prefix}/bin:/usr/bin:/bin", f"{prefix}/tool", "word", "unset"]
+
+
+def test_an_input_is_a_copy(engine: LocalEngine, tmp_path: Path) -> None:
+    run(engine, command(tmp_path, "chmod u+w net.onnx; echo changed >net.onnx"))
+    assert (tmp_path / "net.onnx").read_bytes() == b"onnx"
+
+
+@pytest.mark.parametrize("program", ["ln -s /etc/passwd out", "mkdir out", "true"])
+def test_what_is_no_plain_file_does_not_come_back(engine: LocalEngine, tmp_path: Path, program: str) -> None:
+    assert run(engine, command(tmp_path, program))[0].exit_code == 0
+    assert list((tmp_path / "work" / "files").iterdir()) == []
+
+
+def test_its_exit_code_is_told_and_nothing_comes_back(engine: LocalEngine, tmp_path: Path) -> None:
+    assert run(engine, command(tmp_path, "echo x >out; exit 7"))[0] == Outcome(exit_code=7)
+    assert list((tmp_path / "work" / "files").iterdir()) == []
+
+
+def test_a_killed_command_has_the_code_that_docker_would_give(engine: LocalEngine, tmp_path: Path) -> None:
+    assert run(engine, command(tmp_path, "kill -9 $$"))[0] == Outcome(exit_code=137)
+
+
+def test_a_command_that_takes_too_long_ends_with_all_that_it_started(
+    engine: LocalEngine, tmp_path: Path
+) -> None:
+    slow = command(tmp_path, "sleep 60 & sleep 60", limits=Limits(seconds=0.3))
+    started = time.monotonic()
+    assert run(engine, slow)[0] == Outcome(exit_code=137, timed_out=True)
+    assert time.monotonic() - started < 20
+
+
+def test_what_is_cancelled_ends_and_nothing_begins_afterwards(engine: LocalEngine, tmp_path: Path) -> None:
+    timer = threading.Timer(0.3, engine.cancel)
+    timer.start()
+    with pytest.raises(EngineError, match="cancelled"):
+        run(engine, command(tmp_path, "sleep 60"))
+    timer.join()
+    (tmp_path / "again").mkdir()
+    with pytest.raises(EngineError, match="cancelled"):
+        run(engine, command(tmp_path / "again", "sleep 60"))
+
+
+def test_no_place_is_left(engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    run(engine, command(tmp_path, "mkdir -p deep/er; echo x >out"))
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["files"]
+
+
+def test_a_clock_of_the_toolchains_own_is_found_first(prefix: Path) -> None:
+    clock = prefix / "lib" / "libfaketime.so.1"
+    clock.parent.mkdir()
+    clock.touch()
+    engine = LocalEngine(prefix)
+    assert engine.clock == clock
+    assert "clock" not in engine.shortcomings()
+
+
+def test_what_is_missing_is_said(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cvimake.engine.local._FAKETIME", ())
+    said = LocalEngine(prefix).shortcomings()
+    assert "no isolation of files and network" in said
+    assert "no fixed clock" in said
+
+
+def test_the_machines_cores_and_memory_are_its_capacity(engine: LocalEngine) -> None:
+    assert engine.capacity().cores == len(os.sched_getaffinity(0))
+    assert (engine.capacity().memory or 0) > 0
