@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from lab import ROOT, environment
+from lab import ROOT
+from projects import SECONDS, Project
 
 from cvimake import digest, toolchain
 from cvimake.image import ToolchainImage
 
 SHARED = ROOT.parent / "shared" / "data"
-SECONDS = 900.0
 YOLO_HEADS = [
     f"/model.23/cv{kind}.{scale}/cv{kind}.{scale}.2/Conv_output_0" for scale in "012" for kind in "23"
 ]
@@ -88,43 +85,16 @@ aligned_input = true
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared models are not here")
 
 
-@dataclass(frozen=True)
-class Project:
+def make(folder: Path, name: str, source: str, declaration: str) -> Project:
     """A project with one of the shared networks."""
-
-    folder: Path
-    name: str
-
-    @classmethod
-    def make(cls, folder: Path, name: str, source: str, declaration: str) -> Project:
-        model = folder / "models" / name
-        model.mkdir(parents=True)
-        shutil.copy(SHARED / "models" / source, model / "network.onnx")
-        (model / "model.toml").write_text(declaration, encoding="utf-8")
-        (folder / "datasets" / "coco").mkdir(parents=True)
-        (folder / "datasets" / "coco" / "dataset.toml").write_text('files = ["*.jpg"]\n', encoding="utf-8")
-        for image in sorted((SHARED / "datasets" / "coco2017").glob("*.jpg"))[:10]:
-            shutil.copy(image, folder / "datasets" / "coco")
-        shutil.copy(SHARED / "images" / "dog.jpg", folder)
-        shutil.copy(ROOT / "dodo.py", folder)
-        return cls(folder, name)
-
-    def doit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "doit", *arguments],
-            cwd=self.folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
-        )  # fmt: skip
-
-    def built(self) -> Project:
-        result = self.doit()
-        assert result.returncode == 0, result.stdout + result.stderr
-        return self
-
-    def path(self, suffix: str) -> Path:
-        return self.folder / "build" / self.name / f"{self.name}{suffix}"
-
-    def json(self, suffix: str) -> Any:  # noqa: ANN401 - whatever the file holds
-        return json.loads(self.path(suffix).read_text(encoding="utf-8"))
+    project = Project.make(folder, name, declaration)
+    shutil.copy(SHARED / "models" / source, project.model / "network.onnx")
+    (folder / "datasets" / "coco").mkdir(parents=True)
+    (folder / "datasets" / "coco" / "dataset.toml").write_text('files = ["*.jpg"]\n', encoding="utf-8")
+    for image in sorted((SHARED / "datasets" / "coco2017").glob("*.jpg"))[:10]:
+        shutil.copy(image, folder / "datasets" / "coco")
+    shutil.copy(SHARED / "images" / "dog.jpg", folder)
+    return project
 
 
 @pytest.fixture(scope="module")
@@ -132,19 +102,19 @@ def ultraface(tmp_path_factory: pytest.TempPathFactory, toolchain_image: Toolcha
     assert toolchain_image.id
     declaration = f'{ULTRAFACE}[output]\nnames = ["460", "459"]\n'
     folder = tmp_path_factory.mktemp("ultraface")
-    return Project.make(folder, "face", "ultraface_rfb320.onnx", declaration).built()
+    return make(folder, "face", "ultraface_rfb320.onnx", declaration).built()
 
 
 @pytest.fixture(scope="module")
 def yolox(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Project:
     assert toolchain_image.id
-    return Project.make(tmp_path_factory.mktemp("yolox"), "yolox", "yolox_nano.onnx", YOLOX).built()
+    return make(tmp_path_factory.mktemp("yolox"), "yolox", "yolox_nano.onnx", YOLOX).built()
 
 
 @pytest.fixture(scope="module")
 def yolo11n(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Project:
     assert toolchain_image.id
-    return Project.make(tmp_path_factory.mktemp("yolo11n"), "yolo", "yolo11n.onnx", YOLO11N).built()
+    return make(tmp_path_factory.mktemp("yolo11n"), "yolo", "yolo11n.onnx", YOLO11N).built()
 
 
 def test_a_network_cut_before_its_post_processing_is_right(ultraface: Project) -> None:
@@ -159,7 +129,7 @@ def test_a_miscompiled_network_is_told_and_not_published(
     tmp_path: Path, toolchain_image: ToolchainImage
 ) -> None:
     assert toolchain_image.id
-    project = Project.make(tmp_path, "face", "ultraface_rfb320.onnx", ULTRAFACE)
+    project = make(tmp_path, "face", "ultraface_rfb320.onnx", ULTRAFACE)
     result = project.doit()
     assert result.returncode == 1
     assert "face:int8: its tool ended with exit code 1" in result.stdout
@@ -243,7 +213,7 @@ def test_a_published_cvimodel_is_recognised(
 
 
 def test_a_network_that_is_too_new_is_refused_with_both_numbers(tmp_path: Path) -> None:
-    project = Project.make(tmp_path, "yolo", "yolo11n_opset20.onnx", YOLO11N)
+    project = make(tmp_path, "yolo", "yolo11n_opset20.onnx", YOLO11N)
     result = project.doit("yolo:mlir")
     assert result.returncode == 2
     assert "is IR 9, opset 20; tpu_mlir 1.7 reads up to IR 8, opset 17" in result.stdout
