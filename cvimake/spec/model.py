@@ -69,7 +69,15 @@ class ModelOutput(Declared):
     names: tuple[Text, ...] | list[Text] = ()
     """Tensors of the source; empty for its own outputs (tool: output_names)."""
     add_postprocess: Literal["yolov3", "yolov5", "yolov8", "ssd", "bnr"] | None = None
-    """A post-processing that the tool appends."""
+    """A post-processing that the tool appends; bnr is for other processors."""
+
+    @model_validator(mode="after")
+    def _postprocess(self) -> ModelOutput:
+        if self.add_postprocess == "bnr":
+            raise ValueError(
+                'add_postprocess = "bnr" is for raw images, which these processors do not compute'
+            )
+        return self
 
 
 class Verify(Declared):

@@ -44,6 +44,8 @@ def _quantize(_inputs: ModelInput, variant: Variant, _test_input: Sequence[str])
 
 
 def _preprocess(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) -> Iterator[Fault]:
+    if inputs.pixel_format in RAW and not test_input:
+        yield "test_input", f'cannot be left out with pixel_format = "{inputs.pixel_format}": the tool fails'
     if not variant.fuse_preprocess:
         if variant.customization_format:
             yield "customization_format", "needs fuse_preprocess = true"

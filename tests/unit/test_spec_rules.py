@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cvimake.spec import rules
-from cvimake.spec.model import RAW, CalibrationOptions, CustomizationFormat, Model, ModelInput, Variant
+from cvimake.spec.model import (
+    RAW,
+    CalibrationOptions,
+    CustomizationFormat,
+    Model,
+    ModelInput,
+    ModelOutput,
+    Variant,
+)
 
 
 def faults(
@@ -81,8 +89,9 @@ def test_rgba_is_fused_without_the_checks_alone() -> None:
 
 
 @pytest.mark.parametrize("pixel_format", sorted(RAW))
-def test_raw_images_are_not_fused(pixel_format: str) -> None:
+def test_raw_images_are_not_fused_and_are_always_checked(pixel_format: str) -> None:
     assert faults({"pixel_format": pixel_format}) == {}
+    assert set(faults({"pixel_format": pixel_format}, ())) == {"test_input"}
     assert set(faults({"pixel_format": pixel_format}, fuse_preprocess=True)) == {"fuse_preprocess"}
     image_format = f"{pixel_format.upper()}_RAW"
     found = faults({}, fuse_preprocess=True, customization_format=image_format)
@@ -256,6 +265,19 @@ def test_a_preprocessed_input_is_one_that_there_is() -> None:
     shapes = [[1, 3, 8, 8]] * 2
     assert input_faults(shapes=shapes, preprocess_list=[1, 2]) == {}
     assert set(input_faults(shapes=shapes, preprocess_list=[3])) == {"preprocess_list"}
+
+
+# The outputs
+
+
+@pytest.mark.parametrize("kind", ["yolov3", "yolov5", "yolov8", "ssd"])
+def test_a_post_processing_can_be_added(kind: str) -> None:
+    assert ModelOutput(add_postprocess=kind).add_postprocess == kind  # type: ignore[arg-type]
+
+
+def test_that_of_other_processors_is_refused_with_the_reason() -> None:
+    with pytest.raises(ValueError, match="bnr.*is for raw images"):
+        ModelOutput(add_postprocess="bnr")
 
 
 # The search
