@@ -276,7 +276,7 @@ def test_a_post_processing_can_be_added(kind: str) -> None:
 
 
 def test_that_of_other_processors_is_refused_with_the_reason() -> None:
-    with pytest.raises(ValueError, match="bnr.*is for raw images"):
+    with pytest.raises(ValueError, match=r"bnr.*is for raw images"):
         ModelOutput(add_postprocess="bnr")
 
 
