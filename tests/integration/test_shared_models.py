@@ -81,6 +81,27 @@ tolerance = [0.99, 0.9]
 quantize = "INT8"
 aligned_input = true
 """
+# Its weights are random: every tolerance is missed, as in the guide's mixed example nothing is checked.
+YOLOV5S = """
+source = "network.onnx"
+[input]
+shapes = [[1, 3, 640, 640]]
+scale = [0.0039216, 0.0039216, 0.0039216]
+pixel_format = "rgb"
+keep_aspect_ratio = true
+[output]
+names = ["output"]
+[verify]
+input = "../../dog.jpg"
+[calibration]
+dataset = "coco"
+input_num = 1
+tune_num = 1
+[variant.mix]
+quantize = "INT8"
+test_input = []
+qtable = { expected_cos = 0.999, min_layer_cos = 0.95, input_num = 1 }
+"""
 
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared models are not here")
 
@@ -143,6 +164,20 @@ def test_mixed_precision_recovers_what_int8_loses(yolox: Project) -> None:
     assert search["mix_cos"] > search["int8_cos"]
     layers = [line for line in yolox.path("_cv181x_mix_qtable").read_text().splitlines() if line[0] != "#"]
     assert layers
+
+
+def test_the_guides_mixed_example_builds_and_warns_of_what_it_misses(
+    tmp_path: Path, toolchain_image: ToolchainImage
+) -> None:
+    assert toolchain_image.id
+    project = make(tmp_path, "yolo", "yolov5s.onnx", YOLOV5S)
+    result = project.doit()
+    assert result.returncode == 0, result.stdout
+    search = project.json("_cv181x_mix_search.json")["search"]
+    assert search["ending"] == "gave_up"
+    assert search["int8_cos"] < search["mix_cos"] < search["expected_cos"] == 0.999
+    assert "warning: yolo:mix: the qtable search gave up" in result.stderr
+    assert project.json("_cv181x_mix_info.json")["similarity"] == []
 
 
 def test_the_guides_detector_is_recognised_in_both_precisions(yolo11n: Project) -> None:
