@@ -61,9 +61,13 @@ def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
         lock = own_lock
         if not own_lock.exists():
             wanted = _cvimake_wanted(project)
+            wheels = project / ".cvimake"
             with _announced(f"installing {wanted}", quiet=quiet):
-                wheels = ["--find-links", str(project / ".cvimake")]
-                _run([*pip, "--no-deps", *wheels, wanted], environment)
+                try:
+                    _run([*pip, "--no-deps", "--find-links", str(wheels), wanted], environment)
+                except EnvironmentFailedError as error:
+                    hint = f"  If no index has this version: put its wheel into {wheels}"
+                    raise EnvironmentFailedError(f"{error}\n{hint}") from error
             lock = _packaged_lock(environment)
         what = f"requirements/{lock.name}" if lock == own_lock else "it"
         with _announced(f"installing the packages locked in {what}", quiet=quiet):

@@ -14,6 +14,7 @@ from cvimake.resources import step
 from cvimake.spec.dataset import Samples
 from cvimake.spec.project import DeclaredModel, DeclaredVariant, as_files
 from cvimake.spec.rules import needs_calibration
+from cvimake.steps.run_tool import REQUIRE_EXPECTED_COS
 from cvimake.summary import Row
 
 BUILD = Path("build")
@@ -174,7 +175,12 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
         yield Stage(
             action=Action(
                 name=f"{model.name}:{target.label}_qtable",
-                argv=toolchain.summarised_command("run_qtable", summary, (_mlir(model.name), *arguments)),
+                argv=toolchain.summarised_command(
+                    "run_qtable",
+                    summary,
+                    (_mlir(model.name), *arguments),
+                    (REQUIRE_EXPECTED_COS,) if search.require_expected_cos else (),
+                ),
                 environment=toolchain.environment(),
                 inputs=(*_network(model), table, _RUN_TOOL),
                 outputs=(
@@ -188,10 +194,7 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
             ),
             load=load.SEARCH,
             row=target.row,
-            after=functools.partial(
-                conclusions.search, f"{model.name}:{target.label}", published, search.require_expected_cos
-            ),
-            concluded_with=search.require_expected_cos,
+            after=functools.partial(conclusions.search, f"{model.name}:{target.label}", published),
         )
 
 

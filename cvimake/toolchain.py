@@ -69,9 +69,11 @@ def command(tool: str, arguments: Iterable[str]) -> tuple[str, ...]:
     return (*DETERMINISTIC, "python3", _file(tool), *arguments)
 
 
-def summarised_command(tool: str, summary: str, arguments: Iterable[str]) -> tuple[str, ...]:
+def summarised_command(
+    tool: str, summary: str, arguments: Iterable[str], flags: Iterable[str] = ()
+) -> tuple[str, ...]:
     """The same, with what the tool says of its result written to a file; see `steps/run_tool.py`."""
-    return (*DETERMINISTIC, "python3", "run_tool.py", summary, _file(tool), *arguments)
+    return (*DETERMINISTIC, "python3", "run_tool.py", summary, *flags, _file(tool), *arguments)
 
 
 def info_command(model: str, listing: str) -> tuple[str, ...]:

@@ -55,7 +55,10 @@ class New(PlainCommand):
                 f"{folder.name!r} cannot be a project's name", "Letters, digits, '_', '.', '-'."
             )
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise CvimakeError(f"{folder} is there already and not empty")
+            raise CvimakeError(
+                f"{folder} is there already and not empty",
+                "A project moves to another cvimake by the number in its pyproject.toml.",
+            )
         folder.mkdir(parents=True, exist_ok=True)
         for name, source in resources.new_project().items():
             target = folder / name

@@ -24,6 +24,7 @@ VARIANT_STAGES = ("_qtable", "_info")
 
 Processor = Literal["cv180x", "cv181x", "cv182x", "cv183x"]
 Quantize = Literal["F16", "BF16", "INT8"]
+RAW = frozenset({"gbrg", "grbg", "bggr", "rggb"})
 PixelFormat = Literal["rgb", "bgr", "gray", "rgba", "gbrg", "grbg", "bggr", "rggb"]
 CustomizationFormat = Literal[
     "RGB_PLANAR", "RGB_PACKED", "BGR_PLANAR", "BGR_PACKED", "GRAYSCALE", "YUV420_PLANAR", "YUV_NV21",
@@ -39,7 +40,7 @@ class ModelInput(Declared):
     shapes: Annotated[list[Shape], Field(min_length=1)] | None = None
     """One shape for each input, batch first; without it the network's own (tool: input_shapes)."""
     types: list[Literal["float32", "int32", "int64", "float16", "int8", "uint8"]] | None = None
-    """One type for each input (tool: input_types)."""
+    """One type for each input of a TorchScript network (tool: input_types)."""
     resize_dims: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
     """Height and width that an image is resized to before the crop to the input."""
     keep_aspect_ratio: bool = False
@@ -68,7 +69,15 @@ class ModelOutput(Declared):
     names: tuple[Text, ...] | list[Text] = ()
     """Tensors of the source; empty for its own outputs (tool: output_names)."""
     add_postprocess: Literal["yolov3", "yolov5", "yolov8", "ssd", "bnr"] | None = None
-    """A post-processing that the tool appends."""
+    """A post-processing that the tool appends; bnr is for other processors."""
+
+    @model_validator(mode="after")
+    def _postprocess(self) -> ModelOutput:
+        if self.add_postprocess == "bnr":
+            raise ValueError(
+                'add_postprocess = "bnr" is for raw images, which these processors do not compute'
+            )
+        return self
 
 
 class Verify(Declared):
@@ -172,15 +181,15 @@ class DeployOptions(Declared):
     op_divide: bool | None = None
     """Divide large global operations."""
     ignore_f16_overflow: bool | None = None
-    """Keep operations in F16 that could overflow."""
-    model_version: Text | None = None
-    """An older cvimodel format, such as 1.2."""
+    """Only false: these processors compute in BF16."""
+    model_version: Literal["latest", "1.1", "1.2", "1.3", "1.4"] | None = None
+    """An older cvimodel format; latest is 1.4, the newest that the runtime reads."""
     disable_layer_group: bool | None = None
     """No layer groups."""
     opt: Literal[1, 2] | None = None
     """Optimisation level."""
     addr_mode: Literal["auto", "basic", "io_alone", "io_tag"] | None = None
-    """How addresses are assigned."""
+    """Only auto: these processors have one way to assign addresses."""
     num_core: Literal[1] | None = None
     """These processors have one core."""
 

@@ -171,12 +171,15 @@ class _Reader:
         folder = file.path.parent
         inputs = ModelInput(**merged(settings.input, model.input))
         calibration = _with_own_samples(settings.calibration, model.calibration)
-        self.mistakes += [file.mistake(("input", key), what) for key, what in rules.input_faults(inputs)]
+        tested_with = as_files(model.verify.input)
+        self.mistakes += [
+            file.mistake(("input", key), what)
+            for key, what in rules.input_faults(inputs, model.source, tested_with)
+        ]
         self.mistakes += [file.mistake((key,), what) for key, what in rules.source_faults(model)]
         samples = self._samples(file, ("calibration",), calibration, datasets)
         self.mistakes += [
-            file.mistake(("verify", "input"), what)
-            for what in rules.test_input_faults(as_files(model.verify.input))
+            file.mistake(("verify", "input"), what) for what in rules.test_input_faults(tested_with)
         ]
         tune = None
         if calibration.tune_list:
@@ -192,6 +195,9 @@ class _Reader:
             what = f"is missing: INT8 needs samples to calibrate with. Say dataset or data_list.{known}"
             if not rules.has_samples(calibration):
                 self.mistakes.append(file.mistake(("calibration",), what))
+        if inputs.channel_format == "none" and samples and "image" in samples.kinds():
+            what = 'is of images, and channel_format = "none" says that the inputs are none'
+            self.mistakes.append(file.mistake(("calibration",), what))
         return DeclaredModel(
             name=folder.name,
             folder=folder,
@@ -228,6 +234,10 @@ class _Reader:
             qtable = _with_own_samples(settings.qtable, options.qtable)
             samples = self._samples(file, ("variant", name, "qtable"), qtable, datasets)
             samples = samples or calibration_samples
+            self.mistakes += [
+                file.mistake(("variant", name, "qtable", "global_compare_layers"), what)
+                for what in rules.comparison_faults(qtable.global_compare_layers or [])
+            ]
             if samples is None and not rules.has_samples(qtable):
                 what = "has no samples to search with. Say dataset or data_list, here or in [calibration]"
                 self.mistakes.append(file.mistake(("variant", name, "qtable"), what))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from cvimake.spec.model import CalibrationOptions, Model, ModelInput, QtableOptions, Variant
+from cvimake.spec.model import RAW, CalibrationOptions, Model, ModelInput, QtableOptions, Variant
 
 Fault = tuple[str, str]
 Rule = Callable[["ModelInput", Variant, Sequence[str]], Iterator[Fault]]
@@ -18,7 +18,13 @@ Rule = Callable[["ModelInput", Variant, Sequence[str]], Iterator[Fault]]
 SOURCES = (".onnx", ".prototxt", ".tflite", ".pt")
 FUSABLE_IMAGES = frozenset({".jpg", ".jpeg", ".png"})
 _PACKED = frozenset({"RGB_PACKED", "BGR_PACKED"})
-_RAW = frozenset({"gbrg", "grbg", "bggr", "rggb"})
+_NO_RAW = "the compiler has no raw input for these processors"
+# What the camera can hand over, by the channels that the network takes.
+_CUSTOMIZABLE = {
+    1: ("GRAYSCALE",),
+    3: ("RGB_PLANAR", "RGB_PACKED", "BGR_PLANAR", "BGR_PACKED", "YUV420_PLANAR", "YUV_NV12", "YUV_NV21"),
+    4: ("RGBA_PLANAR",),
+}
 
 
 def variant_faults(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) -> Iterator[Fault]:
@@ -38,11 +44,19 @@ def _quantize(_inputs: ModelInput, variant: Variant, _test_input: Sequence[str])
 
 
 def _preprocess(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) -> Iterator[Fault]:
+    if inputs.pixel_format in RAW and not test_input:
+        yield "test_input", f'cannot be left out with pixel_format = "{inputs.pixel_format}": the tool fails'
     if not variant.fuse_preprocess:
         if variant.customization_format:
             yield "customization_format", "needs fuse_preprocess = true"
         if variant.aligned_input:
             yield "aligned_input", "needs fuse_preprocess = true"
+        return
+    if inputs.channel_format in {"nhwc", "none"}:
+        what = f'does not work with channel_format = "{inputs.channel_format}": the tool mistakes the shape'
+        yield "fuse_preprocess", what
+    if inputs.pixel_format in RAW:
+        yield "fuse_preprocess", f'does not work with pixel_format = "{inputs.pixel_format}": {_NO_RAW}'
         return
     fusable = len(test_input) == 1 and Path(test_input[0]).suffix.lower() in FUSABLE_IMAGES
     if test_input and not fusable:
@@ -50,14 +64,31 @@ def _preprocess(inputs: ModelInput, variant: Variant, test_input: Sequence[str])
             "fuse_preprocess",
             "needs one image (.jpg, .jpeg, .png) as test input: preprocessing is part of the network",
         )
-    if not variant.customization_format:
+    elif test_input and inputs.pixel_format == "rgba":
+        what = "of rgba cannot be checked: the tool fails at its test image. test_input = [] builds without"
+        yield "fuse_preprocess", what
+
+
+def _customization_format(
+    inputs: ModelInput, variant: Variant, _test_input: Sequence[str]
+) -> Iterator[Fault]:
+    declared = variant.customization_format
+    if not variant.fuse_preprocess or inputs.pixel_format in RAW:
+        return
+    if declared is None:
         if inputs.pixel_format == "rgba":
             yield "customization_format", "is missing: the tool derives none for rgba. Say RGBA_PLANAR"
-        elif inputs.pixel_format in _RAW:
-            yield (
-                "customization_format",
-                f"is missing: the tool derives none for raw formats. Say {inputs.pixel_format.upper()}_RAW",
-            )
+        return
+    if declared.endswith("_RAW"):
+        yield "customization_format", f"{declared}: {_NO_RAW}"
+        return
+    channels = _channels(inputs)
+    if declared not in _CUSTOMIZABLE[channels]:
+        what = (
+            f"{declared} does not fit a network of {inputs.pixel_format or 'bgr'} ({channels} channels). "
+            f"Say one of {', '.join(_CUSTOMIZABLE[channels])}"
+        )
+        yield "customization_format", what
 
 
 def _alignment(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) -> Iterator[Fault]:
@@ -65,7 +96,7 @@ def _alignment(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) 
     aligned = variant.fuse_preprocess and variant.aligned_input and test_input
     if not (aligned and variant.customization_format in _PACKED and inputs.shapes):
         return
-    width = inputs.shapes[0][-2] if inputs.channel_format == "nhwc" else inputs.shapes[0][-1]
+    width = inputs.shapes[0][-1]
     row = 3 * width
     tool, hardware = (-(-row // step) * step for step in (64, 128))
     if tool != hardware:
@@ -77,7 +108,35 @@ def _alignment(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) 
         yield "aligned_input", what
 
 
-_RULES: tuple[Rule, ...] = (_quantize, _preprocess, _alignment)
+def _stripped_casts(inputs: ModelInput, variant: Variant, _test_input: Sequence[str]) -> Iterator[Fault]:
+    for key, switch in (("quant_input_list", "quant_input"), ("quant_output_list", "quant_output")):
+        if getattr(variant, key) and not getattr(variant, switch):
+            yield key, f"has no effect without {switch} = true"
+    if inputs.shapes and (beyond := max(variant.quant_input_list or [0])) > len(inputs.shapes):
+        yield "quant_input_list", f"there is no input {beyond}: shapes has {len(inputs.shapes)}"
+
+
+def _without_effect(_inputs: ModelInput, variant: Variant, _test_input: Sequence[str]) -> Iterator[Fault]:
+    if variant.ignore_f16_overflow:
+        yield (
+            "ignore_f16_overflow",
+            "has no effect: these processors compute in BF16, which does not overflow",
+        )
+    if variant.addr_mode not in {None, "auto"}:
+        yield (
+            "addr_mode",
+            f'"{variant.addr_mode}" has no effect: these processors have one way to assign addresses',
+        )
+
+
+_RULES: tuple[Rule, ...] = (
+    _quantize,
+    _preprocess,
+    _customization_format,
+    _alignment,
+    _stripped_casts,
+    _without_effect,
+)
 
 
 def test_input_faults(files: Sequence[str]) -> Iterator[str]:
@@ -90,9 +149,9 @@ def test_input_faults(files: Sequence[str]) -> Iterator[str]:
         yield "an npz holds all inputs; it stands alone"
 
 
-def input_faults(inputs: ModelInput) -> Iterator[Fault]:
+def input_faults(inputs: ModelInput, source: str, test_input: Sequence[str]) -> Iterator[Fault]:
     """What is wrong with the values of [input] together."""
-    channels = {"gray": 1, "rgba": 4}.get(inputs.pixel_format or "bgr", 3)
+    channels = _channels(inputs)
     for name in ("mean", "scale"):
         values = getattr(inputs, name)
         if values is not None and len(values) != channels:
@@ -100,8 +159,49 @@ def input_faults(inputs: ModelInput) -> Iterator[Fault]:
                 name,
                 f"has {len(values)} values, and {inputs.pixel_format or 'bgr'} has {channels} channels",
             )
+    if inputs.types and Path(source).suffix != ".pt":
+        yield "types", "is for TorchScript (.pt): the tool takes every other network's own"
     if inputs.shapes and inputs.types and len(inputs.shapes) != len(inputs.types):
         yield "types", f"has {len(inputs.types)} entries, and shapes has {len(inputs.shapes)}"
+    if inputs.channel_format == "none" and any(
+        Path(file).suffix.lower() in FUSABLE_IMAGES for file in test_input
+    ):
+        yield "channel_format", '"none" is for inputs that are no images, and [verify] input is one'
+    height, width = _image_size(inputs)
+    if inputs.resize_dims and (inputs.resize_dims[0] < height or inputs.resize_dims[1] < width):
+        yield "resize_dims", f"is less than the input's {height} x {width}, which is cut out of it"
+    if inputs.shapes and (beyond := max(inputs.preprocess_list or [0])) > len(inputs.shapes):
+        yield "preprocess_list", f"there is no input {beyond}: shapes has {len(inputs.shapes)}"
+
+
+def _channels(inputs: ModelInput) -> int:
+    # Of a raw format too, the tool makes three.
+    return {"gray": 1, "rgba": 4}.get(inputs.pixel_format or "bgr", 3)
+
+
+def _image_size(inputs: ModelInput) -> tuple[int, int]:
+    """Height and width of the first input; 0 where it is not said or no image."""
+    shape = inputs.shapes[0] if inputs.shapes else []
+    if len(shape) != 4 or inputs.channel_format == "none":  # noqa: PLR2004 - batch, channels, height, width
+        return (0, 0)
+    return (shape[1], shape[2]) if inputs.channel_format == "nhwc" else (shape[2], shape[3])
+
+
+def comparison_faults(layers: Sequence[str]) -> Iterator[str]:
+    """What is wrong with the layers that a qtable search compares, as 'name' or 'name:weight'."""
+    weights = [layer.rpartition(":")[2] for layer in layers if ":" in layer]
+    if not weights:
+        return
+    try:
+        numbers = [float(weight) for weight in weights]
+    except ValueError:
+        yield "what stands behind the colon is no number"
+        return
+    if len(weights) < len(layers):
+        yield "either each layer has a weight or none"
+    # As the tool adds them: without any tolerance.
+    elif sum(numbers) != 1:
+        yield f"the weights add up to {sum(numbers)!r}, and the tool wants exactly 1"
 
 
 def source_faults(model: Model) -> Iterator[Fault]:

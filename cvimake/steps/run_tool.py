@@ -1,8 +1,9 @@
-"""Runs a tool and writes what it said of its result: `run_tool.py SUMMARY.json TOOL.py ARGUMENT ...`.
+"""Runs a tool and writes what it said of its result: `run_tool.py SUMMARY.json [FLAG] TOOL.py ARGUMENT ...`.
 
 The tools say much that matters only on their standard output, or in a log of their own, and some end with
 exit code 0 whatever happened. The output goes through unchanged; the exit code is the tool's, but for a
-qtable search that died inside, which becomes EXCEPTION.
+qtable search that died inside, which becomes EXCEPTION, and for one that gave up where the flag
+REQUIRE_EXPECTED_COS stands, which becomes GAVE_UP: then nothing is published.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-EXCEPTION = 3
+EXCEPTION, GAVE_UP = 3, 4
+REQUIRE_EXPECTED_COS = "--require-expected-cos"
 _CHUNK = 65536
 # run_qtable's own log; an exception in the search is seen nowhere else.
 SEARCH_LOG = Path("MixPrecSearcher")
@@ -31,6 +33,8 @@ _DIED = re.compile(r"An exception happened: (.*)")
 
 def main(summary: Path, command: Sequence[str]) -> int:
     """Runs the tool, writes the summary, and returns the exit code."""
+    required = command[0] == REQUIRE_EXPECTED_COS
+    command = command[required:]
     lines = []
     with subprocess.Popen(
         [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
@@ -47,6 +51,9 @@ def main(summary: Path, command: Sequence[str]) -> int:
         if search["ending"] == "exception":
             sys.stdout.write(f"the search died: {search['exception']}\n")
             code = EXCEPTION
+        elif search["ending"] == "gave_up" and required:
+            sys.stdout.write(f"{_gave_up(search)}\n")
+            code = GAVE_UP
         elif search["ending"] == "int8_suffices":
             # The tool writes none; the right one has no layers.
             table = _option(command, "quantize_table")
@@ -113,8 +120,27 @@ def ending(text: str, log: Path, command: Sequence[str]) -> dict[str, Any]:
     if not (int8 and mixed):
         return {"ending": "exception", "exception": "the tool did not say how the search ended"}
     cosines = {"int8_cos": float(int8[1]), "mix_cos": float(mixed[1]), "expected_cos": expected}
+    if _has_no_layers(Path(_option(command, "quantize_table"))):
+        # The tool shows 0, or what the last layer that it took back had reached.
+        cosines["mix_cos"] = cosines["int8_cos"]
     # The tool itself asks for more than expected_cos.
     return {"ending": "reached" if cosines["mix_cos"] >= expected else "gave_up", **cosines}
+
+
+def _gave_up(search: dict[str, Any]) -> str:
+    return (
+        f"the search gave up at a cosine of {search['mix_cos']:.6f}, {search['expected_cos']:g} was expected "
+        f"(INT8 alone: {search['int8_cos']:.6f}). "
+        "Lower expected_cos, change min_layer_cos, or leave out require_expected_cos to go on."
+    )
+
+
+def _has_no_layers(table: Path) -> bool:
+    """Whether the tool wrote a table in which no layer stays float."""
+    if not table.is_file():
+        return False
+    lines = table.read_text(encoding="utf-8").splitlines()
+    return all(not line.strip() or line.startswith("#") for line in lines)
 
 
 def _option(command: Sequence[str], name: str) -> str:

@@ -21,7 +21,7 @@ STAGES: tuple[StageOf, ...] = (
     pipeline.info,
 )
 FULL = """
-source = "export/best.onnx"
+source = "export/best.pt"
 onnx_sim = "skip_fuse_bn"
 
 [input]
@@ -62,7 +62,7 @@ processor = "cv180x"
 quantize = "INT8"
 quant_input = true
 quant_output = true
-quant_input_list = [1, 3]
+quant_input_list = [1, 2]
 quant_output_list = [2]
 tolerance = [0.9, 0.8]
 test_reference = "reference.npz"
@@ -73,11 +73,11 @@ fuse_preprocess = true
 customization_format = "RGB_PLANAR"
 aligned_input = true
 op_divide = true
-ignore_f16_overflow = true
+ignore_f16_overflow = false
 model_version = "1.2"
 disable_layer_group = true
 opt = 2
-addr_mode = "io_alone"
+addr_mode = "auto"
 num_core = 1
 [variant.full.qtable]
 dataset = "cats"
@@ -85,7 +85,7 @@ input_num = 10
 fp_type = "BF16"
 expected_cos = 0.999
 min_layer_cos = 0.99
-global_compare_layers = ["x", "y:0.5"]
+global_compare_layers = ["x:0.5", "y:0.5"]
 debug_cmd = "z"
 """
 SMALL = """
@@ -156,7 +156,7 @@ def test_a_full_declaration_is_this_transform(tmp_path: Path) -> None:
         "model_transform",
         [
             "--model_name=net",
-            "--model_def=net.onnx",
+            "--model_def=net.pt",
             "--input_shapes=[[1,3,640,640],[1,2]]",
             "--input_types=float32,int32",
             "--resize_dims=700,720",
@@ -209,7 +209,7 @@ def test_a_full_declaration_is_this_search(tmp_path: Path) -> None:
             "--fp_type=BF16",
             "--expected_cos=0.999",
             "--min_layer_cos=0.99",
-            "--global_compare_layers=x,y:0.5",
+            "--global_compare_layers=x:0.5,y:0.5",
             "--loss_table=net_cv180x_full_loss_table.txt",
             "--debug_cmd=z",
             "--quantize_table=net_cv180x_full_qtable",
@@ -228,16 +228,15 @@ def test_a_full_declaration_is_this_deployment(tmp_path: Path) -> None:
             "--quantize_table=net_cv180x_full_qtable",
             "--quant_input",
             "--quant_output",
-            "--quant_input_list=1,3",
+            "--quant_input_list=1,2",
             "--quant_output_list=2",
             "--fuse_preprocess",
             "--customization_format=RGB_PLANAR",
             "--aligned_input",
             "--op_divide",
-            "--ignore_f16_overflow",
             "--disable_layer_group",
             "--opt=2",
-            "--addr_mode=io_alone",
+            "--addr_mode=auto",
             "--num_core=1",
             "--model_version=1.2",
             "--test_input=test_input.jpg",
@@ -320,7 +319,7 @@ def test_the_users_files_are_read_under_names_of_ours(tmp_path: Path) -> None:
     model = declared(tmp_path, FULL)
     folder = tmp_path / "models/net"
     names = {file.name: file.path for name in ("mlir", "full") for file in action_of(model, name).inputs}
-    assert names["net.onnx"] == folder / "export/best.onnx"
+    assert names["net.pt"] == folder / "export/best.pt"
     assert names["test_input.jpg"] == folder / "../images/dog.jpg"
     assert names["test_reference.npz"] == folder / "reference.npz"
 

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cvimake.spec import rules
-from cvimake.spec.model import CalibrationOptions, Model, ModelInput, Variant
+from cvimake.spec.model import (
+    RAW,
+    CalibrationOptions,
+    CustomizationFormat,
+    Model,
+    ModelInput,
+    ModelOutput,
+    Variant,
+)
 
 
 def faults(
@@ -65,13 +73,57 @@ def test_fused_preprocessing_takes_nothing_but_one_image(files: tuple[str, ...])
     assert faults(test_input=files) == {}
 
 
-@pytest.mark.parametrize("pixel_format", ["rgba", "gbrg", "grbg", "bggr", "rggb"])
-def test_a_format_that_the_tool_cannot_derive_has_to_be_said(pixel_format: str) -> None:
-    inputs = {"pixel_format": pixel_format}
-    found = faults(inputs, fuse_preprocess=True)
+def test_a_format_that_the_tool_cannot_derive_has_to_be_said() -> None:
+    inputs = {"pixel_format": "rgba"}
+    found = faults(inputs, (), fuse_preprocess=True)
     assert set(found) == {"customization_format"}
     suggested = found["customization_format"].split()[-1]
-    assert faults(inputs, fuse_preprocess=True, customization_format=suggested) == {}
+    assert faults(inputs, (), fuse_preprocess=True, customization_format=suggested) == {}
+
+
+def test_rgba_is_fused_without_the_checks_alone() -> None:
+    options: dict[str, Any] = {"fuse_preprocess": True, "customization_format": "RGBA_PLANAR"}
+    found = faults({"pixel_format": "rgba"}, **options)
+    assert set(found) == {"fuse_preprocess"}
+    assert "test_input = []" in found["fuse_preprocess"]
+
+
+@pytest.mark.parametrize("pixel_format", sorted(RAW))
+def test_raw_images_are_not_fused_and_are_always_checked(pixel_format: str) -> None:
+    assert faults({"pixel_format": pixel_format}) == {}
+    assert set(faults({"pixel_format": pixel_format}, ())) == {"test_input"}
+    assert set(faults({"pixel_format": pixel_format}, fuse_preprocess=True)) == {"fuse_preprocess"}
+    image_format = f"{pixel_format.upper()}_RAW"
+    found = faults({}, fuse_preprocess=True, customization_format=image_format)
+    assert found == {
+        "customization_format": f"{image_format}: the compiler has no raw input for these processors"
+    }
+
+
+@pytest.mark.parametrize("channel_format", ["nhwc", "none"])
+def test_preprocessing_is_fused_where_channels_come_first(channel_format: str) -> None:
+    assert set(faults({"channel_format": channel_format}, fuse_preprocess=True)) == {"fuse_preprocess"}
+    assert faults({"channel_format": "nchw"}, fuse_preprocess=True) == {}
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "fitting"),
+    [
+        ("gray", {"GRAYSCALE"}),
+        ("rgba", {"RGBA_PLANAR"}),
+        *[
+            (pixel_format, {"RGB_PLANAR", "RGB_PACKED", "BGR_PLANAR", "BGR_PACKED", "YUV420_PLANAR",
+                            "YUV_NV12", "YUV_NV21"})
+            for pixel_format in ("rgb", "bgr", None)
+        ],
+    ],
+)  # fmt: skip
+def test_the_cameras_image_has_the_networks_channels(pixel_format: str | None, fitting: set[str]) -> None:
+    def fits(image_format: str) -> bool:
+        inputs = {"pixel_format": pixel_format}
+        return not faults(inputs, (), fuse_preprocess=True, customization_format=image_format)
+
+    assert set(filter(fits, get_args(CustomizationFormat))) == fitting
 
 
 @pytest.mark.parametrize("pixel_format", ["rgb", "bgr", "gray", None])
@@ -116,12 +168,8 @@ def test_a_width_is_refused_exactly_where_tool_and_hardware_pad_differently(widt
 
 @pytest.mark.parametrize("image_format", ["RGB_PLANAR", "YUV_NV12", "GRAYSCALE"])
 def test_planar_rows_are_not_concerned(image_format: str) -> None:
-    assert alignment(320, image_format) == {}
-
-
-def test_the_width_is_where_the_channels_format_puts_it() -> None:
-    assert alignment(0, shapes=[[1, 64, 640, 3]], channel_format="nhwc") == {}
-    assert set(alignment(0, shapes=[[1, 640, 320, 3]], channel_format="nhwc")) == {"aligned_input"}
+    inputs = {"pixel_format": "gray"} if image_format == "GRAYSCALE" else {}
+    assert alignment(320, image_format, **inputs) == {}
 
 
 def test_an_unknown_width_is_left_to_the_tool() -> None:
@@ -133,6 +181,30 @@ def test_without_alignment_every_width_works() -> None:
     assert faults(inputs, fuse_preprocess=True, customization_format="RGB_PACKED") == {}
 
 
+# What has no effect
+
+
+@pytest.mark.parametrize("key", ["quant_input", "quant_output"])
+def test_a_list_of_casts_to_strip_needs_its_switch(key: str) -> None:
+    values: dict[str, Any] = {f"{key}_list": [1]}
+    assert faults(**values) == {f"{key}_list": f"has no effect without {key} = true"}
+    assert faults(**{**values, key: True}) == {}
+
+
+def test_a_cast_is_stripped_of_an_input_that_there_is() -> None:
+    inputs = {"shapes": [[1, 3], [1, 3]]}
+    assert faults(inputs, quant_input=True, quant_input_list=[1, 2]) == {}
+    found = faults(inputs, quant_input=True, quant_input_list=[3])
+    assert found == {"quant_input_list": "there is no input 3: shapes has 2"}
+
+
+def test_what_is_not_for_these_processors_is_refused_unless_it_is_the_default() -> None:
+    assert faults(ignore_f16_overflow=False, addr_mode="auto") == {}
+    assert set(faults(ignore_f16_overflow=True)) == {"ignore_f16_overflow"}
+    for mode in ("basic", "io_alone", "io_tag"):
+        assert set(faults(addr_mode=mode)) == {"addr_mode"}
+
+
 def test_all_faults_of_a_variant_are_told() -> None:
     found = faults(quantize="BF16", qtable={}, customization_format="RGB_PACKED", aligned_input=True)
     assert set(found) == {"qtable", "customization_format", "aligned_input"}
@@ -141,27 +213,92 @@ def test_all_faults_of_a_variant_are_told() -> None:
 # The input
 
 
+def input_faults(*test_input: str, source: str = "net.onnx", **values: Any) -> dict[str, str]:  # noqa: ANN401
+    return dict(rules.input_faults(ModelInput(**values), source, test_input))
+
+
 @pytest.mark.parametrize(
-    ("pixel_format", "channels"), [("rgb", 3), ("bgr", 3), (None, 3), ("gray", 1), ("rgba", 4)]
+    ("pixel_format", "channels"),
+    [("rgb", 3), ("bgr", 3), (None, 3), ("gray", 1), ("rgba", 4), ("gbrg", 3)],
 )
 @pytest.mark.parametrize("key", ["mean", "scale"])
 def test_there_is_one_mean_and_scale_for_each_channel(
     pixel_format: str | None, channels: int, key: str
 ) -> None:
-    def found(count: int) -> list[str]:
+    def found(count: int) -> set[str]:
         values: dict[str, Any] = {"pixel_format": pixel_format, key: [1.0] * count}
-        return [name for name, _what in rules.input_faults(ModelInput(**values))]
+        return set(input_faults(**values))
 
     assert [count for count in range(6) if not found(count)] == [channels]
-    assert found(5) == [key]
+    assert found(5) == {key}
 
 
-def test_there_is_one_type_for_each_shape() -> None:
+def test_types_are_for_torchscript_and_one_for_each_shape() -> None:
     shapes = [[1, 3], [1, 2]]
-    assert not list(rules.input_faults(ModelInput(shapes=shapes, types=["float32", "int32"])))
-    assert [key for key, _what in rules.input_faults(ModelInput(shapes=shapes, types=["float32"]))] == [
-        "types"
-    ]
+    assert input_faults(shapes=shapes, types=["float32", "int32"], source="net.pt") == {}
+    found = input_faults(shapes=shapes, types=["float32"], source="net.pt")
+    assert found == {"types": "has 1 entries, and shapes has 2"}
+    found = input_faults(shapes=shapes, types=["float32", "int32"])
+    assert found == {"types": "is for TorchScript (.pt): the tool takes every other network's own"}
+
+
+@pytest.mark.parametrize("file", ["a.png", "a.JPG"])
+def test_an_image_is_no_input_of_a_network_without_images(file: str) -> None:
+    assert set(input_faults(file, channel_format="none")) == {"channel_format"}
+    assert input_faults("a.npz", channel_format="none") == {}
+    assert input_faults(file, channel_format="nchw") == {}
+
+
+@pytest.mark.parametrize(
+    ("shape", "channel_format"), [([1, 3, 48, 64], None), ([1, 3, 48, 64], "nchw"), ([1, 48, 64, 3], "nhwc")]
+)
+def test_an_image_is_not_resized_to_less_than_the_input(shape: list[int], channel_format: str | None) -> None:
+    def found(*size: int) -> dict[str, str]:
+        return input_faults(shapes=[shape], channel_format=channel_format, resize_dims=list(size))
+
+    assert found(48, 64) == found(60, 80) == {}
+    for size in ((47, 64), (48, 63)):
+        assert found(*size) == {"resize_dims": "is less than the input's 48 x 64, which is cut out of it"}
+
+
+def test_a_preprocessed_input_is_one_that_there_is() -> None:
+    shapes = [[1, 3, 8, 8]] * 2
+    assert input_faults(shapes=shapes, preprocess_list=[1, 2]) == {}
+    assert set(input_faults(shapes=shapes, preprocess_list=[3])) == {"preprocess_list"}
+
+
+# The outputs
+
+
+@pytest.mark.parametrize("kind", ["yolov3", "yolov5", "yolov8", "ssd"])
+def test_a_post_processing_can_be_added(kind: str) -> None:
+    assert ModelOutput(add_postprocess=kind).add_postprocess == kind  # type: ignore[arg-type]
+
+
+def test_that_of_other_processors_is_refused_with_the_reason() -> None:
+    with pytest.raises(ValueError, match=r"bnr.*is for raw images"):
+        ModelOutput(add_postprocess="bnr")
+
+
+# The search
+
+
+@pytest.mark.parametrize("layers", [[], ["a"], ["a", "b"], ["a:0.5", "b:0.5"], ["a:1"], ["a:b:0.3", "c:0.7"]])
+def test_layers_are_compared_with_weights_that_add_up_to_1(layers: list[str]) -> None:
+    assert not list(rules.comparison_faults(layers))
+
+
+@pytest.mark.parametrize(
+    ("layers", "fault"),
+    [
+        (["a:0.5", "b:0.4"], "add up to 0.9"),
+        (["a:0.5", "b"], "each layer has a weight or none"),
+        (["a:x"], "no number"),
+    ],
+)
+def test_other_weights_are_refused(layers: list[str], fault: str) -> None:
+    (found,) = rules.comparison_faults(layers)
+    assert fault in found
 
 
 # The source

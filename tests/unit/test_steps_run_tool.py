@@ -118,11 +118,13 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(workspace: Path, name: str, script: str, *arguments: str) -> tuple[int, dict[str, Any]]:
+def run(
+    workspace: Path, name: str, script: str, *arguments: str, flags: tuple[str, ...] = ()
+) -> tuple[int, dict[str, Any]]:
     """The step's exit code and summary, for a tool that is a given script."""
     tool = workspace / name
     tool.write_text(script, encoding="utf-8")
-    code = run_tool.main(Path("summary.json"), [str(tool), *arguments])
+    code = run_tool.main(Path("summary.json"), [*flags, str(tool), *arguments])
     summary = json.loads((workspace / "summary.json").read_text(encoding="utf-8"))
     return code, summary
 
@@ -164,10 +166,10 @@ def test_a_tool_that_is_killed_has_failed(workspace: Path) -> None:
 
 
 def test_a_search_that_reached_leaves_the_tools_tables(workspace: Path) -> None:
-    script = f"print({REACHED!r}); open('qtable', 'w').write('# the tool')"
+    script = f"print({REACHED!r}); open('qtable', 'w').write('# the tool\\nlayer BF16')"
     code, summary = run(workspace, "run_qtable.py", script, *TABLES, "--expected_cos=0.999")
     assert (code, summary["search"]["ending"]) == (0, "reached")
-    assert (workspace / "qtable").read_text(encoding="utf-8") == "# the tool"
+    assert (workspace / "qtable").read_text(encoding="utf-8") == "# the tool\nlayer BF16"
 
 
 def test_where_int8_suffices_the_tables_have_no_layers(workspace: Path) -> None:
@@ -182,6 +184,34 @@ def test_where_int8_suffices_the_tables_have_no_layers(workspace: Path) -> None:
 def test_a_search_that_gave_up_goes_on_with_its_table(workspace: Path) -> None:
     code, summary = run(workspace, "run_qtable.py", f"print({GAVE_UP!r})", *TABLES)
     assert (code, summary["search"]["ending"]) == (0, "gave_up")
+
+
+def test_a_search_that_gave_up_fails_with_both_cosines_where_the_expected_one_is_required(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = (run_tool.REQUIRE_EXPECTED_COS,)
+    options = (*TABLES, "--expected_cos=0.999")
+    code, summary = run(workspace, "run_qtable.py", f"print({GAVE_UP!r})", *options, flags=flags)
+    assert (code, summary["search"]["ending"]) == (run_tool.GAVE_UP, "gave_up")
+    said = capsys.readouterr().out
+    for number in (summary["search"]["mix_cos"], summary["search"]["int8_cos"]):
+        assert f"{number:.6f}" in said
+    assert "0.999 was expected" in said
+
+
+@pytest.mark.parametrize("script", [REACHED, SUFFICES])
+def test_to_require_the_expected_cosine_is_no_harm_where_it_is_reached(workspace: Path, script: str) -> None:
+    flags = (run_tool.REQUIRE_EXPECTED_COS,)
+    options = (*TABLES, "--expected_cos=0.99")
+    code, _summary = run(workspace, "run_qtable.py", f"print({script!r})", *options, flags=flags)
+    assert code == 0
+
+
+def test_a_table_without_layers_is_as_good_as_int8(workspace: Path) -> None:
+    script = f"print({GAVE_UP!r}); open('qtable', 'w').write('# op_name   quantize_mode\\n')"
+    _code, summary = run(workspace, "run_qtable.py", script, *TABLES, "--expected_cos=0.999")
+    assert summary["search"]["ending"] == "gave_up"
+    assert summary["search"]["mix_cos"] == summary["search"]["int8_cos"]
 
 
 def test_a_search_that_died_inside_fails_and_says_why(
