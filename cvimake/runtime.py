@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,5 +75,5 @@ def _engine_and_toolchain(root: Path) -> tuple[Engine, ToolchainImage]:
             return docker_engine, image.ensure(docker_engine, recipe, root)
     found = local_toolchain.ensure(recipe, root)
     engine = LocalEngine(Path(found.id))
-    announce.note(f"warning: {engine.shortcomings()}\n{reason}")
+    announce.note(f"warning: {engine.shortcomings()}\n{textwrap.indent(reason, '  ')}")
     return engine, found

@@ -76,6 +76,7 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         state = Text(result.state.value, style=colours[result.state])
         seconds = duration(result.seconds) if result.seconds else ""
         table.add_row(*(Text(cell) for cell in (row.model, row.variant, *_cells(known), seconds)), state)
+    out.write("\n")
     console = Console(file=out, width=None if out.isatty() else _WIDTH)
     if out.isatty():
         console.print(table)

@@ -25,7 +25,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainI
     """The installed toolchain, with the clock of the image, so that both hold the same time."""
     found = Path(ensure(Recipe.from_environment(), tmp_path_factory.mktemp("install")).id)
     client = connection.find()
-    container = client.containers.create(toolchain_image.id)
+    container = client.containers.create(toolchain_image.id, "true")
     try:
         chunks, _ = container.get_archive(FAKETIME)
         archive = tmp_path_factory.mktemp("clock") / "clock.tar"

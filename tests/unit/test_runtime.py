@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from cvimake.errors import ImageError
+from cvimake import image, local_toolchain
+from cvimake import runtime as runtime_module
+from cvimake.engine import connection
+from cvimake.engine.local import LocalEngine
+from cvimake.errors import EngineError, ImageError
 from cvimake.image import ToolchainImage
 from cvimake.runtime import Runtime
 from cvimake.sandbox import Sandbox
@@ -25,3 +29,71 @@ def test_the_recorded_toolchain_is_accepted(runtime: Runtime) -> None:
 def test_another_toolchain_is_refused_with_a_remedy(runtime: Runtime) -> None:
     with pytest.raises(ImageError, match="forget toolchain"):
         runtime.check({"a": 1, "b": 3})
+
+
+# Which engine
+
+
+class Engines:
+    """What brings up an engine or a toolchain, in the place of what really does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, docker: bool, named: bool = False) -> None:
+        self.docker = docker
+        identity = {"a": 1}
+        monkeypatch.delenv("CVIMAKE_ENGINE", raising=False)
+        monkeypatch.setattr(connection, "ensure", self.ensure)
+        monkeypatch.setattr(connection, "is_this_machines", lambda: not named)
+        monkeypatch.setattr(runtime_module, "DockerEngine", lambda client: client)
+        monkeypatch.setattr(
+            image, "ensure", lambda *_: ToolchainImage(id="sha256:abc", base="", identity=identity)
+        )
+        monkeypatch.setattr(
+            local_toolchain, "ensure", lambda *_: ToolchainImage(id="/prefix", base="", identity=identity)
+        )
+
+    def ensure(self) -> str:
+        if not self.docker:
+            raise EngineError("no Docker engine answers", "Install it.")
+        return "a Docker engine"
+
+
+def made(tmp_path: Path) -> Runtime:
+    Runtime.of.cache_clear()
+    return Runtime.of(tmp_path)
+
+
+def test_docker_is_taken_where_it_can_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Engines(monkeypatch, docker=True)
+    assert made(tmp_path).image.id == "sha256:abc"
+
+
+def test_without_docker_steps_run_on_this_machine_with_a_warning_that_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Engines(monkeypatch, docker=False)
+    runtime = made(tmp_path)
+    assert isinstance(runtime.sandbox.engine, LocalEngine)
+    said = capsys.readouterr().err
+    assert "warning: steps run on this machine without containers" in said
+    assert "\n  no Docker engine answers\n    Install it." in said
+
+
+def test_who_wants_docker_gets_docker_or_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Engines(monkeypatch, docker=False)
+    monkeypatch.setenv("CVIMAKE_ENGINE", "docker")
+    with pytest.raises(EngineError, match="no Docker engine answers"):
+        made(tmp_path)
+
+
+def test_who_names_an_engine_gets_that_one_or_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Engines(monkeypatch, docker=False, named=True)
+    with pytest.raises(EngineError, match="no Docker engine answers"):
+        made(tmp_path)
+
+
+def test_who_wants_no_containers_gets_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Engines(monkeypatch, docker=True)
+    monkeypatch.setenv("CVIMAKE_ENGINE", "local")
+    assert isinstance(made(tmp_path).sandbox.engine, LocalEngine)

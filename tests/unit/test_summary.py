@@ -26,7 +26,7 @@ def row(tmp_path: Path, variant: str, info: object = INFO) -> Row:
 def text(results: dict[Row, Result]) -> str:
     out = io.StringIO()
     summary.write(results, out)
-    return out.getvalue()
+    return out.getvalue().lstrip("\n")
 
 
 def test_a_line_says_all_that_one_wants_to_know_of_a_cvimodel(tmp_path: Path) -> None:
