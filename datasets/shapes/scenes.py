@@ -1,7 +1,7 @@
-"""Draws scenes of coloured shapes, and says where each shape is seen: pure functions of a random generator.
+"""Draws scenes of coloured shapes, and says where each is seen: pure functions of a random generator.
 
-A scene is drawn on a raster finer than the image, in which every cell belongs to the shape that is seen there.
-The edges' smoothness and the boxes come from this one raster, so that a box is right to a quarter of a pixel.
+A scene is drawn on a raster finer than the image, in which every cell belongs to the shape that is seen
+there. The smooth edges and the boxes come from this one raster: a box is right to a quarter of a pixel.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ JPEG_QUALITY = 80
 
 # Cells of the raster on a pixel's side.
 _FINE = 4
-# How often a shape is placed on another one. Each such pair makes two that overlap, so that a fifth of all do.
+# How often a shape is placed on another one. Each pair makes two that overlap, so that a fifth of all do.
 _PLACED_ON_ANOTHER = 0.125
 # What of a shape must remain seen, and be covered at least for the pair to count as overlapping.
 _LEAST_SEEN, _LEAST_COVERED = 0.5, 0.06
@@ -39,7 +39,7 @@ class Scene:
 
     Attributes:
         jpeg: the image as a file, RGB `[SIZE,SIZE,3]`.
-        boxes: `[n,4]`: left, top, right, bottom of what is seen of each shape, in pixels from the image's corner.
+        boxes: `[n,4]`: left, top, right, bottom of what is seen of each shape, in pixels.
         classes: `[n]`, indices into `CLASSES`.
         areas: `[n]`, square pixels that are seen.
     """
@@ -143,7 +143,7 @@ def _outline(random: np.random.Generator, kind: str) -> Floats:
     radius = np.exp(random.uniform(np.log(10.0), np.log(60.0)))
     turn = random.uniform(0, 2 * np.pi)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    return (corners @ rotation * radius).astype(np.float32)
+    return np.asarray(corners @ rotation * radius, np.float32)
 
 
 def _centre(random: np.random.Generator, outline: Floats, target: Floats | None) -> Floats:
@@ -195,7 +195,7 @@ def _texture(random: np.random.Generator, shape: tuple[int, ...], avoided: list[
     one, other = _colour(random, avoided), _colour(random, avoided)
     # The second is mixed from both: a pattern, not another object.
     other = one + (other - one) * np.float32(random.uniform(0.25, 0.7))
-    return one + (other - one) * _pattern(random, shape)[..., None]
+    return np.asarray(one + (other - one) * _pattern(random, shape)[..., None])
 
 
 def _pattern(random: np.random.Generator, shape: tuple[int, ...]) -> Floats:
@@ -205,26 +205,28 @@ def _pattern(random: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     turn, period = random.uniform(0, 2 * np.pi), random.uniform(5, 20)
     along = columns * np.float32(np.cos(turn)) + rows * np.float32(np.sin(turn))
     across = rows * np.float32(np.cos(turn)) - columns * np.float32(np.sin(turn))
-    if kind == 0:
-        weights = np.zeros(shape)
-    elif kind == 1:
-        weights = (along - along.min()) / max(float(np.ptp(along)), 1.0)
-    elif kind == 2:  # noqa: PLR2004
-        weights = np.floor(along / period) % 2
-    elif kind == 3:  # noqa: PLR2004
-        weights = (np.floor(along / period) + np.floor(across / period)) % 2
-    elif kind == 4:  # noqa: PLR2004
-        weights = np.sin(along * 2 * np.pi / period) / 2 + 0.5
-    elif kind == 5:  # noqa: PLR2004
-        weights = _enlarged(random.random((4, 4)), shape, Image.Resampling.BICUBIC)
-    else:
-        weights = random.random(shape)
+    weights: NDArray[np.floating]
+    match kind:
+        case 0:
+            weights = np.zeros(shape)
+        case 1:
+            weights = (along - along.min()) / max(float(np.ptp(along)), 1.0)
+        case 2:
+            weights = np.floor(along / period) % 2
+        case 3:
+            weights = (np.floor(along / period) + np.floor(across / period)) % 2
+        case 4:
+            weights = np.sin(along * 2 * np.pi / period) / 2 + 0.5
+        case 5:
+            weights = _enlarged(random.random((4, 4)), shape, Image.Resampling.BICUBIC)
+        case _:
+            weights = random.random(shape)
     return weights.astype(np.float32)
 
 
 def _enlarged(values: NDArray[np.float64], shape: tuple[int, ...], how: Image.Resampling) -> Floats:
     image = Image.fromarray(values.astype(np.float32))
-    return np.clip(np.asarray(image.resize((shape[1], shape[0]), how)), 0, 1)
+    return np.asarray(np.clip(np.asarray(image.resize((shape[1], shape[0]), how)), 0, 1))
 
 
 def _background(random: np.random.Generator) -> Floats:
@@ -261,4 +263,4 @@ def _lit(random: np.random.Generator, image: Floats) -> Bytes:
     if random.random() < 0.5:  # noqa: PLR2004
         seen = seen.filter(ImageFilter.GaussianBlur(float(random.uniform(0.3, 1.2))))
     noise = random.standard_normal(image.shape, np.float32) * np.float32(random.uniform(0.0, 8.0))
-    return np.clip(np.rint(np.asarray(seen) + noise), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(np.asarray(seen) + noise), 0, 255), np.uint8)
