@@ -20,10 +20,13 @@ def step(name: str) -> Path:
 
 def new_project() -> dict[str, Path]:
     """What `./doit new` copies, by its place in the new project."""
-    installed = _PACKAGE / "new"
-    root = installed if installed.is_dir() else _PACKAGE.parent
-    names = ("doit", "models/tiny", "datasets/tiny")
-    return {**{name: root / name for name in names}, ".cvimake/environment.py": _PACKAGE / "environment.py"}
+    installed, checkout = _PACKAGE / "new", _PACKAGE.parent
+    launcher, example = (installed, installed) if installed.is_dir() else (checkout, checkout / "tests")
+    return {
+        "doit": launcher / "doit",
+        **{name: example / name for name in ("models/tiny", "datasets/tiny")},
+        ".cvimake/environment.py": _PACKAGE / "environment.py",
+    }
 
 
 def checkout() -> Path | None:

@@ -20,6 +20,8 @@ from cvimake.engine.docker import LABEL, DockerEngine
 from cvimake.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
+# The model that sees the whole toolchain in seconds, and its dataset, as a project has them.
+EXAMPLE = ROOT / "tests"
 PROBES = Path(__file__).parent / "probes"
 # Long enough for a test to notice, short enough to do no harm where a test fails to end it.
 ASLEEP = "import time; time.sleep(300)"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from lab import ROOT, environment, wait_until
+from lab import EXAMPLE, ROOT, environment, wait_until
 
 from cvimake import digest
 from cvimake.engine.docker import DockerEngine
@@ -28,7 +28,7 @@ from cvimake.recipe import Recipe
 OTHER_USER = 54321
 CVIMODEL = "build/tiny/tiny_cv181x_f16.cvimodel"
 SECONDS = 120.0
-# One variant of the three that models/tiny has: enough to see what runs and what does not.
+# One variant of the three that tests/models/tiny has: enough to see what runs and what does not.
 DECLARATION = """
 description = "Three convolutions"
 source = "tiny.onnx"
@@ -63,7 +63,7 @@ class Project:
     def make(cls, folder: Path, user: int | None = None) -> Project:
         folder.mkdir(parents=True)
         shutil.copy(ROOT / "dodo.py", folder)
-        shutil.copytree(ROOT / "models" / "tiny", folder / "models" / "tiny")
+        shutil.copytree(EXAMPLE / "models" / "tiny", folder / "models" / "tiny")
         (folder / "models" / "tiny" / "model.toml").write_text(DECLARATION, encoding="utf-8")
         if user is not None:
             for path in (folder, *folder.rglob("*")):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from lab import ROOT, environment
+from lab import EXAMPLE, ROOT, environment
 
 from cvimake import digest
 from cvimake.engine import connection
@@ -42,7 +42,7 @@ def build(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     if not (folder / "dodo.py").exists():
         shutil.copy(ROOT / "dodo.py", folder)
         for name in ("models", "datasets"):
-            shutil.copytree(ROOT / name / "tiny", folder / name / "tiny")
+            shutil.copytree(EXAMPLE / name / "tiny", folder / name / "tiny")
     return subprocess.run(
         [sys.executable, "-m", "doit", "tiny"],
         cwd=folder, env=environment(**variables), capture_output=True, text=True, check=False,

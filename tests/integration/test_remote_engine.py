@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from lab import ROOT, Lab, environment, wait_until
+from lab import EXAMPLE, ROOT, Lab, environment, wait_until
 
 import docker
 from cvimake import digest
@@ -129,7 +129,7 @@ def build(folder: Path, **variables: str) -> dict[str, str]:
     folder.mkdir()
     shutil.copy(ROOT / "dodo.py", folder)
     for name in ("models", "datasets"):
-        shutil.copytree(ROOT / name / "tiny", folder / name / "tiny")
+        shutil.copytree(EXAMPLE / name / "tiny", folder / name / "tiny")
     result = subprocess.run(
         [sys.executable, "-m", "doit", "tiny"],
         cwd=folder, env=environment(**variables), capture_output=True, text=True, check=False,

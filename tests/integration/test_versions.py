@@ -17,7 +17,7 @@ SECONDS = 300.0
 
 def build_wheel(folder: Path, version: str, target: Path) -> None:
     """A wheel of this cvimake under another version."""
-    for name in ("cvimake", "docker", "requirements", "models", "datasets"):
+    for name in ("cvimake", "docker", "requirements", "tests/models", "tests/datasets"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "doit"):
         shutil.copy(ROOT / name, folder)

@@ -17,7 +17,7 @@ CHECKOUT = Path(__file__).parents[2]
 def project(tmp_path: Path) -> Path:
     shutil.copy(CHECKOUT / "dodo.py", tmp_path)
     for folder in ("models/tiny", "datasets/tiny"):
-        shutil.copytree(CHECKOUT / folder, tmp_path / folder)
+        shutil.copytree(CHECKOUT / "tests" / folder, tmp_path / folder)
     return tmp_path
 
 

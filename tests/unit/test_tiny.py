@@ -9,7 +9,7 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
-TINY = Path(__file__).parents[2] / "models" / "tiny"
+TINY = Path(__file__).parents[1] / "models" / "tiny"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,52 @@
+"""The model that a stranger builds first: all its variants, as it is declared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import ROOT, environment
+
+from cvimake.image import ToolchainImage
+
+SECONDS = 900.0
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Path:
+    assert toolchain_image.id
+    folder = tmp_path_factory.mktemp("bundled")
+    shutil.copy(ROOT / "dodo.py", folder)
+    for name in ("models", "datasets"):
+        shutil.copytree(ROOT / name, folder / name)
+    result = subprocess.run(
+        [sys.executable, "-m", "doit"],
+        cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder / "build" / "shapes"
+
+
+def read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("variant", ["f16", "int8", "mix"])
+def test_a_camera_takes_every_variant_for_a_yolo11(built: Path, variant: str) -> None:
+    info = read(built / f"shapes_cv181x_{variant}_info.json")
+    assert info["recognised_as"] == "YOLO11"
+    assert [tensor["shape"][1] for tensor in info["outputs"]] == [64, 4] * 3
+    assert {tensor["type"] for tensor in info["outputs"]} == {"fp32"}
+
+
+def test_mixed_precision_is_better_than_int8(built: Path) -> None:
+    search = read(built / "shapes_cv181x_mix_search.json")["search"]
+    assert search["ending"] == "reached"
+    assert search["mix_cos"] > search["int8_cos"]
+    lines = (built / "shapes_cv181x_mix_qtable").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if not line.startswith("#")]
