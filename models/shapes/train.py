@@ -38,8 +38,8 @@ import scenes
 
 SEED = 2002
 CORES = 2
-IMAGES, VALIDATION_IMAGES = 4000, 200
-EPOCHS, BATCH = 14, 16
+IMAGES, VALIDATION_IMAGES = 5000, 200
+EPOCHS, BATCH = 22, 16
 LEARNING_RATE, WEIGHT_DECAY, WARM_UP_STEPS = 2e-3, 0.02, 300
 # Of the averaged weights, which are what is measured and written.
 AVERAGE_DECAY = 0.998
