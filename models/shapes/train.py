@@ -1,7 +1,7 @@
 """Trains the detector from nothing and writes it as ONNX: `python models/shapes/train.py [--output FILE]`.
 
-Draws its own images, on two cores; needs `pip install .[train]`. What is written is the last epoch's: no
-choice is made on the validation's images, and the test's are not looked at.
+Draws its own images, on two cores; needs `pip install .[train]`. What is written is the last epoch's: none
+is chosen by the validation's images, and the test's are not looked at.
 """
 
 from __future__ import annotations
