@@ -1,7 +1,7 @@
 """Trains the detector from nothing and writes it as ONNX: `python models/shapes/train.py [--output FILE]`.
 
-Draws its own images, on two cores; needs `pip install .[train]`. What is written is the last epoch's: no
-choice is made on the validation's images, and the test's are not looked at.
+Draws its own images, on two cores; needs `pip install .[train]`. What is written is the last epoch's: none
+is chosen by the validation's images, and the test's are not looked at.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ import scenes
 
 SEED = 2002
 CORES = 2
-IMAGES, VALIDATION_IMAGES = 4000, 200
-EPOCHS, BATCH = 14, 16
+IMAGES, VALIDATION_IMAGES = 5000, 200
+EPOCHS, BATCH = 22, 16
 LEARNING_RATE, WEIGHT_DECAY, WARM_UP_STEPS = 2e-3, 0.02, 300
 # Of the averaged weights, which are what is measured and written.
 AVERAGE_DECAY = 0.998
