@@ -193,3 +193,55 @@ def test_the_committed_network_is_as_good_as_its_readme_says() -> None:
     assert over_all >= 0.75
     readme = (MODEL / "README.md").read_text(encoding="utf-8")
     assert f"| **all** | **{at_half:.4f}** | **{over_all:.4f}** |" in readme
+
+
+# From heads to boxes.
+
+
+def heads(*cells: tuple[int, int, int, int, float, tuple[int, int, int, int]]) -> list[NDArray[np.float32]]:
+    """Silent heads but for cells: stride, row, column, class, logit, and bins of the four distances."""
+    made = {}
+    for stride in (8, 16, 32):
+        grid = 256 // stride
+        made[stride] = np.zeros((1, 64, grid, grid), np.float32), np.full((1, 4, grid, grid), -20, np.float32)
+    for stride, row, column, number, logit, bins in cells:
+        box, classes = made[stride]
+        classes[0, number, row, column] = logit
+        for side, distance in enumerate(bins):
+            box[0, side * 16 + distance, row, column] = 50
+    return [head for pair in made.values() for head in pair]
+
+
+def test_a_box_is_as_far_from_its_cells_middle_as_the_distributions_say(detect: ModuleType) -> None:
+    found = detect.detect(heads((16, 4, 7, 2, 3.0, (1, 2, 3, 4))))
+    assert found.classes.tolist() == [2]
+    assert found.scores == pytest.approx([1 / (1 + np.exp(-3.0))], rel=1e-5)
+    assert found.boxes == pytest.approx(np.array([[120 - 16, 72 - 32, 120 + 48, 72 + 64]]), abs=1e-3)
+
+
+def test_a_distance_between_two_bins_is_their_mean(detect: ModuleType) -> None:
+    made = heads((8, 0, 10, 0, 3.0, (2, 0, 2, 2)))
+    made[0][0, 3, 0, 10] = 50
+    boxes, _ = detect.decode(made)
+    assert boxes[10] == pytest.approx([84 - 20, 4, 84 + 16, 4 + 16], abs=1e-3)
+
+
+def test_of_two_boxes_at_one_place_the_surer_one_of_each_class_stays(detect: ModuleType) -> None:
+    # Of 64x64 pixels each: the first two at one place, the third 8 pixels beside them.
+    box = (2, 2, 2, 2)
+    made = heads((16, 8, 8, 0, 1.0, box), (16, 8, 8, 1, 3.0, box), (32, 4, 4, 0, 2.0, (1, 1, 1, 1)))
+    assert detect.detect(made, iou_threshold=0.7).classes.tolist() == [1, 0, 0]
+    assert detect.detect(made, iou_threshold=0.6).classes.tolist() == [1, 0]
+
+
+def test_nothing_is_found_where_nothing_is(detect: ModuleType) -> None:
+    found = detect.detect(heads())
+    assert found.boxes.shape == (0, 4)
+    assert len(found.scores) == len(found.classes) == 0
+
+
+def test_heads_of_another_layout_are_refused(detect: ModuleType) -> None:
+    with pytest.raises(ValueError, match="4 heads instead of 6"):
+        detect.detect(heads()[:4])
+    with pytest.raises(ValueError, match="at stride 8"):
+        detect.detect([heads()[index] for index in (0, 2, 4, 1, 3, 5)])
