@@ -151,11 +151,12 @@ def _bootstrap(client: docker.DockerClient, tag: str, logs: Path) -> tuple[Image
     return client.images.get(tag), origin
 
 
-def find_python(*, movable: bool = True) -> Path | None:
+def find_python(*, movable: bool = True, fetch: bool = True) -> Path | None:
     """A Python 3.10 that really runs: on the PATH, a version of pyenv's, or one that uv has or can fetch.
 
     Args:
         movable: whether its prefix is to be copied, so that a system's own (prefix `/usr`) does not do.
+        fetch: whether uv may fetch one.
     """
     candidates = [*_on_path("python3.10")]
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
@@ -166,8 +167,10 @@ def find_python(*, movable: bool = True) -> Path | None:
     if uv := shutil.which("uv"):
         with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
             folder = os.environ.get("UV_PYTHON_INSTALL_DIR", str(Path.home() / ".local/share/uv/python"))
-            with announce.step("fetching a Python 3.10 with uv"):
-                subprocess.run([uv, "python", "install", "3.10"], cwd=name, capture_output=True, check=False)
+            if fetch:
+                with announce.step("fetching a Python 3.10 with uv"):
+                    command = [uv, "python", "install", "3.10"]
+                    subprocess.run(command, cwd=name, capture_output=True, check=False)
             for candidate in sorted(Path(folder).glob("cpython-3.10*/bin/python3.10")):
                 if _python_version(candidate, movable=movable):
                     return candidate
