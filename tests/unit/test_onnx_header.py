@@ -168,5 +168,7 @@ def test_a_version_that_is_too_new_is_refused_with_a_remedy(tmp_path: Path, ir: 
 
 
 @pytest.mark.parametrize("name", ["net.tflite", "net.prototxt", "net.pt"])
-def test_other_sources_are_not_looked_at(tmp_path: Path, name: str) -> None:
-    onnx_header.check(tmp_path / name)
+def test_what_takes_a_framework_is_refused_with_a_remedy(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CvimakeError, match="the toolchain image has neither") as caught:
+        onnx_header.check(tmp_path / name)
+    assert "ONNX" in caught.value.remedy
