@@ -118,7 +118,7 @@ class Action:
         names += [file.name for file in self.outputs]
         names += [file.name for file in self.texts]
         for name in names:
-            if not name or name != Path(name).name or name == "..":
+            if "/" in name or name in {"", ".", ".."}:
                 raise ValueError(f"{self.name}: {name!r} is not a plain file name")
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: two files under one name: {sorted(names)}")

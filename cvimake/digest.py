@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 _BLOCK = 1024 * 1024
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def of_file(path: Path) -> str:
@@ -24,5 +25,4 @@ def of_file(path: Path) -> str:
 
 def of_value(value: object) -> str:
     """The sha256 of a JSON value, equal for equal values whatever the order of their keys."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()

@@ -7,6 +7,7 @@ DOIT_CONFIG, task_toolchain, task_models = graph(__file__)
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -23,6 +24,9 @@ Graph = tuple[dict[str, Any], Callable[[], Task], Callable[[], Iterator[Task]]]
 
 def graph(dodo_file: str, stages: Sequence[pipeline.StageOf] = STAGES) -> Graph:
     """The settings for doit, the toolchain's task, and all models' tasks of the project of a `dodo.py`."""
+    # What is made until all tasks are known stays to the end. With many models, looking for garbage among it
+    # again and again would take longer than everything else here.
+    gc.disable()
     project = open_project(dodo_file)
 
     def task_toolchain() -> Task:
@@ -33,5 +37,7 @@ def graph(dodo_file: str, stages: Sequence[pipeline.StageOf] = STAGES) -> Graph:
         """Every stage of every model."""
         for model in project.models:
             yield from project.tasks(model, stages)
+        gc.freeze()
+        gc.enable()
 
     return doit_config(project), task_toolchain, task_models

@@ -64,15 +64,15 @@ class _Target:
         """The stage's name: the variant's, with the processor where there are several."""
         return self.variant.label(self.processor)
 
-    @property
+    @functools.cached_property
     def stem(self) -> str:
         """What its files' names begin with."""
         return f"{self.model.name}_{self.processor}_{self.variant.name}"
 
-    @property
+    @functools.cached_property
     def row(self) -> Row:
         """Its line of the final table."""
-        return Row(self.model.name, self.label, BUILD / self.model.name / f"{self.stem}_info.json")
+        return Row(self.model.name, self.label, _place(self.model.name, f"{self.stem}_info.json"))
 
 
 def mlir(model: DeclaredModel) -> Iterator[Stage]:
@@ -171,7 +171,7 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
             "quantize_table": _qtable(target),
         }
         arguments = toolchain.arguments(toolchain.RUN_QTABLE, options)
-        published = BUILD / model.name / summary
+        published = _place(model.name, summary)
         yield Stage(
             action=Action(
                 name=f"{model.name}:{target.label}_qtable",
@@ -246,9 +246,8 @@ def cvimodel(model: DeclaredModel) -> Iterator[Stage]:
 def info(model: DeclaredModel) -> Iterator[Stage]:
     """What is in each cvimodel, what the camera takes it for, and whether that is as declared."""
     for target in _targets(model):
-        folder = BUILD / model.name
-        listing, result = f"{target.stem}_info.txt", target.row.info
-        name = f"{target.stem}.cvimodel"
+        name, listing = f"{target.stem}.cvimodel", f"{target.stem}_info.txt"
+        validation, result = _place(model.name, _validation(target)), target.row.info
         yield Stage(
             action=Action(
                 name=f"{model.name}:{target.label}_info",
@@ -263,15 +262,15 @@ def info(model: DeclaredModel) -> Iterator[Stage]:
             after=functools.partial(
                 conclusions.info,
                 f"{model.name}:{target.label}",
-                folder / name,
-                folder / listing,
-                folder / _validation(target),
+                _place(model.name, name),
+                _place(model.name, listing),
+                validation,
                 model.model.budget,
                 result,
             ),
             concluded=(result,),
             concluded_with=model.model.budget.model_dump(),
-            also_read=(folder / _validation(target),),
+            also_read=(validation,),
         )
 
 
@@ -352,11 +351,17 @@ def _own_file(model: DeclaredModel, path: str | None, name: str) -> Input | None
 
 
 def _built(model: DeclaredModel, file_name: str) -> Input:
-    return Input(name=file_name, path=BUILD / model.name / file_name)
+    return Input(name=file_name, path=_place(model.name, file_name))
 
 
 def _output(model: DeclaredModel, file_name: str, kind: FileKind) -> Output:
-    return Output(name=file_name, path=BUILD / model.name / file_name, kind=kind)
+    return Output(name=file_name, path=_place(model.name, file_name), kind=kind)
+
+
+@functools.cache
+def _place(model: str, file_name: str) -> Path:
+    """Where a file of a model is built. One stage writes it and several read it: all get the same Path."""
+    return BUILD.joinpath(model, file_name)
 
 
 def _limits(model: DeclaredModel) -> Limits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ class Samples:
     files: dict[str, Path]
     lines: tuple[tuple[str, ...], ...] | None = None
 
+    @functools.cached_property
     def kinds(self) -> set[str]:
         """Of what they are: image, npy, npz."""
         return {_kind(path) for path in self.files}
@@ -64,8 +66,9 @@ class DeclaredDataset:
         """Where the files lie."""
         return self.folder / self.dataset.folder
 
+    @functools.cached_property
     def samples(self) -> Samples:
-        """Its samples as they are on the disk now.
+        """Its samples as they are on the disk; looked for once, however many models use them.
 
         Raises:
             OSError: the list cannot be read.

@@ -195,7 +195,7 @@ class _Reader:
             what = f"is missing: INT8 needs samples to calibrate with. Say dataset or data_list.{known}"
             if not rules.has_samples(calibration):
                 self.mistakes.append(file.mistake(("calibration",), what))
-        if inputs.channel_format == "none" and samples and "image" in samples.kinds():
+        if inputs.channel_format == "none" and samples and "image" in samples.kinds:
             what = 'is of images, and channel_format = "none" says that the inputs are none'
             self.mistakes.append(file.mistake(("calibration",), what))
         return DeclaredModel(
@@ -278,7 +278,7 @@ class _Reader:
             self.mistakes.append(file.mistake(key, f"no dataset {options.dataset!r}{hint}"))
             return None
         try:
-            return self._checked(file, key, dataset.samples())
+            return self._checked(file, key, dataset.samples)
         except (OSError, ValueError) as error:
             self.mistakes.append(file.mistake(key, f"dataset {dataset.name}: {error}"))
             return None
@@ -294,7 +294,7 @@ class _Reader:
     def _checked(self, file: File, key: tuple[str, ...], samples: Samples) -> Samples:
         if not samples.files:
             self.mistakes.append(file.mistake(key, "it holds no samples (images, npz or npy)"))
-        if reason := mixed(samples.kinds()):
+        if reason := mixed(samples.kinds):
             self.mistakes.append(file.mistake(key, reason))
         return samples
 

@@ -15,7 +15,7 @@ def fill(folder: Path, *names: str) -> None:
 
 
 def samples_of(place: Path, /, **options: object) -> dict[str, Path]:
-    return DeclaredDataset(name="cats", folder=place, dataset=Dataset(**options)).samples().files  # type: ignore[arg-type]
+    return DeclaredDataset(name="cats", folder=place, dataset=Dataset(**options)).samples.files  # type: ignore[arg-type]
 
 
 def test_without_patterns_all_images_and_arrays_below_the_folder_are_samples(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_list_has_its_samples_in_its_order(tmp_path: Path) -> None:
     fill(tmp_path, "a.png", "b.png")
     (tmp_path / "list.txt").write_text("b.png\n\n  a.png  \n", encoding="utf-8")
     dataset = Dataset(data_list="list.txt")
-    samples = DeclaredDataset(name="cats", folder=tmp_path, dataset=dataset).samples()
+    samples = DeclaredDataset(name="cats", folder=tmp_path, dataset=dataset).samples
     assert samples.lines == (("b.png",), ("a.png",))
     assert set(samples.files) == {"a.png", "b.png"}
 
@@ -82,8 +82,8 @@ def test_patterns_and_list_exclude_each_other() -> None:
 
 def test_samples_know_their_kinds(tmp_path: Path) -> None:
     fill(tmp_path, "a.png", "b.JPEG", "c.npz", "d.npy")
-    samples = DeclaredDataset(name="cats", folder=tmp_path, dataset=Dataset()).samples()
-    assert samples.kinds() == {"image", "npz", "npy"}
+    samples = DeclaredDataset(name="cats", folder=tmp_path, dataset=Dataset()).samples
+    assert samples.kinds == {"image", "npz", "npy"}
 
 
 def test_only_samples_of_one_kind_stand_together() -> None:

@@ -1,0 +1,67 @@
+"""What a step costs beside its tool: `./doit` of one stale stage, against the tool in a bare container."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench import project
+from bench.measure import Comparison, Result, alternate, timed
+from cvimake import image, pipeline, toolchain
+from cvimake.action import Action
+from cvimake.engine import connection
+from cvimake.engine.docker import DockerEngine
+from cvimake.recipe import Recipe
+from cvimake.sandbox import WORKSPACE
+from cvimake.spec import read_declarations
+
+REPEATS = 11
+# Seconds.
+BOUND = 0.7
+
+
+def run(scratch: Path) -> Iterator[Result]:
+    """Measures it in an empty folder."""
+    project.write(scratch, models=1)
+    launcher = project.add_launcher(scratch)
+    with project.working_in(scratch):
+        (model,) = read_declarations(Path()).models.values()
+        (stage,) = pipeline.mlir(model)
+    image_id = image.ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), scratch).id
+    step = functools.partial(_step, [str(launcher), stage.action.name], stage.action, scratch)
+    step()
+    times = alternate(
+        {"step": step, "bare": functools.partial(_bare, image_id, stage.action, scratch)}, REPEATS
+    )
+    yield Result(
+        benchmark="step-overhead",
+        figure="./doit MODEL:mlir",
+        times=times["step"],
+        against="docker run model_transform",
+        against_times=times["bare"],
+        comparison=Comparison.DIFFERENCE,
+        bound=BOUND,
+    )
+
+
+def _step(command: list[str], action: Action, root: Path) -> float:
+    (root / action.outputs[0].path).unlink(missing_ok=True)
+    return timed(command, root)
+
+
+def _bare(image_id: str, action: Action, root: Path) -> float:
+    """The tool with the same arguments, environment and files, and nothing that isolates it."""
+    with tempfile.TemporaryDirectory(dir=root) as name:
+        for file in action.inputs:
+            shutil.copy(root / file.path, Path(name) / file.name)
+        command = [
+            *("docker", "run", "--rm", "--user", f"{os.geteuid()}:{os.getegid()}"),
+            *("--volume", f"{name}:{WORKSPACE}", "--workdir", WORKSPACE),
+            *(part for key, value in action.environment.items() for part in ("--env", f"{key}={value}")),
+            *(image_id, *action.argv[len(toolchain.DETERMINISTIC) :]),
+        ]
+        return timed(command, root)
