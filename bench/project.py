@@ -20,6 +20,7 @@ from doit.loader import generate_tasks
 
 from cvimake import dodo
 from cvimake.conclusions import Info
+from cvimake.content import CONTENTS, OUTPUTS
 from cvimake.device import Recognition
 from cvimake.records import Records
 
@@ -138,6 +139,7 @@ def mark_done(root: Path) -> None:
             # Works out what is to be remembered.
             records.get_status(task, known)
             task.save_extra_values()
+            task.values[OUTPUTS] = {target: CONTENTS.state(target) for target in task.targets}
             records.save_success(task)
         records.close()
 

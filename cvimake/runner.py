@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 from doit.runner import Runner as DoitRunner
 
+from cvimake.content import CONTENTS, State
 from cvimake.load import Capacity, Load
 
 Task = Any  # doit has no type information
@@ -29,6 +31,18 @@ class Machine(Protocol):
     def cancel(self) -> None:
         """Ends every stage that runs on it, and lets no other begin."""
         ...
+
+
+class _Ran(NamedTuple):
+    """How a task has ended.
+
+    Attributes:
+        failure: doit's; None for success.
+        inputs: what each input held when it began.
+    """
+
+    failure: Any
+    inputs: dict[str, State]
 
 
 class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
@@ -71,9 +85,9 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                         ready.remove(node)
                         self.reporter.execute_task(node.task)
                         if _load(node):
-                            running[pool.submit(node.task.execute, self.stream)] = node
+                            running[pool.submit(self._execute, node.task)] = node
                         else:
-                            self.process_task_result(node, node.task.execute(self.stream))
+                            self._settle(node, self._execute(node.task))
                             finished.append(node)
                     if finished:
                         continue
@@ -81,13 +95,33 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                         return
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         node = running.pop(future)
-                        self.process_task_result(node, future.result())
+                        self._settle(node, future.result())
                         finished.append(node)
             except BaseException:
                 # Otherwise the pool would wait for what runs.
                 if self._machine:
                     self._machine.cancel()
                 raise
+
+    def _execute(self, task: Task) -> _Ran:
+        """Runs a task, in any thread, and tells what its inputs held before."""
+        # What is missing by now is the task's own to say.
+        inputs = {path: CONTENTS.state(path) for path in task.file_dep if Path(path).exists()}
+        return _Ran(task.execute(self.stream), inputs)
+
+    def _settle(self, node: Any, ran: _Ran) -> None:  # noqa: ANN401
+        """Records how a task has ended; for the inputs that it began with, whatever they are by now."""
+        with self.dep_manager.checker.as_before(ran.inputs):
+            self.process_task_result(node, ran.failure)
+
+    def select_task(self, node: Any, tasks_dict: dict[str, Any]) -> bool:  # noqa: ANN401
+        """Whether a task is to run. Of one that is not, it records what was only touched."""
+        selected = bool(super().select_task(node, tasks_dict))
+        if node.run_status == "up-to-date":
+            for path in node.task.file_dep:
+                if path in CONTENTS.read:
+                    self.dep_manager.backend.set(node.task.name, path, CONTENTS.state(path))
+        return selected
 
     def _judge(self, dispatcher: Any, finished: Iterable[Any]) -> list[Any]:  # noqa: ANN401
         """All further tasks that can be judged now and are stale.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from doit.dependency import FileChangedChecker
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 from doit.tools import config_changed
 
 from cvimake import digest, pipeline
 from cvimake.activity import ACTIVITIES
+from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import TOOLCHAIN, would_change
 from cvimake.errors import CvimakeError, StepFailedError
 from cvimake.recipe import Recipe
@@ -33,35 +32,11 @@ Task = dict[str, Any]
 _OWN_OUTPUT: Task = {"io": {"capture": False}, "verbosity": 0}
 
 
-class ContentChecker(FileChangedChecker):  # type: ignore[misc] # doit has no type information
-    """A file has changed when its bytes have. doit's own checkers trust an equal modification time.
-
-    The state of a file is its inode, its times of modification and of any change in ns, its size, and its
-    sha256; only where one of the others differs are the bytes read again.
-    """
-
-    def check_modified(self, file_path: str, file_stat: os.stat_result, state: list[Any]) -> bool:
-        """Whether a file's bytes differ from a recorded state."""
-        *seen, recorded = state
-        return seen != _identity(file_stat) and digest.of_file(Path(file_path)) != recorded
-
-    def get_state(self, dep: str, current_state: list[Any] | None) -> list[Any] | None:
-        """A file's state, or None where the recorded one still holds."""
-        status = Path(dep).stat()
-        if current_state and current_state[:-1] == _identity(status):
-            return None
-        return [*_identity(status), digest.of_file(Path(dep))]
-
-
 class _Unchanged(config_changed):  # type: ignore[misc] # doit has no type information
     """Whether a task is defined as it was when it last ran."""
 
     # doit looks for each one's parameters; without this, that takes as long as the rest of the check.
     __signature__ = inspect.signature(config_changed("").__call__)
-
-
-def _identity(status: os.stat_result) -> list[int]:
-    return [status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size]
 
 
 @dataclass(frozen=True)
@@ -86,9 +61,13 @@ class Project:
         return {
             "basename": TOOLCHAIN_TASK,
             "doc": "the image that every step runs in",
-            "actions": [(_guarded, [self._record_toolchain])],
+            "actions": [(_guarded, [self._record_toolchain, [str(TOOLCHAIN)]])],
             "targets": [str(TOOLCHAIN)],
-            "uptodate": [_Unchanged(self.recipe.digest()), not would_change(self.root / TOOLCHAIN)],
+            "uptodate": [
+                _Unchanged(self.recipe.digest()),
+                not would_change(self.root / TOOLCHAIN),
+                _intact,
+            ],
             "clean": True,
             **_OWN_OUTPUT,
         }
@@ -141,11 +120,11 @@ class Project:
             "basename": model,
             "name": name,
             "doc": ", ".join(target.rpartition("/")[2] for target in targets),
-            "actions": [(_guarded, [functools.partial(self._run, stage)])],
+            "actions": [(_guarded, [functools.partial(self._run, stage), targets])],
             "file_dep": [str(path) for path in (TOOLCHAIN, *action.paths(), *stage.also_read)],
             "targets": targets,
-            # One for all: two of them in one task would share their record.
-            "uptodate": [_Unchanged(digest.of_value([action.definition(), stage.concluded_with]))],
+            # One `_Unchanged` for all: two of them in one task would share their record.
+            "uptodate": [_Unchanged(digest.of_value([action.definition(), stage.concluded_with])), _intact],
             "clean": True,
             "meta": {LOAD: stage.load, ROW: stage.row},
             **_OWN_OUTPUT,
@@ -196,17 +175,26 @@ def doit_config(project: Project) -> dict[str, Any]:
     }
 
 
-def _guarded(act: Callable[[], None]) -> BaseFail | dict[str, float]:
+def _intact(task: Any, values: dict[str, Any]) -> bool:  # noqa: ANN401 - doit has no type information
+    """For doit: whether a task's targets are what it made."""
+    return intact(values, task.targets)
+
+
+_intact.__signature__ = inspect.signature(_intact)  # type: ignore[attr-defined] # for speed, as above
+
+
+def _guarded(act: Callable[[], None], targets: list[str]) -> BaseFail | dict[str, Any]:
     """Runs a task's work; what a user can put right becomes doit's failure (1) or error (2).
 
     Returns:
-        The failure, or what doit keeps of the run: the time it took.
+        The failure, or what doit keeps of the run: the time it took, and what its targets hold.
     """
     started = time.monotonic()
     try:
         act()
+        outputs = {target: CONTENTS.state(target) for target in targets}
     except StepFailedError as error:
         return TaskFailed(str(error))
     except CvimakeError as error:
         return TaskError(str(error))
-    return {SECONDS: time.monotonic() - started}
+    return {SECONDS: time.monotonic() - started, OUTPUTS: outputs}

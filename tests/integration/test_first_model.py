@@ -381,3 +381,16 @@ def test_a_project_of_ones_own_builds_with_the_cvimake_that_it_was_made_with(tmp
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "tiny:f16_info: built in" in result.stdout
+
+
+@pytest.mark.parametrize("damage", [b"", b"CviModel, but another", None])
+def test_a_damaged_result_is_made_again_and_what_follows_stays(
+    project: Project, damage: bytes | None
+) -> None:
+    before = project.results()
+    result = project.folder / "build" / "tiny" / "tiny_cv181x_f16.cvimodel"
+    content = result.read_bytes()
+    # One bit of the last byte, where nothing is given.
+    result.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if damage is None else damage)
+    assert project.build() == ["tiny:f16"]
+    assert project.results() == before

@@ -15,6 +15,7 @@ from doit.task import Stream, Task
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cvimake.content import ContentChecker
 from cvimake.load import Capacity, Load
 from cvimake.runner import LOAD, Runner
 
@@ -74,7 +75,8 @@ class Bench:
         control = TaskControl(list(tasks))
         control.process([task.name for task in tasks])
         runner = Runner(
-            Dependency(SqliteDB, ":memory:"), ZeroReporter(None, {}), continue_=keep_going, stream=Stream(0),
+            Dependency(SqliteDB, ":memory:", checker_cls=ContentChecker), ZeroReporter(None, {}),
+            continue_=keep_going, stream=Stream(0),
             ready_machine=lambda: self, jobs=jobs,
         )  # fmt: skip
         return int(runner.run_all(control.task_dispatcher()))
@@ -195,7 +197,7 @@ def test_no_machine_is_made_ready_for_what_is_no_stage() -> None:
         raise AssertionError
 
     runner = Runner(
-        Dependency(SqliteDB, ":memory:"),
+        Dependency(SqliteDB, ":memory:", checker_cls=ContentChecker),
         ZeroReporter(None, {}),
         stream=Stream(0),
         ready_machine=refuse,

@@ -2,25 +2,24 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from doit.exceptions import TaskError, TaskFailed
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cvimake import runtime
 from cvimake.action import Action, FileKind, Folder, Input, Limits, Output, Text
+from cvimake.content import ContentChecker
 from cvimake.errors import CvimakeError, EngineError, ImageError, StepFailedError
 from cvimake.image import ToolchainImage
 from cvimake.load import Load
 from cvimake.pipeline import Stage
 from cvimake.recipe import Recipe
 from cvimake.spec import DeclaredModel, read_declarations
-from cvimake.tasks import ContentChecker, Project, Task, doit_config, open_project
+from cvimake.tasks import Project, Task, doit_config, open_project
 
 LOAD_OF_ALL = Load(memory=1)
 ACTION = Action(
@@ -30,79 +29,6 @@ ACTION = Action(
     inputs=(Input(name="net.mlir", path=Path("build/net/net.mlir")),),
     outputs=(Output(name="net.cvimodel", path=Path("build/net/net.cvimodel"), kind=FileKind.CVIMODEL),),
 )
-
-
-def recorded(path: Path) -> list[Any]:
-    state = ContentChecker().get_state(str(path), None)
-    assert state is not None
-    return state
-
-
-def is_modified(path: Path, state: list[Any]) -> bool:
-    return bool(ContentChecker().check_modified(str(path), path.stat(), state))
-
-
-@given(st.binary(), st.integers(0, 2**33), st.integers(0, 10**9 - 1))
-def test_equal_bytes_are_unmodified_whenever_they_were_written(data: bytes, seconds: int, ns: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "file"
-        path.write_bytes(data)
-        state = recorded(path)
-        os.utime(path, ns=(0, seconds * 10**9 + ns))
-        assert not is_modified(path, state)
-
-
-@given(st.binary(min_size=1), st.data())
-def test_other_bytes_in_a_new_file_of_equal_time_and_size_are_modified(
-    data: bytes, draw: st.DataObject
-) -> None:
-    other = draw.draw(st.binary(min_size=len(data), max_size=len(data)).filter(lambda drawn: drawn != data))
-    with tempfile.TemporaryDirectory() as folder:
-        path, replacement = Path(folder) / "file", Path(folder) / "new"
-        path.write_bytes(data)
-        state = recorded(path)
-        replacement.write_bytes(other)
-        os.utime(replacement, ns=(0, path.stat().st_mtime_ns))
-        replacement.replace(path)
-        assert is_modified(path, state)
-
-
-@given(st.binary(min_size=1), st.integers(1, 10**9))
-def test_other_bytes_in_the_same_file_are_modified_where_the_time_differs(data: bytes, later: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "file"
-        path.write_bytes(data)
-        state = recorded(path)
-        path.write_bytes(bytes(255 - byte for byte in data))
-        os.utime(path, ns=(0, state[1] + later))
-        assert is_modified(path, state)
-
-
-def test_a_file_that_grew_within_one_tick_is_modified(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"a")
-    state = recorded(path)
-    path.write_bytes(b"ab")
-    os.utime(path, ns=(0, state[1]))
-    assert is_modified(path, state)
-
-
-def test_an_untouched_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"a")
-    state = recorded(path)
-    monkeypatch.setattr("cvimake.digest.of_file", lambda _path: pytest.fail("it was read"))
-    assert not is_modified(path, state)
-    assert ContentChecker().get_state(str(path), state) is None
-
-
-def test_a_touched_files_new_state_is_recorded(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"a")
-    state = recorded(path)
-    os.utime(path, ns=(0, state[1] + 1))
-    changed = path.stat().st_ctime_ns
-    assert ContentChecker().get_state(str(path), state) == [state[0], state[1] + 1, changed, *state[3:]]
 
 
 # A model's tasks
@@ -126,7 +52,9 @@ def declare(root: Path, name: str = "net", *, source: bool = True, text: str = M
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project where doit would run it."""
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "toolchain.json").write_text('{"python": "3.10.14"}', encoding="utf-8")
     declare(tmp_path)
@@ -216,6 +144,12 @@ def test_a_model_without_its_source_says_where_to_put_it(tmp_path: Path) -> None
 # What a task does
 
 
+def write_outputs(action: Action) -> None:
+    for output in action.outputs:
+        output.path.parent.mkdir(parents=True, exist_ok=True)
+        output.path.write_bytes(b"result")
+
+
 class FakeSandbox:
     """Ends as it is told to."""
 
@@ -227,6 +161,7 @@ class FakeSandbox:
         self.ran.append(action)
         if self.error:
             raise self.error
+        write_outputs(action)
 
 
 IDENTITY = {"python": "3.10.14"}
@@ -248,8 +183,20 @@ def perform(task: Task) -> Any:  # noqa: ANN401 - doit has no type information
 def test_a_task_runs_its_action(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox = FakeSandbox()
     with_runtime(monkeypatch, sandbox)
-    assert perform(task_of(project, of())).keys() == {"seconds"}
+    assert perform(task_of(project, of())).keys() == {"seconds", "outputs"}
     assert sandbox.ran == [ACTION]
+
+
+def test_what_a_task_made_is_recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_runtime(monkeypatch, FakeSandbox())
+    task = task_of(project, of())
+    kept = perform(task)
+    assert list(kept["outputs"]) == ["build/net/net.cvimodel"]
+    (is_intact,) = [check for check in task["uptodate"] if getattr(check, "__name__", "") == "_intact"]
+    made = SimpleNamespace(targets=task["targets"])
+    assert is_intact(made, kept)
+    Path("build/net/net.cvimodel").write_bytes(b"edited")
+    assert not is_intact(made, kept)
 
 
 def test_the_host_looks_before_and_after_the_tool(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,10 +205,11 @@ def test_the_host_looks_before_and_after_the_tool(project: Project, monkeypatch:
     class Recording(FakeSandbox):
         def run(self, action: Action, _watch: object) -> None:
             order.append(action.name)
+            write_outputs(action)
 
     with_runtime(monkeypatch, Recording())
     stage = of(before=lambda: order.append("before"), after=lambda: order.append("after"))
-    assert perform(task_of(project, stage)).keys() == {"seconds"}
+    assert perform(task_of(project, stage)).keys() == {"seconds", "outputs"}
     assert order == ["before", "net:bf16", "after"]
 
 
@@ -322,7 +270,7 @@ def test_no_step_runs_in_another_image_than_the_recorded_one(
 
 def test_the_toolchains_identity_is_recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     with_runtime(monkeypatch, FakeSandbox())
-    assert perform(project.toolchain_task()).keys() == {"seconds"}
+    assert perform(project.toolchain_task()).keys() == {"seconds", "outputs"}
     record = project.root / "build" / "toolchain.json"
     assert record.read_text(encoding="utf-8") == '{\n "python": "3.10.14"\n}\n'
 
