@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform as host
 import shutil
 import subprocess
 import tempfile
@@ -27,13 +28,16 @@ _MEGABYTE = 1000**2
 _BOOTSTRAP = ("bootstrap-base.sh", "debian-packages.txt")
 
 
-def find_or_make(client: docker.DockerClient, wanted: str, logs: Path) -> tuple[Image, str]:
+def find_or_make(
+    client: docker.DockerClient, wanted: str, logs: Path, platform: str | None = None
+) -> tuple[Image, str]:
     """The base image, and where it came from in words.
 
     Args:
         client: of the engine that is to have it.
         wanted: the image to take; empty for the official one, or a bootstrapped one in its place.
         logs: a folder.
+        platform: to ask for where the engine's own is another.
 
     Raises:
         ImageError: there is none, and none can be had; says what to do.
@@ -47,7 +51,7 @@ def find_or_make(client: docker.DockerClient, wanted: str, logs: Path) -> tuple[
         return image, image.labels[LABEL_BASE]
     try:
         with announce.step(f"pulling {name}") as show:
-            _pull(client, name, show)
+            _pull(client, name, show, platform)
         image = client.images.get(name)
     except docker.errors.DockerException as error:
         reason = str(getattr(error, "explanation", "") or error)
@@ -89,11 +93,13 @@ def _plain_repository(name: str) -> str:
     return str(repository).removeprefix("docker.io/").removeprefix("library/")
 
 
-def _pull(client: docker.DockerClient, name: str, show: Callable[[str], None]) -> None:
+def _pull(client: docker.DockerClient, name: str, show: Callable[[str], None], platform: str | None) -> None:
     """Pulls an image, showing how much of what is known of it has come."""
     repository, tag = parse_repository_tag(name)
     layers: dict[str, tuple[int, int]] = {}
-    for message in client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
+    for message in client.api.pull(
+        repository, tag=tag or "latest", stream=True, decode=True, platform=platform
+    ):
         if error := message.get("error"):
             raise docker.errors.APIError(error, explanation=error)
         detail = message.get("progressDetail") or {}
@@ -112,8 +118,8 @@ def _bootstrap(client: docker.DockerClient, tag: str, logs: Path) -> tuple[Image
         "Pull or load it yourself (docker pull, docker load), or name another base: "
         f"{BASE_VARIABLE}=IMAGE ./doit image"
     )
-    if not (os.geteuid() == 0 and system.has_apt()):
-        raise ImageError("a base image can only be made by root on Debian or Ubuntu", remedy)
+    if not (os.geteuid() == 0 and system.has_apt() and host.machine() == "x86_64"):
+        raise ImageError("a base image can only be made by root on Debian or Ubuntu on x86-64", remedy)
     python = find_python()
     if python is None:
         raise ImageError(

@@ -91,7 +91,7 @@ def build(engine: DockerEngine, recipe: Recipe, folder: Path) -> ToolchainImage:
     logs = folder / "build" / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     try:
-        base, origin = find_or_make(client, recipe.base, logs)
+        base, origin = find_or_make(client, recipe.base, logs, engine.platform)
         with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
             context = Path(name)
             _fill_context(context, recipe)
@@ -102,9 +102,10 @@ def build(engine: DockerEngine, recipe: Recipe, folder: Path) -> ToolchainImage:
                 buildargs={"BASE": base.id, **_client_settings()},
                 labels={LABEL_PARTIAL: "1"},
                 network_mode="host",
+                platform=engine.platform,
             )
         identity = _identify(engine, raw, folder)
-        finished = _label(client, raw, recipe, origin, identity)
+        finished = _label(engine, raw, recipe, origin, identity)
     except docker.errors.DockerException as error:
         raise ImageError(f"the toolchain image cannot be built: {error}") from error
     # What was on the way to it is not needed again.
@@ -163,11 +164,9 @@ def _identify(engine: DockerEngine, image: str, folder: Path) -> dict[str, Any]:
         return identity
 
 
-def _label(
-    client: docker.DockerClient, raw: str, recipe: Recipe, origin: str, identity: Mapping[str, Any]
-) -> Image:
+def _label(engine: DockerEngine, raw: str, recipe: Recipe, origin: str, identity: Mapping[str, Any]) -> Image:
     """The finished image: the built one, with its identity on it, under its name."""
-    image, _ = client.images.build(
+    image, _ = engine.client.images.build(
         fileobj=io.BytesIO(f"FROM {raw}\n".encode()),
         labels={
             LABEL_RECIPE: recipe.digest(),
@@ -177,6 +176,7 @@ def _label(
             LABEL_PARTIAL: "",
         },
         rm=True,
+        platform=engine.platform,
     )
     version = identity["packages"]["tpu-mlir"]["version"]
     image.tag(REPOSITORY, f"{version}-{recipe.digest()[:8]}")

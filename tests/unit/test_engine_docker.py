@@ -20,6 +20,7 @@ from cvimake.action import Limits
 from cvimake.engine import Command, Mount, Outcome
 from cvimake.engine.docker import DockerEngine
 from cvimake.errors import EngineError
+from cvimake.load import Capacity
 
 COMMAND = Command(
     name="net:bf16",
@@ -96,6 +97,7 @@ class FakeClient:
         self.container = container or FakeContainer()
         self.leftovers = leftovers or []
         self.security = security
+        self.facts: dict[str, Any] = {}
         self.settings: dict[str, Any] = {}
         self.create_error: Exception | None = None
         self.filters: dict[str, str] = {}
@@ -104,7 +106,7 @@ class FakeClient:
         self.api = SimpleNamespace(inspect_container=lambda _id: state, base_url="http+docker://localhost")
 
     def info(self) -> dict[str, Any]:
-        return {"SecurityOptions": self.security}
+        return {"SecurityOptions": self.security, **self.facts}
 
     def _create(self, image: str, **settings: object) -> FakeContainer:
         if self.create_error:
@@ -386,3 +388,90 @@ def test_only_containers_of_this_machine_since_its_start_are_looked_at() -> None
     }
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     assert boot in client.filters["label"]
+
+
+# The engine's machine
+
+
+def client_on(**facts: object) -> FakeClient:
+    client = FakeClient()
+    client.facts = facts
+    return client
+
+
+def test_four_fifths_of_its_memory_and_all_its_cores_are_for_stages() -> None:
+    engine = engine_over(client_on(NCPU=8, MemTotal=10 * 1024**3))
+    assert engine.capacity() == Capacity(cores=8, memory=8 * 1024**3)
+    assert engine_over(client_on()).capacity() == Capacity(cores=1)
+
+
+@pytest.mark.parametrize("architecture", ["aarch64", "arm64", "riscv64"])
+def test_another_processor_is_asked_to_emulate_with_a_line_that_says_so(
+    architecture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = client_on(Architecture=architecture)
+    assert settings_of(COMMAND, client)["platform"] == "linux/amd64"
+    assert f"the engine's machine is {architecture}: steps are emulated" in capsys.readouterr().err
+    assert values_after(words_of(COMMAND, client), "--platform") == ["linux/amd64"]
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "amd64"])
+def test_an_x86_64_machine_is_asked_for_nothing(
+    architecture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = client_on(Architecture=architecture)
+    assert settings_of(COMMAND, client)["platform"] is None
+    assert "--platform" not in words_of(COMMAND, client)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "wanted", "kind"),
+    [
+        ("", "", "bind"),
+        ("tcp://far:2375", "", "volume"),
+        ("ssh://far", "", "volume"),
+        ("tcp://far:2375", "mount", "bind"),
+        ("", "archive", "volume"),
+    ],
+)
+def test_files_are_mounted_where_the_engine_sees_them(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str, wanted: str, kind: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", endpoint or "unix:///var/run/docker.sock")
+    monkeypatch.setenv("CVIMAKE_FILES", wanted)
+    mounts = engine_over(FakeClient())._files.mounts(COMMAND)
+    assert {mount["Type"] for mount in mounts} == {kind}
+
+
+def test_an_unknown_way_of_files_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CVIMAKE_FILES", "pigeon")
+    with pytest.raises(EngineError, match="'pigeon'; it can be mount or archive"):
+        engine_over(FakeClient())
+
+
+# Cancelling
+
+
+def test_what_runs_is_killed_and_its_run_says_so() -> None:
+    container = FakeContainer()
+    engine = engine_over(FakeClient(container))
+
+    def print_until_killed() -> Iterator[bytes]:
+        engine.cancel()
+        assert container.killed.wait(5)
+        yield b"working\n"
+
+    container.output = print_until_killed()
+    with pytest.raises(EngineError, match="cancelled"):
+        engine.run(COMMAND, io.BytesIO())
+    assert container.calls[-1] == "remove"
+
+
+def test_nothing_begins_after_it() -> None:
+    container = FakeContainer()
+    engine = engine_over(FakeClient(container))
+    engine.cancel()
+    with pytest.raises(EngineError, match="cancelled"):
+        engine.run(COMMAND, io.BytesIO())
+    assert container.calls == ["remove"]

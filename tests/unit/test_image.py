@@ -117,7 +117,7 @@ def set_pip(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 
 
 def build(client: FakeClient, folder: Path, recipe: Recipe | None = None) -> ToolchainImage:
-    engine = SimpleNamespace(client=client)
+    engine = SimpleNamespace(client=client, platform="linux/amd64")
     return image.build(engine, recipe or Recipe(), folder)  # type: ignore[arg-type]
 
 
@@ -139,6 +139,8 @@ def test_an_image_carries_recipe_identity_and_base_only_when_it_is_finished(tmp_
     assert json.loads(label["labels"]["cvimake.identity"]) == IDENTITY
     assert label["labels"]["cvimake.base"] == "a base"
     assert options_of(client, "tag")["name"] == f"cvimake/tpu_mlir:1.7-{Recipe().digest()[:8]}"
+    # As the engine asks for it, where its machine is another.
+    assert options_of(client, "build")["platform"] == label["platform"] == "linux/amd64"
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -225,6 +227,6 @@ def test_an_engine_that_fails_is_a_clear_error(tmp_path: Path, monkeypatch: pyte
 
 def test_an_image_that_is_there_is_not_built(tmp_path: Path) -> None:
     client = FakeClient(stored("sha256:new", "2024-03-01T00:00:00Z", labels()))
-    engine = SimpleNamespace(client=client)
+    engine = SimpleNamespace(client=client, platform="linux/amd64")
     assert image.ensure(engine, Recipe(), tmp_path).id == "sha256:new"  # type: ignore[arg-type]
     assert client.events == []
