@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TextIO
 
-from doit.exceptions import BaseFail
+from doit.exceptions import BaseFail, UnmetDependency
 from doit.globals import Globals
 from doit.reporter import ConsoleReporter
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # What a task's `meta` says of the final table, and what doit keeps of a run.
 ROW = "row"
+# What a task's `meta` says of a model that cannot be built yet.
+WAITING = "waiting"
 SECONDS = "seconds"
 
 
@@ -35,6 +37,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         super().__init__(outstream, options)
         self._unchanged = 0
         self._built = 0
+        self._left_out = 0
         self._results: dict[summary.Row, Result] = {}
         self._tasks: dict[str, Any] = {}
         self._selected: list[str] = []
@@ -79,6 +82,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         self._settled.add(task.name)
         if task.name in {activity.name for activity in ACTIVITIES.running()}:
             ACTIVITIES.end(task.name)
+        if isinstance(fail, UnmetDependency):
+            self._left_out += bool(task.actions)
+            self._count(task, State.LEFT_OUT)
+            return
         self._count(task, State.FAILED)
         if fail.report:
             self.failures.append({"task": task, "exception": fail})
@@ -95,6 +102,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         place = {_meta(task).get(ROW): number for number, task in enumerate(self._tasks.values())}
         rows = sorted(self._results, key=place.__getitem__)
         summary.write({row: self._results[row] for row in rows}, self.outstream)
+        for task in self._tasks.values():
+            waiting = _meta(task).get(WAITING)
+            if waiting and task.name not in self._settled:
+                self.write(f"{waiting}\n")
         if self._results and was_local(TOOLCHAIN):
             self.write(
                 "Built without containers, so without isolation; `./doit doctor` says how to get an engine.\n"
@@ -102,6 +113,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         parts = [f"{self._built} built", f"{self._unchanged} unchanged"]
         if self.failures:
             parts.append(f"{len(self.failures)} failed")
+        if self._left_out:
+            parts.append(f"{self._left_out} left out")
         self.write(", ".join(parts) + "\n")
 
     def write(self, text: str) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from doit.exceptions import UnmetDependency
 from doit.runner import Runner as DoitRunner
 
 from cvimake.content import CONTENTS, State
@@ -122,6 +123,14 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                 if path in CONTENTS.read:
                     self.dep_manager.backend.set(node.task.name, path, CONTENTS.state(path))
         return selected
+
+    def _handle_task_error(self, node: Any, base_fail: Any) -> None:  # noqa: ANN401
+        """Takes note of a failure. What needs something that failed is no failure of its own."""
+        if not isinstance(base_fail, UnmetDependency):
+            super()._handle_task_error(node, base_fail)
+            return
+        node.run_status = "failure"
+        self.reporter.add_failure(node.task, base_fail)
 
     def _judge(self, dispatcher: Any, finished: Iterable[Any]) -> list[Any]:  # noqa: ANN401
         """All further tasks that can be judged now and are stale.

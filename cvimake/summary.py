@@ -35,6 +35,8 @@ class State(Enum):
 
     UNCHANGED = "unchanged"
     BUILT = "built"
+    # Something that it needs failed.
+    LEFT_OUT = "left out"
     FAILED = "FAILED"
 
 
@@ -69,10 +71,15 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
     table.add_column("recognised as")
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    colours = {State.UNCHANGED: "dim", State.BUILT: "green", State.FAILED: "bold red"}
+    colours = {
+        State.UNCHANGED: "dim",
+        State.BUILT: "green",
+        State.LEFT_OUT: "yellow",
+        State.FAILED: "bold red",
+    }
     for row, result in shown.items():
         # What a failed build left behind is of an earlier one.
-        known = None if result.state is State.FAILED else _read(row.info)
+        known = None if result.state in {State.LEFT_OUT, State.FAILED} else _read(row.info)
         state = Text(result.state.value, style=colours[result.state])
         seconds = duration(result.seconds) if result.seconds else ""
         table.add_row(*(Text(cell) for cell in (row.model, row.variant, *_cells(known), seconds)), state)

@@ -21,7 +21,7 @@ from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import TOOLCHAIN, would_change
 from cvimake.errors import CvimakeError, StepFailedError
 from cvimake.recipe import Recipe
-from cvimake.report import ROW, SECONDS, Reporter
+from cvimake.report import ROW, SECONDS, WAITING, Reporter
 from cvimake.runner import LOAD
 from cvimake.spec import Declarations, DeclaredModel, read_declarations
 
@@ -100,14 +100,17 @@ class Project:
         """Stands for a model whose source is not there yet; fails when it is asked for by name."""
         places = ", ".join(str(path) for path in model.missing)
 
+        text = f"{model.name} waits for its source: put it at {places}"
+
         def wait() -> BaseFail:
-            return TaskError(f"{model.name} waits for its source: put it at {places}")
+            return TaskError(text)
 
         return {
             "basename": model.name,
             "name": "waiting",
             "doc": f"for {places}",
             "actions": [(wait, [])],
+            "meta": {WAITING: text},
             **_OWN_OUTPUT,
         }
 

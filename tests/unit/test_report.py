@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from doit.exceptions import TaskFailed
+from doit.exceptions import TaskFailed, UnmetDependency
 from doit.globals import Globals
 
 from cvimake.load import LISTING
-from cvimake.report import ROW, SECONDS, Reporter
+from cvimake.report import ROW, SECONDS, WAITING, Reporter
 from cvimake.runner import LOAD
 from cvimake.summary import Row
 
@@ -131,7 +131,7 @@ def test_a_cvimodels_line_tells_the_worst_of_its_stages_in_the_order_of_declarat
     reporter = reporter_of(out, *tasks.values())
     reporter.execute_task(tasks["mix"])
     reporter.add_failure(tasks["mix"], TaskFailed("net:mix: died"))
-    reporter.add_failure(tasks["mix_info"], TaskFailed("unmet", report=False))
+    reporter.add_failure(tasks["mix_info"], UnmetDependency("net:mix"))
     reporter.skip_uptodate(tasks["f16"])
     reporter.skip_uptodate(tasks["f16_info"])
     build(reporter, tasks["int8"])
@@ -144,6 +144,25 @@ def test_a_cvimodels_line_tells_the_worst_of_its_stages_in_the_order_of_declarat
         ("int8", "built"),
         ("mix", "FAILED"),
     ]
+
+
+def test_what_needs_something_that_failed_is_left_out_without_a_word(
+    tmp_path: Path, out: io.StringIO
+) -> None:
+    first, second = task("net:mlir"), task("net:int8", row=row(tmp_path, "int8"))
+    reporter = reporter_of(out, first, second)
+    reporter.add_failure(first, TaskFailed("net:mlir: died"))
+    reporter.add_failure(second, UnmetDependency("net:mlir"))
+    reporter.complete_run()
+    assert "net:int8: FAILED" not in out.getvalue()
+    assert re.search(r"^net +int8 +left out$", out.getvalue(), re.MULTILINE)
+    assert out.getvalue().endswith("0 built, 0 unchanged, 1 failed, 1 left out\n")
+
+
+def test_a_model_that_cannot_be_built_yet_is_named_at_the_end(out: io.StringIO) -> None:
+    waiting = Task(name="net:waiting", actions=["act"], task_dep=[], meta={WAITING: "net waits: put it at x"})
+    reporter_of(out, waiting).complete_run()
+    assert out.getvalue() == "net waits: put it at x\n0 built, 0 unchanged\n"
 
 
 # On a terminal
