@@ -113,7 +113,7 @@ class Archives:
         """See `Files.by_hand`."""
         inputs = [mount for mount in command.mounts if mount not in self._folders(command)]
         copies = [
-            f"cp {shlex.quote(str(mount.source))} {workspace}/{shlex.quote(Path(mount.target).name)}"
+            f'cp {shlex.quote(str(mount.source))} "{workspace}"/{shlex.quote(Path(mount.target).name)}'
             for mount in inputs
             if mount.target != command.working_directory
         ]
@@ -123,8 +123,8 @@ class Archives:
             for folder in self._folders(command)
         ]
         create = f"C=$(docker create {arguments} {volumes} {_image_and_command(command)})"
-        send = f'docker cp -a {workspace}/. "$C:{command.working_directory}"'
-        fetch = f'docker cp "$C:{command.working_directory}/." {workspace}'
+        send = f'docker cp "{workspace}"/. "$C:{command.working_directory}"'
+        fetch = f'docker cp "$C:{command.working_directory}/." "{workspace}"'
         run = f'{{ docker start -a "$C"; {fetch}; docker rm -f -v "$C"; }}'
         return " && ".join([*copies, create, send, *folders, run])
 

@@ -133,7 +133,7 @@ class LocalEngine:
     def by_hand(self, command: Command, workspace: str) -> str:
         """See `Engine.by_hand`."""
         copies = [
-            f"cp {shlex.quote(str(mount.source))} {workspace}/{shlex.quote(Path(mount.target).name)}"
+            f'cp {shlex.quote(str(mount.source))} "{workspace}"/{shlex.quote(Path(mount.target).name)}'
             for mount in command.mounts
             if mount.target.startswith(f"{command.working_directory}/")
         ]
@@ -141,7 +141,7 @@ class LocalEngine:
         place = _Place(Path(), Path("/tmp"), folders)  # noqa: S108 - of whoever pastes the line
         variables = [f"{name}={value}" for name, value in self._environment(command, place).items()]
         argv = place.translate(self._argv(command))
-        return " && ".join([*copies, f"cd {workspace}", f"env -i {shlex.join([*variables, *argv])}"])
+        return " && ".join([*copies, f'cd "{workspace}"', f"env -i {shlex.join([*variables, *argv])}"])
 
     def _rights(self, command: Command) -> list[str]:
         rights = ["--no-new-privs", "--pdeathsig", "KILL"]

@@ -137,7 +137,7 @@ def test_an_engine_that_sees_our_files_gets_mounts_and_nothing_travels(command: 
 
 @pytest.mark.parametrize("files", [BindMounts(), Archives()])
 def test_the_line_to_repeat_a_step_is_shell(command: Command, files: BindMounts | Archives) -> None:
-    line = files.by_hand(command, "--network none", '"$W"')
+    line = files.by_hand(command, "--network none", "$W")
     checked = subprocess.run(["sh", "-n", "-c", line], capture_output=True, text=True, check=False)
     assert checked.stderr == ""
     assert "'it'\"'\"'s'" in line
