@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TextIO
 
-from doit.exceptions import BaseFail
+from doit.exceptions import BaseFail, UnmetDependency
 from doit.globals import Globals
 from doit.reporter import ConsoleReporter
 
@@ -35,6 +35,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         super().__init__(outstream, options)
         self._unchanged = 0
         self._built = 0
+        self._left_out = 0
         self._results: dict[summary.Row, Result] = {}
         self._tasks: dict[str, Any] = {}
         self._selected: list[str] = []
@@ -80,9 +81,12 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         if task.name in {activity.name for activity in ACTIVITIES.running()}:
             ACTIVITIES.end(task.name)
         self._count(task, State.FAILED)
-        if fail.report:
+        if isinstance(fail, UnmetDependency):
+            # One failure is told once, not again for all that needs it.
+            self._left_out += bool(task.actions)
+        elif fail.report:
             self.failures.append({"task": task, "exception": fail})
-            self.write(f"{task.name}: FAILED\n{fail.get_msg().strip()}\n")
+            self.write(f"{task.name}: FAILED\n{fail.get_msg().strip()}\n{_captured(task)}")
 
     def complete_run(self) -> None:
         """All is done that could be."""
@@ -102,6 +106,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         parts = [f"{self._built} built", f"{self._unchanged} unchanged"]
         if self.failures:
             parts.append(f"{len(self.failures)} failed")
+        if self._left_out:
+            parts.append(f"{self._left_out} left out that need what failed")
         self.write(", ".join(parts) + "\n")
 
     def write(self, text: str) -> None:
@@ -133,6 +139,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
 
 def _meta(task: Any) -> dict[str, Any]:  # noqa: ANN401
     return task.meta or {}
+
+
+def _captured(task: Any) -> str:  # noqa: ANN401
+    """What a user's own task printed before it failed, as far as it has not been seen; ours print nothing."""
+    streams = [action.out for action in task.actions] if (task.verbosity or 0) < 2 else []  # noqa: PLR2004
+    streams += [action.err for action in task.actions] if (task.verbosity or 0) < 1 else []
+    return "".join(f"{text.rstrip()}\n" for text in streams if text)
 
 
 def _expected(name: str) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
+from doit.exceptions import BaseFail, UnmetDependency
 from doit.runner import Runner as DoitRunner
 
 from cvimake.load import Capacity, Load
@@ -51,6 +52,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         **options: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(*arguments, **options)
+        self.final_result: int
         self._ready_machine = ready_machine
         self._machine: Machine | None = None
         self._jobs = jobs
@@ -69,6 +71,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                         ready.clear()
                     for node in self._startable(ready, running.values()):
                         ready.remove(node)
+                        self.teardown_list.append(node.task)
                         self.reporter.execute_task(node.task)
                         if _load(node):
                             running[pool.submit(node.task.execute, self.stream)] = node
@@ -88,6 +91,13 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                 if self._machine:
                     self._machine.cancel()
                 raise
+
+    def _handle_task_error(self, node: Any, base_fail: BaseFail) -> None:  # noqa: ANN401
+        """As doit does it; what only waited for something that failed makes no error of a failure."""
+        before: int = self.final_result
+        super()._handle_task_error(node, base_fail)
+        if isinstance(base_fail, UnmetDependency):
+            self.final_result = before
 
     def _judge(self, dispatcher: Any, finished: Iterable[Any]) -> list[Any]:  # noqa: ANN401
         """All further tasks that can be judged now and are stale.

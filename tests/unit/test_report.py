@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from doit.exceptions import TaskFailed
+from doit.exceptions import TaskFailed, UnmetDependency
 from doit.globals import Globals
 
 from cvimake.load import LISTING
@@ -19,8 +19,12 @@ from cvimake.summary import Row
 Task = SimpleNamespace
 
 
+ACTION = SimpleNamespace(out=None, err=None)
+
+
 def task(name: str, *needs: str, row: Row | None = None) -> Task:
-    return Task(name=name, actions=["act"], task_dep=list(needs), meta={LOAD: LISTING, ROW: row})
+    meta = {LOAD: LISTING, ROW: row}
+    return Task(name=name, actions=[ACTION], task_dep=list(needs), meta=meta, verbosity=0)
 
 
 TRANSFORM = task("net:transform")
@@ -97,6 +101,29 @@ def test_a_failure_is_shown_once_with_all_that_it_says(reporter: Reporter, out: 
     assert out.getvalue() == (
         "net:transform: FAILED\nnet:transform: exit code 1\n  look here\n0 built, 0 unchanged, 1 failed\n"
     )
+
+
+def test_what_needs_a_failure_is_only_counted(reporter: Reporter, out: io.StringIO) -> None:
+    reporter.execute_task(TRANSFORM)
+    reporter.add_failure(TRANSFORM, TaskFailed("net:transform: exit code 1"))
+    reporter.add_failure(task("net:int8", "net:transform"), UnmetDependency("net:transform"))
+    reporter.add_failure(GROUP, UnmetDependency("net:transform"))
+    reporter.complete_run()
+    assert out.getvalue() == (
+        "net:transform: FAILED\nnet:transform: exit code 1\n"
+        "0 built, 0 unchanged, 1 failed, 1 left out that need what failed\n"
+    )
+
+
+@pytest.mark.parametrize(("verbosity", "seen"), [(0, "out\nerr\n"), (1, "out\n"), (2, "")])
+def test_what_a_failed_task_of_the_users_printed_is_shown_once(
+    reporter: Reporter, out: io.StringIO, verbosity: int, seen: str
+) -> None:
+    action = SimpleNamespace(out="out\n", err="err\n")
+    mine = Task(name="mine", actions=[action], task_dep=[], meta=None, verbosity=verbosity)
+    reporter.execute_task(mine)
+    reporter.add_failure(mine, TaskFailed("it failed"))
+    assert out.getvalue() == f"mine: FAILED\nit failed\n{seen}"
 
 
 def test_what_is_not_to_be_reported_is_not(reporter: Reporter, out: io.StringIO) -> None:

@@ -164,6 +164,25 @@ def test_after_a_failure_nothing_begins_and_what_runs_is_let_finish() -> None:
     assert not bench.cancelled.is_set()
 
 
+def test_what_needs_a_failure_does_not_make_an_error_of_it() -> None:
+    bench = Bench(Capacity(cores=2))
+    tasks = [bench.task("fails", act=fail), bench.task("needs", needs=("fails",)), bench.task("other")]
+    assert bench.run(*tasks, keep_going=True) == FAILURE
+    assert sorted(bench.ended) == ["fails", "other"]
+
+
+def test_a_tasks_teardown_runs_at_the_end() -> None:
+    bench = Bench(Capacity(cores=1))
+    torn_down: list[list[str]] = []
+
+    def tear_down() -> None:
+        torn_down.append(bench.ended[:])
+
+    mine = Task("mine", [bench.action("mine")], teardown=[tear_down], io={"capture": False}, verbosity=0)
+    assert bench.run(mine, bench.task("stage")) == SUCCESS
+    assert torn_down == [["mine", "stage"]]
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """A test run in the background inherits an ignored Ctrl-C."""
