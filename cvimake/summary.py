@@ -79,6 +79,9 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
     out.write("\n")
     console = Console(file=out, width=None if out.isatty() else _WIDTH)
     if out.isatty():
+        if console.measure(table, options=console.options.update(width=_WIDTH)).maximum > console.width:
+            # The terminal breaks the lines, rather than that names are cut short.
+            console = Console(file=out, width=_WIDTH)
         console.print(table)
         return
     with console.capture() as capture:
