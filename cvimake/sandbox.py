@@ -24,6 +24,7 @@ _SCRATCH = Path("build/.work")
 LOG_LIMIT = 256 * 1024 * 1024
 _LAST_LINES = 12
 _HEAD = 64
+_KILLED = 137
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +224,8 @@ def _failure(outcome: Outcome, action: Action) -> str:
         return f"stopped after its time limit of {action.limits.seconds:g} s"
     if outcome.out_of_memory:
         return f"it needs more than its memory limit of {action.limits.memory / 1024**3:.1f} GiB"
+    if outcome.exit_code == _KILLED:
+        return f"its tool was killed by somebody, or for want of memory (exit code {_KILLED})"
     if outcome.exit_code != 0:
         return f"its tool ended with exit code {outcome.exit_code}"
     return ""
