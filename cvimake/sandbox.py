@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from cvimake.action import Action, Folder, Output
 from cvimake.engine import Command, Engine, Mount, Outcome
+from cvimake.engine.local import PLACE
 from cvimake.errors import CvimakeError, StepFailedError
 
 # Where a tool finds itself. Some write the path into their results, so it is the same everywhere.
@@ -211,6 +212,8 @@ class _WatchedLog:
 def sweep(root: Path) -> None:
     """Removes the workspaces of killed builds; for who holds the project's lock."""
     for leftover in (root / _SCRATCH).glob("*"):
+        if (place := leftover / PLACE).is_symlink():
+            shutil.rmtree(place.readlink(), ignore_errors=True)
         _remove_tree(leftover)
 
 
