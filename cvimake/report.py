@@ -120,7 +120,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
 
     def _count(self, task: Any, state: State, seconds: float = 0.0) -> None:  # noqa: ANN401
         if row := _meta(task).get(ROW):
-            result = self._results.setdefault(row, Result())
+            result = self._results.setdefault(row, Result(known=False))
+            result.known |= str(row.info) in task.targets
             result.seconds += seconds
             # The worst that happened to any of its stages.
             result.state = max(result.state, state, key=list(State).index)

@@ -44,10 +44,12 @@ class Result:
 
     Attributes:
         seconds: that the row's own stages ran.
+        known: the row's info is of the cvimodel that is there now, and not of an earlier one.
     """
 
     state: State = State.UNCHANGED
     seconds: float = 0.0
+    known: bool = True
 
 
 def write(results: Mapping[Row, Result], out: TextIO) -> None:
@@ -71,8 +73,8 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
     table.add_column("", no_wrap=True)
     colours = {State.UNCHANGED: "dim", State.BUILT: "green", State.FAILED: "bold red"}
     for row, result in shown.items():
-        # What a failed build left behind is of an earlier one.
-        known = None if result.state is State.FAILED else _read(row.info)
+        # What a failed or interrupted build left behind is of an earlier one.
+        known = _read(row.info) if result.known and result.state is not State.FAILED else None
         state = Text(result.state.value, style=colours[result.state])
         seconds = duration(result.seconds) if result.seconds else ""
         table.add_row(*(Text(cell) for cell in (row.model, row.variant, *_cells(known), seconds)), state)

@@ -24,7 +24,8 @@ ACTION = SimpleNamespace(out=None, err=None)
 
 def task(name: str, *needs: str, row: Row | None = None) -> Task:
     meta = {LOAD: LISTING, ROW: row}
-    return Task(name=name, actions=[ACTION], task_dep=list(needs), meta=meta, verbosity=0)
+    targets = [str(row.info)] if row and name.endswith("_info") else []
+    return Task(name=name, actions=[ACTION], task_dep=list(needs), targets=targets, meta=meta, verbosity=0)
 
 
 TRANSFORM = task("net:transform")
@@ -171,6 +172,23 @@ def test_a_cvimodels_line_tells_the_worst_of_its_stages_in_the_order_of_declarat
         ("int8", "built"),
         ("mix", "FAILED"),
     ]
+
+
+def test_what_an_earlier_build_found_out_is_not_shown_for_a_new_cvimodel(
+    tmp_path: Path, out: io.StringIO, flushes: list[bool]
+) -> None:
+    the_row = row(tmp_path, "int8")
+    stage, info = task("net:int8", row=the_row), task("net:int8_info", row=the_row)
+    interrupted = reporter_of(out, stage, info)
+    build(interrupted, stage)
+    interrupted.complete_run()
+    assert flushes
+    assert "YOLO11" not in out.getvalue()
+    finished = reporter_of(out, stage, info)
+    finished.skip_uptodate(stage)
+    build(finished, info)
+    finished.complete_run()
+    assert "YOLO11" in out.getvalue()
 
 
 # On a terminal
