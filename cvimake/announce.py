@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 
 
 def note(text: str) -> None:
-    """A line for the user that is not a result."""
-    sys.stderr.write(f"cvimake: {text}\n")
-    sys.stderr.flush()
+    """A line for the user that is not a result. No work fails because nobody hears it."""
+    if sys.stderr is None:
+        return
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"cvimake: {text}\n")
+        sys.stderr.flush()
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ Exit codes of every command:
 1     a step failed: its tool refused the model, or did not write what it should
 2     something is wrong around the steps: a declaration, the engine, the image
 3     doit refused the command line or `dodo.py`
-130   interrupted (Ctrl-C); 143, 129: ended by SIGTERM, SIGHUP
+130   interrupted (Ctrl-C); 143, 129: ended by SIGTERM, SIGHUP; 141: nobody reads its output any more
 ====  ==========================================================================
 """
 

@@ -4,30 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from types import FrameType
 
 from cvimake import announce
 from cvimake.errors import EXIT_BY_SIGNAL, EXIT_INTERRUPTED
 
+# For so long further signals are not heard: what runs is being ended. After that one of them gives that up.
+DEAF_SECONDS = 10.0
+
 
 @contextlib.contextmanager
 def ends_cleanly(message: str) -> Iterator[None]:
     """Turns SIGTERM and SIGHUP into what Ctrl-C is, so that every `finally` runs; ends with their exit code.
 
-    Their default would end the process at once and leave containers behind.
+    Their default would end the process at once and leave containers behind, and so would an impatient second
+    one. What our caller had us ignore (`nohup`) stays ignored.
     """
     exit_code = EXIT_INTERRUPTED
+    first: float | None = None
 
     def end(number: int, _frame: FrameType | None) -> None:
-        nonlocal exit_code
-        exit_code = EXIT_BY_SIGNAL + number
+        nonlocal exit_code, first
+        if first is None:
+            exit_code = EXIT_BY_SIGNAL + number
+            first = time.monotonic()
+        elif time.monotonic() - first < DEAF_SECONDS:
+            return
         raise KeyboardInterrupt
 
-    previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    previous = {
+        number: signal.signal(number, end)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OSError) as error:
+        if first is None and not isinstance(error, KeyboardInterrupt):
+            raise
+        # Otherwise it is the terminal that is gone, as SIGHUP said.
         announce.note(message)
         raise SystemExit(exit_code) from None
     finally:

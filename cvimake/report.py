@@ -83,13 +83,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         if task.name in {activity.name for activity in ACTIVITIES.running()}:
             ACTIVITIES.end(task.name)
         if isinstance(fail, UnmetDependency):
+            # One failure is told once, not again for all that needs it.
             self._left_out += bool(task.actions)
             self._count(task, State.LEFT_OUT)
             return
         self._count(task, State.FAILED)
         if fail.report:
             self.failures.append({"task": task, "exception": fail})
-            self.write(f"{task.name}: FAILED\n{fail.get_msg().strip()}\n")
+            self.write(f"{task.name}: FAILED\n{fail.get_msg().strip()}\n{_captured(task)}")
 
     def complete_run(self) -> None:
         """All is done that could be."""
@@ -127,7 +128,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
 
     def _count(self, task: Any, state: State, seconds: float = 0.0) -> None:  # noqa: ANN401
         if row := _meta(task).get(ROW):
-            result = self._results.setdefault(row, Result())
+            result = self._results.setdefault(row, Result(known=False))
+            result.known |= str(row.info) in task.targets
             result.seconds += seconds
             # The worst that happened to any of its stages.
             result.state = max(result.state, state, key=list(State).index)
@@ -146,6 +148,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
 
 def _meta(task: Any) -> dict[str, Any]:  # noqa: ANN401
     return task.meta or {}
+
+
+def _captured(task: Any) -> str:  # noqa: ANN401
+    """What a user's own task printed before it failed, as far as it has not been seen; ours print nothing."""
+    streams = [action.out for action in task.actions] if (task.verbosity or 0) < 2 else []  # noqa: PLR2004
+    streams += [action.err for action in task.actions] if (task.verbosity or 0) < 1 else []
+    return "".join(f"{text.rstrip()}\n" for text in streams if text)
 
 
 def _expected(name: str) -> float | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from doit.exceptions import UnmetDependency
 from doit.runner import Runner as DoitRunner
 
-from cvimake.content import CONTENTS, State
+from cvimake.content import CONTENTS, ContentChecker, State
 from cvimake.load import Capacity, Load
 
 Task = Any  # doit has no type information
@@ -66,6 +67,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         **options: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(*arguments, **options)
+        self.final_result: int
         self._ready_machine = ready_machine
         self._machine: Machine | None = None
         self._jobs = jobs
@@ -84,6 +86,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                         ready.clear()
                     for node in self._startable(ready, running.values()):
                         ready.remove(node)
+                        self.teardown_list.append(node.task)
                         self.reporter.execute_task(node.task)
                         if _load(node):
                             running[pool.submit(self._execute, node.task)] = node
@@ -112,13 +115,16 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
 
     def _settle(self, node: Any, ran: _Ran) -> None:  # noqa: ANN401
         """Records how a task has ended; for the inputs that it began with, whatever they are by now."""
-        with self.dep_manager.checker.as_before(ran.inputs):
+        checker = self.dep_manager.checker
+        # In a `dodo.py` of somebody else's it is doit's own.
+        before = checker.as_before(ran.inputs) if isinstance(checker, ContentChecker) else nullcontext()
+        with before:
             self.process_task_result(node, ran.failure)
 
     def select_task(self, node: Any, tasks_dict: dict[str, Any]) -> bool:  # noqa: ANN401
         """Whether a task is to run. Of one that is not, it records what was only touched."""
         selected = bool(super().select_task(node, tasks_dict))
-        if node.run_status == "up-to-date":
+        if node.run_status == "up-to-date" and isinstance(self.dep_manager.checker, ContentChecker):
             for path in node.task.file_dep:
                 if path in CONTENTS.read:
                     self.dep_manager.backend.set(node.task.name, path, CONTENTS.state(path))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cvimake.action import Action, Folder, Output
-from cvimake.engine import Command, Engine, Mount, Outcome
+from cvimake.engine import PLACE, PLACE_PREFIX, Command, Engine, Mount, Outcome
 from cvimake.errors import CvimakeError, StepFailedError
 
 # Where a tool finds itself. Some write the path into their results, so it is the same everywhere.
@@ -24,6 +24,7 @@ _SCRATCH = Path("build/.work")
 LOG_LIMIT = 256 * 1024 * 1024
 _LAST_LINES = 12
 _HEAD = 64
+_KILLED = 137
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +211,9 @@ class _WatchedLog:
 def sweep(root: Path) -> None:
     """Removes the workspaces of killed builds; for who holds the project's lock."""
     for leftover in (root / _SCRATCH).glob("*"):
+        place = leftover / PLACE
+        if place.is_symlink() and place.readlink().name.startswith(PLACE_PREFIX):
+            shutil.rmtree(place.readlink(), ignore_errors=True)
         _remove_tree(leftover)
 
 
@@ -223,6 +227,8 @@ def _failure(outcome: Outcome, action: Action) -> str:
         return f"stopped after its time limit of {action.limits.seconds:g} s"
     if outcome.out_of_memory:
         return f"it needs more than its memory limit of {action.limits.memory / 1024**3:.1f} GiB"
+    if outcome.exit_code == _KILLED:
+        return f"its tool was killed by somebody, or for want of memory (exit code {_KILLED})"
     if outcome.exit_code != 0:
         return f"its tool ended with exit code {outcome.exit_code}"
     return ""

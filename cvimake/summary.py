@@ -46,10 +46,12 @@ class Result:
 
     Attributes:
         seconds: that the row's own stages ran.
+        known: the row's info is of the cvimodel that is there now, and not of an earlier one.
     """
 
     state: State = State.UNCHANGED
     seconds: float = 0.0
+    known: bool = True
 
 
 def write(results: Mapping[Row, Result], out: TextIO) -> None:
@@ -78,14 +80,18 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         State.FAILED: "bold red",
     }
     for row, result in shown.items():
-        # What a failed build left behind is of an earlier one.
-        known = None if result.state in {State.LEFT_OUT, State.FAILED} else _read(row.info)
+        # What a failed or interrupted build left behind is of an earlier one.
+        current = result.known and result.state not in {State.LEFT_OUT, State.FAILED}
+        known = _read(row.info) if current else None
         state = Text(result.state.value, style=colours[result.state])
         seconds = duration(result.seconds) if result.seconds else ""
         table.add_row(*(Text(cell) for cell in (row.model, row.variant, *_cells(known), seconds)), state)
     out.write("\n")
     console = Console(file=out, width=None if out.isatty() else _WIDTH)
     if out.isatty():
+        if console.measure(table, options=console.options.update(width=_WIDTH)).maximum > console.width:
+            # The terminal breaks the lines, rather than that names are cut short.
+            console = Console(file=out, width=_WIDTH)
         console.print(table)
         return
     with console.capture() as capture:

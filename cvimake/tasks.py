@@ -18,7 +18,7 @@ from doit.tools import config_changed
 from cvimake import digest, pipeline
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
-from cvimake.engine.choice import TOOLCHAIN, would_change
+from cvimake.engine.choice import TOOLCHAIN, chosen, would_change
 from cvimake.errors import CvimakeError, StepFailedError
 from cvimake.recipe import Recipe
 from cvimake.report import ROW, SECONDS, WAITING, Reporter
@@ -160,6 +160,8 @@ def open_project(dodo_file: str) -> Project:
     try:
         # doit opens its database there before any task runs.
         (root / "build").mkdir(exist_ok=True)
+        # Whether the toolchain's task is stale depends on it.
+        chosen()
         project = Project(root, read_declarations(Path()), Recipe.from_environment())
     except (CvimakeError, OSError) as error:
         sys.stderr.write(f"cvimake: {error}\n")

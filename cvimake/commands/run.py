@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import sqlite3
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,10 +14,11 @@ from typing import Any, TextIO
 from doit.cmd_run import Run as DoitRun
 from doit.cmd_run import opt_always, opt_continue, opt_outfile, opt_reporter, opt_single, opt_verbosity
 from doit.control import TaskControl
+from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
 from cvimake import announce, lock, sandbox
-from cvimake.errors import CvimakeError
+from cvimake.errors import EXIT_BY_SIGNAL, EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.interruption import ends_cleanly
 from cvimake.runner import Machine, Runner
 
@@ -46,6 +50,20 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
 
     def execute(self, params: Any, args: list[str]) -> Any:  # noqa: ANN401 - doit's own types
         """Runs the tasks."""
+        try:
+            return self._execute_locked(params, args)
+        except BrokenPipeError:
+            # `./doit | head`: nobody reads on. Python would complain once more when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_BY_SIGNAL + signal.SIGPIPE
+        except (OSError, sqlite3.Error) as error:
+            # The disk is full or closed to writing: the lock, the records, the output file.
+            announce.note(
+                f"the records of this build: {error}" if isinstance(error, sqlite3.Error) else str(error)
+            )
+            return EXIT_NOT_POSSIBLE
+
+    def _execute_locked(self, params: Any, args: list[str]) -> Any:  # noqa: ANN401
         with ends_cleanly("interrupted; what is finished stays, and the next ./doit goes on from there"):
             root = Path(params.get("cwdPath") or ".")
             if not (root / params.get("dodoFile", "dodo.py")).is_file():
@@ -69,6 +87,8 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
         single: bool = False,
     ) -> int:
         """Runs what is selected; doit's own, but for the runner."""
+        if jobs < 0:
+            raise InvalidCommand(f"-n is how many stages run at once, 0 for as many as fit; not {jobs}.")
         control = TaskControl(self.task_list)
         control.process(self.sel_tasks)
         if single:
@@ -107,6 +127,9 @@ def _ready_machine() -> Machine:
 @contextlib.contextmanager
 def _writable(file: Any) -> Iterator[TextIO]:  # noqa: ANN401 - doit's type
     """A file of a name, or the file that is given."""
+    if file is None:
+        # Our standard output is closed.
+        file = os.devnull
     if isinstance(file, str):
         with Path(file).open("w", encoding="utf-8") as opened:
             yield opened

@@ -10,6 +10,10 @@ from typing import Protocol
 from cvimake.action import Limits
 from cvimake.load import Capacity
 
+# Beside the host's working directory: a link to the place elsewhere where the command really runs, so that
+# the next build can remove what a killed one left there.
+PLACE, PLACE_PREFIX = "place", "cvimake-"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mount:

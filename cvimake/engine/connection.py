@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import docker.errors
+import requests.exceptions
 from docker.context import ContextAPI
 
 import docker
@@ -26,7 +27,8 @@ def find() -> docker.DockerClient:
     try:
         client = _client(_endpoint())
         version = client.version()
-    except docker.errors.DockerException as error:
+    except (docker.errors.DockerException, requests.exceptions.RequestException, ValueError) as error:
+        # A ValueError: the address is none.
         raise EngineError(f"no Docker engine answers at {_endpoint()} ({_reason(error)})") from error
     api = tuple(int(part) for part in version["ApiVersion"].split("."))
     if api < OLDEST_API:
@@ -114,7 +116,7 @@ def _refuses_us() -> bool:
         return False
 
 
-def _reason(error: docker.errors.DockerException) -> str:
-    """Why it does not answer, as far as the SDK's error tells."""
+def _reason(error: Exception) -> str:
+    """Why it does not answer, as far as the error tells."""
     known = ("No such file or directory", "Permission denied", "Connection refused", "timed out")
     return next((text for text in known if text.lower() in str(error).lower()), str(error))

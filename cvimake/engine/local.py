@@ -15,13 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvimake import toolchain
-from cvimake.engine import Command, Log, Mount, Outcome
+from cvimake.engine import PLACE, PLACE_PREFIX, Command, Log, Mount, Outcome
 from cvimake.errors import EngineError
 from cvimake.load import Capacity
 
 NOBODY = (65534, 65534)
 _READ_SIZE = 65536
 _SHARE_OF_MEMORY = 0.8
+# Its input ends with us, however we end; then it ends the command and all that that started.
+# No child of the command's: a tool may wait for all of those.
+_WATCHED = """
+exec 3<&0 </dev/null
+( { cat <&3; kill -KILL 0; } >/dev/null 2>&1 & )
+exec 3<&- "$@"
+"""
 # Where distributions put it.
 _FAKETIME = (
     "lib/faketime/libfaketime.so.1",
@@ -88,12 +95,13 @@ class LocalEngine:
 
     def _run(self, command: Command, place: _Place, log: Log) -> Outcome:
         timed_out = threading.Event()
+        argv = place.translate(self._argv(command))
         try:
             process = subprocess.Popen(
-                ["setpriv", *self._rights(command), *place.translate(self._argv(command))],
+                ["setpriv", *self._rights(command), "sh", "-c", _WATCHED, "sh", *argv],
                 cwd=place.files,
                 env=self._environment(command, place),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 bufsize=0,
@@ -122,8 +130,9 @@ class LocalEngine:
             # Also what it left running behind.
             _kill(process)
             process.wait()
-            if process.stdout:
-                process.stdout.close()
+            for stream in (process.stdin, process.stdout):
+                if stream:
+                    stream.close()
             with self._guard:
                 self._running.discard(process)
         if self._cancelled:
@@ -206,8 +215,10 @@ def _place(command: Command) -> Iterator[_Place]:
     Root's is elsewhere: the project's own folders may be closed to the user that the command runs as.
     """
     within = "/var/tmp" if os.geteuid() == 0 else _host_folder(command).parent  # noqa: S108 - a random name
-    root = Path(tempfile.mkdtemp(prefix="cvimake-", dir=within))
+    root = Path(tempfile.mkdtemp(prefix=PLACE_PREFIX, dir=within))
+    note = _host_folder(command).parent / PLACE
     try:
+        note.symlink_to(root)
         os.chown(root, *command.user)
         files, temporary = root / "files", root / "tmp"
         files.mkdir()
@@ -227,6 +238,7 @@ def _place(command: Command) -> Iterator[_Place]:
         yield _Place(files, temporary, folders)
     finally:
         shutil.rmtree(root, ignore_errors=True)
+        note.unlink(missing_ok=True)
 
 
 def _name_folders(file: Path, folders: dict[str, str]) -> None:

@@ -35,7 +35,11 @@ def open_to(endpoint: str) -> str:
     Raises:
         EngineError: there is no ssh, or it does not reach the host.
     """
-    parts = urlsplit(endpoint)
+    try:
+        parts = urlsplit(endpoint)
+        port = parts.port
+    except ValueError as error:
+        raise EngineError(f"{endpoint} is no address: {error}", "As in ssh://me@build-server:22") from error
     if not parts.hostname or parts.hostname.startswith("-"):
         raise EngineError(f"{endpoint} names no host", "As in ssh://me@build-server")
     folder = Path(tempfile.mkdtemp(prefix="cvimake-"))
@@ -44,7 +48,7 @@ def open_to(endpoint: str) -> str:
     command = [
         "ssh", "-T", "-o", "ExitOnForwardFailure=yes", "-o", "ControlPath=none",
         "-L", f"{socket}:{parts.path.rstrip('/') or REMOTE_SOCKET}",
-        *(("-p", str(parts.port)) if parts.port else ()),
+        *(("-p", str(port)) if port else ()),
         *(("-l", parts.username) if parts.username else ()),
         # It ends with the pipe from us, however we end.
         parts.hostname, "cat",

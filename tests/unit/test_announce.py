@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +52,17 @@ def test_on_a_terminal_a_step_ends_in_the_same_line(monkeypatch: pytest.MonkeyPa
 def test_a_note_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     announce.note("interrupted")
     assert capsys.readouterr().err == "cvimake: interrupted\n"
+
+
+def test_a_note_that_nobody_hears_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    announce.note("a stage's warning")
+    with Path("/dev/full").open("w", encoding="utf-8", buffering=1) as full:
+        monkeypatch.setattr("sys.stderr", full)
+        announce.note("a stage's warning")
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
 
 
 def test_where_there_is_no_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +154,51 @@ def test_a_signal_ends_it_in_order_and_leaves_the_handler_as_it_was(
     assert caught.value.code == code
     assert "interrupted; what is finished stays" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+# What is said, and where to
+
+DODO = "def task_say():\n    return {'actions': [lambda: print('said')], 'verbosity': 2}\n"
+
+
+def doit(folder: Path, *arguments: str, out: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:  # noqa: ANN401
+    (folder / "dodo.py").write_text(DODO, encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "-m", "doit", *arguments],
+        cwd=folder, stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def test_a_reader_that_goes_away_ends_it_without_a_word(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = doit(tmp_path, out=writing)
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (141, "")
+
+
+def test_a_closed_output_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "dodo.py").write_text(DODO.replace("print('said')", "None"), encoding="utf-8")
+    result = subprocess.run(
+        ["sh", "-c", '"$0" -m doit >&-', sys.executable],
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("obstacle", ["full disk", "unwritable output"])
+def test_what_cannot_be_written_is_an_error_without_a_traceback(tmp_path: Path, obstacle: str) -> None:
+    arguments = ["-o", str(tmp_path / "missing" / "out")]
+    if obstacle == "full disk":
+        (tmp_path / "build").mkdir()
+        (tmp_path / "build" / ".lock").symlink_to("/dev/full")
+        arguments = []
+    result = doit(tmp_path, *arguments)
+    assert result.returncode == 2
+    assert re.fullmatch(r"cvimake: \[Errno \d+\] .*\n", result.stderr)
+
+
+def test_less_than_no_stages_at_once_is_refused(tmp_path: Path) -> None:
+    result = doit(tmp_path, "-n", "-3")
+    assert result.returncode == 3
+    assert "not -3" in result.stderr

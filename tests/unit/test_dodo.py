@@ -76,3 +76,11 @@ def test_a_source_called_like_an_output_is_a_clear_error(project: Path) -> None:
 def test_a_wheel_that_is_not_there_is_a_clear_error(project: Path) -> None:
     result = doit(project, "list", CVIMAKE_TPU_MLIR_WHEEL="/nowhere.whl")
     check_is_a_clear_error(result, "CVIMAKE_TPU_MLIR_WHEEL: no file /nowhere.whl")
+
+
+def test_an_engine_that_there_is_not_is_said_without_a_traceback(project: Path) -> None:
+    (project / "build").mkdir()
+    (project / "build" / "toolchain.json").write_text("{}", encoding="utf-8")
+    result = doit(project, "list", CVIMAKE_ENGINE="nonsense")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "cvimake: CVIMAKE_ENGINE is 'nonsense'; it can be docker or local\n"

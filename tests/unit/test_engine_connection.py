@@ -70,6 +70,13 @@ def test_silence_is_an_error_with_the_commands_to_run(monkeypatch: pytest.Monkey
     assert caught.value.remedy == "Start it: dockerd"
 
 
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:99999", "tcp://[::1", "garbage"])
+def test_an_address_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("DOCKER_HOST", address)
+    with pytest.raises(EngineError, match="no Docker engine answers at"):
+        connection.ensure()
+
+
 def test_an_engine_is_brought_up_where_that_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     client = FakeClient()
     started: list[bool] = []

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -9,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from cvimake import sandbox
 from cvimake.action import Limits
-from cvimake.engine import Command, Mount, Outcome
+from cvimake.engine import PLACE, Command, Mount, Outcome
 from cvimake.engine.local import LocalEngine
 from cvimake.errors import EngineError
 
@@ -120,6 +123,56 @@ def test_what_is_cancelled_ends_and_nothing_begins_afterwards(engine: LocalEngin
     (tmp_path / "again").mkdir()
     with pytest.raises(EngineError, match="cancelled"):
         run(engine, command(tmp_path / "again", "sleep 60"))
+
+
+def test_what_a_command_reads_is_empty(engine: LocalEngine, tmp_path: Path) -> None:
+    assert run(engine, command(tmp_path, "cat; ls -l /proc/self/fd | grep -c pipe"))[1] == "2\n"
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from cvimake.action import Limits
+from cvimake.engine import Command, Mount
+from cvimake.engine.local import LocalEngine
+work = Path(sys.argv[1])
+(work / "files").mkdir(parents=True)
+# With a child, which the death of its parent does not reach.
+LocalEngine(work).run(Command(
+    name="net:mlir", image="", argv=("sh", "-c", "sleep 61.25 & echo begun; wait"),
+    environment={"PATH": "/usr/bin:/bin"},
+    mounts=(Mount(source=work / "files", target="/workspace", read_only=False),),
+    working_directory="/workspace", user=(os.geteuid(), os.getegid()), limits=Limits(seconds=60.0),
+), os.fdopen(1, "wb", 0))
+"""
+
+
+def sleepers() -> list[Path]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes() == b"sleep\x0061.25\x00":
+                found.append(path)
+    return found
+
+
+def test_a_killed_build_leaves_no_process_and_the_next_one_removes_its_place(tmp_path: Path) -> None:
+    work = tmp_path / "build" / ".work" / "step"
+    killed = subprocess.Popen([sys.executable, "-c", KILLED, str(work)], stdout=subprocess.PIPE)
+    assert killed.stdout
+    with killed.stdout:
+        assert killed.stdout.readline() == b"begun\n"
+    (place,) = [work.joinpath(PLACE).readlink()]
+    assert place.is_dir()
+    killed.kill()
+    killed.wait()
+    end = time.monotonic() + 10
+    while sleepers():
+        assert time.monotonic() < end, "its child goes on"
+        time.sleep(0.02)
+    sandbox.sweep(tmp_path)
+    assert not place.exists()
+    assert not work.exists()
 
 
 def test_no_place_is_left(engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

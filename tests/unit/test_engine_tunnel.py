@@ -70,3 +70,10 @@ def test_what_names_no_host_is_refused(endpoint: str) -> None:
     tunnel.open_to.cache_clear()
     with pytest.raises(EngineError, match="names no host"):
         tunnel.open_to(endpoint)
+
+
+@pytest.mark.parametrize("endpoint", ["ssh://server:abc", "ssh://server:99999", "ssh://[::1"])
+def test_what_is_no_address_is_refused(endpoint: str) -> None:
+    tunnel.open_to.cache_clear()
+    with pytest.raises(EngineError, match="is no address"):
+        tunnel.open_to(endpoint)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -63,3 +65,67 @@ def test_ctrl_c_is_still_told_from_sigterm_within_one_another(capsys: pytest.Cap
         raise KeyboardInterrupt
     assert caught.value.code == 130
     assert capsys.readouterr().err == "cvimake: inner\n"
+
+
+def end_twice(first: signal.Signals, second: signal.Signals) -> bool:
+    """Whether the second signal interrupted the clearing up after the first one."""
+    try:
+        signal.raise_signal(first)
+    finally:
+        interrupted = False
+        try:
+            signal.raise_signal(second)
+        except KeyboardInterrupt:
+            interrupted = True
+        INTERRUPTED.append(interrupted)
+    return interrupted
+
+
+INTERRUPTED: list[bool] = []
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A test run in the background inherits an ignored Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_impatient_second_signal_does_not_disturb_the_clearing_up(number: signal.Signals) -> None:
+    with pytest.raises(SystemExit) as caught, ends_cleanly("interrupted"):
+        end_twice(number, signal.SIGINT)
+    assert INTERRUPTED.pop() is False
+    assert caught.value.code == 128 + number
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_after_a_while_a_second_signal_gives_the_clearing_up_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cvimake.interruption.DEAF_SECONDS", 0.0)
+    with pytest.raises(SystemExit), ends_cleanly("interrupted"):
+        end_twice(signal.SIGTERM, signal.SIGINT)
+    assert INTERRUPTED.pop() is True
+
+
+def test_what_the_caller_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ends_cleanly("interrupted"):
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def lose_the_terminal() -> None:
+    try:
+        signal.raise_signal(signal.SIGHUP)
+    finally:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_terminal_that_is_gone_does_not_hide_how_it_ended() -> None:
+    with pytest.raises(SystemExit) as caught, ends_cleanly("interrupted"):
+        lose_the_terminal()
+    assert caught.value.code == 129

@@ -19,8 +19,13 @@ from cvimake.summary import Row
 Task = SimpleNamespace
 
 
+ACTION = SimpleNamespace(out=None, err=None)
+
+
 def task(name: str, *needs: str, row: Row | None = None) -> Task:
-    return Task(name=name, actions=["act"], task_dep=list(needs), meta={LOAD: LISTING, ROW: row})
+    meta = {LOAD: LISTING, ROW: row}
+    targets = [str(row.info)] if row and name.endswith("_info") else []
+    return Task(name=name, actions=[ACTION], task_dep=list(needs), targets=targets, meta=meta, verbosity=0)
 
 
 TRANSFORM = task("net:transform")
@@ -99,6 +104,28 @@ def test_a_failure_is_shown_once_with_all_that_it_says(reporter: Reporter, out: 
     )
 
 
+def test_what_needs_a_failure_is_only_counted(reporter: Reporter, out: io.StringIO) -> None:
+    reporter.execute_task(TRANSFORM)
+    reporter.add_failure(TRANSFORM, TaskFailed("net:transform: exit code 1"))
+    reporter.add_failure(task("net:int8", "net:transform"), UnmetDependency("net:transform"))
+    reporter.add_failure(GROUP, UnmetDependency("net:transform"))
+    reporter.complete_run()
+    assert out.getvalue() == (
+        "net:transform: FAILED\nnet:transform: exit code 1\n0 built, 0 unchanged, 1 failed, 1 left out\n"
+    )
+
+
+@pytest.mark.parametrize(("verbosity", "seen"), [(0, "out\nerr\n"), (1, "out\n"), (2, "")])
+def test_what_a_failed_task_of_the_users_printed_is_shown_once(
+    reporter: Reporter, out: io.StringIO, verbosity: int, seen: str
+) -> None:
+    action = SimpleNamespace(out="out\n", err="err\n")
+    mine = Task(name="mine", actions=[action], task_dep=[], meta=None, verbosity=verbosity)
+    reporter.execute_task(mine)
+    reporter.add_failure(mine, TaskFailed("it failed"))
+    assert out.getvalue() == f"mine: FAILED\nit failed\n{seen}"
+
+
 def test_what_is_not_to_be_reported_is_not(reporter: Reporter, out: io.StringIO) -> None:
     reporter.add_failure(TRANSFORM, TaskFailed("dependency failed", report=False))
     assert out.getvalue() == ""
@@ -163,6 +190,23 @@ def test_a_model_that_cannot_be_built_yet_is_named_at_the_end(out: io.StringIO) 
     waiting = Task(name="net:waiting", actions=["act"], task_dep=[], meta={WAITING: "net waits: put it at x"})
     reporter_of(out, waiting).complete_run()
     assert out.getvalue() == "net waits: put it at x\n0 built, 0 unchanged\n"
+
+
+def test_what_an_earlier_build_found_out_is_not_shown_for_a_new_cvimodel(
+    tmp_path: Path, out: io.StringIO, flushes: list[bool]
+) -> None:
+    the_row = row(tmp_path, "int8")
+    stage, info = task("net:int8", row=the_row), task("net:int8_info", row=the_row)
+    interrupted = reporter_of(out, stage, info)
+    build(interrupted, stage)
+    interrupted.complete_run()
+    assert flushes
+    assert "YOLO11" not in out.getvalue()
+    finished = reporter_of(out, stage, info)
+    finished.skip_uptodate(stage)
+    build(finished, info)
+    finished.complete_run()
+    assert "YOLO11" in out.getvalue()
 
 
 # On a terminal

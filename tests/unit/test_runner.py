@@ -97,7 +97,7 @@ def graphs(draw: st.DrawFn) -> list[tuple[Load | None, tuple[int, ...]]]:
     return graph
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(graphs(), st.integers(1, 4), st.none() | st.integers(1, 8), st.sets(st.integers(0, 8), max_size=2))
 def test_any_graph_runs_in_order_and_within_the_machine(
     graph: list[tuple[Load | None, tuple[int, ...]]], cores: int, memory: int | None, failing: set[int]
@@ -164,6 +164,25 @@ def test_after_a_failure_nothing_begins_and_what_runs_is_let_finish() -> None:
     assert bench.run(*tasks) == FAILURE
     assert bench.ended == ["fails", "runs"]
     assert not bench.cancelled.is_set()
+
+
+def test_what_needs_a_failure_does_not_make_an_error_of_it() -> None:
+    bench = Bench(Capacity(cores=2))
+    tasks = [bench.task("fails", act=fail), bench.task("needs", needs=("fails",)), bench.task("other")]
+    assert bench.run(*tasks, keep_going=True) == FAILURE
+    assert sorted(bench.ended) == ["fails", "other"]
+
+
+def test_a_tasks_teardown_runs_at_the_end() -> None:
+    bench = Bench(Capacity(cores=1))
+    torn_down: list[list[str]] = []
+
+    def tear_down() -> None:
+        torn_down.append(bench.ended[:])
+
+    mine = Task("mine", [bench.action("mine")], teardown=[tear_down], io={"capture": False}, verbosity=0)
+    assert bench.run(mine, bench.task("stage")) == SUCCESS
+    assert torn_down == [["mine", "stage"]]
 
 
 @pytest.fixture

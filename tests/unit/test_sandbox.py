@@ -350,6 +350,7 @@ def test_every_fault_is_named(root: Path) -> None:
     ("outcome", "reason"),
     [
         (Outcome(exit_code=3), "its tool ended with exit code 3"),
+        (Outcome(exit_code=137), "its tool was killed"),
         (Outcome(exit_code=137, out_of_memory=True), "it needs more than its memory limit of 2.0 GiB"),
         (Outcome(exit_code=0, out_of_memory=True), "it needs more than its memory limit of 2.0 GiB"),
         (Outcome(exit_code=137, timed_out=True), "stopped after its time limit of 90 s"),

@@ -17,6 +17,11 @@ INFO = {
 }
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def row(tmp_path: Path, variant: str, info: object = INFO) -> Row:
     path = tmp_path / f"{variant}_info.json"
     path.write_text(json.dumps(info), encoding="utf-8")
@@ -50,6 +55,16 @@ def test_what_is_not_known_is_left_empty(tmp_path: Path) -> None:
 def test_what_failed_does_not_show_what_an_earlier_build_left(tmp_path: Path) -> None:
     _, line = text({row(tmp_path, "int8"): Result(State.FAILED)}).splitlines()
     assert line.split() == ["yolo", "int8", "FAILED"]
+
+
+def test_a_narrow_terminal_cuts_nothing_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    out = Terminal()
+    summary.write({row(tmp_path, "int8"): Result(State.FAILED)}, out)
+    said = out.getvalue()
+    assert "similarity" in said
+    assert "yolo" in said
+    assert "FAILED" in said
 
 
 def test_names_are_text_and_not_markup(tmp_path: Path) -> None:
