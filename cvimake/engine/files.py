@@ -123,10 +123,14 @@ class Archives:
             for folder in self._folders(command)
         ]
         create = f"C=$(docker create {arguments} {volumes} {_image_and_command(command)})"
-        send = f'docker cp -a {workspace}/. "$C:{command.working_directory}"'
+        names = [Path(mount.target).name for mount in inputs if mount.target != command.working_directory]
+        # `docker cp -a` asks Docker 20.10 for the user's name, which a number has not.
+        pack = f"tar -C {workspace} --mode a+r -c {shlex.join(names)}"
+        send = f'{pack} | docker cp - "$C:{command.working_directory}"'
+        start = " && ".join([*([send] if names else []), *folders, 'docker start -a "$C"'])
         fetch = f'docker cp "$C:{command.working_directory}/." {workspace}'
-        run = f'{{ docker start -a "$C"; {fetch}; docker rm -f -v "$C"; }}'
-        return " && ".join([*copies, create, send, *folders, run])
+        run = f'{{ {start}; {fetch}; docker rm -f -v "$C"; }}'
+        return " && ".join([*copies, create, run])
 
     @staticmethod
     def _folders(command: Command) -> list[Mount]:
