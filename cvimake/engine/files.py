@@ -123,10 +123,11 @@ class Archives:
             for folder in self._folders(command)
         ]
         create = f"C=$(docker create {arguments} {volumes} {_image_and_command(command)})"
+        # Without -a, which has Docker 20.10 ask for the user's name, and a number has none.
         send = f'docker cp "{workspace}"/. "$C:{command.working_directory}"'
+        start = " && ".join([send, *folders, 'docker start -a "$C"'])
         fetch = f'docker cp "$C:{command.working_directory}/." "{workspace}"'
-        run = f'{{ docker start -a "$C"; {fetch}; docker rm -f -v "$C"; }}'
-        return " && ".join([*copies, create, send, *folders, run])
+        return " && ".join([*copies, create, f'{{ {start}; {fetch}; docker rm -f -v "$C"; }}'])
 
     @staticmethod
     def _folders(command: Command) -> list[Mount]:
