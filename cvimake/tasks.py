@@ -155,8 +155,6 @@ def open_project(dodo_file: str) -> Project:
     """The project that a `dodo.py` stands in; ends the program where its declarations are wrong."""
     root = Path(dodo_file).resolve().parent
     try:
-        # doit opens its database there before any task runs.
-        (root / "build").mkdir(exist_ok=True)
         project = Project(root, read_declarations(Path()), Recipe.from_environment())
     except (CvimakeError, OSError) as error:
         sys.stderr.write(f"cvimake: {error}\n")

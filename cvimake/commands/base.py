@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from doit.cmd_base import Command
+from doit.cmd_base import Command, DoitCmdBase
+from doit.control import TaskControl
 
+from cvimake.commands.run import as_target, invoked_from
 from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.interruption import ends_cleanly
+from cvimake.records import Records, UnwrittenRecords
 
 
 class PlainCommand(Command):  # type: ignore[misc] # doit has no type information
@@ -32,3 +37,39 @@ class PlainCommand(Command):  # type: ignore[misc] # doit has no type informatio
             except CvimakeError as error:
                 sys.stderr.write(f"cvimake: {error}\n")
                 return error.exit_code
+
+
+class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type information
+    """A command that looks at the graph and at what is recorded of it, and changes neither.
+
+    Its arguments are models, stages and paths, as a build takes them.
+    """
+
+    @abstractmethod
+    def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
+        """Does the work for the selected tasks, a build's where none is named; returns the exit code."""
+
+    def get_backends(self) -> Any:  # noqa: ANN401 - doit's own
+        """Doit's ways to keep records, with ours closed for writing."""
+        backends = super().get_backends()
+        return {name: UnwrittenRecords if kind is Records else kind for name, kind in backends.items()}
+
+    def execute(self, params: Any, args: list[str]) -> Any:  # noqa: ANN401 - doit's own types
+        """What doit calls."""
+        with ends_cleanly("interrupted"):
+            self._options = params
+            try:
+                return super().execute(params, args)
+            except CvimakeError as error:
+                sys.stderr.write(f"cvimake: {error}\n")
+                return error.exit_code
+
+    def _execute(self) -> int:
+        graph = TaskControl(self.task_list)
+        graph.process(self.sel_tasks)
+        return self.look(graph, list(graph.selected_tasks), self._options)
+
+    def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401
+        """Takes the command line, with every path in the form in which the graph knows it."""
+        place, root = invoked_from(), Path.cwd()
+        return super().parse_execute([as_target(argument, place, root) for argument in in_args])
