@@ -8,6 +8,9 @@ from pathlib import Path
 
 from doit.dependency import SqliteDB
 
+# Under which doit keeps how long a task took.
+SECONDS = "seconds"
+
 
 class Records(SqliteDB):  # type: ignore[misc] # doit has no type information
     """doit writes when the whole run ends, and a killed run loses every finished task."""

@@ -11,10 +11,22 @@ from typing import Any
 from doit.cmd_base import Command, DoitCmdBase
 from doit.control import TaskControl
 
+from cvimake import reasons
 from cvimake.commands.run import as_target, invoked_from
 from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
+from cvimake.history import History
 from cvimake.interruption import ends_cleanly
+from cvimake.reasons import Verdict
 from cvimake.records import Records, UnwrittenRecords
+
+# For commands whose answer is data as well.
+OPTION_JSON = {
+    "name": "json",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": "the same as JSON",
+}
 
 
 class PlainCommand(Command):  # type: ignore[misc] # doit has no type information
@@ -69,7 +81,27 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
         graph.process(self.sel_tasks)
         return self.look(graph, list(graph.selected_tasks), self._options)
 
+    def stale(self, graph: TaskControl, selected: list[str], history: History) -> dict[str, Verdict]:
+        """What a build of the selected tasks would run; see `reasons.judge`."""
+        tasks = graph.tasks
+        return reasons.judge(
+            tasks, selected, lambda task: reasons.of_task(task, self.dep_manager, tasks, history)
+        )
+
     def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401
         """Takes the command line, with every path in the form in which the graph knows it."""
         place, root = invoked_from(), Path.cwd()
         return super().parse_execute([as_target(argument, place, root) for argument in in_args])
+
+
+def stages_of(graph: TaskControl, selected: list[str]) -> list[str]:
+    """The selected stages, and those of selected groups."""
+    stages: dict[str, None] = {}
+    left = list(reversed(selected))
+    while left:
+        task = graph.tasks[left.pop()]
+        if task.actions:
+            stages[task.name] = None
+        else:
+            left += reversed(task.task_dep)
+    return list(stages)

@@ -9,7 +9,7 @@ from typing import Any
 from doit.control import TaskControl
 
 from cvimake import sandbox
-from cvimake.commands.base import GraphCommand
+from cvimake.commands.base import GraphCommand, stages_of
 from cvimake.errors import CvimakeError
 
 
@@ -39,11 +39,7 @@ def _one_stage(graph: TaskControl, selected: list[str]) -> str:
     Raises:
         CvimakeError: it is none, or several.
     """
-    stages = [
-        stage
-        for name in selected
-        for stage in ([name] if graph.tasks[name].actions else graph.tasks[name].task_dep)
-    ]
+    stages = stages_of(graph, selected)
     if len(stages) != 1:
         raise CvimakeError(
             "log takes one stage" + (f", not {len(stages)}: {', '.join(stages)}" if stages else "")

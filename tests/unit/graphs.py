@@ -73,7 +73,8 @@ class Workshop:
         stages = [_with_fake_host_work(stage_of) for stage_of in dodo.STAGES]
         config, task_toolchain, task_models = dodo.graph(str(self.root / "dodo.py"), stages)
         namespace = {"DOIT_CONFIG": config, "task_toolchain": task_toolchain, "task_models": task_models}
-        return int(DoitMain(ModuleTaskLoader(namespace), config_filenames=()).run(list(arguments)))
+        ended = DoitMain(ModuleTaskLoader(namespace), config_filenames=()).run(list(arguments))
+        return 0 if ended is None else int(ended)
 
     def build(self, *arguments: str) -> list[str]:
         """Builds and returns the stages that ran."""

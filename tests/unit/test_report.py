@@ -12,7 +12,8 @@ from doit.exceptions import TaskFailed
 from doit.globals import Globals
 
 from cvimake.load import LISTING
-from cvimake.report import ROW, SECONDS, Reporter
+from cvimake.records import SECONDS
+from cvimake.report import ROW, Reporter
 from cvimake.runner import LOAD
 from cvimake.summary import Row
 
