@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import itertools
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -93,7 +95,7 @@ class SourceMissing:
     path: str
 
     def __str__(self) -> str:
-        return f"waits for its source: put it at {self.path}"
+        return f"waits for its source: put it at {_place(self.path)}"
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class InputAdded:
     path: str
 
     def __str__(self) -> str:
-        return f"now reads {self.path}"
+        return f"now reads {_place(self.path)}"
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class InputRemoved:
     path: str
 
     def __str__(self) -> str:
-        return f"no longer reads {self.path}"
+        return f"no longer reads {_place(self.path)}"
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class InputChanged:
     new: str
 
     def __str__(self) -> str:
-        return f"{self.path} has changed: sha256 was {_cut(self.old)}, is {_cut(self.new)}"
+        return f"{_place(self.path)} has changed: sha256 was {_cut(self.old)}, is {_cut(self.new)}"
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class InputMissing:
     path: str
 
     def __str__(self) -> str:
-        return f"its input {self.path} is missing"
+        return f"its input {_place(self.path)} is missing"
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,11 @@ class TargetMissing:
 
 @dataclass(frozen=True)
 class TargetDamaged:
-    """A file that it made holds other bytes than those that it wrote; both are given as sha256."""
+    """A file that it made holds other bytes than those that it wrote; both are given as sha256.
+
+    Attributes:
+        new: empty where it cannot be read, or is no file.
+    """
 
     path: str
     old: str
@@ -319,7 +325,7 @@ def of_task(task: Task, records: Any, tasks: Mapping[str, Task], history: Histor
         changed = [
             path
             for path in sorted(task.file_dep & past.inputs.keys())
-            if Path(path).exists() and CONTENTS.state(path)[-1] != past.inputs[path]
+            if Path(path).exists() and _sha256(path) != past.inputs[path]
         ]
         inputs: Mapping[str, str] = past.inputs
     else:
@@ -385,7 +391,10 @@ class Verdict:
 
 
 def judge(
-    tasks: Mapping[str, Task], selected: Iterable[str], own: Callable[[Task], tuple[Reason, ...]]
+    tasks: Mapping[str, Task],
+    selected: Iterable[str],
+    own: Callable[[Task], tuple[Reason, ...]],
+    is_ignored: Callable[[Task], bool] = lambda _task: False,
 ) -> dict[str, Verdict]:
     """All stale stages among the selected ones and what they need, in an order in which they could run.
 
@@ -393,9 +402,14 @@ def judge(
         tasks: all of the graph, each with everything that it needs in its `task_dep`.
         selected: the names of what is asked for.
         own: why a task has to run by itself, as things are now.
+        is_ignored: whether the user wants a task left out (`./doit ignore`), and with it what needs it.
     """
     verdicts: dict[str, Verdict] = {}
+    ignored: set[str] = set()
     for task in _in_order(tasks, selected):
+        if is_ignored(task) or not ignored.isdisjoint(task.task_dep):
+            ignored.add(task.name)
+            continue
         if not task.actions:
             continue
         stale = [verdicts[name] for name in task.task_dep if name in verdicts]
@@ -474,20 +488,29 @@ def _membership(task: Task, inputs: Mapping[str, str], old: Definition, new: Def
 def _input(path: str, old: str, history: History) -> tuple[Reason, ...]:
     """What has changed in a file; of the toolchain's record, in which parts."""
     if path == str(TOOLCHAIN) and (before := history.text(old)):
-        now = Path(path).read_text(encoding="utf-8")
-        if parts := identity_changes(json.loads(before), json.loads(now)):
-            return parts
-    return (InputChanged(path, old, CONTENTS.state(path)[-1]),)
+        # Whoever edited it may have left anything.
+        with contextlib.suppress(OSError, ValueError):
+            now = json.loads(Path(path).read_text(encoding="utf-8"))
+            if parts := identity_changes(json.loads(before), now):
+                return parts
+    return (InputChanged(path, old, _sha256(path)),)
 
 
 def _targets(task: Task, recorded: Mapping[str, State]) -> Iterator[Reason]:
     """Which targets are not what they were when they were made."""
     for target in task.targets:
-        path = Path(target)
-        if not path.exists():
+        if not Path(target).exists():
             yield TargetMissing(target)
-        elif target in recorded and not CONTENTS.matches(target, path.stat(), recorded[target]):
-            yield TargetDamaged(target, recorded[target][-1], CONTENTS.state(target)[-1])
+        elif target in recorded and recorded[target][-1] != (now := _sha256(target)):
+            yield TargetDamaged(target, recorded[target][-1], now)
+
+
+def _sha256(path: str) -> str:
+    """The sha256 of a file; empty where it cannot be read."""
+    try:
+        return str(CONTENTS.state(path)[-1])
+    except OSError:
+        return ""
 
 
 def _parts(definition: Definition) -> tuple[Mapping[str, Any], Any]:
@@ -544,5 +567,10 @@ def _shown(value: str | None) -> str:
     return line if len(line) <= _LONGEST_VALUE else f"{line[:_LONGEST_VALUE]}..."
 
 
+def _place(path: str) -> str:
+    """A path without the way back that a declaration goes to it."""
+    return os.path.normpath(path)
+
+
 def _cut(sha256: str) -> str:
-    return sha256[:_SHOWN_OF_SHA256]
+    return sha256[:_SHOWN_OF_SHA256] or "not readable"

@@ -85,7 +85,10 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
         """What a build of the selected tasks would run; see `reasons.judge`."""
         tasks = graph.tasks
         return reasons.judge(
-            tasks, selected, lambda task: reasons.of_task(task, self.dep_manager, tasks, history)
+            tasks,
+            selected,
+            lambda task: reasons.of_task(task, self.dep_manager, tasks, history),
+            lambda task: bool(self.dep_manager.status_is_ignore(task)),
         )
 
     def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401

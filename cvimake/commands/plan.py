@@ -12,7 +12,7 @@ from doit.control import TaskControl
 from cvimake import summary
 from cvimake.commands.base import OPTION_JSON, GraphCommand
 from cvimake.history import HISTORY, History
-from cvimake.reasons import WAITS_FOR, Verdict, critical_path, to_json
+from cvimake.reasons import WAITS_FOR, Follows, Verdict, critical_path, to_json
 from cvimake.records import SECONDS
 
 
@@ -95,7 +95,9 @@ def _write_table(verdicts: Mapping[str, Verdict], seconds: Mapping[str, float]) 
     table.add_column("reason")
     colours = {"will run": "green", "may run": "dim", "waits": "bold red"}
     for name, verdict in verdicts.items():
-        first, *others = verdict.reasons
+        # Its own ones, where it has any: those it follows from have lines of their own.
+        own = [reason for reason in verdict.reasons if not isinstance(reason, Follows)]
+        first, *others = own or verdict.reasons
         more = f" (and {len(others)} more)" if others else ""
         time = summary.duration(seconds[name]) if name in seconds else ""
         state = Text(str(verdict), style=colours[str(verdict)])

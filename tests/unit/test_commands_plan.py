@@ -262,3 +262,47 @@ def test_the_table_and_the_total(built: Workshop, capsys: pytest.CaptureFixture[
 def test_what_never_ran_is_not_counted(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     assert workshop.doit("plan") == 0
     assert "8 of them never ran: how long they take is not known" in capsys.readouterr().out
+
+
+def test_what_is_to_be_ignored_is_left_out_with_what_needs_it(
+    built: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (built.root / "datasets" / "samples" / "07.png").unlink()
+    assert built.doit("ignore", "m0000:calibration") == 0
+    assert Planned(built, capsys).stages == {}
+    assert built.build() == []
+
+
+def test_files_that_are_read_anew_or_no_longer(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    built.declare("[variant.int8]", '[variant.int8]\ncalibration_table = "own_table"')
+    own = built.root / "models" / "m0000" / "own_table"
+    own.write_text("# a table\n", encoding="utf-8")
+    kinds = {reason["kind"]: reason.get("path") for reason in Planned(built, capsys).reasons("m0000:int8")}
+    assert kinds["InputAdded"] == "models/m0000/own_table"
+    assert kinds["InputRemoved"] == TABLE
+
+
+def test_a_dataset_at_another_place(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    built.declare('dataset = "samples"', 'dataset = "others"')
+    shutil.copytree(built.root / "datasets" / "samples", built.root / "datasets" / "others")
+    kinds = [reason["kind"] for reason in Planned(built, capsys).reasons("m0000:calibration")]
+    assert kinds == [*["InputAdded"] * 8, *["InputRemoved"] * 8]
+
+
+@pytest.mark.parametrize("text", ["rubbish", '{"python": '])
+def test_a_toolchains_record_that_was_edited(
+    built: Workshop, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    (built.root / "build" / "toolchain.json").write_text(text, encoding="utf-8")
+    planned = Planned(built, capsys)
+    assert planned.reasons("toolchain")[0]["kind"] == "TargetDamaged"
+    assert planned.having("may run") == set(STAGES)
+    assert built.build() == []
+
+
+def test_a_folder_in_the_place_of_a_target(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    path = built.root / "build/m0000/m0000_cv181x_mix_info.txt"
+    path.unlink()
+    path.mkdir()
+    (reason,) = Planned(built, capsys).reasons("m0000:mix_info")
+    assert (reason["kind"], reason["new"]) == ("TargetDamaged", "")
