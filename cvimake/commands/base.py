@@ -79,7 +79,10 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
     def _execute(self) -> int:
         graph = TaskControl(self.task_list)
         graph.process(self.sel_tasks)
-        return self.look(graph, list(graph.selected_tasks), self._options)
+        try:
+            return self.look(graph, list(graph.selected_tasks), self._options)
+        finally:
+            self.dep_manager.close()
 
     def stale(self, graph: TaskControl, selected: list[str], history: History) -> dict[str, Verdict]:
         """What a build of the selected tasks would run; see `reasons.judge`."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def test_a_kept_text_is_found_by_its_sha256(path: Path) -> None:
     history = History(path)
     history.add(RUN, ["{}\n"])
     history.add(RUN, ["{}\n"])
+    history.close()
     assert history.text(digest.of_text("{}\n")) == "{}\n"
     assert history.text("aa") is None
 
@@ -48,5 +50,6 @@ def test_who_only_asks_makes_nothing(path: Path) -> None:
 def test_a_broken_history_is_none_and_fails_nothing(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_bytes(b"rubbish")
     assert History(path).last("net:mlir") is None
-    History(path).add(RUN)
+    with contextlib.closing(History(path)) as history:
+        history.add(RUN)
     assert f"warning: {path}: file is not a database" in capsys.readouterr().err
