@@ -23,6 +23,11 @@ def of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def of_text(text: str) -> str:
+    """The sha256 of a text in UTF-8, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def of_value(value: object) -> str:
     """The sha256 of a JSON value, equal for equal values whatever the order of their keys."""
-    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()
+    return of_text(_CANONICAL.encode(value))

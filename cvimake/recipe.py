@@ -42,13 +42,15 @@ class Recipe:
             raise ImageError(f"{WHEEL_VARIABLE}: no file {wheel}")
         return cls(base=os.environ.get(BASE_VARIABLE, ""), wheel=Path(wheel).resolve() if wheel else None)
 
+    def definition(self) -> dict[str, object]:
+        """Equal for recipes that make equal images of equal bases; a JSON value."""
+        return {
+            "base": self.base,
+            "wheel": digest.of_file(self.wheel) if self.wheel else "",
+            "files": {name: digest.of_file(docker_folder() / name) for name in FILES},
+            "identity": digest.of_file(step(IDENTITY_STEP)),
+        }
+
     def digest(self) -> str:
-        """Equal for recipes that make equal images of equal bases."""
-        return digest.of_value(
-            {
-                "base": self.base,
-                "wheel": digest.of_file(self.wheel) if self.wheel else "",
-                "files": {name: digest.of_file(docker_folder() / name) for name in FILES},
-                "identity": digest.of_file(step(IDENTITY_STEP)),
-            }
-        )
+        """The sha256 of the definition."""
+        return digest.of_value(self.definition())

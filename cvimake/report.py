@@ -11,17 +11,17 @@ from doit.reporter import ConsoleReporter
 from cvimake import summary
 from cvimake.activity import ACTIVITIES
 from cvimake.engine.choice import TOOLCHAIN, was_local
+from cvimake.records import SECONDS
 from cvimake.runner import LOAD
 from cvimake.summary import Result, State, duration
 
 if TYPE_CHECKING:
     from cvimake.live import LiveView
 
-# What a task's `meta` says of the final table, and what doit keeps of a run.
+# What a task's `meta` says of the final table.
 ROW = "row"
 # What a task's `meta` says of a model that cannot be built yet.
 WAITING = "waiting"
-SECONDS = "seconds"
 
 
 class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type information

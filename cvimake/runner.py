@@ -12,8 +12,11 @@ from typing import Any, NamedTuple, Protocol
 from doit.exceptions import UnmetDependency
 from doit.runner import Runner as DoitRunner
 
+from cvimake import reasons
 from cvimake.content import CONTENTS, ContentChecker, State
+from cvimake.history import History
 from cvimake.load import Capacity, Load
+from cvimake.reasons import Reason
 
 Task = Any  # doit has no type information
 
@@ -56,6 +59,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
     Args:
         arguments: of doit's runner, as the options are.
         ready_machine: makes ready what stages run on, which may take minutes; called before the first.
+        history: where every success is written down with its reasons; None for nowhere.
         jobs: how many at once, whatever they take; 0 for as many as the machine bears.
     """
 
@@ -63,6 +67,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         self,
         *arguments: Any,  # noqa: ANN401
         ready_machine: Callable[[], Machine],
+        history: History | None = None,
         jobs: int = 0,
         **options: Any,  # noqa: ANN401
     ) -> None:
@@ -71,6 +76,8 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         self._ready_machine = ready_machine
         self._machine: Machine | None = None
         self._jobs = jobs
+        self._history = history
+        self._reasons: dict[str, tuple[Reason, ...]] = {}
 
     def run_tasks(self, task_dispatcher: Any) -> None:  # noqa: ANN401 - doit has no type information
         """Runs everything that is selected and stale. After a failure, what runs is let finish."""
@@ -120,14 +127,25 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         before = checker.as_before(ran.inputs) if isinstance(checker, ContentChecker) else nullcontext()
         with before:
             self.process_task_result(node, ran.failure)
+        if self._history and node.run_status == "successful" and node.task.name in self._reasons:
+            why = self._reasons.pop(node.task.name)
+            reasons.record(
+                self._history, node.task, why, {path: state[-1] for path, state in ran.inputs.items()}
+            )
 
     def select_task(self, node: Any, tasks_dict: dict[str, Any]) -> bool:  # noqa: ANN401
         """Whether a task is to run. Of one that is not, it records what was only touched."""
         selected = bool(super().select_task(node, tasks_dict))
-        if node.run_status == "up-to-date" and isinstance(self.dep_manager.checker, ContentChecker):
+        if not isinstance(self.dep_manager.checker, ContentChecker):
+            return selected
+        if node.run_status == "up-to-date":
             for path in node.task.file_dep:
                 if path in CONTENTS.read:
                     self.dep_manager.backend.set(node.task.name, path, CONTENTS.state(path))
+        elif selected and self._history and node.task.actions:
+            # Before it runs: afterwards its targets are new, and a failure takes its record.
+            why = reasons.of_task(node.task, self.dep_manager, tasks_dict, self._history)
+            self._reasons[node.task.name] = why or (reasons.Asked(),)
         return selected
 
     def _handle_task_error(self, node: Any, base_fail: Any) -> None:  # noqa: ANN401

@@ -42,7 +42,7 @@ class Sandbox:
 
     def log_path(self, action: Action) -> Path:
         """Where an action's full log is kept."""
-        return self.root / "build" / "logs" / f"{_as_path(action)}.log"
+        return log_path(self.root, action.name)
 
     def run(self, action: Action, watch: Callable[[bytes], None] = lambda _output: None) -> None:
         """Runs an action and publishes its outputs, all of them or none.
@@ -71,9 +71,9 @@ class Sandbox:
 
     def _run(self, action: Action, workspace: Path, watch: Callable[[bytes], None]) -> None:
         command = self._command(action, workspace)
-        log_path = self.log_path(action)
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        with log_path.open("wb") as log:
+        kept = self.log_path(action)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with kept.open("wb") as log:
             log.write(self._log_head(action, command).encode())
             log.flush()
             outcome = self.engine.run(command, _WatchedLog(log, watch))
@@ -134,7 +134,7 @@ class Sandbox:
         """
         all_kept = self.root / "build" / ".inputs"
         all_kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kept = all_kept / _as_path(action)
+        kept = all_kept / _as_path(action.name)
         if kept.exists():
             _remove_tree(kept)
         kept.mkdir(parents=True)
@@ -171,10 +171,10 @@ class Sandbox:
         )
 
     def _failed(self, action: Action, reason: str) -> StepFailedError:
-        log_path = self.log_path(action)
-        lines = _output_lines(log_path)
+        kept = self.log_path(action)
+        _, lines = read_log(kept)
         return StepFailedError(
-            f"{action.name}: {reason}", "\n".join([*lines[-_LAST_LINES:], f"The whole log: {log_path}"])
+            f"{action.name}: {reason}", "\n".join([*lines[-_LAST_LINES:], f"The whole log: {kept}"])
         )
 
     @contextlib.contextmanager
@@ -217,9 +217,14 @@ def sweep(root: Path) -> None:
         _remove_tree(leftover)
 
 
-def _as_path(action: Action) -> str:
+def log_path(root: Path, name: str) -> Path:
+    """Where the full log of a project's action is kept."""
+    return root / "build" / "logs" / f"{_as_path(name)}.log"
+
+
+def _as_path(name: str) -> str:
     """MODEL/STAGE: no name holds a slash, so that no two actions share a place."""
-    return action.name.replace(":", "/")
+    return name.replace(":", "/")
 
 
 def _failure(outcome: Outcome, action: Action) -> str:
@@ -313,9 +318,15 @@ def _remove_tree(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _output_lines(log_path: Path) -> list[str]:
-    """The tool's own lines of a log: without our head, and of a progress bar only what it showed last."""
+def read_log(path: Path) -> tuple[str, list[str]]:
+    """The line of a log that repeats its step by hand, and the tool's own lines.
+
+    Of a progress bar there is only what it showed last; empty lines are left out.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     # Read as bytes: text mode would turn the bars' carriage returns into line ends.
-    text = log_path.read_bytes().decode("utf-8", errors="replace").partition("\n\n")[2]
-    lines = (line.rsplit("\r", 1)[-1].rstrip() for line in text.split("\n"))
-    return [line for line in lines if line]
+    head, _, text = path.read_bytes().decode("utf-8", errors="replace").partition("\n\n")
+    lines = (line.rstrip().rsplit("\r", 1)[-1] for line in text.split("\n"))
+    return head.partition("\n")[2], [line for line in lines if line]

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 # Beyond that, only what this build made or failed to make is shown.
 MOST_UNCHANGED = 40
@@ -61,8 +64,7 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         shown = {row: result for row, result in results.items() if result.state is not State.UNCHANGED}
     if not shown:
         return
-    from rich.console import Console  # noqa: PLC0415 - slow to import, and only needed here
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415 - slow to import, and only needed here
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
@@ -87,6 +89,13 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         seconds = duration(result.seconds) if result.seconds else ""
         table.add_row(*(Text(cell) for cell in (row.model, row.variant, *_cells(known), seconds)), state)
     out.write("\n")
+    show(table, out)
+
+
+def show(table: Table, out: TextIO) -> None:
+    """Writes a table: to a terminal with its colours, elsewhere as plain columns."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and only needed here
+
     console = Console(file=out, width=None if out.isatty() else _WIDTH)
     if out.isatty():
         if console.measure(table, options=console.options.update(width=_WIDTH)).maximum > console.width:

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
-from doit.tools import config_changed
 
-from cvimake import digest, pipeline
+from cvimake import pipeline
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import TOOLCHAIN, chosen, would_change
 from cvimake.errors import CvimakeError, StepFailedError
+from cvimake.reasons import WAITS_FOR, Unchanged
 from cvimake.recipe import Recipe
-from cvimake.report import ROW, SECONDS, WAITING, Reporter
+from cvimake.records import SECONDS
+from cvimake.report import ROW, WAITING, Reporter
 from cvimake.runner import LOAD
 from cvimake.spec import Declarations, DeclaredModel, read_declarations
 
@@ -30,13 +31,6 @@ TOOLCHAIN_TASK = "toolchain"
 Task = dict[str, Any]
 # doit would put files of its own in the place of the standard output, for all threads.
 _OWN_OUTPUT: Task = {"io": {"capture": False}, "verbosity": 0}
-
-
-class _Unchanged(config_changed):  # type: ignore[misc] # doit has no type information
-    """Whether a task is defined as it was when it last ran."""
-
-    # doit looks for each one's parameters; without this, that takes as long as the rest of the check.
-    __signature__ = inspect.signature(config_changed("").__call__)
 
 
 @dataclass(frozen=True)
@@ -64,7 +58,7 @@ class Project:
             "actions": [(_guarded, [self._record_toolchain, [str(TOOLCHAIN)]])],
             "targets": [str(TOOLCHAIN)],
             "uptodate": [
-                _Unchanged(self.recipe.digest()),
+                Unchanged(self.recipe.definition),
                 not would_change(self.root / TOOLCHAIN),
                 _intact,
             ],
@@ -110,7 +104,7 @@ class Project:
             "name": "waiting",
             "doc": f"for {places}",
             "actions": [(wait, [])],
-            "meta": {WAITING: text},
+            "meta": {WAITING: text, WAITS_FOR: [str(path) for path in model.missing]},
             **_OWN_OUTPUT,
         }
 
@@ -126,8 +120,8 @@ class Project:
             "actions": [(_guarded, [functools.partial(self._run, stage), targets])],
             "file_dep": [str(path) for path in (TOOLCHAIN, *action.paths(), *stage.also_read)],
             "targets": targets,
-            # One `_Unchanged` for all: two of them in one task would share their record.
-            "uptodate": [_Unchanged(digest.of_value([action.definition(), stage.concluded_with])), _intact],
+            # One `Unchanged` for all: two of them in one task would share their record.
+            "uptodate": [Unchanged(lambda: [action.definition(), stage.concluded_with]), _intact],
             "clean": True,
             "meta": {LOAD: stage.load, ROW: stage.row},
             **_OWN_OUTPUT,
@@ -158,8 +152,6 @@ def open_project(dodo_file: str) -> Project:
     """The project that a `dodo.py` stands in; ends the program where its declarations are wrong."""
     root = Path(dodo_file).resolve().parent
     try:
-        # doit opens its database there before any task runs.
-        (root / "build").mkdir(exist_ok=True)
         # Whether the toolchain's task is stale depends on it.
         chosen()
         project = Project(root, read_declarations(Path()), Recipe.from_environment())

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import sys
 from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from doit.cmd_base import Command
+from doit.cmd_base import Command, DoitCmdBase
+from doit.control import TaskControl
 
+from cvimake import reasons
+from cvimake.commands.run import as_target, invoked_from
 from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
+from cvimake.history import History
 from cvimake.interruption import ends_cleanly
+from cvimake.reasons import Verdict
+from cvimake.records import Records, UnwrittenRecords
+
+# For commands whose answer is data as well.
+OPTION_JSON = {
+    "name": "json",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": "the same as JSON",
+}
 
 
 class PlainCommand(Command):  # type: ignore[misc] # doit has no type information
@@ -32,3 +49,65 @@ class PlainCommand(Command):  # type: ignore[misc] # doit has no type informatio
             except CvimakeError as error:
                 sys.stderr.write(f"cvimake: {error}\n")
                 return error.exit_code
+
+
+class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type information
+    """A command that looks at the graph and at what is recorded of it, and changes neither.
+
+    Its arguments are models, stages and paths, as a build takes them.
+    """
+
+    @abstractmethod
+    def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
+        """Does the work for the selected tasks, a build's where none is named; returns the exit code."""
+
+    def get_backends(self) -> Any:  # noqa: ANN401 - doit's own
+        """Doit's ways to keep records, with ours closed for writing."""
+        backends = super().get_backends()
+        return {name: UnwrittenRecords if kind is Records else kind for name, kind in backends.items()}
+
+    def execute(self, params: Any, args: list[str]) -> Any:  # noqa: ANN401 - doit's own types
+        """What doit calls."""
+        with ends_cleanly("interrupted"):
+            self._options = params
+            try:
+                return super().execute(params, args)
+            except CvimakeError as error:
+                sys.stderr.write(f"cvimake: {error}\n")
+                return error.exit_code
+
+    def _execute(self) -> int:
+        graph = TaskControl(self.task_list)
+        graph.process(self.sel_tasks)
+        try:
+            return self.look(graph, list(graph.selected_tasks), self._options)
+        finally:
+            self.dep_manager.close()
+
+    def stale(self, graph: TaskControl, selected: list[str], history: History) -> dict[str, Verdict]:
+        """What a build of the selected tasks would run; see `reasons.judge`."""
+        tasks = graph.tasks
+        return reasons.judge(
+            tasks,
+            selected,
+            lambda task: reasons.of_task(task, self.dep_manager, tasks, history),
+            lambda task: bool(self.dep_manager.status_is_ignore(task)),
+        )
+
+    def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401
+        """Takes the command line, with every path in the form in which the graph knows it."""
+        place, root = invoked_from(), Path.cwd()
+        return super().parse_execute([as_target(argument, place, root) for argument in in_args])
+
+
+def stages_of(graph: TaskControl, selected: list[str]) -> list[str]:
+    """The selected stages, and those of selected groups."""
+    stages: dict[str, None] = {}
+    left = list(reversed(selected))
+    while left:
+        task = graph.tasks[left.pop()]
+        if task.actions:
+            stages[task.name] = None
+        else:
+            left += reversed(task.task_dep)
+    return list(stages)

@@ -19,6 +19,7 @@ from doit.task import Stream
 
 from cvimake import announce, lock, sandbox
 from cvimake.errors import EXIT_BY_SIGNAL, EXIT_NOT_POSSIBLE, CvimakeError
+from cvimake.history import HISTORY, History
 from cvimake.interruption import ends_cleanly
 from cvimake.runner import Machine, Runner
 
@@ -96,7 +97,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
                 for selected in control.tasks[name].task_dep if control.tasks[name].has_subtask else [name]:
                     control.tasks[selected].task_dep = []
         reporter_class = self.reporters[reporter] if isinstance(reporter, str) else reporter
-        with _writable(outfile) as out:
+        with _writable(outfile) as out, contextlib.closing(History(HISTORY)) as history:
             runner = Runner(
                 self.dep_manager,
                 reporter_class(out, {}),
@@ -104,6 +105,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
                 always_execute=always,
                 stream=Stream(verbosity),
                 ready_machine=_ready_machine,
+                history=history,
                 jobs=jobs,
             )
             try:

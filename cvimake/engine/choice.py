@@ -32,7 +32,7 @@ def was_local(record: Path) -> bool:
     """Whether a toolchain's record says that results were made without containers."""
     try:
         return bool(json.loads(record.read_text(encoding="utf-8")).get("engine") == LOCAL)
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return False
 
 

@@ -23,7 +23,7 @@ def is_modified(path: Path, state: list[Any]) -> bool:
     return bool(ContentChecker().check_modified(str(path), path.stat(), state))
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(st.binary(), st.integers(0, 2**33), st.integers(0, 10**9 - 1))
 def test_equal_bytes_are_unmodified_whenever_they_were_written(data: bytes, seconds: int, ns: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -34,7 +34,7 @@ def test_equal_bytes_are_unmodified_whenever_they_were_written(data: bytes, seco
         assert not is_modified(path, state)
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(st.binary(min_size=1), st.data())
 def test_other_bytes_in_a_new_file_of_equal_time_and_size_are_modified(
     data: bytes, draw: st.DataObject
@@ -50,7 +50,7 @@ def test_other_bytes_in_a_new_file_of_equal_time_and_size_are_modified(
         assert is_modified(path, state)
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(st.binary(min_size=1), st.integers(1, 10**9))
 def test_other_bytes_in_the_same_file_are_modified_where_the_time_differs(data: bytes, later: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

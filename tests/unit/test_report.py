@@ -12,7 +12,8 @@ from doit.exceptions import TaskFailed, UnmetDependency
 from doit.globals import Globals
 
 from cvimake.load import LISTING
-from cvimake.report import ROW, SECONDS, WAITING, Reporter
+from cvimake.records import SECONDS
+from cvimake.report import ROW, WAITING, Reporter
 from cvimake.runner import LOAD
 from cvimake.summary import Row
 

@@ -97,7 +97,7 @@ def graphs(draw: st.DrawFn) -> list[tuple[Load | None, tuple[int, ...]]]:
     return graph
 
 
-@settings(max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(graphs(), st.integers(1, 4), st.none() | st.integers(1, 8), st.sets(st.integers(0, 8), max_size=2))
 def test_any_graph_runs_in_order_and_within_the_machine(
     graph: list[tuple[Load | None, tuple[int, ...]]], cores: int, memory: int | None, failing: set[int]

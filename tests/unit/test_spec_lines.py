@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cvimake.spec.lines import line_of
@@ -106,6 +106,7 @@ def documents(draw: st.DrawFn) -> Document:
     return document
 
 
+@settings(deadline=None)
 @given(documents())
 def test_every_key_is_found_on_the_line_on_which_it_was_put(document: Document) -> None:
     text = "\n".join(document.lines)
@@ -120,6 +121,7 @@ def test_line_ends_make_no_difference(document: Document, end: str) -> None:
         assert line_of(end.join(document.lines), key) == line_of("\n".join(document.lines), key)
 
 
+@settings(deadline=None)
 @given(documents())
 def test_a_key_that_is_not_there_is_at_the_table_around_it(document: Document) -> None:
     text = "\n".join(document.lines)

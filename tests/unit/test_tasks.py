@@ -294,12 +294,12 @@ def test_the_toolchain_is_stale_when_the_recipe_changes(project: Project) -> Non
 # The project
 
 
-def test_a_project_is_opened_with_a_build_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_project_is_opened_and_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CVIMAKE_BASE", raising=False)
     monkeypatch.delenv("CVIMAKE_TPU_MLIR_WHEEL", raising=False)
     assert open_project(str(tmp_path / "dodo.py")) == Project(tmp_path, read_declarations(Path()), Recipe())
-    assert (tmp_path / "build").is_dir()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_doit_goes_by_contents_and_keeps_its_record_in_the_build_folder(project: Project) -> None:

@@ -1,0 +1,47 @@
+"""`log`: what a stage's tool printed when it last ran, and how to run it by hand."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from doit.control import TaskControl
+
+from cvimake import sandbox
+from cvimake.commands.base import GraphCommand, stages_of
+from cvimake.errors import CvimakeError
+
+
+class Log(GraphCommand):
+    """Prints a kept log."""
+
+    doc_purpose = "show what a stage's tool printed, and the line that repeats the step by hand"
+    doc_usage = "MODEL:STAGE | PATH"
+    doc_description = "Of a progress bar there is only what it showed last. Exit code 2 if there is no log."
+
+    def look(self, graph: TaskControl, selected: list[str], _options: dict[str, Any]) -> int:
+        """Prints where the log is, the line, and the log."""
+        name = _one_stage(graph, selected)
+        path = sandbox.log_path(Path(), name)
+        try:
+            by_hand, lines = sandbox.read_log(path)
+        except FileNotFoundError:
+            raise CvimakeError(f"{name} has no log: {path} is written when it runs") from None
+        sys.stdout.write(f"{path}\n\nBy hand, with the results in $W:\n{by_hand}\n\n")
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        return 0
+
+
+def _one_stage(graph: TaskControl, selected: list[str]) -> str:
+    """The one stage that is meant.
+
+    Raises:
+        CvimakeError: it is none, or several.
+    """
+    stages = stages_of(graph, selected)
+    if len(stages) != 1:
+        raise CvimakeError(
+            "log takes one stage" + (f", not {len(stages)}: {', '.join(stages)}" if stages else "")
+        )
+    return stages[0]

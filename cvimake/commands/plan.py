@@ -1,0 +1,105 @@
+"""`plan`: what a build would run, why, and how long that would take."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from doit.control import TaskControl
+
+from cvimake import summary
+from cvimake.commands.base import OPTION_JSON, GraphCommand
+from cvimake.history import HISTORY, History
+from cvimake.reasons import WAITS_FOR, Follows, Verdict, critical_path, to_json
+from cvimake.records import SECONDS
+
+
+class Plan(GraphCommand):
+    """Shows what is stale. Builds nothing and changes nothing."""
+
+    doc_purpose = "show what a build would run, why, and how long it would take"
+    doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
+    doc_description = (
+        "A stage that only follows from others may run: where what they make anew holds the same bytes, "
+        "it does not. Times are those of the last runs."
+    )
+    cmd_options = (OPTION_JSON,)
+
+    def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
+        """Prints the plan."""
+        if self.sel_default_tasks:
+            selected = [*selected, *(name for name, task in graph.tasks.items() if _waits(task))]
+        history = History(HISTORY)
+        verdicts = self.stale(graph, selected, history)
+        running = [name for name in verdicts if not _waits(graph.tasks[name])]
+        seconds = {name: time for name in running if (time := self._expected(name, history)) is not None}
+        certain = [name for name in running if verdicts[name].certain]
+        _, least = critical_path(graph.tasks, certain, seconds)
+        path, most = critical_path(graph.tasks, running, seconds)
+        if options["json"]:
+            stages = [
+                {
+                    "stage": name,
+                    "verdict": str(verdict),
+                    "seconds": seconds.get(name),
+                    "reasons": [to_json(reason) for reason in verdict.reasons],
+                }
+                for name, verdict in verdicts.items()
+            ]
+            critical = {"stages": path, "seconds_at_least": least, "seconds_at_most": most}
+            sys.stdout.write(json.dumps({"stages": stages, "critical_path": critical}, indent=1) + "\n")
+            return 0
+        if verdicts:
+            _write_table(verdicts, seconds)
+        if not running:
+            sys.stdout.write("nothing to do\n")
+            return 0
+        sys.stdout.write(
+            f"\n{len(certain)} will run, {len(running) - len(certain)} may; "
+            f"{_time(least, most)} along the critical path\n  {', '.join(path)}\n"
+        )
+        if unknown := len(running) - len(seconds):
+            sys.stdout.write(
+                f"{unknown} of them never ran: how long they take is not known, and not counted\n"
+            )
+        return 0
+
+    def _expected(self, name: str, history: History) -> float | None:
+        """Seconds that a stage took when it last succeeded; after a failure only the history knows."""
+        seconds: float | None = self.dep_manager.get_values(name).get(SECONDS)
+        if seconds is None and (run := history.last(name)):
+            return run.seconds
+        return seconds
+
+
+def _waits(task: Any) -> bool:  # noqa: ANN401 - doit has no type information
+    return WAITS_FOR in (task.meta or {})
+
+
+def _time(least: float, most: float) -> str:
+    if least == most:
+        return summary.duration(most)
+    return f"{summary.duration(least)} to {summary.duration(most)}"
+
+
+def _write_table(verdicts: Mapping[str, Verdict], seconds: Mapping[str, float]) -> None:
+    from rich.table import Table  # noqa: PLC0415 - slow to import, and only needed here
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("stage", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("reason")
+    colours = {"will run": "green", "may run": "dim", "waits": "bold red"}
+    for name, verdict in verdicts.items():
+        # Its own ones, where it has any: those it follows from have lines of their own.
+        own = [reason for reason in verdict.reasons if not isinstance(reason, Follows)]
+        first, *others = own or verdict.reasons
+        more = f" (and {len(others)} more)" if others else ""
+        time = summary.duration(seconds[name]) if name in seconds else ""
+        state = Text(str(verdict), style=colours[str(verdict)])
+        table.add_row(Text(name), state, Text(time), Text(f"{first}{more}"))
+    summary.show(table, sys.stdout)

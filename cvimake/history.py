@@ -1,0 +1,122 @@
+"""What each stage was when it last succeeded, for who asks why it runs.
+
+Kept apart from doit's records: those are read by every build, and this by none that has nothing to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cvimake import announce, digest
+from cvimake.records import opened_to_read
+
+HISTORY = Path("build/history.sqlite")
+_TABLES = """
+create table if not exists runs (
+    task text not null primary key,
+    ended real not null,
+    definition text not null,
+    inputs text not null,
+    reasons text not null,
+    seconds real not null
+);
+create table if not exists texts (sha256 text not null primary key, text text not null);
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A task's last success.
+
+    Attributes:
+        ended: when, in seconds since 1970.
+        definition: what it was defined as; a JSON value.
+        inputs: the sha256 of each file that it read.
+        reasons: why it ran; JSON values.
+        seconds: how long it took.
+    """
+
+    task: str
+    ended: float
+    definition: Any
+    inputs: Mapping[str, str]
+    reasons: Iterable[dict[str, Any]]
+    seconds: float
+
+
+class History:
+    """The runs of one project; for one thread. What cannot be read is not there, and nothing fails by it.
+
+    Args:
+        path: the database, made when something is added.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writing: sqlite3.Connection | None = None
+
+    def last(self, task: str) -> Run | None:
+        """A task's last success; None where none is known."""
+        row = self._row("select * from runs where task = ?", task)
+        if row is None:
+            return None
+        name, ended, definition, inputs, reasons, seconds = row
+        return Run(
+            task=name,
+            ended=ended,
+            definition=json.loads(definition),
+            inputs=json.loads(inputs),
+            reasons=json.loads(reasons),
+            seconds=seconds,
+        )
+
+    def text(self, sha256: str) -> str | None:
+        """What was in a file that was kept; None where it was not."""
+        row = self._row("select text from texts where sha256 = ?", sha256)
+        return None if row is None else str(row[0])
+
+    def add(self, run: Run, kept: Iterable[str] = ()) -> None:
+        """Writes down a run, in the place of the task's earlier one.
+
+        Args:
+            run: what has succeeded.
+            kept: texts that are to be found again by their sha256.
+        """
+        row = (
+            run.task,
+            run.ended,
+            json.dumps(run.definition),
+            json.dumps(run.inputs),
+            json.dumps(list(run.reasons)),
+            run.seconds,
+        )
+        try:
+            if self._writing is None:
+                self._writing = sqlite3.connect(self._path)
+                self._writing.executescript(_TABLES)
+            with self._writing:
+                self._writing.execute("insert or replace into runs values (?, ?, ?, ?, ?, ?)", row)
+                texts = [(digest.of_text(text), text) for text in kept]
+                self._writing.executemany("insert or ignore into texts values (?, ?)", texts)
+        except sqlite3.Error as error:
+            announce.note(f"warning: {self._path}: {error}; `./doit why` will not know of {run.task}")
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        if self._writing:
+            self._writing.close()
+            self._writing = None
+
+    def _row(self, query: str, key: str) -> tuple[Any, ...] | None:
+        try:
+            with contextlib.closing(opened_to_read(self._path)) as connection:
+                row: tuple[Any, ...] | None = connection.execute(query, (key,)).fetchone()
+        except sqlite3.Error:
+            return None
+        return row

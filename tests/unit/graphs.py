@@ -1,0 +1,136 @@
+"""A project whose tools are fakes, and cvimake's commands in it: the real graph, records and reports."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doit.cmd_base import ModuleTaskLoader
+from doit.doit_cmd import DoitMain
+
+from bench import project
+from cvimake import dodo, runtime
+from cvimake.action import Action
+from cvimake.conclusions import Info
+from cvimake.device import Recognition
+from cvimake.image import ToolchainImage
+from cvimake.load import Capacity
+from cvimake.pipeline import Stage, StageOf
+from cvimake.sandbox import log_path
+from cvimake.spec import DeclaredModel
+
+IDENTITY = {
+    "packages": {"numpy": {"sha256": "aa", "version": "1.26.4"}, "onnx": {"sha256": "bb", "version": "1.14"}},
+    "python": "3.10.14",
+    "system": {"libc6": "2.35"},
+}
+STAGES = (
+    "m0000:mlir", "m0000:calibration", "m0000:mix_qtable", "m0000:int8", "m0000:mix", "m0000:int8_info",
+    "m0000:mix_info",
+)  # fmt: skip
+
+
+class Workshop:
+    """A project of one model, m0000, with the variants int8 and mix.
+
+    Attributes:
+        identity: what computes, as the image would say.
+        same: stages whose outputs do not depend on their inputs and options.
+        failing: stages whose tool fails.
+    """
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.identity: dict[str, Any] = json.loads(json.dumps(IDENTITY))
+        self.same: set[str] = set()
+        self.failing: set[str] = set()
+        self.ran: list[str] = []
+        project.write(root, 1)
+        monkeypatch.chdir(root)
+        monkeypatch.delenv("CVIMAKE_INVOKED_FROM", raising=False)
+        monkeypatch.delenv("CVIMAKE_ENGINE", raising=False)
+        monkeypatch.delenv("CVIMAKE_BASE", raising=False)
+        monkeypatch.setattr(runtime.Runtime, "of", lambda _root: self._runtime())
+
+    @property
+    def declaration(self) -> Path:
+        """The model's own file."""
+        return self.root / "models" / "m0000" / "model.toml"
+
+    def declare(self, old: str, new: str) -> None:
+        """Edits the model's declaration."""
+        text = self.declaration.read_text(encoding="utf-8")
+        assert old in text
+        self.declaration.write_text(text.replace(old, new), encoding="utf-8")
+
+    def doit(self, *arguments: str) -> int:
+        """Runs a command as the launcher would; returns the exit code."""
+        stages = [_with_fake_host_work(stage_of) for stage_of in dodo.STAGES]
+        config, task_toolchain, task_models = dodo.graph(str(self.root / "dodo.py"), stages)
+        namespace = {"DOIT_CONFIG": config, "task_toolchain": task_toolchain, "task_models": task_models}
+        ended = DoitMain(ModuleTaskLoader(namespace), config_filenames=()).run(list(arguments))
+        return 0 if ended is None else int(ended)
+
+    def build(self, *arguments: str) -> list[str]:
+        """Builds and returns the stages that ran."""
+        self.ran.clear()
+        self.doit("run", *arguments)
+        return list(self.ran)
+
+    def _runtime(self) -> runtime.Runtime:
+        image = ToolchainImage(id="sha256:abc", base="a base", identity=self.identity)
+        return _Runtime(image, self)  # type: ignore[arg-type]
+
+    def run(self, action: Action, watch: Callable[[bytes], None]) -> None:
+        """In the sandbox's place."""
+        from cvimake.errors import StepFailedError  # noqa: PLC0415
+
+        self.ran.append(action.name)
+        log = log_path(self.root, action.name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        printed = b"begin\nat  5%|a\rat 100%|b\n\nend\n"
+        log.write_bytes(b"# head\nW=$(mktemp -d) && tool\n\n" + printed)
+        watch(printed)
+        if action.name in self.failing:
+            raise StepFailedError(f"{action.name}: its tool ended with exit code 1")
+        told = json.dumps(action.definition()).encode()
+        read = b"".join((self.root / path).read_bytes() for path in action.paths())
+        content = "same" if action.name in self.same else hashlib.sha256(told + read).hexdigest()
+        for output in action.outputs:
+            output.path.parent.mkdir(parents=True, exist_ok=True)
+            output.path.write_text(f"{output.name} {content}\n", encoding="utf-8")
+
+
+class _Runtime(runtime.Runtime):
+    def capacity(self) -> Capacity:
+        return Capacity(cores=2)
+
+    def cancel(self) -> None:
+        raise AssertionError
+
+
+def _with_fake_host_work(stage_of: StageOf) -> StageOf:
+    """A stage whose tool's files are not looked into."""
+
+    def stages(model: DeclaredModel) -> Iterator[Stage]:
+        for stage in stage_of(model):
+
+            def conclude(places: tuple[Path, ...] = stage.concluded) -> None:
+                for place in places:
+                    place.write_text(_INFO.model_dump_json(by_alias=True), encoding="utf-8")
+
+            yield dataclasses.replace(stage, before=None, after=conclude)
+
+    return stages
+
+
+_INFO = Info(
+    compiler="1.7", format="1.4", name="m0000", built="2024-01-01 00:00:00", processor="cv181x",
+    ion_memory=0.1, sections=(), weights=(), inputs=(), outputs=(), size=1000, similarity=(),
+    recognised_as="", recognition=Recognition(as_="", type=None),
+)  # fmt: skip

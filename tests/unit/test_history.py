@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from cvimake import digest
+from cvimake.history import History, Run
+
+RUN = Run(
+    task="net:mlir",
+    ended=1.5,
+    definition=[{"argv": ["tool"]}, None],
+    inputs={"net.onnx": "aa"},
+    reasons=[{"kind": "NeverBuilt"}],
+    seconds=2.5,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "history.sqlite"
+
+
+def test_the_last_run_is_what_is_known(path: Path) -> None:
+    history = History(path)
+    history.add(RUN)
+    history.add(dataclasses.replace(RUN, ended=3.0))
+    history.close()
+    assert History(path).last("net:mlir") == dataclasses.replace(RUN, ended=3.0)
+    assert History(path).last("net:bf16") is None
+
+
+def test_a_kept_text_is_found_by_its_sha256(path: Path) -> None:
+    history = History(path)
+    history.add(RUN, ["{}\n"])
+    history.add(RUN, ["{}\n"])
+    history.close()
+    assert history.text(digest.of_text("{}\n")) == "{}\n"
+    assert history.text("aa") is None
+
+
+def test_who_only_asks_makes_nothing(path: Path) -> None:
+    assert History(path).last("net:mlir") is None
+    assert not path.exists()
+
+
+def test_a_broken_history_is_none_and_fails_nothing(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path.write_bytes(b"rubbish")
+    assert History(path).last("net:mlir") is None
+    with contextlib.closing(History(path)) as history:
+        history.add(RUN)
+    assert f"warning: {path}: file is not a database" in capsys.readouterr().err
