@@ -56,11 +56,24 @@ def ensure(recipe: Recipe, folder: Path) -> ToolchainImage:
         if not finished.exists():
             _install(prefix, recipe, folder)
             finished.write_text(json.dumps(_identify(prefix, folder)), encoding="utf-8")
+    if not _runs(prefix / "bin" / "python3"):
+        # The search path would lead on to the system's Python, which has none of the packages.
+        raise ImageError(
+            f"the Python of {prefix} does not run any more",
+            f"Remove that folder and start again: rm -r {prefix}",
+        )
     identity = json.loads(finished.read_text(encoding="utf-8"))
     # It may be installed later, and then counts.
     clock = LocalEngine(prefix).clock
     identity |= {"engine": LOCAL, "clock": digest.of_file(clock) if clock else ""}
     return ToolchainImage(id=str(prefix), base=ORIGIN, identity=identity)
+
+
+def _runs(python: Path) -> bool:
+    try:
+        return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def cache() -> Path:

@@ -111,7 +111,8 @@ def show(table: Table, out: TextIO) -> None:
 def _read(info: Path) -> dict[str, Any] | None:
     try:
         known: dict[str, Any] = json.loads(info.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (OSError, ValueError):
+        # The table is no place to fail; a damaged file is made anew by its stage.
         return None
     return known
 

@@ -94,3 +94,10 @@ def test_a_duration_reads_well(seconds: float, seen: str) -> None:
 @pytest.mark.parametrize(("count", "seen"), [(950, "0.9 kB"), (8_100, "8.1 kB"), (7_650_000, "7.7 MB")])
 def test_a_size_reads_well(count: int, seen: str) -> None:
     assert size(count) == seen
+
+
+def test_an_info_that_is_damaged_is_left_empty(tmp_path: Path) -> None:
+    the_row = row(tmp_path, "int8")
+    the_row.info.write_text("{", encoding="utf-8")
+    _, line = text({the_row: Result()}).splitlines()
+    assert line.split() == ["yolo", "int8", "unchanged"]
