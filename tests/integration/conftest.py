@@ -16,8 +16,10 @@ from cvimake.image import ToolchainImage
 from cvimake.recipe import Recipe
 from cvimake.sandbox import Sandbox
 
-# A test run in the background inherits an ignored Ctrl-C, and so would the builds that it interrupts.
+# A test run in the background inherits an ignored Ctrl-C, one under nohup an ignored SIGHUP, and so would the
+# builds that it interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -86,10 +86,12 @@ INTERRUPTED: list[bool] = []
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """A test run in the background inherits an ignored Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """A test run in the background inherits an ignored Ctrl-C, one under nohup an ignored SIGHUP."""
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGHUP, hang_up)
 
 
 @pytest.mark.usefixtures("interruptible")
@@ -125,6 +127,7 @@ def lose_the_terminal() -> None:
         raise OSError(errno.EIO, "Input/output error")
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_terminal_that_is_gone_does_not_hide_how_it_ended() -> None:
     with pytest.raises(SystemExit) as caught, ends_cleanly("interrupted"):
         lose_the_terminal()
