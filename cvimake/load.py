@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from cvimake.action import GIBIBYTE
 
+# Of a machine's memory, what stages may take together.
+_SHARE_OF_MEMORY = 0.8
+
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
@@ -32,6 +35,11 @@ class Capacity:
 
     cores: int
     memory: int | None = None
+
+    @classmethod
+    def of_machine(cls, cores: int, memory: int) -> Capacity:
+        """What a machine leaves to stages: its cores, and most of its memory; 0 where that is not known."""
+        return cls(cores=max(1, cores), memory=int(memory * _SHARE_OF_MEMORY) or None)
 
     def bears(self, running: Iterable[Load], another: Load) -> bool:
         """Whether one more fits. A stage that is larger than the machine runs alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from cvimake.load import Capacity
 # Beside the host's working directory: a link to the place elsewhere where the command really runs, so that
 # the next build can remove what a killed one left there.
 PLACE, PLACE_PREFIX = "place", "cvimake-"
+# Who runs the commands when cvimake itself is run by root.
+NOBODY = (65534, 65534)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,36 @@ class Command:
     user: tuple[int, int]
     limits: Limits
     results: tuple[str, ...] = ()
+
+    @property
+    def host_folder(self) -> Path:
+        """The host's folder that is its working directory."""
+        return next(mount.source for mount in self.mounts if mount.target == self.working_directory)
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """The files that it finds in its working directory, by name."""
+        inside = f"{self.working_directory}/"
+        return {
+            mount.target.removeprefix(inside): mount.source
+            for mount in self.mounts
+            if mount.target.startswith(inside)
+        }
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The folders that it finds elsewhere, by where it finds them."""
+        inside = f"{self.working_directory}/"
+        return {
+            mount.target: mount.source for mount in self.mounts if not f"{mount.target}/".startswith(inside)
+        }
+
+    def copies(self, workspace: str) -> list[str]:
+        """Shell commands that copy its inputs to a folder, given as shell text for within double quotes."""
+        return [
+            f'cp {shlex.quote(str(source))} "{workspace}"/{shlex.quote(name)}'
+            for name, source in self.inputs.items()
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)

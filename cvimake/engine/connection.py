@@ -64,7 +64,7 @@ def ensure() -> docker.DockerClient:
 
 def can_bring_up() -> bool:
     """Whether `ensure` may install and start an engine: the wanted one is this machine's own."""
-    return system.may_install() and _is_local(_endpoint())
+    return system.may_install() and is_this_machines()
 
 
 def is_this_machines() -> bool:

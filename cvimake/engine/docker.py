@@ -15,7 +15,7 @@ from docker.types import Ulimit
 
 import docker
 from cvimake import announce
-from cvimake.engine import Command, Log, Outcome, connection
+from cvimake.engine import NOBODY, Command, Log, Outcome, connection
 from cvimake.engine.files import Archives, BindMounts, Files
 from cvimake.errors import EngineError
 from cvimake.load import Capacity
@@ -24,15 +24,11 @@ from cvimake.resources import docker_folder
 # Every container carries it; its value is the process that waits for the container.
 LABEL = "cvimake"
 HOST_NAME = "cvimake"
-# Who runs the commands when cvimake itself is run by root.
-NOBODY = (65534, 65534)
 # What the toolchain is compiled for, in Docker's words.
 PLATFORM = "linux/amd64"
 # How files travel, for an engine whose address does not tell: `mount` or `archive`.
 FILES_VARIABLE = "CVIMAKE_FILES"
 _WAYS: dict[str, type[Files]] = {"mount": BindMounts, "archive": Archives}
-# Of the machine's memory, what stages may take together.
-_SHARE_OF_MEMORY = 0.8
 _TMPFS = {"/tmp": "rw,nosuid,nodev,noexec,size=1g,mode=1777"}  # noqa: S108 - the container's own
 
 
@@ -56,10 +52,7 @@ class DockerEngine:
         options = facts.get("SecurityOptions") or []
         self._rootless = any("name=rootless" in option for option in options)
         self._remapped = any("name=userns" in option for option in options)
-        self._capacity = Capacity(
-            cores=max(1, int(facts.get("NCPU") or 1)),
-            memory=int(int(facts.get("MemTotal") or 0) * _SHARE_OF_MEMORY) or None,
-        )
+        self._capacity = Capacity.of_machine(int(facts.get("NCPU") or 1), int(facts.get("MemTotal") or 0))
         architecture = str(facts.get("Architecture") or "")
         self.platform = None if architecture in {"", "x86_64", "amd64"} else PLATFORM
         if self.platform:

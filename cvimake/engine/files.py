@@ -9,7 +9,7 @@ import os
 import shlex
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -20,6 +20,8 @@ from docker.types import Mount as DockerMount
 from cvimake.engine import Command, Mount
 
 _READ_SIZE = 1024 * 1024
+# What goes into an archive, and the file with its contents; None for a folder.
+_Member = tuple[tarfile.TarInfo, Path | None]
 
 
 class Files(Protocol):
@@ -87,11 +89,11 @@ class Archives:
 
     def send(self, command: Command, container: Container) -> None:
         """See `Files.send`."""
-        with self._archive(command, _workspace_members(command)) as archive:
+        with self._archive(command, _workspace_members(command.inputs)) as archive:
             container.put_archive(command.working_directory, archive)
-        for folder in self._folders(command):
-            with self._archive(command, _folder_members(folder.source)) as archive:
-                container.put_archive(folder.target, archive)
+        for target, source in command.folders.items():
+            with self._archive(command, _folder_members(source)) as archive:
+                container.put_archive(target, archive)
 
     def fetch(self, command: Command, container: Container) -> None:
         """See `Files.fetch`. What is no plain file is left there, and so missing here."""
@@ -105,45 +107,35 @@ class Archives:
                 content = archive.extractfile(member) if member and member.isreg() else None
                 if content is None:
                     continue
-                with (_working_directory(command) / name).open("xb") as file:
+                with (command.host_folder / name).open("xb") as file:
                     while chunk := content.read(_READ_SIZE):
                         file.write(chunk)
 
     def by_hand(self, command: Command, arguments: str, workspace: str) -> str:
         """See `Files.by_hand`."""
-        inputs = [mount for mount in command.mounts if mount not in self._folders(command)]
-        copies = [
-            f'cp {shlex.quote(str(mount.source))} "{workspace}"/{shlex.quote(Path(mount.target).name)}'
-            for mount in inputs
-            if mount.target != command.working_directory
-        ]
         volumes = " ".join(f"--volume {shlex.quote(target)}" for target in self._volumes(command))
         folders = [
-            f'docker cp {shlex.quote(str(folder.source))}/. "$C:{folder.target}"'
-            for folder in self._folders(command)
+            f'docker cp {shlex.quote(str(source))}/. "$C:{target}"'
+            for target, source in command.folders.items()
         ]
         create = f"C=$(docker create {arguments} {volumes} {_image_and_command(command)})"
         # Without -a, which has Docker 20.10 ask for the user's name, and a number has none.
         send = f'docker cp "{workspace}"/. "$C:{command.working_directory}"'
         start = " && ".join([send, *folders, 'docker start -a "$C"'])
         fetch = f'docker cp "$C:{command.working_directory}/." "{workspace}"'
-        return " && ".join([*copies, create, f'{{ {start}; {fetch}; docker rm -f -v "$C"; }}'])
+        return " && ".join(
+            [*command.copies(workspace), create, f'{{ {start}; {fetch}; docker rm -f -v "$C"; }}']
+        )
 
     @staticmethod
-    def _folders(command: Command) -> list[Mount]:
-        inside = f"{command.working_directory}/"
-        return [mount for mount in command.mounts if not f"{mount.target}/".startswith(inside)]
-
-    def _volumes(self, command: Command) -> list[str]:
-        return [command.working_directory, *(folder.target for folder in self._folders(command))]
+    def _volumes(command: Command) -> list[str]:
+        return [command.working_directory, *command.folders]
 
     @staticmethod
     @contextlib.contextmanager
-    def _archive(
-        command: Command, members: Iterable[tuple[tarfile.TarInfo, Path | None]]
-    ) -> Iterator[BinaryIO]:
+    def _archive(command: Command, members: Iterable[_Member]) -> Iterator[BinaryIO]:
         """An archive, on the project's disk: references can have hundreds of MB."""
-        with tempfile.TemporaryFile(dir=_working_directory(command).parent) as file:
+        with tempfile.TemporaryFile(dir=command.host_folder.parent) as file:
             with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
                 for member, path in members:
                     if path is None:
@@ -156,18 +148,12 @@ class Archives:
             yield file
 
 
-def _working_directory(command: Command) -> Path:
-    return next(mount.source for mount in command.mounts if mount.target == command.working_directory)
+def _workspace_members(inputs: Mapping[str, Path]) -> Iterator[_Member]:
+    for name, source in inputs.items():
+        yield _read_only(name), source
 
 
-def _workspace_members(command: Command) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:
-    inside = f"{command.working_directory}/"
-    for mount in command.mounts:
-        if mount.target.startswith(inside):
-            yield _read_only(mount.target.removeprefix(inside)), mount.source
-
-
-def _folder_members(folder: Path) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:
+def _folder_members(folder: Path) -> Iterator[_Member]:
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_dir():

@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvimake import toolchain
-from cvimake.engine import PLACE, PLACE_PREFIX, Command, Log, Mount, Outcome
+from cvimake.engine import NOBODY, PLACE, PLACE_PREFIX, Command, Log, Outcome
 from cvimake.errors import EngineError
 from cvimake.load import Capacity
 
-NOBODY = (65534, 65534)
 _READ_SIZE = 65536
-_SHARE_OF_MEMORY = 0.8
 # Its input ends with us, however we end; then it ends the command and all that that started.
 # No child of the command's: a tool may wait for all of those.
 _WATCHED = """
@@ -69,7 +67,7 @@ class LocalEngine:
     def capacity(self) -> Capacity:
         """See `Engine.capacity`."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return Capacity(cores=len(os.sched_getaffinity(0)), memory=int(memory * _SHARE_OF_MEMORY))
+        return Capacity.of_machine(len(os.sched_getaffinity(0)), memory)
 
     def cancel(self) -> None:
         """See `Engine.cancel`."""
@@ -85,12 +83,11 @@ class LocalEngine:
                 os.chown(folder, *command.user)
             outcome = self._run(command, place, log)
             if outcome.exit_code == 0:
-                target = _host_folder(command)
                 for name in command.results:
                     result = place.files / name
                     # What is no plain file is left, and so missing there.
                     if result.is_file() and not result.is_symlink():
-                        shutil.move(result, target / name)
+                        shutil.move(result, command.host_folder / name)
             return outcome
 
     def _run(self, command: Command, place: _Place, log: Log) -> Outcome:
@@ -141,23 +138,16 @@ class LocalEngine:
 
     def by_hand(self, command: Command, workspace: str) -> str:
         """See `Engine.by_hand`."""
-        copies = [
-            f'cp {shlex.quote(str(mount.source))} "{workspace}"/{shlex.quote(Path(mount.target).name)}'
-            for mount in command.mounts
-            if mount.target.startswith(f"{command.working_directory}/")
-        ]
-        folders = {mount.target: str(mount.source) for mount in _folders(command)}
-        place = _Place(Path(), Path("/tmp"), folders)  # noqa: S108 - of whoever pastes the line
+        place = _Place(Path(), Path("/tmp"), command.folders)  # noqa: S108 - of whoever pastes the line
         variables = [f"{name}={value}" for name, value in self._environment(command, place).items()]
         argv = place.translate(self._argv(command))
-        return " && ".join([*copies, f'cd "{workspace}"', f"env -i {shlex.join([*variables, *argv])}"])
+        return " && ".join(
+            [*command.copies(workspace), f'cd "{workspace}"', f"env -i {shlex.join([*variables, *argv])}"]
+        )
 
     def _rights(self, command: Command) -> list[str]:
-        rights = ["--no-new-privs", "--pdeathsig", "KILL"]
-        if command.user != (os.geteuid(), os.getegid()):
-            user, group = command.user
-            rights += ["--reuid", str(user), "--regid", str(group), "--clear-groups"]
-        return [*rights, "--"]
+        other = command.user != (os.geteuid(), os.getegid())
+        return ["--no-new-privs", "--pdeathsig", "KILL", *(_as_user(command.user) if other else ()), "--"]
 
     def _argv(self, command: Command) -> list[str]:
         return [part.replace(toolchain.PREFIX, str(self.prefix)) for part in command.argv]
@@ -175,13 +165,11 @@ class LocalEngine:
         return variables
 
     def _is_open_to_all(self) -> bool:
-        check = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]
-        python = str(self.prefix / "bin" / "python3")
-        with contextlib.suppress(OSError):
-            return (
-                subprocess.run([*check, python, "-c", ""], capture_output=True, check=False).returncode == 0
-            )
-        return False
+        check = ["setpriv", *_as_user(NOBODY), "--", str(self.prefix / "bin" / "python3"), "-c", ""]
+        try:
+            return subprocess.run(check, capture_output=True, check=False).returncode == 0
+        except OSError:
+            return False
 
 
 @dataclass(frozen=True)
@@ -196,7 +184,7 @@ class _Place:
 
     files: Path
     temporary: Path
-    folders: dict[str, str]
+    folders: dict[str, Path]
 
     def translate(self, argv: list[str]) -> list[str]:
         """The command with the folders where they are."""
@@ -214,34 +202,30 @@ def _place(command: Command) -> Iterator[_Place]:
 
     Root's is elsewhere: the project's own folders may be closed to the user that the command runs as.
     """
-    within = "/var/tmp" if os.geteuid() == 0 else _host_folder(command).parent  # noqa: S108 - a random name
+    beside = command.host_folder.parent
+    within = "/var/tmp" if os.geteuid() == 0 else beside  # noqa: S108 - a random name
     root = Path(tempfile.mkdtemp(prefix=PLACE_PREFIX, dir=within))
-    note = _host_folder(command).parent / PLACE
+    note = beside / PLACE
     try:
         note.symlink_to(root)
         os.chown(root, *command.user)
         files, temporary = root / "files", root / "tmp"
         files.mkdir()
         temporary.mkdir()
-        folders = {}
-        for folder in _folders(command):
-            real = root / folder.target.strip("/")
-            shutil.copytree(folder.source, real)
-            folders[folder.target] = str(real)
-        inside = f"{command.working_directory}/"
-        for mount in command.mounts:
-            if mount.target.startswith(inside):
-                copy = files / mount.target.removeprefix(inside)
-                shutil.copyfile(mount.source, copy)
-                _name_folders(copy, folders)
-                copy.chmod(0o444)
+        folders = {target: root / target.strip("/") for target in command.folders}
+        for target, source in command.folders.items():
+            shutil.copytree(source, folders[target])
+        for name, source in command.inputs.items():
+            shutil.copyfile(source, files / name)
+            _name_folders(files / name, folders)
+            (files / name).chmod(0o444)
         yield _Place(files, temporary, folders)
     finally:
         shutil.rmtree(root, ignore_errors=True)
         note.unlink(missing_ok=True)
 
 
-def _name_folders(file: Path, folders: dict[str, str]) -> None:
+def _name_folders(file: Path, folders: dict[str, Path]) -> None:
     """Names the folders in a list of samples where they are."""
     if file.suffix == ".txt" and folders:
         text = file.read_text(encoding="utf-8")
@@ -250,13 +234,9 @@ def _name_folders(file: Path, folders: dict[str, str]) -> None:
         file.write_text(text, encoding="utf-8")
 
 
-def _folders(command: Command) -> list[Mount]:
-    inside = f"{command.working_directory}/"
-    return [mount for mount in command.mounts if not f"{mount.target}/".startswith(inside)]
-
-
-def _host_folder(command: Command) -> Path:
-    return next(mount.source for mount in command.mounts if mount.target == command.working_directory)
+def _as_user(user: tuple[int, int]) -> tuple[str, ...]:
+    """What makes `setpriv` change to a user and a group."""
+    return ("--reuid", str(user[0]), "--regid", str(user[1]), "--clear-groups")
 
 
 def _find_clock(prefix: Path) -> Path | None:
