@@ -19,6 +19,7 @@ from doit.dependency import Dependency
 from doit.loader import generate_tasks
 
 from cvimake import dodo
+from cvimake.commands.new import DODO
 from cvimake.conclusions import Info
 from cvimake.content import CONTENTS, OUTPUTS
 from cvimake.device import Recognition
@@ -30,11 +31,6 @@ TINY = CHECKOUT / "tests" / "models" / "tiny"
 TASKS_OF_A_MODEL = 8
 
 _SAMPLES = 8
-_DODO = """\
-from cvimake.dodo import *
-
-DOIT_CONFIG, task_toolchain, task_models = graph(__file__)
-"""
 _PYPROJECT = """\
 [project]
 name = "bench"
@@ -92,7 +88,7 @@ def task_all():
 def write(root: Path, models: int) -> None:
     """Writes a project with so many models, named m0000 and on."""
     (root / "datasets" / "samples").mkdir(parents=True)
-    (root / "dodo.py").write_text(_DODO, encoding="utf-8")
+    (root / "dodo.py").write_text(DODO, encoding="utf-8")
     (root / "pyproject.toml").write_text(_PYPROJECT, encoding="utf-8")
     (root / "datasets" / "samples" / "dataset.toml").write_text(_DATASET, encoding="utf-8")
     for number in range(_SAMPLES):

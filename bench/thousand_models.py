@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import project
-from bench.measure import Comparison, Result, alternate, timed
+from bench import no_op, project
+from bench.measure import Comparison, Result
 
 MODELS = 1000
 REPEATS = 7
@@ -17,16 +16,7 @@ BOUND = 2.5
 
 def run(scratch: Path) -> Iterator[Result]:
     """Measures it in an empty folder."""
-    project.write(scratch, MODELS)
-    project.mark_done(scratch)
-    ours, plain = project.commands(scratch)
-    times = alternate(
-        {
-            "cvimake": functools.partial(timed, ours, scratch),
-            "doit": functools.partial(timed, plain, scratch),
-        },
-        REPEATS,
-    )
+    times = no_op.times_of(scratch, MODELS, REPEATS)
     yield Result(
         benchmark="thousand-models",
         figure=f"nothing to do, {MODELS:,} models, ./doit",

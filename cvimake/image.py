@@ -22,6 +22,7 @@ import docker
 from cvimake import announce, digest, toolchain
 from cvimake.action import Action, FileKind, Input, Limits, Output
 from cvimake.base_image import LABEL_BASE, find_or_make
+from cvimake.engine import Engine
 from cvimake.engine.docker import DockerEngine
 from cvimake.errors import ImageError
 from cvimake.recipe import FILES, IDENTITY_STEP, Recipe
@@ -104,7 +105,7 @@ def build(engine: DockerEngine, recipe: Recipe, folder: Path) -> ToolchainImage:
                 network_mode="host",
                 platform=engine.platform,
             )
-        identity = _identify(engine, raw, folder)
+        identity = identify(engine, raw, folder)
         finished = _label(engine, raw, recipe, origin, identity)
     except docker.errors.DockerException as error:
         raise ImageError(f"the toolchain image cannot be built: {error}") from error
@@ -145,20 +146,28 @@ def _client_settings() -> dict[str, str]:
     return settings
 
 
-def _identify(engine: DockerEngine, image: str, folder: Path) -> dict[str, Any]:
-    """What computes in an image, found out by running it."""
+def identify(engine: Engine, image: str, folder: Path, *records: str, what: str = "image") -> dict[str, Any]:
+    """What computes in an image, found out by running it.
+
+    Args:
+        engine: that has it.
+        image: its name for it.
+        folder: the project's.
+        records: the folder with pip's reports, where it is not an image's own.
+        what: people call it.
+    """
     script = step(IDENTITY_STEP)
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
         result = Path(name) / "identity.json"
         action = Action(
-            name="image:identity",
-            argv=(*toolchain.DETERMINISTIC, "python3", script.name, result.name),
+            name=f"{what}:identity",
+            argv=(*toolchain.DETERMINISTIC, "python3", script.name, result.name, *records),
             environment=toolchain.environment(),
             inputs=(Input(name=script.name, path=script),),
             outputs=(Output(name=result.name, path=result, kind=FileKind.JSON),),
             limits=Limits(seconds=300.0),
         )
-        with announce.step("asking the image what it computes with"):
+        with announce.step(f"asking the {what} what it computes with"):
             Sandbox(root=folder, engine=engine, image=image).run(action)
         identity: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return identity

@@ -15,15 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cvimake import announce, digest, lock, toolchain
-from cvimake.action import Action, FileKind, Input, Limits, Output
 from cvimake.base_image import find_python
 from cvimake.engine.choice import LOCAL
 from cvimake.engine.local import LocalEngine
 from cvimake.errors import ImageError
-from cvimake.image import ToolchainImage
-from cvimake.recipe import IDENTITY_STEP, Recipe
-from cvimake.resources import docker_folder, step
-from cvimake.sandbox import Sandbox
+from cvimake.image import ToolchainImage, identify
+from cvimake.recipe import Recipe
+from cvimake.resources import docker_folder
 
 ORIGIN = "this machine, without containers"
 _IDENTITY = "identity.json"
@@ -55,7 +53,10 @@ def ensure(recipe: Recipe, folder: Path) -> ToolchainImage:
         finished = prefix / _IDENTITY
         if not finished.exists():
             _install(prefix, recipe, folder)
-            finished.write_text(json.dumps(_identify(prefix, folder)), encoding="utf-8")
+            identity = identify(
+                LocalEngine(prefix), str(prefix), folder, str(prefix / _RECORDS), what="toolchain"
+            )
+            finished.write_text(json.dumps(identity), encoding="utf-8")
     if not _runs(prefix / "bin" / "python3"):
         # The search path would lead on to the system's Python, which has none of the packages.
         raise ImageError(
@@ -142,25 +143,6 @@ def _mend(prefix: Path) -> None:
     dot = prefix / "bin" / "dot"
     dot.write_text(_DOT.format(dot=real) if real else _NO_DOT, encoding="utf-8")
     dot.chmod(0o755)
-
-
-def _identify(prefix: Path, folder: Path) -> dict[str, object]:
-    """What computes in it, found out by running it."""
-    script = step(IDENTITY_STEP)
-    with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
-        result = Path(name) / _IDENTITY
-        action = Action(
-            name="local_toolchain:identity",
-            argv=(*toolchain.DETERMINISTIC, "python3", script.name, result.name, str(prefix / _RECORDS)),
-            environment=toolchain.environment(),
-            inputs=(Input(name=script.name, path=script),),
-            outputs=(Output(name=result.name, path=result, kind=FileKind.JSON),),
-            limits=Limits(seconds=300.0),
-        )
-        with announce.step("asking the toolchain what it computes with"):
-            Sandbox(root=folder, engine=LocalEngine(prefix), image=str(prefix)).run(action)
-        identity: dict[str, object] = json.loads(result.read_text(encoding="utf-8"))
-        return identity
 
 
 def _run(command: Sequence[str], out: int, log: Path | None) -> None:

@@ -14,7 +14,8 @@ from cvimake.commands.run import invoked_from
 from cvimake.errors import CvimakeError
 from cvimake.spec.declared import NAME
 
-_DODO = """\
+# The whole `dodo.py` of a project that uses cvimake.
+DODO = """\
 from cvimake.dodo import *
 
 DOIT_CONFIG, task_toolchain, task_models = graph(__file__)
@@ -68,7 +69,7 @@ class New(PlainCommand):
             else:
                 shutil.copy(source, target)
         (folder / "doit").chmod(0o755)
-        (folder / "dodo.py").write_text(_DODO, encoding="utf-8")
+        (folder / "dodo.py").write_text(DODO, encoding="utf-8")
         (folder / ".gitignore").write_text(_GITIGNORE, encoding="utf-8")
         pyproject = _PYPROJECT.format(name=folder.name, version=__version__)
         (folder / "pyproject.toml").write_text(pyproject, encoding="utf-8")

@@ -106,7 +106,7 @@ def no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.crt").write_text("certificates", encoding="utf-8")
     monkeypatch.setenv("PIP_CERT", str(tmp_path / "mine.crt"))
     monkeypatch.setattr(image, "find_or_make", lambda *_: (SimpleNamespace(id="sha256:base"), "a base"))
-    monkeypatch.setattr(image, "_identify", lambda *_: IDENTITY)
+    monkeypatch.setattr(image, "identify", lambda *_: IDENTITY)
     set_pip(monkeypatch, "")
     for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
