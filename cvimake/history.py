@@ -5,7 +5,6 @@ Kept apart from doit's records: those are read by every build, and this by none 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -59,6 +58,7 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._reading: sqlite3.Connection | None = None
         self._writing: sqlite3.Connection | None = None
 
     def last(self, task: str) -> Run | None:
@@ -109,14 +109,16 @@ class History:
 
     def close(self) -> None:
         """Lets go of the database."""
-        if self._writing:
-            self._writing.close()
-            self._writing = None
+        for connection in (self._reading, self._writing):
+            if connection:
+                connection.close()
+        self._reading = self._writing = None
 
     def _row(self, query: str, key: str) -> tuple[Any, ...] | None:
         try:
-            with contextlib.closing(opened_to_read(self._path)) as connection:
-                row: tuple[Any, ...] | None = connection.execute(query, (key,)).fetchone()
+            if self._reading is None:
+                self._reading = opened_to_read(self._path)
+            row: tuple[Any, ...] | None = self._reading.execute(query, (key,)).fetchone()
         except sqlite3.Error:
             return None
         return row

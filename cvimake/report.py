@@ -13,7 +13,7 @@ from cvimake.activity import ACTIVITIES
 from cvimake.engine.choice import TOOLCHAIN, was_local
 from cvimake.records import SECONDS
 from cvimake.runner import LOAD
-from cvimake.summary import Result, State, duration
+from cvimake.summary import SEVERITY, Result, State, duration
 
 if TYPE_CHECKING:
     from cvimake.live import LiveView
@@ -132,7 +132,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
             result.known |= str(row.info) in task.targets
             result.seconds += seconds
             # The worst that happened to any of its stages.
-            result.state = max(result.state, state, key=list(State).index)
+            result.state = max(result.state, state, key=SEVERITY.__getitem__)
 
     def _needed(self) -> set[str]:
         """Every task with work that the selected ones need."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from doit.exceptions import UnmetDependency
 from doit.runner import Runner as DoitRunner
 
-from cvimake import reasons
+from cvimake import reasons, staleness
 from cvimake.content import CONTENTS, ContentChecker, State
 from cvimake.history import History
 from cvimake.load import Capacity, Load
@@ -129,7 +129,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
             self.process_task_result(node, ran.failure)
         if self._history and node.run_status == "successful" and node.task.name in self._reasons:
             why = self._reasons.pop(node.task.name)
-            reasons.record(
+            staleness.record(
                 self._history, node.task, why, {path: state[-1] for path, state in ran.inputs.items()}
             )
 
@@ -144,7 +144,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                     self.dep_manager.backend.set(node.task.name, path, CONTENTS.state(path))
         elif selected and self._history and node.task.actions:
             # Before it runs: afterwards its targets are new, and a failure takes its record.
-            why = reasons.of_task(node.task, self.dep_manager, tasks_dict, self._history)
+            why = staleness.of_task(node.task, self.dep_manager, tasks_dict, self._history)
             self._reasons[node.task.name] = why or (reasons.Asked(),)
         return selected
 

@@ -57,6 +57,17 @@ class Result:
     known: bool = True
 
 
+# From the best to the worst that can become of one.
+SEVERITY = {state: number for number, state in enumerate(State)}
+
+
+def new_table() -> Table:
+    """A table without lines, as all of ours are."""
+    from rich.table import Table  # noqa: PLC0415 - slow to import, and only needed where one is shown
+
+    return Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+
+
 def write(results: Mapping[Row, Result], out: TextIO) -> None:
     """Writes the table; nothing where there is no row."""
     shown = dict(results)
@@ -64,10 +75,9 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         shown = {row: result for row, result in results.items() if result.state is not State.UNCHANGED}
     if not shown:
         return
-    from rich.table import Table  # noqa: PLC0415 - slow to import, and only needed here
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415 - slow to import, and only needed here
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = new_table()
     for heading in ("model", "variant"):
         table.add_column(heading, no_wrap=True)
     for heading in ("size", "ION memory", "similarity"):

@@ -19,12 +19,12 @@ from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import TOOLCHAIN, chosen, would_change
 from cvimake.errors import CvimakeError, StepFailedError
-from cvimake.reasons import WAITS_FOR, Unchanged
 from cvimake.recipe import Recipe
 from cvimake.records import SECONDS
 from cvimake.report import ROW, WAITING, Reporter
 from cvimake.runner import LOAD
 from cvimake.spec import Declarations, DeclaredModel, read_declarations
+from cvimake.staleness import WAITS_FOR, Unchanged
 
 TOOLCHAIN_TASK = "toolchain"
 
@@ -177,7 +177,7 @@ def _intact(task: Any, values: dict[str, Any]) -> bool:  # noqa: ANN401 - doit h
     return intact(values, task.targets)
 
 
-_intact.__signature__ = inspect.signature(_intact)  # type: ignore[attr-defined] # for speed, as above
+_intact.__signature__ = inspect.signature(_intact)  # type: ignore[attr-defined] # for speed, as `Unchanged`
 
 
 def _guarded(act: Callable[[], None], targets: list[str]) -> BaseFail | dict[str, Any]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from doit.cmd_base import Command, DoitCmdBase
 from doit.control import TaskControl
 
-from cvimake import reasons
-from cvimake.commands.run import as_target, invoked_from
+from cvimake import staleness
+from cvimake.commands.run import as_targets
 from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
-from cvimake.history import History
+from cvimake.history import HISTORY, History
 from cvimake.interruption import ends_cleanly
-from cvimake.reasons import Verdict
 from cvimake.records import Records, UnwrittenRecords
+from cvimake.staleness import Verdict
 
 # For commands whose answer is data as well.
 OPTION_JSON = {
@@ -55,7 +55,12 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
     """A command that looks at the graph and at what is recorded of it, and changes neither.
 
     Its arguments are models, stages and paths, as a build takes them.
+
+    Attributes:
+        history: what each stage was when it last succeeded.
     """
+
+    history: History
 
     @abstractmethod
     def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
@@ -79,25 +84,22 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
     def _execute(self) -> int:
         graph = TaskControl(self.task_list)
         graph.process(self.sel_tasks)
-        try:
+        with contextlib.closing(self.dep_manager), contextlib.closing(History(HISTORY)) as self.history:
             return self.look(graph, list(graph.selected_tasks), self._options)
-        finally:
-            self.dep_manager.close()
 
-    def stale(self, graph: TaskControl, selected: list[str], history: History) -> dict[str, Verdict]:
-        """What a build of the selected tasks would run; see `reasons.judge`."""
+    def stale(self, graph: TaskControl, selected: list[str]) -> dict[str, Verdict]:
+        """What a build of the selected tasks would run; see `staleness.judge`."""
         tasks = graph.tasks
-        return reasons.judge(
+        return staleness.judge(
             tasks,
             selected,
-            lambda task: reasons.of_task(task, self.dep_manager, tasks, history),
+            lambda task: staleness.of_task(task, self.dep_manager, tasks, self.history),
             lambda task: bool(self.dep_manager.status_is_ignore(task)),
         )
 
-    def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401
-        """Takes the command line, with every path in the form in which the graph knows it."""
-        place, root = invoked_from(), Path.cwd()
-        return super().parse_execute([as_target(argument, place, root) for argument in in_args])
+    def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401 - doit's own types
+        """Takes the command line."""
+        return super().parse_execute(as_targets(in_args))
 
 
 def stages_of(graph: TaskControl, selected: list[str]) -> list[str]:

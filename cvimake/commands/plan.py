@@ -11,9 +11,9 @@ from doit.control import TaskControl
 
 from cvimake import summary
 from cvimake.commands.base import OPTION_JSON, GraphCommand
-from cvimake.history import HISTORY, History
-from cvimake.reasons import WAITS_FOR, Follows, Verdict, critical_path, to_json
+from cvimake.reasons import Follows, to_json
 from cvimake.records import SECONDS
+from cvimake.staleness import WAITS_FOR, Verdict, critical_path
 
 
 class Plan(GraphCommand):
@@ -31,10 +31,9 @@ class Plan(GraphCommand):
         """Prints the plan."""
         if self.sel_default_tasks:
             selected = [*selected, *(name for name, task in graph.tasks.items() if _waits(task))]
-        history = History(HISTORY)
-        verdicts = self.stale(graph, selected, history)
+        verdicts = self.stale(graph, selected)
         running = [name for name in verdicts if not _waits(graph.tasks[name])]
-        seconds = {name: time for name in running if (time := self._expected(name, history)) is not None}
+        seconds = {name: time for name in running if (time := self._expected(name)) is not None}
         certain = [name for name in running if verdicts[name].certain]
         _, least = critical_path(graph.tasks, certain, seconds)
         path, most = critical_path(graph.tasks, running, seconds)
@@ -66,10 +65,10 @@ class Plan(GraphCommand):
             )
         return 0
 
-    def _expected(self, name: str, history: History) -> float | None:
+    def _expected(self, name: str) -> float | None:
         """Seconds that a stage took when it last succeeded; after a failure only the history knows."""
         seconds: float | None = self.dep_manager.get_values(name).get(SECONDS)
-        if seconds is None and (run := history.last(name)):
+        if seconds is None and (run := self.history.last(name)):
             return run.seconds
         return seconds
 
@@ -85,10 +84,9 @@ def _time(least: float, most: float) -> str:
 
 
 def _write_table(verdicts: Mapping[str, Verdict], seconds: Mapping[str, float]) -> None:
-    from rich.table import Table  # noqa: PLC0415 - slow to import, and only needed here
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415 - slow to import, and only needed here
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = summary.new_table()
     table.add_column("stage", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)

@@ -7,7 +7,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -115,9 +115,8 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
                 return error.exit_code
 
     def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401
-        """Takes the command line, with every path in the form in which the graph knows it."""
-        place, root = invoked_from(), Path.cwd()
-        return super().parse_execute([as_target(argument, place, root) for argument in in_args])
+        """Takes the command line."""
+        return super().parse_execute(as_targets(in_args))
 
 
 def _ready_machine() -> Machine:
@@ -142,6 +141,12 @@ def _writable(file: Any) -> Iterator[TextIO]:  # noqa: ANN401 - doit's type
 def invoked_from() -> Path:
     """Where the user is: paths on the command line are meant from there."""
     return Path(os.environ.get(INVOKED_FROM) or Path.cwd())
+
+
+def as_targets(arguments: Iterable[str]) -> list[str]:
+    """A command line, with every path in the form in which the graph knows it."""
+    place, root = invoked_from(), Path.cwd()
+    return [as_target(argument, place, root) for argument in arguments]
 
 
 def as_target(argument: str, invoked_from: Path, root: Path) -> str:

@@ -15,8 +15,9 @@ from cvimake import summary
 from cvimake.commands.base import OPTION_JSON, GraphCommand, stages_of
 from cvimake.engine.choice import TOOLCHAIN
 from cvimake.errors import CvimakeError
-from cvimake.history import HISTORY, History, Run
-from cvimake.reasons import Follows, InputChanged, Reason, ToolchainChanged, Verdict, from_json, to_json
+from cvimake.history import History, Run
+from cvimake.reasons import Follows, InputChanged, Reason, ToolchainChanged, from_json, to_json
+from cvimake.staleness import Verdict
 
 
 class Why(GraphCommand):
@@ -30,9 +31,8 @@ class Why(GraphCommand):
         """Prints the chain of reasons."""
         if self.sel_default_tasks:
             raise CvimakeError("why takes a model, a stage or a file")
-        history = History(HISTORY)
-        verdicts = self.stale(graph, selected, history)
-        told = _Told(graph, verdicts, history)
+        verdicts = self.stale(graph, selected)
+        told = _Told(graph, verdicts, self.history)
         roots = _last(verdicts) if verdicts else stages_of(graph, selected)
         if options["json"]:
             stages = [
