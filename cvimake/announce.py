@@ -45,7 +45,7 @@ def _shown(what: str) -> Iterator[Callable[[str], None]]:
         yield lambda _detail: None
         return
     from rich.console import Console  # noqa: PLC0415 - slow to import, and only needed here
-    from rich.markup import escape  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415 - the same
 
     started = time.monotonic()
     with Console(stderr=True).status(escape(line)) as status:

@@ -74,15 +74,15 @@ def _fomo(image: _Input, outputs: Sequence[Shape]) -> bool:
     if len(outputs) != 1 or image.width != image.height:
         return False
     _, height, width, channels = outputs[0]
-    return 2 <= height <= image.height and 2 <= width <= image.width and channels >= 2  # noqa: PLR2004
+    return 2 <= height <= image.height and 2 <= width <= image.width and channels >= 2
 
 
 def _yolov5(image: _Input, outputs: Sequence[Shape]) -> bool:
-    return len(outputs) == 1 and outputs[0][1] == 3 * image.locations and 6 <= outputs[0][2] <= 85  # noqa: PLR2004
+    return len(outputs) == 1 and outputs[0][1] == 3 * image.locations and 6 <= outputs[0][2] <= 85
 
 
 def _classifier(_image: _Input, outputs: Sequence[Shape]) -> bool:
-    return len(outputs) == 1 and outputs[0][1] >= 2 and outputs[0][2:] == (1, 1)  # noqa: PLR2004
+    return len(outputs) == 1 and outputs[0][1] >= 2 and outputs[0][2:] == (1, 1)
 
 
 def _heads(image: _Input, boxes: Sequence[Shape], classes: Sequence[Shape], box_channels: int) -> bool:
@@ -110,7 +110,7 @@ def _yolov8(image: _Input, outputs: Sequence[Shape]) -> bool:
 
 def _nvidia(image: _Input, outputs: Sequence[Shape]) -> bool:
     grid = image.width // 16
-    return len(outputs) == 2 and all(shape[2:] == (grid, grid) for shape in outputs)  # noqa: PLR2004
+    return len(outputs) == 2 and all(shape[2:] == (grid, grid) for shape in outputs)
 
 
 def _yolo11(image: _Input, outputs: Sequence[Shape]) -> bool:
@@ -121,15 +121,15 @@ def _yolo11_pose(image: _Input, outputs: Sequence[Shape]) -> bool:
     if len(outputs) != 1:
         return False
     channels, locations = outputs[0][1], outputs[0][2]
-    return channels >= 6 and (channels - 5) % 3 == 0 and locations == image.locations  # noqa: PLR2004
+    return channels >= 6 and (channels - 5) % 3 == 0 and locations == image.locations
 
 
 def _yolo11_seg(image: _Input, outputs: Sequence[Shape]) -> bool:
-    if len(outputs) != 2:  # noqa: PLR2004
+    if len(outputs) != 2:
         return False
     detections, prototypes = outputs
     grid = image.width // 4
-    return detections[1] >= 37 and detections[2] == image.locations and prototypes[1:] == (32, grid, grid)  # noqa: PLR2004
+    return detections[1] >= 37 and detections[2] == image.locations and prototypes[1:] == (32, grid, grid)
 
 
 def _yolo26(image: _Input, outputs: Sequence[Shape]) -> bool:
@@ -193,7 +193,7 @@ def _nearest(image: _Input, shapes: Sequence[Shape]) -> str:
         return f"; the input is {image.width}x{image.height}, and detectors must be square"
     if len(shapes) == 1 and shapes[0][2] == image.locations:
         return "; one anchor-free output is only taken for pose, with 8, 11, 14 … channels: use the six heads"
-    if len(shapes) == 3:  # noqa: PLR2004
+    if len(shapes) == 3:
         return "; raw YOLOv5 heads are not recognised: use the decoded output"
     return ""
 

@@ -10,6 +10,7 @@ from doit.reporter import ConsoleReporter
 
 from cvimake import summary
 from cvimake.activity import ACTIVITIES
+from cvimake.doit_types import Task
 from cvimake.engine.choice import TOOLCHAIN, was_local
 from cvimake.records import SECONDS
 from cvimake.runner import LOAD
@@ -18,6 +19,8 @@ from cvimake.summary import SEVERITY, Result, State, duration
 if TYPE_CHECKING:
     from cvimake.live import LiveView
 
+# doit's levels of verbosity from which on a task's streams are seen as they come.
+_SHOWS_ERRORS, _SHOWS_OUTPUT = 1, 2
 # What a task's `meta` says of the final table.
 ROW = "row"
 # What a task's `meta` says of a model that cannot be built yet.
@@ -48,7 +51,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         """The tasks are known; nothing has run yet."""
         self._tasks, self._selected = tasks, selected_tasks
 
-    def execute_task(self, task: Any) -> None:  # noqa: ANN401 - doit has no type information
+    def execute_task(self, task: Task) -> None:
         """A task's work begins."""
         if not task.actions:
             return
@@ -60,7 +63,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
             self._view = LiveView(self.outstream, self._needed(), self._settled, _expected)
             self._view.start()
 
-    def add_success(self, task: Any) -> None:  # noqa: ANN401
+    def add_success(self, task: Task) -> None:
         """A task's work is done."""
         self._settled.add(task.name)
         if task.actions:
@@ -70,14 +73,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
             self._count(task, State.BUILT, seconds)
             self.write(f"{task.name}: built in {duration(seconds)}\n")
 
-    def skip_uptodate(self, task: Any) -> None:  # noqa: ANN401
+    def skip_uptodate(self, task: Task) -> None:
         """A task has nothing to do."""
         self._settled.add(task.name)
         if task.actions:
             self._unchanged += 1
             self._count(task, State.UNCHANGED)
 
-    def add_failure(self, task: Any, fail: BaseFail) -> None:  # noqa: ANN401
+    def add_failure(self, task: Task, fail: BaseFail) -> None:
         """A task's work failed, or it cannot begin."""
         self._settled.add(task.name)
         if task.name in {activity.name for activity in ACTIVITIES.running()}:
@@ -126,7 +129,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         self.outstream.write(text)
         self.outstream.flush()
 
-    def _count(self, task: Any, state: State, seconds: float = 0.0) -> None:  # noqa: ANN401
+    def _count(self, task: Task, state: State, seconds: float = 0.0) -> None:
         if row := _meta(task).get(ROW):
             result = self._results.setdefault(row, Result(known=False))
             result.known |= str(row.info) in task.targets
@@ -146,14 +149,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         return {name for name in needed if self._tasks[name].actions}
 
 
-def _meta(task: Any) -> dict[str, Any]:  # noqa: ANN401
+def _meta(task: Task) -> dict[str, Any]:
     return task.meta or {}
 
 
-def _captured(task: Any) -> str:  # noqa: ANN401
+def _captured(task: Task) -> str:
     """What a user's own task printed before it failed, as far as it has not been seen; ours print nothing."""
-    streams = [action.out for action in task.actions] if (task.verbosity or 0) < 2 else []  # noqa: PLR2004
-    streams += [action.err for action in task.actions] if (task.verbosity or 0) < 1 else []
+    streams = [action.out for action in task.actions] if (task.verbosity or 0) < _SHOWS_OUTPUT else []
+    streams += [action.err for action in task.actions] if (task.verbosity or 0) < _SHOWS_ERRORS else []
     return "".join(f"{text.rstrip()}\n" for text in streams if text)
 
 

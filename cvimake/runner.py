@@ -7,18 +7,17 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from doit.exceptions import UnmetDependency
+from doit.exceptions import BaseFail, UnmetDependency
 from doit.runner import Runner as DoitRunner
 
 from cvimake import reasons, staleness
 from cvimake.content import CONTENTS, ContentChecker, State
+from cvimake.doit_types import Dispatcher, Node, Task, Value
 from cvimake.history import History
 from cvimake.load import Capacity, Load
 from cvimake.reasons import Reason
-
-Task = Any  # doit has no type information
 
 # What a task's `meta` says of its stage.
 LOAD = "load"
@@ -46,7 +45,7 @@ class _Ran(NamedTuple):
         inputs: what each input held when it began.
     """
 
-    failure: Any
+    failure: BaseFail | None
     inputs: dict[str, State]
 
 
@@ -65,11 +64,11 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
 
     def __init__(
         self,
-        *arguments: Any,  # noqa: ANN401
+        *arguments: Value,
         ready_machine: Callable[[], Machine],
         history: History | None = None,
         jobs: int = 0,
-        **options: Any,  # noqa: ANN401
+        **options: Value,
     ) -> None:
         super().__init__(*arguments, **options)
         self.final_result: int
@@ -79,11 +78,11 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         self._history = history
         self._reasons: dict[str, tuple[Reason, ...]] = {}
 
-    def run_tasks(self, task_dispatcher: Any) -> None:  # noqa: ANN401 - doit has no type information
+    def run_tasks(self, task_dispatcher: Dispatcher) -> None:
         """Runs everything that is selected and stale. After a failure, what runs is let finish."""
-        ready: list[Any] = []
-        finished: list[Any] = []
-        running: dict[Future[Any], Any] = {}
+        ready: list[Node] = []
+        finished: list[Node] = []
+        running: dict[Future[_Ran], Node] = {}
         with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="stage") as pool:
             try:
                 while True:
@@ -120,7 +119,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         inputs = {path: CONTENTS.state(path) for path in task.file_dep if Path(path).exists()}
         return _Ran(task.execute(self.stream), inputs)
 
-    def _settle(self, node: Any, ran: _Ran) -> None:  # noqa: ANN401
+    def _settle(self, node: Node, ran: _Ran) -> None:
         """Records how a task has ended; for the inputs that it began with, whatever they are by now."""
         checker = self.dep_manager.checker
         # In a `dodo.py` of somebody else's it is doit's own.
@@ -133,7 +132,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                 self._history, node.task, why, {path: state[-1] for path, state in ran.inputs.items()}
             )
 
-    def select_task(self, node: Any, tasks_dict: dict[str, Any]) -> bool:  # noqa: ANN401
+    def select_task(self, node: Node, tasks_dict: dict[str, Task]) -> bool:
         """Whether a task is to run. Of one that is not, it records what was only touched."""
         selected = bool(super().select_task(node, tasks_dict))
         if not isinstance(self.dep_manager.checker, ContentChecker):
@@ -148,7 +147,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
             self._reasons[node.task.name] = why or (reasons.Asked(),)
         return selected
 
-    def _handle_task_error(self, node: Any, base_fail: Any) -> None:  # noqa: ANN401
+    def _handle_task_error(self, node: Node, base_fail: BaseFail) -> None:
         """Takes note of a failure. What needs something that failed is no failure of its own."""
         if not isinstance(base_fail, UnmetDependency):
             super()._handle_task_error(node, base_fail)
@@ -156,14 +155,14 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         node.run_status = "failure"
         self.reporter.add_failure(node.task, base_fail)
 
-    def _judge(self, dispatcher: Any, finished: Iterable[Any]) -> list[Any]:  # noqa: ANN401
+    def _judge(self, dispatcher: Dispatcher, finished: Iterable[Node]) -> list[Node]:
         """All further tasks that can be judged now and are stale.
 
         Args:
             dispatcher: yields what can be judged, and is told what has been dealt with.
             finished: what has run since the last time.
         """
-        stale: list[Any] = []
+        stale: list[Node] = []
         untold = deque(finished)
         node = untold.popleft() if untold else None
         while not self._stop_running:
@@ -180,10 +179,10 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                 node = None
         return stale
 
-    def _startable(self, ready: list[Any], running: Iterable[Any]) -> list[Any]:
+    def _startable(self, ready: list[Node], running: Iterable[Node]) -> list[Node]:
         """Which of the ready tasks the machine bears beside those that run, the first ones first."""
         loads = [_load(node) for node in running]
-        chosen: list[Any] = []
+        chosen: list[Node] = []
         for node in ready:
             load = _load(node)
             if load is None:
@@ -201,5 +200,5 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         return Capacity(cores=self._jobs) if self._jobs else self._machine.capacity()
 
 
-def _load(node: Any) -> Load | None:  # noqa: ANN401
+def _load(node: Node) -> Load | None:
     return (node.task.meta or {}).get(LOAD)

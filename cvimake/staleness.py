@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from doit.tools import config_changed
 
 from cvimake import digest
 from cvimake.content import CONTENTS, OUTPUTS, State
 from cvimake.differences import Definition, definition_changes, identity_changes, members
+from cvimake.doit_types import Records, Task
 from cvimake.engine.choice import TOOLCHAIN
 from cvimake.history import History, Run
 from cvimake.reasons import (
@@ -42,8 +42,6 @@ from cvimake.records import SECONDS
 # What a task's `meta` says of the sources that are not there yet.
 WAITS_FOR = "waits_for"
 
-Task = Any  # doit has no type information
-
 
 class Unchanged(config_changed):  # type: ignore[misc] # doit has no type information
     """For doit: whether a task is defined as it was when it last ran.
@@ -61,7 +59,7 @@ class Unchanged(config_changed):  # type: ignore[misc] # doit has no type inform
         self.definition = definition
 
 
-def of_task(task: Task, records: Any, tasks: Mapping[str, Task], history: History) -> tuple[Reason, ...]:  # noqa: ANN401
+def of_task(task: Task, records: Records, tasks: Mapping[str, Task], history: History) -> tuple[Reason, ...]:
     """Why a task has to run by itself, whatever becomes of those that it needs; empty where it has not to.
 
     Args:
@@ -232,7 +230,7 @@ def _definition(task: Task) -> Definition:
     return next((check.definition() for check, _, _ in task.uptodate if isinstance(check, Unchanged)), None)
 
 
-def _known_inputs(records: Any, task: Task) -> Iterable[str]:  # noqa: ANN401
+def _known_inputs(records: Records, task: Task) -> Iterable[str]:
     """The files that a task read when it last succeeded, as doit has them."""
     return records.backend.get(task.name, "deps:") or ()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 
-from cvimake import pipeline
+from cvimake import doit_types, pipeline
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import TOOLCHAIN, chosen, would_change
@@ -172,7 +172,7 @@ def doit_config(project: Project) -> dict[str, Any]:
     }
 
 
-def _intact(task: Any, values: dict[str, Any]) -> bool:  # noqa: ANN401 - doit has no type information
+def _intact(task: doit_types.Task, values: dict[str, Any]) -> bool:
     """For doit: whether a task's targets are what it made."""
     return intact(values, task.targets)
 

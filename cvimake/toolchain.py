@@ -53,7 +53,7 @@ def environment() -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
         "HOME": "/tmp",  # noqa: S108 - inside the container, where /tmp is its own
-        "TMPDIR": "/tmp",  # noqa: S108
+        "TMPDIR": "/tmp",  # noqa: S108 - the same
         "USER": "cvimake",
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
@@ -94,7 +94,7 @@ def _list(value: Iterable[float | str]) -> str:
     return ",".join(map(str, value))
 
 
-def _json(value: Any) -> str:  # noqa: ANN401
+def _json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return json.dumps(value, separators=(",", ":"))
 
 

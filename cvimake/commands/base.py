@@ -13,6 +13,7 @@ from doit.control import TaskControl
 
 from cvimake import staleness
 from cvimake.commands.run import as_targets
+from cvimake.doit_types import Value
 from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.history import HISTORY, History
 from cvimake.interruption import ends_cleanly
@@ -66,12 +67,12 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
     def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
         """Does the work for the selected tasks, a build's where none is named; returns the exit code."""
 
-    def get_backends(self) -> Any:  # noqa: ANN401 - doit's own
+    def get_backends(self) -> dict[str, type]:
         """Doit's ways to keep records, with ours closed for writing."""
         backends = super().get_backends()
         return {name: UnwrittenRecords if kind is Records else kind for name, kind in backends.items()}
 
-    def execute(self, params: Any, args: list[str]) -> Any:  # noqa: ANN401 - doit's own types
+    def execute(self, params: Value, args: list[str]) -> Value:
         """What doit calls."""
         with ends_cleanly("interrupted"):
             self._options = params
@@ -84,6 +85,10 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
     def _execute(self) -> int:
         graph = TaskControl(self.task_list)
         graph.process(self.sel_tasks)
+        # doit works out what needs what from sets of files, in another order at every start.
+        place = {name: number for number, name in enumerate(graph.tasks)}
+        for task in graph.tasks.values():
+            task.task_dep.sort(key=place.__getitem__)
         with contextlib.closing(self.dep_manager), contextlib.closing(History(HISTORY)) as self.history:
             return self.look(graph, list(graph.selected_tasks), self._options)
 
@@ -97,7 +102,7 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
             lambda task: bool(self.dep_manager.status_is_ignore(task)),
         )
 
-    def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401 - doit's own types
+    def parse_execute(self, in_args: Sequence[str]) -> Value:
         """Takes the command line."""
         return super().parse_execute(as_targets(in_args))
 

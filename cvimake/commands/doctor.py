@@ -58,11 +58,11 @@ class Doctor(PlainCommand):
         width = max(len(finding.what) for finding in findings)
         for finding in findings:
             mark = "ok     " if finding.good else "MISSING"
-            print(f"{mark} {finding.what:{width}}  {finding.seen}")  # noqa: T201 - the command's result
+            print(f"{mark} {finding.what:{width}}  {finding.seen}")
             for line in finding.remedy.splitlines():
-                print(f"{'':{len(mark) + width + 3}}{line}")  # noqa: T201
+                print(f"{'':{len(mark) + width + 3}}{line}")
         good = all(finding.good for finding in findings)
-        print("A build can run." if good else "A build cannot run yet.")  # noqa: T201
+        print("A build can run." if good else "A build cannot run yet.")
         return 0 if good else EXIT_NOT_POSSIBLE
 
 

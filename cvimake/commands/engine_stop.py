@@ -17,5 +17,5 @@ class EngineStop(PlainCommand):
 
     def perform(self, _options: dict[str, Any], _arguments: list[str]) -> int:
         """Stops it and says so."""
-        print(service.stop())  # noqa: T201 - the command's result
+        print(service.stop())
         return 0

@@ -38,8 +38,8 @@ class Image(PlainCommand):
         make = image.build if options["rebuild"] else image.ensure
         made = make(engine, recipe, Path.cwd())
         packages = made.identity["packages"]
-        print(f"image        {made.id}")  # noqa: T201 - the command's result
-        print(f"base         {made.base}")  # noqa: T201
-        print(f"tpu_mlir     {packages['tpu-mlir']['version']}, Python {made.identity['python']}")  # noqa: T201
-        print(f"fingerprint  {made.fingerprint}")  # noqa: T201
+        print(f"image        {made.id}")
+        print(f"base         {made.base}")
+        print(f"tpu_mlir     {packages['tpu-mlir']['version']}, Python {made.identity['python']}")
+        print(f"fingerprint  {made.fingerprint}")
         return 0

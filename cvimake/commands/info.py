@@ -59,8 +59,8 @@ def _found(file: str) -> Path:
 def _examined(model: Path) -> conclusions.Info:
     """Lists a cvimodel with model_tool, in a container."""
     from cvimake import toolchain  # noqa: PLC0415 - only a file needs all this, and a task does not
-    from cvimake.action import Action, FileKind, Input, Limits, Output  # noqa: PLC0415
-    from cvimake.runtime import Runtime  # noqa: PLC0415
+    from cvimake.action import Action, FileKind, Input, Limits, Output  # noqa: PLC0415 - only a listing needs an engine
+    from cvimake.runtime import Runtime  # noqa: PLC0415 - only a listing needs an engine
 
     with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
         listing = Path(folder) / "info.txt"

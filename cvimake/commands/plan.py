@@ -11,6 +11,7 @@ from doit.control import TaskControl
 
 from cvimake import summary
 from cvimake.commands.base import OPTION_JSON, GraphCommand
+from cvimake.doit_types import Task
 from cvimake.reasons import Follows, to_json
 from cvimake.records import SECONDS
 from cvimake.staleness import WAITS_FOR, Verdict, critical_path
@@ -73,7 +74,7 @@ class Plan(GraphCommand):
         return seconds
 
 
-def _waits(task: Any) -> bool:  # noqa: ANN401 - doit has no type information
+def _waits(task: Task) -> bool:
     return WAITS_FOR in (task.meta or {})
 
 

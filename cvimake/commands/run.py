@@ -9,7 +9,7 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from doit.cmd_run import Run as DoitRun
 from doit.cmd_run import opt_always, opt_continue, opt_outfile, opt_reporter, opt_single, opt_verbosity
@@ -18,6 +18,7 @@ from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
 from cvimake import announce, lock, sandbox
+from cvimake.doit_types import Value
 from cvimake.errors import EXIT_BY_SIGNAL, EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.history import HISTORY, History
 from cvimake.interruption import ends_cleanly
@@ -49,7 +50,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
         opt_always, opt_continue, opt_verbosity, opt_reporter, opt_outfile, _JOBS, opt_single,
     )  # fmt: skip
 
-    def execute(self, params: Any, args: list[str]) -> Any:  # noqa: ANN401 - doit's own types
+    def execute(self, params: Value, args: list[str]) -> Value:
         """Runs the tasks."""
         try:
             return self._execute_locked(params, args)
@@ -64,7 +65,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
             )
             return EXIT_NOT_POSSIBLE
 
-    def _execute_locked(self, params: Any, args: list[str]) -> Any:  # noqa: ANN401
+    def _execute_locked(self, params: Value, args: list[str]) -> Value:
         with ends_cleanly("interrupted; what is finished stays, and the next ./doit goes on from there"):
             root = Path(params.get("cwdPath") or ".")
             if not (root / params.get("dodoFile", "dodo.py")).is_file():
@@ -78,12 +79,12 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
 
     def _execute(  # noqa: PLR0913 - doit passes each of its options
         self,
-        outfile: Any,  # noqa: ANN401 - a name or a file
+        outfile: Value,
         *,
         verbosity: int | None = None,
         always: bool = False,
         continue_: bool = False,
-        reporter: Any = "console",  # noqa: ANN401 - a name or a class
+        reporter: Value = "console",
         jobs: int = 0,
         single: bool = False,
     ) -> int:
@@ -114,7 +115,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
                 announce.note(str(error))
                 return error.exit_code
 
-    def parse_execute(self, in_args: Sequence[str]) -> Any:  # noqa: ANN401
+    def parse_execute(self, in_args: Sequence[str]) -> Value:
         """Takes the command line."""
         return super().parse_execute(as_targets(in_args))
 
@@ -126,7 +127,7 @@ def _ready_machine() -> Machine:
 
 
 @contextlib.contextmanager
-def _writable(file: Any) -> Iterator[TextIO]:  # noqa: ANN401 - doit's type
+def _writable(file: Value) -> Iterator[TextIO]:
     """A file of a name, or the file that is given."""
     if file is None:
         # Our standard output is closed.

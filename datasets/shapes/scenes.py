@@ -233,10 +233,10 @@ def _background(random: np.random.Generator) -> Floats:
     """What is behind the shapes `[SIZE,SIZE,3]`: two colours in a pattern or in blocks, and lines."""
     one, other = random.uniform(0, 255, (2, 3)).astype(np.float32)
     kind = random.random()
-    if kind < 0.3:  # noqa: PLR2004
+    if kind < 0.3:
         cells = random.integers(3, 12, 2)
         weights = _enlarged(random.random(cells), (SIZE, SIZE), Image.Resampling.NEAREST)
-    elif kind < 0.6:  # noqa: PLR2004
+    elif kind < 0.6:
         cells = random.integers(3, 9, 2)
         weights = _enlarged(random.random(cells), (SIZE, SIZE), Image.Resampling.BICUBIC)
     else:
@@ -260,7 +260,7 @@ def _lit(random: np.random.Generator, image: Floats) -> Bytes:
     towards = columns * np.float32(np.cos(turn)) + rows * np.float32(np.sin(turn))
     light = random.uniform(0.55, 1.15) * (1 + random.uniform(0, 0.6) * towards)
     seen = Image.fromarray(np.clip(image * light[..., None], 0, 255).astype(np.uint8))
-    if random.random() < 0.5:  # noqa: PLR2004
+    if random.random() < 0.5:
         seen = seen.filter(ImageFilter.GaussianBlur(float(random.uniform(0.3, 1.2))))
     noise = random.standard_normal(image.shape, np.float32) * np.float32(random.uniform(0.0, 8.0))
     return np.asarray(np.clip(np.rint(np.asarray(seen) + noise), 0, 255), np.uint8)

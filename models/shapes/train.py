@@ -60,7 +60,7 @@ def turned(sample: Sample, chance: np.random.Generator) -> Sample:
     """The scene from one of its eight sides, its colours exchanged."""
     image, boxes = sample.image[..., chance.permutation(3)], sample.boxes
     size = image.shape[0]
-    if chance.random() < 0.5:  # noqa: PLR2004
+    if chance.random() < 0.5:
         image, boxes = (
             image[:, ::-1],
             np.stack([size - boxes[:, 2], boxes[:, 1], size - boxes[:, 0], boxes[:, 3]], 1),
