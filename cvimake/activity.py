@@ -63,6 +63,11 @@ class Activities:
         self._running[name] = activity = Activity(name, expected)
         return activity
 
+    def tell(self, name: str, doing: str, percent: int) -> None:
+        """A stage says itself how far it is; ignored where nobody began it."""
+        if activity := self._running.get(name):
+            activity.doing, activity.percent = doing, percent
+
     def end(self, name: str) -> float:
         """A stage has ended; returns the seconds that it took."""
         return self._running.pop(name).elapsed

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 _BLOCK = 1024 * 1024
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def of_file(path: Path) -> str:
+def of_file(path: Path, beat: Callable[[], None] = lambda: None) -> str:
     """The sha256 of a file's bytes, in hexadecimal.
+
+    Args:
+        path: of the file.
+        beat: called after each piece.
 
     Raises:
         OSError: the file cannot be read.
@@ -20,6 +25,7 @@ def of_file(path: Path) -> str:
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
+            beat()
     return digest.hexdigest()
 
 

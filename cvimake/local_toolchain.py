@@ -6,7 +6,6 @@ It is what docker/Dockerfile makes, but for pycocotools, which no tool imports a
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from cvimake import announce, digest, lock, toolchain
 from cvimake.base_image import find_python
+from cvimake.cache import user_cache
 from cvimake.engine.choice import LOCAL
 from cvimake.engine.local import LocalEngine
 from cvimake.errors import ImageError
@@ -46,7 +46,7 @@ def ensure(recipe: Recipe, folder: Path) -> ToolchainImage:
     Raises:
         ImageError: it cannot be installed; says why and what to do.
     """
-    prefix = cache() / f"tpu_mlir-{recipe.digest()[:12]}"
+    prefix = user_cache() / f"tpu_mlir-{recipe.digest()[:12]}"
     prefix.parent.mkdir(parents=True, exist_ok=True)
     with lock.exclusive(prefix.with_suffix(".lock"), "is installing the toolchain"):
         # Written last, so that what was interrupted is made anew.
@@ -75,13 +75,6 @@ def _runs(python: Path) -> bool:
         return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
     except OSError:
         return False
-
-
-def cache() -> Path:
-    """Where it lies: the user's cache; for root a place that other users can read."""
-    if os.geteuid() == 0:
-        return Path("/var/cache/cvimake")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cvimake"
 
 
 def _install(prefix: Path, recipe: Recipe, folder: Path) -> None:

@@ -10,6 +10,8 @@ from doit.dependency import SqliteDB
 
 # Under which doit keeps how long a task took.
 SECONDS = "seconds"
+# Under which it keeps how long it took to take a task's outputs from the store, where it did not run.
+RESTORED = "restored"
 
 
 class Records(SqliteDB):  # type: ignore[misc] # doit has no type information

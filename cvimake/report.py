@@ -12,7 +12,7 @@ from cvimake import summary
 from cvimake.activity import ACTIVITIES
 from cvimake.doit_types import Task
 from cvimake.engine.choice import TOOLCHAIN, was_local
-from cvimake.records import SECONDS
+from cvimake.records import RESTORED, SECONDS
 from cvimake.runner import LOAD
 from cvimake.summary import SEVERITY, Result, State, duration
 
@@ -40,6 +40,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         super().__init__(outstream, options)
         self._unchanged = 0
         self._built = 0
+        self._restored = 0
         self._left_out = 0
         self._results: dict[summary.Row, Result] = {}
         self._tasks: dict[str, Any] = {}
@@ -66,10 +67,16 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
     def add_success(self, task: Task) -> None:
         """A task's work is done."""
         self._settled.add(task.name)
-        if task.actions:
-            Globals.dep_manager.backend.flush()
+        if not task.actions:
+            return
+        Globals.dep_manager.backend.flush()
+        seconds = ACTIVITIES.end(task.name)
+        if RESTORED in task.values:
+            self._restored += 1
+            self._count(task, State.RESTORED, seconds)
+            self.write(f"{task.name}: from the store in {duration(seconds)}\n")
+        else:
             self._built += 1
-            seconds = ACTIVITIES.end(task.name)
             self._count(task, State.BUILT, seconds)
             self.write(f"{task.name}: built in {duration(seconds)}\n")
 
@@ -115,6 +122,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
                 "Built without containers, so without isolation; `./doit doctor` says how to get an engine.\n"
             )
         parts = [f"{self._built} built", f"{self._unchanged} unchanged"]
+        if self._restored:
+            parts.insert(1, f"{self._restored} from the store")
         if self.failures:
             parts.append(f"{len(self.failures)} failed")
         if self._left_out:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -13,14 +13,18 @@ from doit.exceptions import BaseFail, UnmetDependency
 from doit.runner import Runner as DoitRunner
 
 from cvimake import reasons, staleness
+from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, ContentChecker, State
 from cvimake.doit_types import Dispatcher, Node, Task, Value
 from cvimake.history import History
 from cvimake.load import Capacity, Load
 from cvimake.reasons import Reason
+from cvimake.store.current import CURRENT
 
 # What a task's `meta` says of its stage.
 LOAD = "load"
+# What a task's `meta` says of the store: a function that finds its outputs there.
+LOOK_UP = "look_up"
 # No machine runs more stages at once; threads are made as they are needed.
 _MOST_THREADS = 64
 
@@ -35,6 +39,10 @@ class Machine(Protocol):
     def cancel(self) -> None:
         """Ends every stage that runs on it, and lets no other begin."""
         ...
+
+
+# Takes a task's outputs from the store; returns doit's failure or the task's values, None where it could not.
+Restore = Callable[[], BaseFail | dict[str, Value] | None]
 
 
 class _Ran(NamedTuple):
@@ -77,46 +85,91 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         self._jobs = jobs
         self._history = history
         self._reasons: dict[str, tuple[Reason, ...]] = {}
+        # Stale and not begun; those that the machine is busy with; all that goes on in threads. A thread ends
+        # with what takes the task from the store, with nothing where it has to run, or with how it ran.
+        self._ready: list[Node] = []
+        self._running: list[Node] = []
+        self._futures: dict[Future[Restore | _Ran | None], Node] = {}
 
     def run_tasks(self, task_dispatcher: Dispatcher) -> None:
         """Runs everything that is selected and stale. After a failure, what runs is let finish."""
-        ready: list[Node] = []
         finished: list[Node] = []
-        running: dict[Future[_Ran], Node] = {}
         with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="stage") as pool:
             try:
                 while True:
-                    ready += self._judge(task_dispatcher, finished)
-                    finished = []
-                    if self._stop_running:
-                        ready.clear()
-                    for node in self._startable(ready, running.values()):
-                        ready.remove(node)
-                        self.teardown_list.append(node.task)
-                        self.reporter.execute_task(node.task)
-                        if _load(node):
-                            running[pool.submit(self._execute, node.task)] = node
-                        else:
-                            self._settle(node, self._execute(node.task))
-                            finished.append(node)
+                    for node in self._judge(task_dispatcher, finished):
+                        self._look_up(node, pool)
+                    finished = self._start(pool)
                     if finished:
                         continue
-                    if not running:
+                    if not self._futures:
                         return
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        node = running.pop(future)
-                        self._settle(node, future.result())
-                        finished.append(node)
+                    finished = self._wait(pool)
             except BaseException:
                 # Otherwise the pool would wait for what runs.
+                CURRENT.end()
                 if self._machine:
                     self._machine.cancel()
                 raise
 
+    def _look_up(self, node: Node, pool: Executor) -> None:
+        """Lets the store be looked into for a stale task, where that makes sense; otherwise it is ready."""
+        look_up = None if self.always_execute else (node.task.meta or {}).get(LOOK_UP)
+        if look_up:
+            self._futures[pool.submit(look_up)] = node
+        else:
+            self._ready.append(node)
+
+    def _start(self, pool: Executor) -> list[Node]:
+        """Starts what the machine bears; returns what has run in this thread."""
+        finished: list[Node] = []
+        if self._stop_running:
+            self._ready.clear()
+        for node in self._startable(self._ready, self._running):
+            self._ready.remove(node)
+            self.teardown_list.append(node.task)
+            self.reporter.execute_task(node.task)
+            if _load(node):
+                self._running.append(node)
+                self._futures[pool.submit(self._execute, node.task)] = node
+            else:
+                self._settle(node, self._execute(node.task))
+                finished.append(node)
+        return finished
+
+    def _wait(self, pool: Executor) -> list[Node]:
+        """Waits until something has ended; returns the tasks that are done with, or have failed."""
+        finished: list[Node] = []
+        for future in wait(self._futures, return_when=FIRST_COMPLETED).done:
+            node, outcome = self._futures.pop(future), future.result()
+            if outcome is None:
+                self._ready.append(node)
+            elif isinstance(outcome, _Ran):
+                if node in self._running:
+                    self._running.remove(node)
+                self._settle(node, outcome)
+                finished.append(node)
+            else:
+                self.reporter.execute_task(node.task)
+                self._futures[pool.submit(self._restore, node.task, outcome)] = node
+        return finished
+
+    @staticmethod
+    def _restore(task: Task, restore: Restore) -> _Ran | None:
+        """Takes a task's outputs from the store, in any thread; None where it has to run."""
+        inputs = _inputs(task)
+        values = restore()
+        if values is None:
+            ACTIVITIES.end(task.name)
+            return None
+        if isinstance(values, BaseFail):
+            return _Ran(values, inputs)
+        task.values.update(values)
+        return _Ran(None, inputs)
+
     def _execute(self, task: Task) -> _Ran:
         """Runs a task, in any thread, and tells what its inputs held before."""
-        # What is missing by now is the task's own to say.
-        inputs = {path: CONTENTS.state(path) for path in task.file_dep if Path(path).exists()}
+        inputs = _inputs(task)
         return _Ran(task.execute(self.stream), inputs)
 
     def _settle(self, node: Node, ran: _Ran) -> None:
@@ -198,6 +251,11 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         if self._machine is None:
             self._machine = self._ready_machine()
         return Capacity(cores=self._jobs) if self._jobs else self._machine.capacity()
+
+
+def _inputs(task: Task) -> dict[str, State]:
+    """What a task's inputs hold. What is missing by now is the task's own to say."""
+    return {path: CONTENTS.state(path) for path in task.file_dep if Path(path).exists()}
 
 
 def _load(node: Node) -> Load | None:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from cvimake.action import Action, Folder, Output
 from cvimake.engine import PLACE, PLACE_PREFIX, Command, Engine, Mount, Outcome
 from cvimake.errors import CvimakeError, StepFailedError
+from cvimake.publication import publish
 
 # Where a tool finds itself. Some write the path into their results, so it is the same everywhere.
 WORKSPACE = "/workspace"
@@ -59,8 +60,9 @@ class Sandbox:
             if not (self.root / path).is_file():
                 raise CvimakeError(f"{action.name}: its input {path} is missing")
         try:
-            with self._workspace() as workspace:
-                self._run(action, workspace, watch)
+            with workspace(self.root) as folder:
+                (folder / "files").mkdir(mode=0o755)
+                self._run(action, folder, watch)
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise CvimakeError(
@@ -85,17 +87,7 @@ class Sandbox:
         faults = [fault for file in action.outputs if (fault := _fault(inner / file.name, file))]
         if faults:
             raise self._failed(action, "; ".join(faults))
-        targets = {file.name: self.root / file.path for file in action.outputs}
-        for target in targets.values():
-            if target.is_dir():
-                raise CvimakeError(f"{action.name}: {target} is a folder, and a result belongs there")
-            target.parent.mkdir(parents=True, exist_ok=True)
-        # All are complete on the disk before the first one appears, also after a power cut.
-        ready = {name: _make_ours(inner / name, target) for name, target in targets.items()}
-        for name, target in targets.items():
-            ready[name].replace(target)
-        for folder in {target.parent for target in targets.values()}:
-            _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+        publish({inner / file.name: self.root / file.path for file in action.outputs})
 
     def _command(self, action: Action, workspace: Path) -> Command:
         user = self.engine.user
@@ -177,18 +169,6 @@ class Sandbox:
             f"{action.name}: {reason}", "\n".join([*lines[-_LAST_LINES:], f"The whole log: {kept}"])
         )
 
-    @contextlib.contextmanager
-    def _workspace(self) -> Iterator[Path]:
-        """A folder that no other user can enter, holding `files`, the tool's working directory."""
-        scratch = self.root / _SCRATCH
-        scratch.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=scratch))
-        try:
-            (folder / "files").mkdir(mode=0o755)
-            yield folder
-        finally:
-            _remove_tree(folder)
-
 
 class _WatchedLog:
     """A log file of bounded size, at which somebody may look over the shoulder."""
@@ -208,6 +188,18 @@ class _WatchedLog:
             self._file.flush()
 
 
+@contextlib.contextmanager
+def workspace(root: Path) -> Iterator[Path]:
+    """A folder on the file system of a project's results that no other user can enter."""
+    scratch = root / _SCRATCH
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    try:
+        yield folder
+    finally:
+        _remove_tree(folder)
+
+
 def sweep(root: Path) -> None:
     """Removes the workspaces of killed builds; for who holds the project's lock."""
     for leftover in (root / _SCRATCH).glob("*"):
@@ -220,6 +212,15 @@ def sweep(root: Path) -> None:
 def log_path(root: Path, name: str) -> Path:
     """Where the full log of a project's action is kept."""
     return root / "build" / "logs" / f"{_as_path(name)}.log"
+
+
+def write_note(root: Path, name: str, text: str) -> None:
+    """Writes a log for an action that ended well without being run."""
+    path = log_path(root, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        f"# {name}: {text}. This runs it here:\n./doit --always-execute --single {name}\n\n", encoding="utf-8"
+    )
 
 
 def _as_path(name: str) -> str:
@@ -264,33 +265,6 @@ def _open_up(folder: Path, names: Sequence[str]) -> None:
         path = folder / name
         if path.is_file() and not path.is_symlink():
             path.chmod(0o644)
-
-
-def _make_ours(path: Path, target: Path) -> Path:
-    """Gives a tool's file the caller's owner and the usual mode, and its bytes to the disk.
-
-    Returns:
-        Where it now lies: on the target's file system, so that a rename is all that is left to do.
-    """
-    if path.stat().st_dev != target.parent.stat().st_dev:
-        path = _copy(path, target.with_name(f".{target.name}.new"))
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        if os.geteuid() == 0:
-            os.fchown(descriptor, os.geteuid(), os.getegid())
-        os.fchmod(descriptor, 0o644)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    return path
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _copy(source: Path, target: Path) -> Path:

@@ -37,6 +37,7 @@ class State(Enum):
     """What became of a cvimodel in this build."""
 
     UNCHANGED = "unchanged"
+    RESTORED = "from the store"
     BUILT = "built"
     # Something that it needs failed.
     LEFT_OUT = "left out"
@@ -48,7 +49,7 @@ class Result:
     """What this build did for a row.
 
     Attributes:
-        seconds: that the row's own stages ran.
+        seconds: that the row's own stages ran, or were being taken from the store.
         known: the row's info is of the cvimodel that is there now, and not of an earlier one.
     """
 
@@ -87,6 +88,7 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
     table.add_column("", no_wrap=True)
     colours = {
         State.UNCHANGED: "dim",
+        State.RESTORED: "green",
         State.BUILT: "green",
         State.LEFT_OUT: "yellow",
         State.FAILED: "bold red",

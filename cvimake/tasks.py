@@ -14,19 +14,24 @@ from typing import Any
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 
-from cvimake import doit_types, pipeline
+from cvimake import doit_types, kept, pipeline
+from cvimake.action import Action
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import TOOLCHAIN, chosen, would_change
 from cvimake.errors import CvimakeError, StepFailedError
 from cvimake.recipe import Recipe
-from cvimake.records import SECONDS
+from cvimake.records import RESTORED, SECONDS
 from cvimake.report import ROW, WAITING, Reporter
-from cvimake.runner import LOAD
+from cvimake.runner import LOAD, LOOK_UP, Restore
+from cvimake.sandbox import Sandbox
 from cvimake.spec import Declarations, DeclaredModel, read_declarations
 from cvimake.staleness import WAITS_FOR, Unchanged
+from cvimake.store.current import CURRENT, choose
 
 TOOLCHAIN_TASK = "toolchain"
+# What a task's `meta` says of what it does.
+STAGE = "stage"
 
 Task = dict[str, Any]
 # doit would put files of its own in the place of the standard output, for all threads.
@@ -123,7 +128,12 @@ class Project:
             # One `Unchanged` for all: two of them in one task would share their record.
             "uptodate": [Unchanged(lambda: [action.definition(), stage.concluded_with]), _intact],
             "clean": True,
-            "meta": {LOAD: stage.load, ROW: stage.row},
+            "meta": {
+                LOAD: stage.load,
+                ROW: stage.row,
+                STAGE: stage,
+                LOOK_UP: functools.partial(self._look_up, stage, targets),
+            },
             **_OWN_OUTPUT,
         }
 
@@ -143,9 +153,49 @@ class Project:
             stage.before()
         runtime = Runtime.of(self.root)
         runtime.check(json.loads((self.root / TOOLCHAIN).read_text(encoding="utf-8")))
-        runtime.sandbox.run(stage.action, functools.partial(ACTIVITIES.read, stage.action.name))
+        self._run_action(runtime.sandbox, stage.action)
         if stage.after:
             stage.after()
+
+    def _run_action(self, sandbox: Sandbox, action: Action) -> None:
+        """Runs an action, and keeps its outputs for who will need the same."""
+        watch = functools.partial(ACTIVITIES.read, action.name)
+        try:
+            key, before = kept.key_of(self.root, action), kept.inputs_of(action)
+        except OSError:
+            # What is missing is the sandbox's to say.
+            sandbox.run(action, watch)
+            return
+        started = time.monotonic()
+        sandbox.run(action, watch)
+        # What was edited while it ran may have been read before or after.
+        if kept.inputs_of(action) == before:
+            kept.keep(key, action, time.monotonic() - started)
+
+    def _look_up(self, stage: pipeline.Stage, targets: list[str]) -> Restore | None:
+        """What takes a stage's outputs from the store; None where they are not there."""
+        found = kept.find(self.root, stage.action)
+        return functools.partial(self._restore, stage, targets, found) if found else None
+
+    def _restore(
+        self, stage: pipeline.Stage, targets: list[str], found: kept.Found
+    ) -> BaseFail | dict[str, Any] | None:
+        """For the runner: takes a stage's outputs from the store; None where that was not possible."""
+        is_there = True
+
+        def act() -> None:
+            nonlocal is_there
+            is_there = kept.restore(self.root, stage.action, found)
+            if is_there and stage.after:
+                stage.after()
+
+        ended = _guarded(act, targets)
+        if not is_there:
+            return None
+        if isinstance(ended, dict):
+            # How long it takes to run is what is to be expected of it.
+            ended |= {RESTORED: ended[SECONDS], SECONDS: found.entry.seconds}
+        return ended
 
 
 def open_project(dodo_file: str) -> Project:
@@ -155,6 +205,8 @@ def open_project(dodo_file: str) -> Project:
         # Whether the toolchain's task is stale depends on it.
         chosen()
         project = Project(root, read_declarations(Path()), Recipe.from_environment())
+        store = project.declarations.settings.store
+        CURRENT.choose(choose(root, store.url, read_only=store.read_only, limit=store.limit))
     except (CvimakeError, OSError) as error:
         sys.stderr.write(f"cvimake: {error}\n")
         raise SystemExit(getattr(error, "exit_code", 2)) from error

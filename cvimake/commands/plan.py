@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import Any
 
 from doit.control import TaskControl
@@ -12,9 +14,11 @@ from doit.control import TaskControl
 from cvimake import summary
 from cvimake.commands.base import OPTION_JSON, GraphCommand
 from cvimake.doit_types import Task
+from cvimake.kept import foresee
 from cvimake.reasons import Follows, to_json
 from cvimake.records import SECONDS
 from cvimake.staleness import WAITS_FOR, Verdict, critical_path
+from cvimake.tasks import STAGE
 
 
 class Plan(GraphCommand):
@@ -24,7 +28,7 @@ class Plan(GraphCommand):
     doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
     doc_description = (
         "A stage that only follows from others may run: where what they make anew holds the same bytes, "
-        "it does not. Times are those of the last runs."
+        "it does not. Times are those of the last runs; what is in the store takes next to none."
     )
     cmd_options = (OPTION_JSON,)
 
@@ -34,7 +38,10 @@ class Plan(GraphCommand):
             selected = [*selected, *(name for name, task in graph.tasks.items() if _waits(task))]
         verdicts = self.stale(graph, selected)
         running = [name for name in verdicts if not _waits(graph.tasks[name])]
+        kept = self._kept(graph, running)
         seconds = {name: time for name in running if (time := self._expected(name)) is not None}
+        # To be taken from the store is next to nothing.
+        seconds |= dict.fromkeys(kept, 0.0)
         certain = [name for name in running if verdicts[name].certain]
         _, least = critical_path(graph.tasks, certain, seconds)
         path, most = critical_path(graph.tasks, running, seconds)
@@ -43,6 +50,7 @@ class Plan(GraphCommand):
                 {
                     "stage": name,
                     "verdict": str(verdict),
+                    "from_store": name in kept,
                     "seconds": seconds.get(name),
                     "reasons": [to_json(reason) for reason in verdict.reasons],
                 }
@@ -52,7 +60,7 @@ class Plan(GraphCommand):
             sys.stdout.write(json.dumps({"stages": stages, "critical_path": critical}, indent=1) + "\n")
             return 0
         if verdicts:
-            _write_table(verdicts, seconds)
+            _write_table(verdicts, seconds, kept)
         if not running:
             sys.stdout.write("nothing to do\n")
             return 0
@@ -65,6 +73,15 @@ class Plan(GraphCommand):
                 f"{unknown} of them never ran: how long they take is not known, and not counted\n"
             )
         return 0
+
+    @staticmethod
+    def _kept(graph: TaskControl, running: list[str]) -> set[str]:
+        """The stages whose outputs are in the store."""
+        tasks = [graph.tasks[name] for name in running]
+        actions = [stage.action if (stage := (task.meta or {}).get(STAGE)) else None for task in tasks]
+        makes = [(task.targets, action) for task, action in zip(tasks, actions, strict=True)]
+        foreseen = foresee(Path(), makes)
+        return {name for name, is_kept in zip(running, foreseen, strict=True) if is_kept}
 
     def _expected(self, name: str) -> float | None:
         """Seconds that a stage took when it last succeeded; after a failure only the history knows."""
@@ -84,7 +101,9 @@ def _time(least: float, most: float) -> str:
     return f"{summary.duration(least)} to {summary.duration(most)}"
 
 
-def _write_table(verdicts: Mapping[str, Verdict], seconds: Mapping[str, float]) -> None:
+def _write_table(
+    verdicts: Mapping[str, Verdict], seconds: Mapping[str, float], kept: AbstractSet[str]
+) -> None:
     from rich.text import Text  # noqa: PLC0415 - slow to import, and only needed here
 
     table = summary.new_table()
@@ -99,6 +118,7 @@ def _write_table(verdicts: Mapping[str, Verdict], seconds: Mapping[str, float]) 
         first, *others = own or verdict.reasons
         more = f" (and {len(others)} more)" if others else ""
         time = summary.duration(seconds[name]) if name in seconds else ""
+        time = "from the store" if name in kept else time
         state = Text(str(verdict), style=colours[str(verdict)])
         table.add_row(Text(name), state, Text(time), Text(f"{first}{more}"))
     summary.show(table, sys.stdout)

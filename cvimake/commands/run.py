@@ -23,6 +23,7 @@ from cvimake.errors import EXIT_BY_SIGNAL, EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.history import HISTORY, History
 from cvimake.interruption import ends_cleanly
 from cvimake.runner import Machine, Runner
+from cvimake.store.current import CURRENT
 
 # Where the user was when the launcher went to the project's folder.
 INVOKED_FROM = "CVIMAKE_INVOKED_FROM"
@@ -114,6 +115,8 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
             except CvimakeError as error:
                 announce.note(str(error))
                 return error.exit_code
+            finally:
+                CURRENT.finish()
 
     def parse_execute(self, in_args: Sequence[str]) -> Value:
         """Takes the command line."""

@@ -111,6 +111,19 @@ def read_declarations(root: Path) -> Declarations:
     return Declarations(settings=settings, datasets=datasets, models=models)
 
 
+def read_settings(root: Path) -> Settings:
+    """Reads `pyproject.toml` alone.
+
+    Raises:
+        DeclarationError: with every mistake in it.
+    """
+    reader = _Reader()
+    settings = reader.settings(root / _PYPROJECT)
+    if reader.mistakes:
+        raise DeclarationError("\n".join(reader.mistakes))
+    return settings
+
+
 @dataclass
 class _Reader:
     mistakes: list[str] = field(default_factory=list)

@@ -19,6 +19,17 @@ class StageLimits(Declared):
     """Running time."""
 
 
+class StoreOptions(Declared):
+    """Where results are kept for all projects and machines that share them."""
+
+    url: str = ""
+    """A folder, a URL that fsspec knows, or `none`; empty for a folder in the user's cache."""
+    read_only: bool = False
+    """Take results from it, and keep none in it."""
+    limit: Annotated[float, Field(gt=0)] = 20.0
+    """GiB that it may hold; what was not wanted for the longest time goes first."""
+
+
 class Settings(Declared):
     """Values that hold for every model that does not say otherwise."""
 
@@ -31,3 +42,4 @@ class Settings(Declared):
     qtable: QtableOptions = QtableOptions()
     deploy: DeployOptions = DeployOptions()
     limits: StageLimits = StageLimits()
+    store: StoreOptions = StoreOptions()

@@ -11,9 +11,10 @@ import pytest
 from lab import EXAMPLE, ROOT, environment
 
 from cvimake import digest
+from cvimake.cache import user_cache
 from cvimake.engine import connection
 from cvimake.image import ToolchainImage
-from cvimake.local_toolchain import cache, ensure
+from cvimake.local_toolchain import ensure
 from cvimake.recipe import Recipe
 
 SECONDS = 900.0
@@ -55,7 +56,7 @@ def results(folder: Path) -> dict[str, str]:
 
 
 def test_the_tiny_chain_has_the_bytes_of_the_containers(prefix: Path, tmp_path: Path) -> None:
-    assert prefix.is_relative_to(cache())
+    assert prefix.is_relative_to(user_cache())
     here = build(tmp_path / "here", CVIMAKE_ENGINE="local")
     assert here.returncode == 0, here.stdout + here.stderr
     contained = build(tmp_path / "contained", CVIMAKE_ENGINE="docker")

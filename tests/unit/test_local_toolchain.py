@@ -14,7 +14,7 @@ from cvimake.recipe import Recipe
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a toolchain that was installed before."""
-    monkeypatch.setattr(local_toolchain, "cache", lambda: tmp_path)
+    monkeypatch.setattr(local_toolchain, "user_cache", lambda: tmp_path)
     prefix = tmp_path / f"tpu_mlir-{Recipe().digest()[:12]}"
     (prefix / "bin").mkdir(parents=True)
     (prefix / "bin" / "python3").symlink_to(sys.executable)
@@ -47,7 +47,7 @@ def test_a_python_that_does_not_run_is_an_error_with_a_remedy(installed: Path, t
 def test_without_a_python_3_10_it_says_how_to_get_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_toolchain, "cache", lambda: tmp_path)
+    monkeypatch.setattr(local_toolchain, "user_cache", lambda: tmp_path)
     monkeypatch.setattr(local_toolchain, "find_python", lambda **_options: None)
     with pytest.raises(ImageError, match=r"needs a Python 3\.10") as caught:
         local_toolchain.ensure(Recipe(), tmp_path)

@@ -26,7 +26,15 @@ ACTION = SimpleNamespace(out=None, err=None)
 def task(name: str, *needs: str, row: Row | None = None) -> Task:
     meta = {LOAD: LISTING, ROW: row}
     targets = [str(row.info)] if row and name.endswith("_info") else []
-    return Task(name=name, actions=[ACTION], task_dep=list(needs), targets=targets, meta=meta, verbosity=0)
+    return Task(
+        name=name,
+        actions=[ACTION],
+        task_dep=list(needs),
+        targets=targets,
+        meta=meta,
+        verbosity=0,
+        values={},
+    )
 
 
 TRANSFORM = task("net:transform")
@@ -228,7 +236,7 @@ def test_a_terminal_shows_what_runs_and_how_long_it_will_take(flushes: list[bool
 
 def test_what_is_no_stage_draws_for_itself(flushes: list[bool]) -> None:
     out = Terminal()
-    toolchain = Task(name="toolchain", actions=["act"], task_dep=[], meta=None)
+    toolchain = Task(name="toolchain", actions=["act"], task_dep=[], meta=None, values={})
     build(reporter_of(out, toolchain), toolchain)
     assert flushes
     assert "stages done" not in out.getvalue()

@@ -1,0 +1,164 @@
+"""What a stage has to do with the store: its key there, taking its outputs out, and putting them in."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cvimake import digest
+from cvimake.action import Action
+from cvimake.activity import ACTIVITIES
+from cvimake.content import CONTENTS, State
+from cvimake.engine.choice import TOOLCHAIN
+from cvimake.key import action_key
+from cvimake.publication import publish
+from cvimake.sandbox import workspace, write_note
+from cvimake.store.current import CURRENT
+
+if TYPE_CHECKING:
+    from cvimake.store import Entry
+
+
+@dataclass(frozen=True)
+class Found:
+    """An action's result in the store.
+
+    Attributes:
+        key: of the action.
+        entry: what is known of it.
+    """
+
+    key: str
+    entry: Entry
+
+
+def key_of(root: Path, action: Action) -> str:
+    """The key of an action of a project, by what its inputs hold now.
+
+    Raises:
+        OSError: an input cannot be read, or it is not known what the toolchain is.
+    """
+    return action_key(action, _fingerprint(root), lambda path: str(CONTENTS.state(str(path))[-1]))
+
+
+def _fingerprint(root: Path) -> str:
+    return digest.of_value(json.loads((root / TOOLCHAIN).read_text(encoding="utf-8")))
+
+
+def find(root: Path, action: Action) -> Found | None:
+    """An action's result in the store; None where it is not there."""
+    store = CURRENT.store
+    if store is None:
+        return None
+    try:
+        key = key_of(root, action)
+    except OSError:
+        # What is missing is for the stage itself to say.
+        return None
+    entry = store.find(key)
+    if entry is None:
+        CURRENT.miss()
+        return None
+    return Found(key, entry)
+
+
+def restore(root: Path, action: Action, found: Found) -> bool:
+    """Publishes an action's outputs from the store.
+
+    Returns:
+        Whether they are there now; where not, why has been said.
+
+    Raises:
+        OSError: the results cannot be written.
+    """
+    store = CURRENT.store
+    if store is None:
+        return False
+    started = time.monotonic()
+    with workspace(root) as folder:
+        targets = {file.name: folder / file.name for file in action.outputs}
+
+        def beat() -> None:
+            written = sum(path.stat().st_size for path in targets.values() if path.exists())
+            ACTIVITIES.tell(action.name, "from the store", 100 * written // max(1, found.entry.size))
+
+        if not store.restore(found.key, found.entry, targets, beat):
+            return False
+        publish({targets[file.name]: root / file.path for file in action.outputs})
+    write_note(root, action.name, f"its outputs came from the store {store.label}, key {found.key}")
+    CURRENT.hit(found.entry.seconds - (time.monotonic() - started))
+    return True
+
+
+def foresee(root: Path, stages: Iterable[tuple[Iterable[str], Action | None]]) -> list[bool]:
+    """Which of the stages that are stale would come from the store.
+
+    Args:
+        root: the project's.
+        stages: in the order in which they run: the files that each makes, and its action where it has one.
+    """
+    store = CURRENT.store
+    # What files will hold; None where that is not known before they are made.
+    foreseen: dict[str, str | None] = {}
+
+    def sha256_of(path: Path) -> str:
+        sha256 = foreseen[str(path)] if str(path) in foreseen else CONTENTS.state(str(path))[-1]
+        if sha256 is None:
+            raise FileNotFoundError(path)
+        return str(sha256)
+
+    def entry_of(action: Action) -> Entry | None:
+        if store is None or str(TOOLCHAIN) in foreseen:
+            return None
+        try:
+            return store.find(action_key(action, _fingerprint(root), sha256_of))
+        except OSError:
+            return None
+
+    found: list[bool] = []
+    for targets, action in stages:
+        entry = entry_of(action) if action else None
+        foreseen |= dict.fromkeys(targets)
+        if action and entry:
+            outputs = {file.name: str(file.path) for file in action.outputs}
+            foreseen |= {
+                outputs[name]: blob.sha256 for name, blob in entry.outputs.items() if name in outputs
+            }
+        found.append(entry is not None)
+    return found
+
+
+def inputs_of(action: Action) -> dict[str, State]:
+    """What an action's inputs hold now, in a form that tells whether one was written meanwhile.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    # The time of any change is left out: the sandbox makes links to datasets, and each link changes it.
+    states = {str(path): CONTENTS.state(str(path)) for path in action.paths()}
+    return {path: [inode, modified, *content] for path, (inode, modified, _, *content) in states.items()}
+
+
+def keep(key: str, action: Action, seconds: float) -> None:
+    """Puts the outputs of an action that has just finished into the store.
+
+    Args:
+        key: by what its inputs held while it ran.
+        action: that ran.
+        seconds: how long.
+    """
+    if CURRENT.store is None:
+        return
+    from cvimake.store import Blob, Entry  # noqa: PLC0415 - slow to import, and only needed where something ran
+
+    states = {file.name: CONTENTS.state(str(file.path)) for file in action.outputs}
+    entry = Entry(
+        action=action.name,
+        seconds=seconds,
+        outputs={name: Blob(sha256=state[-1], size=state[-2]) for name, state in states.items()},
+    )
+    CURRENT.keep(key, entry, {file.name: Path(file.path).absolute() for file in action.outputs})

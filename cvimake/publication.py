@@ -1,0 +1,59 @@
+"""Puts finished files in their places: all of them or none, and never half of one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def publish(files: Mapping[Path, Path]) -> None:
+    """Moves files to their places, with the caller's owner and the usual mode.
+
+    All are complete on the disk before the first one appears, also after a power cut.
+
+    Args:
+        files: by where they lie, where they belong. A folder that is missing is made.
+
+    Raises:
+        IsADirectoryError: a folder is where a file belongs.
+        OSError: the disk is full, or closed to writing.
+    """
+    for target in files.values():
+        if target.is_dir():
+            raise IsADirectoryError(f"{target} is a folder, and a result belongs there")
+        target.parent.mkdir(parents=True, exist_ok=True)
+    ready = {_make_ours(source, target): target for source, target in files.items()}
+    for source, target in ready.items():
+        source.replace(target)
+    for folder in {target.parent for target in files.values()}:
+        _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _make_ours(path: Path, target: Path) -> Path:
+    """Gives a file the caller's owner and the usual mode, and its bytes to the disk.
+
+    Returns:
+        Where it now lies: on the target's file system, so that a rename is all that is left to do.
+    """
+    if path.stat().st_dev != target.parent.stat().st_dev:
+        source, path = path, target.with_name(f".{target.name}.new")
+        shutil.copyfile(source, path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        if os.geteuid() == 0:
+            os.fchown(descriptor, os.geteuid(), os.getegid())
+        os.fchmod(descriptor, 0o644)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return path
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

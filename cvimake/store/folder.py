@@ -1,0 +1,148 @@
+"""A store in a folder: of this machine, or of a network file system."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from cvimake import digest
+from cvimake.store.place import Beat, Stored
+
+# Where files are before they are whole.
+_UNFINISHED = "unfinished"
+_CHUNK = 64 * 1024 * 1024
+# Nobody's upload takes longer.
+_ABANDONED = 24 * 3600.0
+# A cache is no reason for a full disk.
+LEAST_FREE = 2 * 1024**3
+
+
+class FolderPlace:
+    """Files below a folder.
+
+    Restored files share their blocks with the store's where the file system can do that so that an edit of
+    the one leaves the other as it is (XFS, Btrfs, NFS 4.2); elsewhere they are copies. Hard links are never
+    made: an edit in place would reach the store.
+
+    Args:
+        root: the folder; made when something is kept.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def read(self, name: str) -> bytes:
+        """See `Place`."""
+        return (self._root / name).read_bytes()
+
+    def fetch(self, name: str, target: Path, beat: Beat) -> None:
+        """See `Place`."""
+        _clone(self._root / name, target, beat)
+
+    def sha256(self, name: str, beat: Beat) -> str:
+        """See `Place`."""
+        return digest.of_file(self._root / name, beat)
+
+    def size(self, name: str) -> int | None:
+        """See `Place`."""
+        try:
+            return (self._root / name).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """See `Place`."""
+        with self._whole(name) as unfinished:
+            unfinished.write_bytes(content)
+
+    def keep(self, name: str, source: Path, beat: Beat) -> None:
+        """See `Place`."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(self._root).free < LEAST_FREE + source.stat().st_size:
+            raise OSError(errno.ENOSPC, f"less than {LEAST_FREE // 1024**3} GiB would be left on its disk")
+        with self._whole(name) as unfinished:
+            _clone(source, unfinished, beat)
+
+    def touch(self, name: str) -> None:
+        """See `Place`."""
+        # Somebody else's store can often be read only.
+        with contextlib.suppress(OSError):
+            os.utime(self._root / name)
+
+    def remove(self, name: str) -> None:
+        """See `Place`."""
+        (self._root / name).unlink(missing_ok=True)
+
+    def files(self, folder: str) -> Iterator[Stored]:
+        """See `Place`."""
+        for parent, _, names in os.walk(self._root / folder):
+            for name in names:
+                path = Path(parent, name)
+                try:
+                    status = path.stat()
+                except FileNotFoundError:
+                    # Another one evicts as well.
+                    continue
+                where = path.relative_to(self._root).as_posix()
+                yield Stored(name=where, size=status.st_size, used=status.st_mtime)
+
+    def sweep(self) -> None:
+        """Removes what killed builds were about to write."""
+        for file in list(self.files(_UNFINISHED)):
+            if file.used < time.time() - _ABANDONED:
+                self.remove(file.name)
+
+    @contextlib.contextmanager
+    def _whole(self, name: str) -> Iterator[Path]:
+        """A place for a file that takes its name when it is complete."""
+        folder = self._root / _UNFINISHED
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, path = tempfile.mkstemp(dir=folder)
+        os.close(descriptor)
+        unfinished = Path(path)
+        try:
+            yield unfinished
+            target = self._root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # What others share must be readable by them, as far as their umask means it.
+            unfinished.chmod(0o666 & ~_umask())
+            # Not brought to the disk first: what a power cut leaves is found damaged when it is wanted.
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _clone(source: Path, target: Path, beat: Beat) -> None:
+    """Copies a file; the kernel shares the blocks where both lie on a file system that can."""
+    with source.open("rb") as reading, target.open("wb") as writing:
+        left = os.fstat(reading.fileno()).st_size
+        try:
+            while left > 0 and (
+                copied := os.copy_file_range(reading.fileno(), writing.fileno(), min(left, _CHUNK))
+            ):
+                left -= copied
+                beat()
+        except OSError as error:
+            if error.errno not in {errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM}:
+                raise
+            reading.seek(0)
+            writing.seek(0)
+            writing.truncate()
+            while chunk := reading.read(_CHUNK):
+                writing.write(chunk)
+                beat()
+
+
+def _umask() -> int:
+    """The process' mask, which can only be read by setting it."""
+    # On Linux it can be read without that; other threads make files at the same time.
+    for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+        if line.startswith("Umask:"):
+            return int(line.split()[1], 8)
+    return 0o022

@@ -1,0 +1,86 @@
+"""Where a store's files lie: what every kind of place can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+# Called again and again while something goes on: whoever waits knows that it does.
+Beat = Callable[[], None]
+
+
+class StoreError(Exception):
+    """The store cannot be used: it is not reached, not allowed, or full."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A file of a store.
+
+    Attributes:
+        name: its path in the store.
+        size: in bytes.
+        used: when it was last wanted, in seconds since 1970; where that is not known, when it was written.
+    """
+
+    name: str
+    size: int
+    used: float
+
+
+class Place(Protocol):
+    """Files by name. Its methods may be called from several threads, and by several machines at once.
+
+    A file is there whole or not at all, at least as far as the place itself can see to that. Every method
+    raises StoreError or OSError where the place cannot be used.
+    """
+
+    def read(self, name: str) -> bytes:
+        """What is in a small file.
+
+        Raises:
+            FileNotFoundError: there is none of that name.
+        """
+        ...
+
+    def fetch(self, name: str, target: Path, beat: Beat) -> None:
+        """Copies a file out.
+
+        Raises:
+            FileNotFoundError: there is none of that name.
+        """
+        ...
+
+    def sha256(self, name: str, beat: Beat) -> str:
+        """Of what a file holds, in hexadecimal.
+
+        Raises:
+            FileNotFoundError: there is none of that name.
+        """
+        ...
+
+    def size(self, name: str) -> int | None:
+        """How many bytes a file has; None where there is none of that name."""
+        ...
+
+    def write(self, name: str, content: bytes) -> None:
+        """Puts a small file there, in the place of an earlier one."""
+        ...
+
+    def keep(self, name: str, source: Path, beat: Beat) -> None:
+        """Copies a file in, in the place of an earlier one."""
+        ...
+
+    def touch(self, name: str) -> None:
+        """Says that a file was wanted just now, where the place can remember that."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Removes a file; nothing where it is gone already."""
+        ...
+
+    def files(self, folder: str) -> Iterator[Stored]:
+        """Everything below a folder."""
+        ...

@@ -1,0 +1,244 @@
+"""Builds that share a store: real graph, records and reports over a fake sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from graphs import STAGES, Workshop
+
+from cvimake.kept import inputs_of
+from cvimake.store.current import CURRENT
+
+# An edit of the declaration that makes another calibration.
+FEWER = ('dataset = "samples"', 'dataset = "samples"\ninput_num = 4')
+
+OpenWorkshop = Callable[[str], Workshop]
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CVIMAKE_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("cvimake.store.current.user_cache", lambda: tmp_path / "cache")
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def workshop(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenWorkshop:
+    del store
+    monkeypatch.delenv("CVIMAKE_STORE_READ_ONLY", raising=False)
+
+    def opened(name: str) -> Workshop:
+        root = tmp_path / name
+        root.mkdir()
+        return Workshop(root, monkeypatch)
+
+    return opened
+
+
+def results(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((root / "build" / "m0000").iterdir())}
+
+
+def test_another_project_takes_everything_from_the_store(workshop: OpenWorkshop, tmp_path: Path) -> None:
+    first = workshop("first")
+    assert sorted(first.build()) == sorted(STAGES)
+    second = workshop("second")
+    assert second.build("--output-file", str(tmp_path / "shown")) == []
+    shown = (tmp_path / "shown").read_text(encoding="utf-8")
+    assert results(second.root) == results(first.root)
+    assert "1 built, 7 from the store, 0 unchanged" in shown
+    assert "m0000:mlir: from the store in" in shown
+    # It is recorded like a build.
+    assert second.build("--output-file", str(tmp_path / "shown")) == []
+    assert "0 built, 8 unchanged" in (tmp_path / "shown").read_text(encoding="utf-8")
+
+
+def test_what_differs_is_built_and_what_comes_after_it(workshop: OpenWorkshop) -> None:
+    workshop("first").build()
+    second = workshop("second")
+    second.declare(*FEWER)
+    ran = second.build()
+    assert "m0000:calibration" in ran
+    assert "m0000:mlir" not in ran
+
+
+def test_going_back_and_forth_between_two_declarations_builds_each_once(workshop: OpenWorkshop) -> None:
+    first = workshop("first")
+    first.build()
+    first.declare(*FEWER)
+    assert first.build()
+    before = results(first.root)
+    first.declare(*reversed(FEWER))
+    assert first.build() == []
+    first.declare(*FEWER)
+    assert first.build() == []
+    assert results(first.root) == before
+
+
+def test_another_toolchain_takes_nothing(workshop: OpenWorkshop) -> None:
+    workshop("first").build()
+    second = workshop("second")
+    second.identity["python"] = "3.10.15"
+    assert sorted(second.build()) == sorted(STAGES)
+
+
+def test_who_asks_for_a_real_run_gets_one(workshop: OpenWorkshop) -> None:
+    first = workshop("first")
+    first.build()
+    assert sorted(first.build("--always-execute")) == sorted(STAGES)
+
+
+def test_a_failed_stage_is_not_kept(workshop: OpenWorkshop) -> None:
+    first = workshop("first")
+    first.failing.add("m0000:calibration")
+    first.build("m0000:calibration")
+    first.failing.clear()
+    assert first.build("m0000:calibration") == ["m0000:calibration"]
+
+
+def test_an_input_that_was_edited_while_the_stage_ran_is_no_reason_to_keep_its_result(
+    workshop: OpenWorkshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = workshop("first")
+    source = first.root / "models" / "m0000" / "tiny.onnx"
+    before = source.read_bytes()
+    run = Workshop.run
+
+    def run_and_edit(self: Workshop, action: object, watch: Callable[[bytes], None]) -> None:
+        run(self, action, watch)  # type: ignore[arg-type]
+        source.write_bytes(b"edited" + before)
+
+    monkeypatch.setattr(Workshop, "run", run_and_edit)
+    first.build("m0000:mlir")
+    monkeypatch.setattr(Workshop, "run", run)
+    source.write_bytes(before)
+    second = workshop("second")
+    assert second.build("m0000:mlir") == ["m0000:mlir"]
+
+
+def test_a_damaged_store_means_building(
+    workshop: OpenWorkshop, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = workshop("first")
+    first.build()
+    for path in store.rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"damaged")
+    second = workshop("second")
+    assert sorted(second.build()) == sorted(STAGES)
+    assert results(second.root) == results(first.root)
+    assert "is damaged; building instead" in capsys.readouterr().err
+
+
+def test_plan_says_what_would_come_from_the_store(
+    workshop: OpenWorkshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = workshop("first")
+    first.build()
+    first.doit("clean", "m0000")
+    capsys.readouterr()
+    first.doit("plan", "--json")
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    assert {stage["stage"]: stage["from_store"] for stage in stages} == dict.fromkeys(STAGES, True)
+    first.declare(*FEWER)
+    first.doit("plan", "--json")
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    kept = {stage["stage"] for stage in stages if stage["from_store"]}
+    assert "m0000:mlir" in kept
+    assert "m0000:calibration" not in kept
+    assert "m0000:int8" not in kept
+    first.doit("plan")
+    assert "from the store" in capsys.readouterr().out
+
+
+def test_plan_knows_nothing_before_the_toolchain_is_known(
+    workshop: OpenWorkshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workshop("first").build()
+    second = workshop("second")
+    capsys.readouterr()
+    second.doit("plan", "--json")
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    assert not any(stage["from_store"] for stage in stages)
+
+
+def test_a_log_says_that_the_stage_did_not_run_here(
+    workshop: OpenWorkshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workshop("first").build()
+    second = workshop("second")
+    second.build()
+    capsys.readouterr()
+    second.doit("log", "m0000:mlir")
+    assert "./doit --always-execute --single m0000:mlir" in capsys.readouterr().out
+    log = second.root / "build" / "logs" / "m0000" / "mlir.log"
+    assert "its outputs came from the store" in log.read_text(encoding="utf-8")
+
+
+def test_the_store_is_shown_emptied_and_verified(
+    workshop: OpenWorkshop, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = workshop("first")
+    first.build()
+    workshop("second").build()
+    capsys.readouterr()
+    assert first.doit("store", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["store"] == str(store)
+    assert (facts["results"], facts["hits"], facts["misses"], facts["kept"]) == (7, 7, 7, 7)
+    assert first.doit("store") == 0
+    assert "hits     7 of 14 stages (50 %)" in capsys.readouterr().out
+    assert first.doit("store:verify") == 0
+    blob = next(path for path in (store / "blobs").rglob("*") if path.is_file())
+    blob.write_bytes(b"damaged")
+    capsys.readouterr()
+    assert first.doit("store:verify") == 1
+    shown = capsys.readouterr().out
+    assert f"{blob.relative_to(store)} is damaged" in shown
+    assert "has an output that is missing or damaged" in shown
+    assert first.doit("store:verify") == 0
+    assert first.doit("store:gc", "--limit", "0") == 0
+    assert [path for path in store.rglob("*") if path.is_file()] == []
+
+
+def test_a_store_that_is_read_only_is_not_emptied(
+    workshop: OpenWorkshop, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = workshop("first")
+    first.build()
+    monkeypatch.setenv("CVIMAKE_STORE_READ_ONLY", "1")
+    assert first.doit("store:gc", "--limit", "0") == 2
+    assert "is used read only here" in capsys.readouterr().err
+    assert any(path.is_file() for path in store.rglob("*"))
+
+
+def test_no_store_is_said(
+    workshop: OpenWorkshop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CVIMAKE_STORE", "none")
+    first = workshop("first")
+    assert sorted(first.build()) == sorted(STAGES)
+    assert CURRENT.store is None
+    capsys.readouterr()
+    assert first.doit("store") == 0
+    assert capsys.readouterr().out == "no results are kept: the store is `none`\n"
+
+
+def test_a_link_to_an_input_is_no_edit_of_it(workshop: OpenWorkshop) -> None:
+    from test_key import ACTION  # noqa: PLC0415
+
+    first = workshop("first")
+    for path in ACTION.paths():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("content", encoding="utf-8")
+    before = inputs_of(ACTION)
+    (first.root / "link").hardlink_to(ACTION.paths()[0])
+    assert inputs_of(ACTION) == before
+    ACTION.paths()[0].write_text("Content", encoding="utf-8")
+    os.utime(ACTION.paths()[0], ns=(0, 0))
+    assert inputs_of(ACTION) != before
