@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ import cvimake
 from cvimake import summary
 from cvimake.commands.base import GraphCommand, stages_of
 from cvimake.commands.run import invoked_from
-from cvimake.doit_types import Task, Value
+from cvimake.doit_types import Task
 from cvimake.errors import CvimakeError
 from cvimake.picture import Group, Kind, Node, Picture, State, dot, mermaid, reduced, svg
 from cvimake.records import SECONDS
 from cvimake.report import ROW
-from cvimake.staleness import Verdict, in_order
+from cvimake.staleness import WAITS_FOR, Verdict, in_order
 from cvimake.tasks import TOOLCHAIN_TASK
 
 FORMATS = {"svg": svg.drawn, "mermaid": mermaid.drawn, "dot": dot.drawn}
@@ -58,16 +58,6 @@ class Graph(GraphCommand):
     )
     cmd_options = (_OPTION_FORMAT, _OPTION_OUTPUT)
 
-    def parse_execute(self, in_args: Sequence[str]) -> Value:
-        """Takes the command line; the output is meant from where the user is."""
-        arguments = list(in_args)
-        for place, argument in enumerate(arguments):
-            if argument.startswith("--output="):
-                arguments[place] = f"--output={invoked_from() / argument.partition('=')[2]}"
-            elif place and arguments[place - 1] in {"-o", "--output"}:
-                arguments[place] = str(invoked_from() / argument)
-        return super().parse_execute(arguments)
-
     def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
         """Draws the selected tasks and what they need."""
         form = _format(options["format"], options["output"])
@@ -83,7 +73,7 @@ class Graph(GraphCommand):
         text = FORMATS[form](self._picture(graph, selected))
         if options["output"]:
             try:
-                Path(options["output"]).write_text(text, encoding="utf-8")
+                (invoked_from() / options["output"]).write_text(text, encoding="utf-8")
             except OSError as error:
                 raise CvimakeError(f"the picture cannot be written: {error}") from error
         else:
@@ -120,7 +110,7 @@ class Graph(GraphCommand):
             seconds = run.seconds
         row = (task.meta or {}).get(ROW)
         kind, title = Kind.STAGE, task.name.partition(":")[2] or task.name
-        details: tuple[str, ...] = ()
+        details = tuple(os.path.normpath(path) for path in (task.meta or {}).get(WAITS_FOR, ()))
         if row and str(row.info) in task.targets:
             kind, title = Kind.CVIMODEL, f"{row.info.name.removesuffix('_info.json')}.cvimodel"
             # What is left of an earlier one is not of the one that is to be.

@@ -34,9 +34,21 @@ class Log(GraphCommand):
             by_hand, lines = sandbox.read_log(path)
         except FileNotFoundError:
             raise CvimakeError(f"{name} has no log: {path} is written when it runs") from None
-        sys.stdout.write(f"{path}\n\nBy hand, with the results in $W:\n{by_hand}\n\n")
+        sys.stdout.write(f"{path}\n\nBy hand, with the results in $W:\n{broken(by_hand)}\n\n")
         sys.stdout.writelines(f"{line}\n" for line in lines)
         return 0
+
+
+def broken(command: str) -> str:
+    """A line for the shell as several that do the same: each of its long options begins one."""
+    quote = ""
+    parts = []
+    for place, sign in enumerate(command):
+        if sign in {quote, "'", '"'} and (not quote or sign == quote):
+            quote = "" if quote else sign
+        begins_option = sign == " " and not quote and command.startswith("--", place + 1)
+        parts.append(" \\\n  " if begins_option else sign)
+    return "".join(parts)
 
 
 def _show_toolchain() -> int:

@@ -108,7 +108,9 @@ def test_what_waits_and_what_is_left_out(workshop: Workshop, capsys: pytest.Capt
     assert states(text)["m0000:mlir"] == "will run"
     assert {states(text)[name] for name in STAGES[1:]} == {"left out"}
     (workshop.root / "models" / "m0000" / "tiny.onnx").unlink()
-    assert states(drawn(workshop, capsys, "--format", "dot"))["m0000:waiting"] == "waits"
+    text = drawn(workshop, capsys, "--format", "dot")
+    assert states(text) == {"m0000:waiting": "waits", "toolchain": "will run"}
+    assert "waiting\\nmodels/m0000/tiny.onnx\\n‖ waits" in text
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ def test_many_models_are_drawn_up_to_a_number(
     monkeypatch.setattr(graph, "MOST_MODELS", 2)
     assert built.doit("graph") == 2
     assert "a picture of 3 models could not be read; it can hold 2" in capsys.readouterr().err
-    text = drawn(built, capsys, "--format", "dot", "m0002", "m0001")
+    text = drawn(built, capsys, "m0002", "m0001", "--format", "dot")
     assert re.findall(r'label="(m\d+)"', text) == ["m0001", "m0002"]
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 from graphs import Workshop
+
+from cvimake.commands.log import broken
 
 
 @pytest.fixture
@@ -71,3 +74,10 @@ def test_where_the_image_was_there_already_that_is_said(
     said = capsys.readouterr().err
     assert "toolchain has no log: this project has built no image" in said
     assert "./doit image --rebuild" in said
+
+
+def test_the_line_is_broken_where_that_changes_nothing() -> None:
+    line = """W=$(mktemp -d) && tool --a b --c='d --e "' "$W --f" '' --g="it's --h" 'a'"'"' --i' --j"""
+    text = broken(line)
+    assert len(text.splitlines()) == 5
+    assert [part for part in shlex.split(text) if part != "\n"] == shlex.split(line)
