@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cvimake.picture import Group, Kind, Node, Picture, State, reduced
@@ -26,6 +26,7 @@ def test_a_line_that_follows_from_others_is_left_out() -> None:
     assert reduced({"a": [], "b": ["a"], "c": ["a", "b"]}) == [("a", "b"), ("b", "c")]
 
 
+@settings(deadline=None)
 @given(graphs())
 def test_what_needs_what_stays_and_no_line_is_too_many(needs: dict[str, list[str]]) -> None:
     edges, nodes = reduced(needs), list(needs)

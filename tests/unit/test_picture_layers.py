@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_picture import graphs
 
@@ -10,6 +10,7 @@ from cvimake.picture.layers import arrange
 GAP = 10.0
 
 
+@settings(deadline=None)
 @given(graphs(), st.data())
 def test_nothing_overlaps_and_every_line_goes_to_the_right(
     needs: dict[str, list[str]], data: st.DataObject
