@@ -66,15 +66,18 @@ class History:
         row = self._row("select * from runs where task = ?", task)
         if row is None:
             return None
-        name, ended, definition, inputs, reasons, seconds = row
-        return Run(
-            task=name,
-            ended=ended,
-            definition=json.loads(definition),
-            inputs=json.loads(inputs),
-            reasons=json.loads(reasons),
-            seconds=seconds,
-        )
+        try:
+            name, ended, definition, inputs, reasons, seconds = row
+            return Run(
+                task=name,
+                ended=float(ended),
+                definition=json.loads(definition),
+                inputs=dict(json.loads(inputs)),
+                reasons=list(json.loads(reasons)),
+                seconds=float(seconds),
+            )
+        except (TypeError, ValueError):
+            return None
 
     def text(self, sha256: str) -> str | None:
         """What was in a file that was kept; None where it was not."""

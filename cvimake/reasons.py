@@ -215,15 +215,13 @@ def to_json(reason: Reason) -> dict[str, Any]:
     return {"kind": type(reason).__name__, **dataclasses.asdict(reason), "text": str(reason)}
 
 
-def from_json(value: Mapping[str, Any]) -> Reason:
-    """What `to_json` made a value of.
-
-    Raises:
-        KeyError: there is no reason of this kind.
-        TypeError: it has other attributes.
-    """
-    attributes = {key: item for key, item in value.items() if key not in {"kind", "text"}}
-    return _KINDS[value["kind"]](**attributes)
+def from_json(value: Mapping[str, Any]) -> Reason | None:
+    """What `to_json` made a value of; None where no reason of ours looks so, as of another version."""
+    try:
+        attributes = {key: item for key, item in value.items() if key not in {"kind", "text"}}
+        return _KINDS[value["kind"]](**attributes)
+    except (AttributeError, KeyError, TypeError):
+        return None
 
 
 def _shown(value: str | None) -> str:

@@ -165,7 +165,7 @@ def judge(
     """
     verdicts: dict[str, Verdict] = {}
     ignored: set[str] = set()
-    for task in _in_order(tasks, selected):
+    for task in in_order(tasks, selected):
         if is_ignored(task) or not ignored.isdisjoint(task.task_dep):
             ignored.add(task.name)
             continue
@@ -204,7 +204,7 @@ def critical_path(
     return max(paths.values(), key=longest, default=((), 0.0))
 
 
-def _in_order(tasks: Mapping[str, Task], selected: Iterable[str]) -> Iterator[Task]:
+def in_order(tasks: Mapping[str, Task], selected: Iterable[str]) -> Iterator[Task]:
     """The selected tasks and all that they need, each after what it needs."""
     seen: set[str] = set()
     left = [(name, False) for name in reversed(list(selected))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getopt
 import sys
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -103,8 +104,22 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
         )
 
     def parse_execute(self, in_args: Sequence[str]) -> Value:
-        """Takes the command line."""
-        return super().parse_execute(as_targets(in_args))
+        """Takes the command line; options may also stand after what is named."""
+        return super().parse_execute(as_targets(self.options_first(in_args)))
+
+    def options_first(self, arguments: Sequence[str]) -> list[str]:
+        """A command line with its options, written out, in front."""
+        parser = self.cmdparser
+        try:
+            options, named = getopt.gnu_getopt(list(arguments), parser.get_short(), parser.get_long())
+        except getopt.GetoptError:
+            # doit says what is wrong with it.
+            return list(arguments)
+        flags = [
+            f"{name}={value}" if value and name.startswith("--") else f"{name}{value}"
+            for name, value in options
+        ]
+        return [*flags, *(["--"] if any(name.startswith("-") for name in named) else []), *named]
 
 
 def stages_of(graph: TaskControl, selected: list[str]) -> list[str]:

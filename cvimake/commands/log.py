@@ -11,6 +11,10 @@ from doit.control import TaskControl
 from cvimake import sandbox
 from cvimake.commands.base import GraphCommand, stages_of
 from cvimake.errors import CvimakeError
+from cvimake.tasks import TOOLCHAIN_TASK
+
+# The image's, its base's, and that of the toolchain without containers.
+_TOOLCHAIN_LOGS = ("image.log", "base.log", "local_toolchain.log")
 
 
 class Log(GraphCommand):
@@ -23,14 +27,46 @@ class Log(GraphCommand):
     def look(self, graph: TaskControl, selected: list[str], _options: dict[str, Any]) -> int:
         """Prints where the log is, the line, and the log."""
         name = _one_stage(graph, selected)
+        if name == TOOLCHAIN_TASK:
+            return _show_toolchain()
         path = sandbox.log_path(Path(), name)
         try:
             by_hand, lines = sandbox.read_log(path)
         except FileNotFoundError:
             raise CvimakeError(f"{name} has no log: {path} is written when it runs") from None
-        sys.stdout.write(f"{path}\n\nBy hand, with the results in $W:\n{by_hand}\n\n")
+        sys.stdout.write(f"{path}\n\nBy hand, with the results in $W:\n{broken(by_hand)}\n\n")
         sys.stdout.writelines(f"{line}\n" for line in lines)
         return 0
+
+
+def broken(command: str) -> str:
+    """A line for the shell as several that do the same: each of its long options begins one."""
+    quote = ""
+    parts = []
+    for place, sign in enumerate(command):
+        if sign in {quote, "'", '"'} and (not quote or sign == quote):
+            quote = "" if quote else sign
+        begins_option = sign == " " and not quote and command.startswith("--", place + 1)
+        parts.append(" \\\n  " if begins_option else sign)
+    return "".join(parts)
+
+
+def _show_toolchain() -> int:
+    """Prints the log of what was made for the toolchain last, and names the others.
+
+    Raises:
+        CvimakeError: nothing was made here.
+    """
+    written = [path for name in _TOOLCHAIN_LOGS if (path := Path("build/logs") / name).exists()]
+    if not written:
+        raise CvimakeError(
+            "toolchain has no log: this project has built no image; it uses one that was there",
+            "./doit image says which one; ./doit image --rebuild builds it anew, and writes a log.",
+        )
+    last, *others = sorted(written, key=lambda path: path.stat().st_mtime, reverse=True)
+    sys.stdout.write(f"{last}\n" + "".join(f"see also {path}\n" for path in others) + "\n")
+    sys.stdout.write(last.read_text(encoding="utf-8", errors="replace"))
+    return 0
 
 
 def _one_stage(graph: TaskControl, selected: list[str]) -> str:

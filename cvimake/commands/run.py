@@ -40,6 +40,15 @@ _JOBS = {
     "default": 0,
     "help": "how many stages run at once [default: as many as cores and memory bear]",
 }
+_NO_WAIT = {
+    "name": "no_wait",
+    "long": "no-wait",
+    "type": bool,
+    "default": False,
+    "help": "while another build runs in this project, leave with exit code 2 instead of waiting for it",
+}
+# So many of its targets a build names to who waits for it.
+_MOST_NAMED = 5
 
 
 class Run(DoitRun):  # type: ignore[misc] # doit has no type information
@@ -48,7 +57,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
     doc_purpose = "build what is stale: everything, or the named models, stages and files"
     doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
     cmd_options = (
-        opt_always, opt_continue, opt_verbosity, opt_reporter, opt_outfile, _JOBS, opt_single,
+        opt_always, opt_continue, opt_verbosity, opt_reporter, opt_outfile, _JOBS, opt_single, _NO_WAIT,
     )  # fmt: skip
 
     def execute(self, params: Value, args: list[str]) -> Value:
@@ -74,7 +83,13 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
                 return super().execute(params, args)
             (root / "build").mkdir(exist_ok=True)
             # Records and kept inputs are for one build at a time.
-            with lock.exclusive(root / "build" / ".lock", "is building in this project"):
+            path, wait = root / "build" / ".lock", not params.get("no_wait")
+            with contextlib.ExitStack() as stack:
+                try:
+                    stack.enter_context(lock.exclusive(path, _building(args), wait=wait))
+                except CvimakeError as error:
+                    announce.note(str(error))
+                    return error.exit_code
                 sandbox.sweep(root)
                 return super().execute(params, args)
 
@@ -121,6 +136,13 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
     def parse_execute(self, in_args: Sequence[str]) -> Value:
         """Takes the command line."""
         return super().parse_execute(as_targets(in_args))
+
+
+def _building(targets: Sequence[str]) -> str:
+    """What a build does, for who wants to build in the same project."""
+    named = ", ".join(targets[:_MOST_NAMED]) or "everything"
+    more = f" and {len(targets) - _MOST_NAMED} more" if len(targets) > _MOST_NAMED else ""
+    return f"is building {named}{more} in this project"
 
 
 def _ready_machine() -> Machine:

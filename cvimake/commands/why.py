@@ -134,7 +134,7 @@ class _Told:
         if verdict:
             reasons = verdict.reasons
         else:
-            reasons = tuple(from_json(value) for value in run.reasons) if run else ()
+            reasons = tuple(known for value in run.reasons if (known := from_json(value))) if run else ()
         causes: dict[Reason, str] = {}
         for reason in reasons:
             if isinstance(reason, Follows):

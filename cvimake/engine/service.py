@@ -15,6 +15,7 @@ import docker.errors
 import docker
 from cvimake import announce, lock, system
 from cvimake.errors import EngineError
+from cvimake.process import started
 
 # Gone after a restart of the machine, like the daemon itself.
 STATE = Path("/run/cvimake/engine.json")
@@ -70,12 +71,12 @@ def stop() -> str:
         subprocess.run(["systemctl", "stop", "docker.service", "docker.socket"], check=False)
     else:
         process = int(state["process"])
-        if _started(process) != state["started"]:
+        if started(process) != state["started"]:
             STATE.unlink()
             return "the engine that cvimake started has ended already"
         os.kill(process, signal.SIGTERM)
         end = time.monotonic() + STOP_SECONDS
-        while _started(process) == state["started"]:
+        while started(process) == state["started"]:
             if time.monotonic() > end:
                 raise EngineError(
                     f"the engine (process {process}) did not stop within {STOP_SECONDS:.0f} s",
@@ -104,7 +105,7 @@ def _start() -> None:
                 cwd="/",
                 env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{_SBIN}"},
             )
-        state = {"process": process.pid, "started": _started(process.pid)}
+        state = {"process": process.pid, "started": started(process.pid)}
     STATE.write_text(json.dumps(state), encoding="utf-8")
     end = time.monotonic() + START_SECONDS
     while not _answers():
@@ -145,16 +146,6 @@ def _is_daemon(process: int) -> bool:
         return False
     name, _, rest = text.partition("(")[2].rpartition(")")
     return name == "dockerd" and rest.split()[0] not in {"Z", "X"}
-
-
-def _started(process: int) -> str:
-    """When a process started, in the kernel's ticks; empty if it is not there or a zombie."""
-    try:
-        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-    fields = text.rpartition(")")[2].split()
-    return "" if fields[0] in {"Z", "X"} else fields[19]
 
 
 def _answers() -> bool:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 import pytest
 from graphs import Workshop
+
+from cvimake.commands.log import broken
 
 
 @pytest.fixture
@@ -50,3 +54,30 @@ def test_a_model_has_several_logs(built: Workshop, capsys: pytest.CaptureFixture
 def test_what_does_not_exist_is_refused(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     assert built.doit("log", "m0001:int8") == 3
     assert "m0001:int8" in capsys.readouterr().err
+
+
+def test_the_toolchains_log_is_what_was_built_last_for_it(
+    built: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs = built.root / "build" / "logs"
+    for age, name in enumerate(["image.log", "base.log"]):
+        (logs / name).write_text(f"{name} says\n", encoding="utf-8")
+        os.utime(logs / name, (1000 - age, 1000 - age))
+    assert built.doit("log", "toolchain") == 0
+    assert capsys.readouterr().out == "build/logs/image.log\nsee also build/logs/base.log\n\nimage.log says\n"
+
+
+def test_where_the_image_was_there_already_that_is_said(
+    built: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert built.doit("log", "toolchain") == 2
+    said = capsys.readouterr().err
+    assert "toolchain has no log: this project has built no image" in said
+    assert "./doit image --rebuild" in said
+
+
+def test_the_line_is_broken_where_that_changes_nothing() -> None:
+    line = """W=$(mktemp -d) && tool --a b --c='d --e "' "$W --f" '' --g="it's --h" 'a'"'"' --i' --j"""
+    text = broken(line)
+    assert len(text.splitlines()) == 5
+    assert [part for part in shlex.split(text) if part != "\n"] == shlex.split(line)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +204,96 @@ def test_less_than_no_stages_at_once_is_refused(tmp_path: Path) -> None:
     result = doit(tmp_path, "-n", "-3")
     assert result.returncode == 3
     assert "not -3" in result.stderr
+
+
+# Two at once
+
+HOLDING_DODO = """
+import sys
+
+def build():
+    print("building", flush=True)
+    sys.stdin.readline()
+
+def task_say():
+    return {"actions": [build], "verbosity": 2}
+"""
+
+
+@pytest.fixture
+def building(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A build of `say` that goes on until a line comes in."""
+    (tmp_path / "dodo.py").write_text(HOLDING_DODO, encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-m", "doit", "say"],
+        cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        # doit's own line, and the task's.
+        assert [process.stdout.readline() for _ in range(2)] == [".  say\n", "building\n"]
+        yield process
+        process.kill()
+
+
+def another(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "doit", *arguments],
+        cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_a_second_build_leaves_at_once_if_asked_to(tmp_path: Path, building: subprocess.Popen[str]) -> None:
+    with another(tmp_path, "--no-wait") as second:
+        _, said = second.communicate(timeout=30)
+    assert second.returncode == 2
+    assert re.fullmatch(
+        rf"cvimake: process {building.pid} \(since \d\d:\d\d:\d\d\) is building say in this project\n"
+        rf"  Wait for it: the same without --no-wait, or end it: kill {building.pid}\n",
+        said,
+    )
+
+
+@pytest.mark.parametrize("ending", ["done", "killed"])
+def test_a_second_build_waits_for_the_first(
+    tmp_path: Path, building: subprocess.Popen[str], ending: str
+) -> None:
+    with another(tmp_path) as second:
+        assert second.stdout
+        assert second.stderr
+        assert second.stderr.readline().endswith("is building say in this project; waiting for it\n")
+        if ending == "killed":
+            building.kill()
+        else:
+            building.communicate("\n", timeout=30)
+        output, _ = second.communicate(timeout=30)
+    assert (second.returncode, output.splitlines()) == (0, [".  say", "building"])
+
+
+def test_a_second_build_that_waits_can_be_interrupted(
+    tmp_path: Path, building: subprocess.Popen[str]
+) -> None:
+    with another(tmp_path) as second:
+        assert second.stderr
+        second.stderr.readline()
+        second.send_signal(signal.SIGINT)
+        _, said = second.communicate(timeout=30)
+    assert second.returncode == 130
+    assert said.startswith("cvimake: interrupted")
+    building.communicate("\n", timeout=30)
+    assert building.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("targets", "told"),
+    [([], "everything"), (["a:x", "b"], "a:x, b"), (list("abcdefg"), "a, b, c, d, e and 2 more")],
+)
+def test_what_a_build_says_of_itself(
+    inside: Path, monkeypatch: pytest.MonkeyPatch, targets: list[str], told: str
+) -> None:
+    lock = inside / "build" / ".lock"
+    seen: list[str] = []
+    monkeypatch.setattr(
+        DoitRun, "execute", lambda *_: seen.append(json.loads(lock.read_text("utf-8"))["what"])
+    )
+    Run(task_loader=NamespaceTaskLoader()).execute({"cwdPath": None, "dodoFile": "dodo.py"}, targets)
+    assert seen == [f"is building {told} in this project"]

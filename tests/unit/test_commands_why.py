@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +219,14 @@ def test_a_model_that_waits(workshop: Workshop, capsys: pytest.CaptureFixture[st
     assert why(workshop, capsys, "m0000") == (
         "m0000:waiting waits:\n  waits for its source: put it at models/m0000/tiny.onnx\n"
     )
+
+
+@pytest.mark.parametrize(
+    "reasons", ['[{"kind": "OfAnotherVersion"}]', '[{"kind": "Asked", "x": 1}]', "[1]", "{"]
+)
+def test_what_another_version_wrote_is_not_told_and_no_error(
+    built: Workshop, capsys: pytest.CaptureFixture[str], reasons: str
+) -> None:
+    with contextlib.closing(sqlite3.connect("build/history.sqlite")) as history, history:
+        history.execute("update runs set reasons = ?", (reasons,))
+    assert "m0000:mlir is up to date; it ran" in why(built, capsys, "m0000:mlir")

@@ -11,6 +11,7 @@ import pytest
 from cvimake import system
 from cvimake.engine import service
 from cvimake.errors import EngineError
+from cvimake.process import started
 
 
 @pytest.fixture(autouse=True)
@@ -156,8 +157,8 @@ def test_an_engine_that_does_not_stop_is_an_error(monkeypatch: pytest.MonkeyPatc
         stubborn.stdout.readline()
         monkeypatch.setattr(service, "STOP_SECONDS", 0.05)
         state.parent.mkdir()
-        started = service._started(stubborn.pid)
-        state.write_text(json.dumps({"process": stubborn.pid, "started": started}), encoding="utf-8")
+        began = started(stubborn.pid)
+        state.write_text(json.dumps({"process": stubborn.pid, "started": began}), encoding="utf-8")
         with pytest.raises(EngineError, match="did not stop"):
             service.stop()
         assert state.exists()
