@@ -89,7 +89,12 @@ def restore(root: Path, action: Action, found: Found) -> bool:
         if not store.restore(found.key, found.entry, targets, beat):
             return False
         publish({targets[file.name]: root / file.path for file in action.outputs})
-    write_note(root, action.name, f"its outputs came from the store {store.label}, key {found.key}")
+    write_note(
+        root,
+        action.name,
+        f"did not run here: its outputs came from the store {store.label}, key {found.key}\n"
+        f"./doit --always-execute --single {action.name} runs it",
+    )
     CURRENT.hit(found.entry.seconds - (time.monotonic() - started))
     return True
 

@@ -59,17 +59,9 @@ class Sandbox:
         for path in action.paths():
             if not (self.root / path).is_file():
                 raise CvimakeError(f"{action.name}: its input {path} is missing")
-        try:
-            with workspace(self.root) as folder:
-                (folder / "files").mkdir(mode=0o755)
-                self._run(action, folder, watch)
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise CvimakeError(
-                    f"{action.name}: the disk is full",
-                    f"Make room for {self.root / 'build'} and start again.",
-                ) from error
-            raise CvimakeError(f"{action.name}: {error}") from error
+        with disk_errors(action.name, self.root), workspace(self.root) as folder:
+            (folder / "files").mkdir(mode=0o755)
+            self._run(action, folder, watch)
 
     def _run(self, action: Action, workspace: Path, watch: Callable[[bytes], None]) -> None:
         command = self._command(action, workspace)
@@ -189,6 +181,23 @@ class _WatchedLog:
 
 
 @contextlib.contextmanager
+def disk_errors(name: str, root: Path) -> Iterator[None]:
+    """Says of what the disk refuses which action it was for, and what to do.
+
+    Raises:
+        CvimakeError: in the place of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise CvimakeError(
+                f"{name}: the disk is full", f"Make room for {root / 'build'} and start again."
+            ) from error
+        raise CvimakeError(f"{name}: {error}") from error
+
+
+@contextlib.contextmanager
 def workspace(root: Path) -> Iterator[Path]:
     """A folder on the file system of a project's results that no other user can enter."""
     scratch = root / _SCRATCH
@@ -218,9 +227,7 @@ def write_note(root: Path, name: str, text: str) -> None:
     """Writes a log for an action that ended well without being run."""
     path = log_path(root, name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        f"# {name}: {text}. This runs it here:\n./doit --always-execute --single {name}\n\n", encoding="utf-8"
-    )
+    path.write_text(f"# {name}\n\n{text}\n", encoding="utf-8")
 
 
 def _as_path(name: str) -> str:

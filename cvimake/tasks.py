@@ -24,7 +24,7 @@ from cvimake.recipe import Recipe
 from cvimake.records import RESTORED, SECONDS
 from cvimake.report import ROW, WAITING, Reporter
 from cvimake.runner import LOAD, LOOK_UP, Restore
-from cvimake.sandbox import Sandbox
+from cvimake.sandbox import Sandbox, disk_errors
 from cvimake.spec import Declarations, DeclaredModel, read_declarations
 from cvimake.staleness import WAITS_FOR, Unchanged
 from cvimake.store.current import CURRENT, choose
@@ -181,21 +181,27 @@ class Project:
         self, stage: pipeline.Stage, targets: list[str], found: kept.Found
     ) -> BaseFail | dict[str, Any] | None:
         """For the runner: takes a stage's outputs from the store; None where that was not possible."""
-        is_there = True
 
         def act() -> None:
-            nonlocal is_there
-            is_there = kept.restore(self.root, stage.action, found)
-            if is_there and stage.after:
+            with disk_errors(stage.action.name, self.root):
+                is_there = kept.restore(self.root, stage.action, found)
+            if not is_there:
+                raise _NotInStoreError
+            if stage.after:
                 stage.after()
 
-        ended = _guarded(act, targets)
-        if not is_there:
+        try:
+            ended = _guarded(act, targets)
+        except _NotInStoreError:
             return None
         if isinstance(ended, dict):
             # How long it takes to run is what is to be expected of it.
             ended |= {RESTORED: ended[SECONDS], SECONDS: found.entry.seconds}
         return ended
+
+
+class _NotInStoreError(Exception):
+    """What was found in the store cannot be taken from it."""
 
 
 def open_project(dodo_file: str) -> Project:

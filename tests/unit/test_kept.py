@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -135,6 +136,33 @@ def test_a_damaged_store_means_building(
     assert "is damaged; building instead" in capsys.readouterr().err
 
 
+def test_damaged_and_missing_blobs_mean_building(workshop: OpenWorkshop, store: Path) -> None:
+    first = workshop("first")
+    first.build()
+    for number, blob in enumerate(sorted(path for path in store.glob("blobs/*/*"))):
+        if number % 3 == 0:
+            blob.write_bytes(blob.read_bytes()[:-1] + b"!")
+        elif number % 3 == 1:
+            blob.unlink()
+    second = workshop("second")
+    assert second.build()
+    assert results(second.root) == results(first.root)
+
+
+def test_a_full_disk_is_said_when_results_come_from_the_store(
+    workshop: OpenWorkshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    workshop("first").build()
+    second = workshop("second")
+
+    def full(_files: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("cvimake.kept.publish", full)
+    assert second.doit("run", "--output-file", str(tmp_path / "shown")) == 2
+    assert "m0000:mlir: the disk is full" in (tmp_path / "shown").read_text(encoding="utf-8")
+
+
 def test_plan_says_what_would_come_from_the_store(
     workshop: OpenWorkshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,9 +203,11 @@ def test_a_log_says_that_the_stage_did_not_run_here(
     second.build()
     capsys.readouterr()
     second.doit("log", "m0000:mlir")
-    assert "./doit --always-execute --single m0000:mlir" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "./doit --always-execute --single m0000:mlir runs it" in shown
     log = second.root / "build" / "logs" / "m0000" / "mlir.log"
     assert "its outputs came from the store" in log.read_text(encoding="utf-8")
+    assert "By hand" not in shown
 
 
 def test_the_store_is_shown_emptied_and_verified(
