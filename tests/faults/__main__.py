@@ -1,4 +1,4 @@
-"""`python -m tests.faults [CAMPAIGN ...]`: disturbs builds, prints a table, and writes every case to a JSON file.
+"""`python -m tests.faults [CAMPAIGN ...]`: disturbs builds, prints a table, writes every case to a JSON file.
 
 The exit code is 0 where no fault was found, and 1 where one was.
 """
@@ -33,7 +33,9 @@ def _kills(scratch: Path, options: argparse.Namespace, image_id: str) -> Iterato
     yield from kills.run(scratch, "shapes", HARMLESS, options.bundled_kills, options.seed)
     if options.engine_kills:
         with private_engine(scratch, image_id) as engine:
-            yield from kills.run(scratch, "tiny", ["engine"], options.engine_kills, options.seed, engine)
+            yield from kills.run(
+                scratch, "tiny", ["engine"], options.engine_kills, options.seed, engine=engine
+            )
 
 
 def _pairs(scratch: Path, options: argparse.Namespace, _image_id: str) -> Iterator[Case]:
@@ -63,7 +65,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "--engine-kills",
         type=int,
         default=0,
-        help="of a second engine, started for that in namespaces of its own; takes root [default: %(default)s]",
+        help="of an engine of its own, started for that; takes root [default: %(default)s]",
     )
     add("--pairs", type=int, default=20, help="of builds at the same time [default: %(default)s]")
     add("--damages", type=int, default=60, help="to results and databases [default: %(default)s]")

@@ -1,4 +1,4 @@
-"""Pairs of builds at the same time: in one project, of parts of it, in two projects, and with one that is killed."""
+"""Pairs of builds at the same time: in one project, of parts of it, in two projects, one of them killed."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ PAIRS = {
 
 
 def run(scratch: Path, count: int, seed: int) -> Iterator[Case]:
-    """Builds so many pairs, in turns of their kinds; the second one begins at a random moment of the first."""
-    chance = random.Random(f"{seed} pairs")  # noqa: S311 - a campaign can be repeated
+    """Builds so many pairs, in turns of their kinds; the second one begins at a random moment."""
+    chance = random.Random(f"{seed} pairs")
     site, other = (Site.make(scratch / f"pairs-{name}", "tiny") for name in ("one", "other"))
     undisturbed = site.undisturbed()
     longest = sum(undisturbed.seconds.values()) / 2

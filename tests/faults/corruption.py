@@ -120,7 +120,7 @@ def run(scratch: Path, count: int, seed: int) -> Iterator[Case]:
 
     Damage to a database comes with damage to a result: that must be noticed with what is left of the records.
     """
-    chance = random.Random(f"{seed} damages")  # noqa: S311 - a campaign can be repeated
+    chance = random.Random(f"{seed} damages")
     site = Site.make(scratch / "damages", "tiny")
     undisturbed = site.undisturbed()
     kept = scratch / "kept"

@@ -128,6 +128,6 @@ def private_engine(scratch: Path, image: str) -> Iterator[PrivateEngine]:
             yield engine
         finally:
             supervisor.kill()
-            engine._end()  # noqa: SLF001 - only who started it ends it
+            engine._end()
             for place in (data, folder):
                 shutil.rmtree(place, ignore_errors=True)

@@ -37,10 +37,11 @@ def run(  # noqa: PLR0913 - what a campaign is made of
     victims: Sequence[str],
     count: int,
     seed: int,
+    *,
     engine: PrivateEngine | None = None,
 ) -> Iterator[Case]:
     """Kills so many builds of a model, in turns of the victims and of the stages."""
-    chance = random.Random(f"{seed} {model} {victims}")  # noqa: S311 - a campaign can be repeated
+    chance = random.Random(f"{seed} {model} {victims}")
     variables = {"DOCKER_HOST": engine.host} if engine else {}
     site = Site.make(scratch / f"kills-{model}-{'-'.join(victims)}", model, variables)
     undisturbed = site.undisturbed()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import docker.errors
+from docker.models.containers import Container
 
 import docker
 from tests.faults.engine import PrivateEngine
@@ -91,9 +92,9 @@ def _engine(scene: Scene) -> bool:
 _ATTEMPTS = 20
 
 
-def _running(scene: Scene) -> docker.models.containers.Container | None:
+def _running(scene: Scene) -> Container | None:
     """Any running container of the build; None where it ends without one."""
-    found: list[docker.models.containers.Container] = []
+    found: list[Container] = []
 
     def some_run() -> bool:
         found[:] = [one for one in containers(scene.client, scene.process.pid) if one.status == "running"]
