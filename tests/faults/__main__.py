@@ -18,14 +18,12 @@ from pathlib import Path
 from cvimake import announce, image
 from cvimake.engine import connection
 from cvimake.engine.docker import DockerEngine
+from cvimake.interruption import ends_cleanly
 from cvimake.recipe import Recipe
 from tests.faults import cases, concurrency, corruption, kills
 from tests.faults.cases import Case
 from tests.faults.engine import private_engine
-from tests.faults.victims import VICTIMS
-
-# Killing an engine takes one that is nobody else's, and that takes root.
-HARMLESS = [name for name in VICTIMS if name != "engine"]
+from tests.faults.victims import HARMLESS
 
 
 def _kills(scratch: Path, options: argparse.Namespace, image_id: str) -> Iterator[Case]:
@@ -84,11 +82,12 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> int:
     """Runs the named campaigns, or all."""
     options = _options(arguments)
-    # Under nohup or in the background, builds would inherit ignored signals.
+    # In the background, builds would inherit an ignored Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     announce.note(f"seed {options.seed}")
     found: list[Case] = []
     with (
+        ends_cleanly("interrupted"),
         contextlib.closing(connection.ensure()) as client,
         tempfile.TemporaryDirectory(prefix="cvimake-faults-") as name,
     ):

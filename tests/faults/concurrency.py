@@ -66,14 +66,14 @@ def _case(  # noqa: PLR0913, PLR0917 - all that a case is made of
     pair, faults = PAIRS[kind], list[str]()
     site.clear()
     other.clear()
-    first = site.start(*pair.first)
-    time.sleep(delay)
-    at_once = first.poll() is None
-    second = (other if pair.apart else site).start(*pair.second)
-    if pair.kills_first:
-        time.sleep(1.0)
-        first.send_signal(signal.SIGKILL)
-    outputs = [process.communicate(timeout=SECONDS)[0] for process in (first, second)]
+    with site.started(*pair.first) as first:
+        time.sleep(delay)
+        at_once = first.poll() is None
+        with (other if pair.apart else site).started(*pair.second) as second:
+            if pair.kills_first:
+                time.sleep(1.0)
+                first.send_signal(signal.SIGKILL)
+            outputs = [process.communicate(timeout=SECONDS)[0] for process in (first, second)]
     for process, output in zip((first, second), outputs, strict=True):
         right = {0, -9} if pair.kills_first and process is first else {0}
         if process.returncode not in right or "Traceback" in output:

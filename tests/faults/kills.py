@@ -41,6 +41,8 @@ def run(  # noqa: PLR0913 - what a campaign is made of
     engine: PrivateEngine | None = None,
 ) -> Iterator[Case]:
     """Kills so many builds of a model, in turns of the victims and of the stages."""
+    if not count:
+        return
     chance = random.Random(f"{seed} {model} {victims}")
     variables = {"DOCKER_HOST": engine.host} if engine else {}
     site = Site.make(scratch / f"kills-{model}-{'-'.join(victims)}", model, variables)
@@ -74,19 +76,19 @@ def _case(  # noqa: PLR0913, PLR0917 - all that a case is made of
 ) -> Case:
     victim, fraction, faults = VICTIMS[name], chance.random(), list[str]()
     site.clear()
-    process = site.start()
-    if stage == BEGINNING:
-        time.sleep(fraction * _BEGINNING_SECONDS)
-    elif until(lambda: site.has_begun(stage), process):
-        time.sleep(fraction * undisturbed.seconds[stage])
-    running = sorted(one.labels[f"{LABEL}.step"] for one in containers(client, process.pid))
-    struck = victim.strike(Scene(process, client, engine, chance))
-    try:
-        output, _ = process.communicate(timeout=ENDING_SECONDS)
-    except subprocess.TimeoutExpired:
-        faults.append(f"the build did not end within {ENDING_SECONDS:g} s")
-        process.kill()
-        output, _ = process.communicate()
+    with site.started() as process:
+        if stage == BEGINNING:
+            time.sleep(fraction * _BEGINNING_SECONDS)
+        elif until(lambda: site.has_begun(stage), process):
+            time.sleep(fraction * undisturbed.seconds[stage])
+        running = sorted(one.labels[f"{LABEL}.step"] for one in containers(client, process.pid))
+        struck = victim.strike(Scene(process, client, engine, chance))
+        try:
+            output, _ = process.communicate(timeout=ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            faults.append(f"the build did not end within {ENDING_SECONDS:g} s")
+            process.kill()
+            output, _ = process.communicate()
     if engine:
         engine.wait()
     # Nothing of cvimake runs yet where Python itself is still starting.

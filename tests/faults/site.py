@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -27,7 +28,7 @@ PLACES = {"tiny": CHECKOUT / "tests", "shapes": CHECKOUT}
 # No build of these models takes longer, on any machine.
 SECONDS = 900.0
 # A build that is told to end, or whose step is killed, does so within this; other stages may go on to theirs.
-ENDING_SECONDS = 120.0
+ENDING_SECONDS = 600.0
 DATABASES = ("doit.sqlite", "history.sqlite")
 
 
@@ -80,21 +81,28 @@ class Site:
         """Where the model's files are."""
         return self.build / self.model
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Starts a build, in a process group of its own."""
+    @contextlib.contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Starts a build, in a process group of its own; it does not outlive who started it."""
         mine = {name: value for name, value in os.environ.items() if name != INVOKED_FROM}
         # A result that comes from elsewhere says nothing of how it would have been built.
         own = {"PYTHONPATH": str(CHECKOUT), "CVIMAKE_STORE": "none", **self.variables}
-        return subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-m", "doit", *arguments],
             cwd=self.folder, env={**mine, **own}, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        )  # fmt: skip
+        ) as process:  # fmt: skip
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGINT)
+                    process.communicate(timeout=ENDING_SECONDS)
 
     def run(self, *arguments: str) -> tuple[int, str, int]:
         """Runs a command to its end; returns its exit code, what it said, and its process number."""
-        process = self.start(*arguments)
-        output, _ = process.communicate(timeout=SECONDS)
+        with self.started(*arguments) as process:
+            output, _ = process.communicate(timeout=SECONDS)
         return process.returncode, output, process.pid
 
     def undisturbed(self) -> Undisturbed:
