@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bench import no_op, report, step_overhead, thousand_models, warm_store
+from bench import hashing, no_op, report, step_overhead, thousand_models, thousand_plans, warm_store
 from bench.measure import Result, machine
 from cvimake import announce
 from cvimake.commands.run import INVOKED_FROM
@@ -24,6 +24,8 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Result]]] = {
     "no-op": no_op.run,
     "thousand-models": thousand_models.run,
     "warm-store": warm_store.run,
+    "thousand-plans": thousand_plans.run,
+    "hashing": hashing.run,
 }
 
 

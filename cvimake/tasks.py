@@ -126,7 +126,10 @@ class Project:
             "file_dep": [str(path) for path in (TOOLCHAIN, *action.paths(), *stage.also_read)],
             "targets": targets,
             # One `Unchanged` for all: two of them in one task would share their record.
-            "uptodate": [Unchanged(lambda: [action.definition(), stage.concluded_with]), _intact],
+            "uptodate": [
+                Unchanged(lambda: [action.definition(), action.arrangement(), stage.concluded_with]),
+                _intact,
+            ],
             "clean": True,
             "meta": {
                 LOAD: stage.load,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench import project, report
+from bench import hashing, project, report, thousand_plans
 from bench.__main__ import main
 from bench.measure import Comparison, Result, Times, alternate, timed
 
@@ -78,7 +78,17 @@ def test_the_file_holds_every_run(tmp_path: Path) -> None:
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["no-op", "no-such"])
-    assert "no benchmark no-such: there are step-overhead, no-op, thousand-models" in capsys.readouterr().err
+    assert "no benchmark no-such: there are step-overhead, no-op, thousand" in capsys.readouterr().err
+
+
+def test_every_figure_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "SIZE", 1024 * 1024)
+    monkeypatch.setattr(thousand_plans, "MODELS", 1)
+    for benchmark in (hashing, thousand_plans):
+        monkeypatch.setattr(benchmark, "REPEATS", 1)
+        folder = tmp_path / benchmark.__name__
+        folder.mkdir()
+        assert all(found.value > 0 for found in benchmark.run(folder))
 
 
 @pytest.fixture
