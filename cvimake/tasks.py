@@ -18,7 +18,7 @@ from cvimake import doit_types, pipeline
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import TOOLCHAIN, chosen, would_change
-from cvimake.errors import CvimakeError, StepFailedError
+from cvimake.errors import CvimakeError, StepFailedError, harmless
 from cvimake.recipe import Recipe
 from cvimake.records import SECONDS
 from cvimake.report import ROW, WAITING, Reporter
@@ -194,4 +194,6 @@ def _guarded(act: Callable[[], None], targets: list[str]) -> BaseFail | dict[str
         return TaskFailed(str(error))
     except CvimakeError as error:
         return TaskError(str(error))
+    except OSError as error:
+        return TaskError(harmless(str(error)))
     return {SECONDS: time.monotonic() - started, OUTPUTS: outputs}
