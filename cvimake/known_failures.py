@@ -180,7 +180,10 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "newer-opset",
-        _log(r"'operand (?P<what>.+) not found'|Unsupport opset for (?P<operator>\w+)"),
+        _log(
+            r"'operand (?P<what>.+) not found'|Unsupport opset for (?P<operator>\w+)"
+            r"|Opset (?P<opset>\d+) is under development"
+        ),
         "the network uses an operator as opsets newer than 17 define it",
         "Export it with opset 17 (Ultralytics: yolo export opset=17; torch.onnx.export: opset_version=17).",
     ),
@@ -286,11 +289,5 @@ KNOWN: tuple[Known, ...] = (
         _log(r"^<unknown>:0: error: loc\(\"(?P<layer>[^\"]+)\"\): (?P<what>.+)$"),
         "the compiler refuses layer {layer}: {what}",
         "Export the network with another mode of that operator, or end it before ([output] names).",
-    ),
-    Known(
-        "compiler-crash",
-        _log(r"Assertion `(?P<check>.+)' failed|UNREACHABLE executed at (?P<place>\S+)!"),
-        "the compiler stopped at a check of its own: {check}{place}",
-        "End the network earlier ([output] names) to find the layer that it is, and go on without that.",
     ),
 )

@@ -37,6 +37,7 @@ def check(model: DeclaredModel) -> None:
         file.mistake(tuple(key.split(".")), what)
         for key, what in (*output_faults(model, names.tensors), *shape_faults(model, names.inputs))
     ]
+    mistakes += [file.mistake(key, what) for key, what in own_file_faults(model)]
     if mistakes:
         raise DeclarationError("\n".join(mistakes))
     # Those of later stages too: who has to mend them need not wait for this one.
@@ -53,6 +54,20 @@ def check_samples(name: str, model: DeclaredModel, paths: Iterable[Path]) -> Non
         CvimakeError: some cannot.
     """
     sample_check.check(name, paths, int(model.settings.limits.memory * GIBIBYTE))
+
+
+def own_file_faults(model: DeclaredModel) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Tables and references of the user's that are not there: the variants need them later."""
+    for variant in model.variants:
+        qtable = variant.options.qtable
+        files = {
+            "calibration_table": variant.options.calibration_table,
+            "qtable": qtable if isinstance(qtable, str) else None,
+            "test_reference": variant.options.test_reference,
+        }
+        for key, name in files.items():
+            if name and not (model.folder / name).is_file():
+                yield ("variant", variant.name, key), f"no file {model.folder / name}"
 
 
 def output_faults(model: DeclaredModel, tensors: frozenset[str]) -> Iterator[Fault]:

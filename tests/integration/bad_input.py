@@ -403,7 +403,7 @@ CASES: dict[str, Case] = {
     ),
     # Tables
     "table: not there": Case(
-        edit('quantize = "F16"', 'quantize = "INT8"\ncalibration_table = "nowhere"'), "is missing"
+        edit('quantize = "F16"', 'quantize = "INT8"\ncalibration_table = "nowhere"'), "no file"
     ),
     "table: of another network": Case(
         both(

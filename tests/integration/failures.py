@@ -333,14 +333,6 @@ def save_inexact(folder: Path) -> None:
     network.save(declare(folder) / "net.onnx", {"images": [1, 3, 32, 32]}, {"scores": [1, 8, 32, 32]})
 
 
-def save_crash(folder: Path) -> None:
-    network = Network()
-    tensor = network.conv("conv0", "images", (3, 8))
-    tensor = network.reshape("split", tensor, [1, 2, 4, 32, 32])
-    network.node("MaxPool", "scores", tensor, kernel_shape=[2, 2, 2], strides=[2, 2, 2])
-    network.save(declare(folder) / "net.onnx", {"images": [1, 3, 32, 32]}, {"scores": [1, 2, 2, 16, 16]})
-
-
 def newer_split(folder: Path) -> None:
     """A split into so many parts, as opset 18 writes it."""
     network = Network()
@@ -497,7 +489,6 @@ FAILURES: dict[str, Failure] = {
         ),
     ),
     "cubic": Failure("refused-layer", save_cubic),
-    "pool-3d": Failure("compiler-crash", save_crash),
 }
 
 

@@ -103,3 +103,8 @@ def test_a_test_input_that_is_no_image_is_found_before(declared: Callable[..., D
     (model.folder / "images" / "00.png").write_bytes(b"text")
     with pytest.raises(CvimakeError, match=r"00\.png: is no image"):
         network_check.check(model)
+
+
+def test_a_table_that_is_not_there_is_told_with_its_line(declared: Callable[..., DeclaredModel]) -> None:
+    model = declared('"F16"', '"INT8"\ncalibration_table = "nowhere"')
+    assert "model.toml:11: variant.f16.calibration_table: no file" in mistakes(model)
