@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cvimake import onnx_header, onnx_names, sample_check
+from cvimake import onnx_header
 from cvimake.action import GIBIBYTE
 from cvimake.errors import CvimakeError, DeclarationError
 from cvimake.spec.mistakes import File, did_you_mean
 from cvimake.spec.project import DeclaredModel, as_files
 from cvimake.spec.rules import FUSABLE_IMAGES, Fault
+
+if TYPE_CHECKING:
+    from cvimake import onnx_names
 
 _IMAGE_AXES = 4
 _CHANNELS = {"gray": 1, "rgba": 4}
@@ -24,6 +28,8 @@ def check(model: DeclaredModel) -> None:
         CvimakeError: it is not; every mistake with its line in model.toml.
         OSError: it cannot be read.
     """
+    from cvimake import onnx_names  # noqa: PLC0415 - only a stage that runs needs it
+
     onnx_header.check(model.source)
     names = onnx_names.read(model.source)
     if names.external:
@@ -53,6 +59,8 @@ def check_samples(name: str, model: DeclaredModel, paths: Iterable[Path]) -> Non
     Raises:
         CvimakeError: some cannot.
     """
+    from cvimake import sample_check  # noqa: PLC0415 - only a stage that runs needs it
+
     sample_check.check(name, paths, int(model.settings.limits.memory * GIBIBYTE))
 
 

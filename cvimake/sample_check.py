@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import math
+import re
 import struct
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -20,6 +22,8 @@ _MOST_HEADER = 64 * 1024
 _ZIP_END, _ZIP_END_BYTES, _MOST_COMMENT = b"PK\x05\x06", 22, 65535
 _MOST_ARRAYS, _MOST_DIRECTORY = 10_000, 4 * 1024 * 1024
 _MANY = 5
+# How numpy calls a type of numbers, with its bytes.
+_NUMBER = re.compile(r"[<>|=]?[fiub](\d+)")
 
 
 def check(name: str, paths: Iterable[Path], memory: int) -> None:
@@ -46,7 +50,7 @@ def _faults(path: Path, memory: int) -> Iterator[str]:
             yield from _npz_faults(path, memory)
         elif kind == ".npy":
             with path.open("rb") as file:
-                yield from _npy_faults(file)
+                yield from _npy_faults(file, path.stat().st_size)
         elif kind in {".jpg", ".jpeg", ".png", ".bmp", ".jfif"}:
             yield from _image_faults(path)
     except FileNotFoundError:
@@ -86,7 +90,9 @@ def _npz_faults(path: Path, memory: int) -> Iterator[str]:
                     yield "holds no arrays"
                 for member in members[:_MANY] if total <= memory else []:
                     with archive.open(member) as array:
-                        yield from (f"{member.filename}: {what}" for what in _npy_faults(array))
+                        yield from (
+                            f"{member.filename}: {what}" for what in _npy_faults(array, member.file_size)
+                        )
         except (
             zipfile.BadZipFile,
             zipfile.LargeZipFile,
@@ -110,8 +116,8 @@ def _directory_fault(file: BinaryIO, size: int) -> str:
     return ""
 
 
-def _npy_faults(file: IO[bytes]) -> Iterator[str]:
-    """What is wrong with an array's head; its numbers are not read."""
+def _npy_faults(file: IO[bytes], most: int) -> Iterator[str]:
+    """What is wrong with an array by its head, and by the bytes that are there at most."""
     head = file.read(8)
     if len(head) < 8 or not head.startswith(_NPY):  # noqa: PLR2004 - magic and two numbers of the version
         yield "is no array"
@@ -135,3 +141,5 @@ def _npy_faults(file: IO[bytes]) -> Iterator[str]:
         yield "holds Python objects, not numbers"
     elif 0 in shape:
         yield f"holds nothing: its shape is {shape}"
+    elif (number := _NUMBER.fullmatch(kind)) and math.prod(shape) * int(number[1]) > most:
+        yield f"is cut off: it says that its shape is {shape}"

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cvimake.action import Action, Folder, Output
-from cvimake.diagnose import diagnose, telling
 from cvimake.engine import PLACE, PLACE_PREFIX, Command, Engine, Mount, Outcome
 from cvimake.errors import CvimakeError, StepFailedError, harmless
 
@@ -173,6 +172,8 @@ class Sandbox:
 
     def _failed(self, action: Action, outcome: Outcome, reason: str) -> StepFailedError:
         """The cause and what to do where the failure is known, otherwise the reason and the last lines."""
+        from cvimake.diagnose import diagnose, telling  # noqa: PLC0415 - many patterns, for failures alone
+
         kept = self.log_path(action)
         _, lines = read_log(kept, _LOG_END)
         found = diagnose(outcome, "\n".join(lines), action.limits)

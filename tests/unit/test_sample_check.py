@@ -103,3 +103,9 @@ def test_all_are_told_at_once_and_many_are_counted(tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_for_others_to_say(tmp_path: Path) -> None:
     sample_check.check("net:mlir", [tmp_path / "a.png"], MEMORY)
+
+
+def test_an_array_that_says_it_is_larger_than_its_file_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(as_npy(ARRAY)[:-4])
+    assert "is cut off: it says that its shape is (1, 3, 8, 8)" in fault(path)
