@@ -117,7 +117,7 @@ def _directory_fault(file: BinaryIO, size: int) -> str:
 
 
 def _npy_faults(file: IO[bytes], most: int) -> Iterator[str]:
-    """What is wrong with an array by its head, and by the bytes that are there at most."""
+    """What is wrong with an array by its head, and by how many bytes there are at most."""
     head = file.read(8)
     if len(head) < 8 or not head.startswith(_NPY):  # noqa: PLR2004 - magic and two numbers of the version
         yield "is no array"
@@ -141,5 +141,5 @@ def _npy_faults(file: IO[bytes], most: int) -> Iterator[str]:
         yield "holds Python objects, not numbers"
     elif 0 in shape:
         yield f"holds nothing: its shape is {shape}"
-    elif (number := _NUMBER.fullmatch(kind)) and math.prod(shape) * int(number[1]) > most:
+    elif (number := _NUMBER.fullmatch(kind)) and math.prod(shape) * int(number[1]) > most - file.tell():
         yield f"is cut off: it says that its shape is {shape}"
