@@ -124,7 +124,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "fixed-shape",
-        _log(r"(?P<operator>\w+)Op::shape_inference\(\): Assertion `(?P<check>[^']+)' failed"),
+        _log(r"\b(?P<operator>\w+)Op::shape_inference\(\): Assertion `(?P<check>[^']+)' failed"),
         "[input] shapes does not fit the network: its {operator} ends in an impossible shape",
         "The network was exported for another input size. Take that (leave shapes out), or export it anew.",
     ),

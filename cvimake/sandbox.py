@@ -26,6 +26,8 @@ _LAST_LINES = 12
 _HEAD = 64
 # Of a long log, what its failure is looked for in.
 _LOG_END = 4 * 1024 * 1024
+# And so much of each line: a pattern's time grows with the square of a line's length.
+_LONGEST_LINE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +178,7 @@ class Sandbox:
 
         kept = self.log_path(action)
         _, lines = read_log(kept, _LOG_END)
+        lines = [line[:_LONGEST_LINE] for line in lines]
         found = diagnose(outcome, "\n".join(lines), action.limits)
         if found is None:
             told = telling(lines)[-_LAST_LINES:]
