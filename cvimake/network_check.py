@@ -10,6 +10,7 @@ from cvimake import onnx_header
 from cvimake.action import GIBIBYTE
 from cvimake.errors import CvimakeError, DeclarationError
 from cvimake.spec.mistakes import File, did_you_mean
+from cvimake.spec.model import RAW
 from cvimake.spec.project import DeclaredModel, as_files
 from cvimake.spec.rules import FUSABLE_IMAGES, Fault
 
@@ -96,9 +97,14 @@ def shape_faults(model: DeclaredModel, inputs: Mapping[str, onnx_names.Shape]) -
         )
         return
     channel_axis = -1 if model.inputs.channel_format == "nhwc" else 1
-    with_images = any(
-        Path(name).suffix.lower() in FUSABLE_IMAGES for name in as_files(model.model.verify.input)
+    pixels = model.inputs.pixel_format or "bgr"
+    # Of a raw format the tool makes other channels than the network's.
+    with_images = (
+        model.inputs.channel_format != "none"
+        and pixels not in RAW
+        and any(Path(name).suffix.lower() in FUSABLE_IMAGES for name in as_files(model.model.verify.input))
     )
+    images = model.inputs.preprocess_list
     for number, (name, shape) in enumerate(inputs.items()):
         own = tuple(declared[number]) if declared and number < len(declared) else shape
         if len(own) != len(shape) and shape:
@@ -112,14 +118,17 @@ def shape_faults(model: DeclaredModel, inputs: Mapping[str, onnx_names.Shape]) -
         channels = shape[channel_axis]
         if channels and own[channel_axis] != channels:
             yield "input.shapes", f"{list(own)} is not of {channels} channels, as the network's {name}"
-        elif with_images and channels in _FOR_CHANNELS:
-            pixels = model.inputs.pixel_format or "bgr"
-            if _CHANNELS.get(pixels, 3) != channels:
-                what = (
-                    f"{pixels} does not fit a network of {channels} channels ({name}). "
-                    f"Say {_FOR_CHANNELS[channels]}"
-                )
-                yield "input.pixel_format", what
+        elif (
+            with_images
+            and channels in _FOR_CHANNELS
+            and number + 1 in (images or [number + 1])
+            and _CHANNELS.get(pixels, 3) != channels
+        ):
+            what = (
+                f"{pixels} does not fit a network of {channels} channels ({name}). "
+                f"Say {_FOR_CHANNELS[channels]}"
+            )
+            yield "input.pixel_format", what
         if not all(own):
             yield "input.shapes", f"is missing: the network leaves axes of {name} open, {_open(shape)}"
 
