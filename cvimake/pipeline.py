@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvimake import conclusions, load, onnx_header, toolchain
+from cvimake import conclusions, load, network_check, toolchain
 from cvimake.action import GIBIBYTE, Action, FileKind, Folder, Input, Limits, Output, Text
 from cvimake.load import Load
 from cvimake.resources import step
@@ -116,7 +116,7 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
             limits=_limits(model),
         ),
         load=load.TRANSFORM,
-        before=functools.partial(onnx_header.check, model.source),
+        before=functools.partial(network_check.check, model),
     )
 
 
@@ -150,6 +150,9 @@ def calibration(model: DeclaredModel) -> Iterator[Stage]:
             limits=_limits(model),
         ),
         load=load.CALIBRATION,
+        before=functools.partial(
+            network_check.check_samples, f"{model.name}:calibration", model, samples.files.values()
+        ),
     )
 
 
@@ -193,6 +196,12 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
                 limits=_limits(model),
             ),
             load=load.SEARCH,
+            before=functools.partial(
+                network_check.check_samples,
+                f"{model.name}:{target.label}_qtable",
+                model,
+                samples.files.values(),
+            ),
             row=target.row,
             after=functools.partial(conclusions.search, f"{model.name}:{target.label}", published),
         )

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from cvimake.action import Action, Folder, Output
 from cvimake.engine import PLACE, PLACE_PREFIX, Command, Engine, Mount, Outcome
-from cvimake.errors import CvimakeError, StepFailedError
+from cvimake.errors import CvimakeError, StepFailedError, harmless
 from cvimake.publication import publish
 
 # Where a tool finds itself. Some write the path into their results, so it is the same everywhere.
@@ -25,7 +25,10 @@ _SCRATCH = Path("build/.work")
 LOG_LIMIT = 256 * 1024 * 1024
 _LAST_LINES = 12
 _HEAD = 64
-_KILLED = 137
+# Of a long log, what its failure is looked for in.
+_LOG_END = 4 * 1024 * 1024
+# And so much of each line: a pattern's time grows with the square of a line's length.
+_LONGEST_LINE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +74,13 @@ class Sandbox:
             log.write(self._log_head(action, command).encode())
             log.flush()
             outcome = self.engine.run(command, _WatchedLog(log, watch))
-        reason = _failure(outcome, action)
-        if reason:
-            raise self._failed(action, reason)
+        if outcome.exit_code != 0 or outcome.timed_out or outcome.out_of_memory:
+            raise self._failed(action, outcome, f"its tool ended with exit code {outcome.exit_code}")
         inner = workspace / "files"
         _open_up(inner, [file.name for file in action.outputs])
         faults = [fault for file in action.outputs if (fault := _fault(inner / file.name, file))]
         if faults:
-            raise self._failed(action, "; ".join(faults))
+            raise self._failed(action, outcome, "; ".join(faults))
         publish({inner / file.name: self.root / file.path for file in action.outputs})
 
     def _command(self, action: Action, workspace: Path) -> Command:
@@ -154,12 +156,21 @@ class Sandbox:
             f"W=$(mktemp -d){owner} && {by_hand}\n\n"
         )
 
-    def _failed(self, action: Action, reason: str) -> StepFailedError:
+    def _failed(self, action: Action, outcome: Outcome, reason: str) -> StepFailedError:
+        """The cause and what to do where the failure is known, otherwise the reason and the last lines."""
+        from cvimake.diagnose import diagnose, telling  # noqa: PLC0415 - many patterns, for failures alone
+
         kept = self.log_path(action)
-        _, lines = read_log(kept)
-        return StepFailedError(
-            f"{action.name}: {reason}", "\n".join([*lines[-_LAST_LINES:], f"The whole log: {kept}"])
-        )
+        _, lines = read_log(kept, _LOG_END)
+        lines = [line[:_LONGEST_LINE] for line in lines]
+        found = diagnose(outcome, "\n".join(lines), action.limits)
+        if found is None:
+            told = telling(lines)[-_LAST_LINES:]
+        else:
+            reason = found.cause
+            more = f" and {found.link}" if found.link else ""
+            told = [*found.remedy.splitlines(), f"More: docs/errors.md#{found.id}{more}"]
+        return StepFailedError(f"{action.name}: {reason}", "\n".join([*told, f"The whole log: {kept}"]))
 
 
 class _WatchedLog:
@@ -235,18 +246,6 @@ def _as_path(name: str) -> str:
     return name.replace(":", "/")
 
 
-def _failure(outcome: Outcome, action: Action) -> str:
-    if outcome.timed_out:
-        return f"stopped after its time limit of {action.limits.seconds:g} s"
-    if outcome.out_of_memory:
-        return f"it needs more than its memory limit of {action.limits.memory / 1024**3:.1f} GiB"
-    if outcome.exit_code == _KILLED:
-        return f"its tool was killed by somebody, or for want of memory (exit code {_KILLED})"
-    if outcome.exit_code != 0:
-        return f"its tool ended with exit code {outcome.exit_code}"
-    return ""
-
-
 def _fault(path: Path, output: Output) -> str:
     """What is wrong with a file that the tool should have written; empty if nothing."""
     try:
@@ -299,15 +298,24 @@ def _remove_tree(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def read_log(path: Path) -> tuple[str, list[str]]:
+def read_log(path: Path, end: int | None = None) -> tuple[str, list[str]]:
     """The line of a log that repeats its step by hand, and the tool's own lines.
 
-    Of a progress bar there is only what it showed last; empty lines are left out.
+    Of a progress bar there is only what it showed last; empty lines are left out, and characters that would
+    steer a terminal are replaced.
+
+    Args:
+        path: where it is.
+        end: how many bytes of its end are enough; None for all of it.
 
     Raises:
         OSError: it cannot be read.
     """
     # Read as bytes: text mode would turn the bars' carriage returns into line ends.
-    head, _, text = path.read_bytes().decode("utf-8", errors="replace").partition("\n\n")
-    lines = (line.rstrip().rsplit("\r", 1)[-1] for line in text.split("\n"))
-    return head.partition("\n")[2], [line for line in lines if line]
+    with path.open("rb") as file:
+        head = file.readline() + file.readline()
+        if end is not None:
+            file.seek(max(len(head), path.stat().st_size - end))
+        text = file.read().decode("utf-8", errors="replace")
+    lines = (harmless(line.rstrip().rsplit("\r", 1)[-1]) for line in text.split("\n"))
+    return head.decode(errors="replace").rstrip("\n").partition("\n")[2], [line for line in lines if line]

@@ -19,7 +19,7 @@ from cvimake.action import Action
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import TOOLCHAIN, chosen, would_change
-from cvimake.errors import CvimakeError, StepFailedError
+from cvimake.errors import CvimakeError, StepFailedError, harmless
 from cvimake.recipe import Recipe
 from cvimake.records import RESTORED, SECONDS
 from cvimake.report import ROW, WAITING, Reporter
@@ -255,4 +255,6 @@ def _guarded(act: Callable[[], None], targets: list[str]) -> BaseFail | dict[str
         return TaskFailed(str(error))
     except CvimakeError as error:
         return TaskError(str(error))
+    except OSError as error:
+        return TaskError(harmless(str(error)))
     return {SECONDS: time.monotonic() - started, OUTPUTS: outputs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,7 +142,7 @@ class _Reader:
         return self._table(File(path, text, ("tool", "cvimake")), Settings, table) or Settings()
 
     def datasets(self, folder: Path) -> Iterator[tuple[str, DeclaredDataset]]:
-        for path in sorted(folder.glob("*/dataset.toml")):
+        for path in _declared_in(folder, "dataset.toml"):
             if (found := self._file(path, "dataset", frozenset(), Dataset)) is None:
                 continue
             dataset = DeclaredDataset(name=path.parent.name, folder=path.parent, dataset=found[1])
@@ -153,7 +154,7 @@ class _Reader:
     def models(
         self, folder: Path, settings: Settings, datasets: Mapping[str, DeclaredDataset]
     ) -> Iterator[tuple[str, DeclaredModel]]:
-        for path in sorted(folder.glob("*/model.toml")):
+        for path in _declared_in(folder, "model.toml"):
             if found := self._file(path, "model", RESERVED_NAMES, Model):
                 yield path.parent.name, self._model(*found, settings, datasets)
 
@@ -310,6 +311,11 @@ class _Reader:
         if reason := mixed(samples.kinds):
             self.mistakes.append(file.mistake(key, reason))
         return samples
+
+
+def _declared_in(folder: Path, name: str) -> list[Path]:
+    """The declarations below a folder, also those that are links to nothing: they are mistakes."""
+    return [path for inner in sorted(folder.glob("*")) if os.path.lexists(path := inner / name)]
 
 
 def _with_own_samples(common: Sampling, own: Sampling) -> Sampling:

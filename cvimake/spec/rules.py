@@ -6,6 +6,7 @@ Sources: `model_deploy` and `utils/preprocess.py` of tpu_mlir 1.7, and what was 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ Rule = Callable[["ModelInput", Variant, Sequence[str]], Iterator[Fault]]
 # ONNX, Caffe, TFLite, TorchScript.
 SOURCES = (".onnx", ".prototxt", ".tflite", ".pt")
 FUSABLE_IMAGES = frozenset({".jpg", ".jpeg", ".png"})
+# A gigabyte as INT8: four times what the largest of these processors has.
+_MOST_VALUES = 2**30
 _PACKED = frozenset({"RGB_PACKED", "BGR_PACKED"})
 _NO_RAW = "the compiler has no raw input for these processors"
 # What the camera can hand over, by the channels that the network takes.
@@ -159,6 +162,8 @@ def input_faults(inputs: ModelInput, source: str, test_input: Sequence[str]) -> 
                 name,
                 f"has {len(values)} values, and {inputs.pixel_format or 'bgr'} has {channels} channels",
             )
+    if any(math.prod(shape) > _MOST_VALUES for shape in inputs.shapes or []):
+        yield "shapes", f"one has more than {_MOST_VALUES} values, which no processor's memory holds"
     if inputs.types and Path(source).suffix != ".pt":
         yield "types", "is for TorchScript (.pt): the tool takes every other network's own"
     if inputs.shapes and inputs.types and len(inputs.shapes) != len(inputs.types):

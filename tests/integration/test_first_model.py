@@ -279,15 +279,16 @@ def test_a_broken_source_fails_with_one_clear_message_and_keeps_the_former_resul
     assert project.doit().returncode == 2
 
 
-def test_a_failed_tool_is_told_with_its_last_words_and_its_log_and_keeps_the_former_results(
+def test_a_failed_tool_is_told_with_its_cause_and_its_log_and_keeps_the_former_results(
     project: Project, built: Project
 ) -> None:
-    project.declare("[verify]", '[output]\nnames = ["nowhere"]\n[verify]')
+    network = onnx.load(project.source)
+    network.graph.node[1].op_type = "Frobnicate"
+    project.source.write_bytes(network.SerializeToString())
     result = project.doit()
     assert result.returncode == 1
     assert result.stdout.count("FAILED") == 1
-    assert "tiny:mlir: its tool ended with exit code 1\n" in result.stdout
-    assert "nowhere" in result.stdout
+    assert "tiny:mlir: tpu_mlir 1.7 does not have the operator 'Frobnicate'\n" in result.stdout
     assert f"The whole log: {project.folder}/build/logs/tiny/mlir.log\n" in result.stdout
     assert "cvimake/" not in result.stdout + result.stderr
     assert project.results() == built.results()

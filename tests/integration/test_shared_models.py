@@ -153,7 +153,7 @@ def test_a_miscompiled_network_is_told_and_not_published(
     project = make(tmp_path, "face", "ultraface_rfb320.onnx", ULTRAFACE)
     result = project.doit()
     assert result.returncode == 1
-    assert "face:int8: its tool ended with exit code 1" in result.stdout
+    assert "face:int8: the finished cvimodel does not compute what its MLIR says" in result.stdout
     assert "does not compute what its MLIR says: a fault of the compiler" in result.stdout
     assert not list(project.folder.glob("build/face/*.cvimodel"))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cvimake import onnx_header, pipeline, toolchain
+from cvimake import network_check, pipeline, toolchain
 from cvimake.action import Action, FileKind
 from cvimake.pipeline import Stage, StageOf
 from cvimake.spec import DeclaredModel, read_declarations
@@ -504,15 +504,16 @@ def test_a_list_of_one_processor_is_that_processor(tmp_path: Path) -> None:
 # What is done on the host
 
 
-def test_the_sources_version_is_looked_at_before_the_transform(
+def test_the_network_is_looked_at_before_the_transform(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Path] = []
-    monkeypatch.setattr(onnx_header, "check", seen.append)
-    (stage,) = pipeline.mlir(declared(tmp_path))
+    seen: list[DeclaredModel] = []
+    monkeypatch.setattr(network_check, "check", seen.append)
+    model = declared(tmp_path)
+    (stage,) = pipeline.mlir(model)
     assert stage.before
     stage.before()
-    assert seen == [tmp_path / "models/net/net.onnx"]
+    assert seen == [model]
 
 
 def test_the_info_is_concluded_from_cvimodel_listing_and_validation(tmp_path: Path) -> None:

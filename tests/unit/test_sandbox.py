@@ -505,3 +505,26 @@ def test_somebody_may_watch_what_a_tool_prints(root: Path) -> None:
     engine = FakeEngine(write_both, b"50%|")
     Sandbox(root=root, engine=engine, image="sha256:abc").run(ACTION, seen.append)
     assert seen == [b"50%|"]
+
+
+def test_a_known_failure_is_told_with_what_to_do_and_where_more_is(root: Path) -> None:
+    printed = b"loading\nRuntimeError: Op not support:{'Mod'}\n"
+    said = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), printed))
+    first, *rest = said.splitlines()
+    assert first == "net:transform: tpu_mlir 1.7 does not have the operator 'Mod'"
+    assert "loading" not in said
+    assert rest[-2].strip().startswith("More: docs/errors.md#unsupported-operator")
+    assert rest[-1].strip() == f"The whole log: {root / 'build/logs/net/transform.log'}"
+
+
+def test_what_a_tool_prints_cannot_steer_the_terminal(root: Path) -> None:
+    said = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), b"\x1b[31mred\x07\n"))
+    assert "red" in said
+    assert "\x1b" not in said
+    assert "\x07" not in said
+
+
+def test_of_a_long_log_the_end_is_looked_at(root: Path) -> None:
+    printed = b"x" * 99 + b"\n" + b"y" * 5 * 1024**2 + b"\nOp not support:{'Mod'}\n"
+    said = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), printed))
+    assert "operator 'Mod'" in said
