@@ -381,6 +381,28 @@ def run(source: Path, folder: Path, *options: str) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
+def test_whatever_the_bytes_are_it_is_a_network_or_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_arguments: object) -> ModelProto:
+        raise RefusedError("no adapter")
+
+    monkeypatch.setattr(converting, "_by_version_converter", none)
+    data = network(GELU, 20).SerializeToString()
+    source = tmp_path / "source.onnx"
+    codes = set()
+    for place in range(len(data)):
+        damaged = bytearray(data)
+        damaged[place] ^= 0xA5
+        source.write_bytes(damaged)
+        code = program.main([str(source), str(tmp_path / "result.onnx"), str(tmp_path / "summary.json")])
+        out = capsys.readouterr().out
+        assert out.count("\n") == 1
+        assert out.startswith("the ONNX network is refused: " if code else "{")
+        codes.add(code)
+    assert codes == {0, 1}
+
+
 def test_the_options_of_the_program(tmp_path: Path) -> None:
     source = written(tmp_path, network(DYNAMIC, 20))
     names = [str(tmp_path / name) for name in ("result.onnx", "summary.json")]

@@ -49,6 +49,12 @@ def main(arguments: Sequence[str]) -> int:
     except MemoryError:
         sys.stdout.write("the ONNX network is refused: it takes more memory than there is\n")
         return 1
+    except Exception as error:  # noqa: BLE001 - what a damaged file can lead to is without end
+        sys.stdout.write(
+            "the ONNX network is refused: it is damaged, or of a kind that nobody thought of "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:300]})\n"
+        )
+        return 1
     options.summary.write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     sys.stdout.write(f"{json.dumps(summary, sort_keys=True)}\n")
     return 0

@@ -51,7 +51,8 @@ def read(path: Path, external: Path) -> ModelProto:
     _take_in(model, external)
     for tensor in tensors(model):
         if tensor.data_type > _NEWEST_ELEMENT:
-            kind = TensorProto.DataType.Name(tensor.data_type)
+            known = TensorProto.DataType.values()
+            kind = TensorProto.DataType.Name(tensor.data_type) if tensor.data_type in known else "unknown"
             raise RefusedError(f"tensor {tensor.name!r} is {kind}, a type that the toolchain does not have")
     return model
 
