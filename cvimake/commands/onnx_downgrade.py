@@ -25,7 +25,7 @@ class OnnxDowngrade(PlainCommand):
         "fixed stay that way, unless --input-shapes says them."
     )
     takes_arguments = True
-    cmd_options = (
+    cmd_options: tuple[dict[str, Any], ...] = (
         {"name": "opset", "long": "opset", "type": int, "default": NEWEST_OPSET,
          "help": f"from {OLDEST_OPSET} to {NEWEST_OPSET}"},
         {"name": "ir", "long": "ir", "type": int, "default": 8, "help": f"from {OLDEST_IR} to {NEWEST_IR}"},
@@ -35,6 +35,20 @@ class OnnxDowngrade(PlainCommand):
          "help": "a file beside IN with weights; IN.data and IN_data are found without; can be repeated"},
         {"name": "force", "long": "force", "type": bool, "default": False, "help": "replace OUT"},
     )  # fmt: skip
+
+    def parse_execute(self, in_args: list[str]) -> Any:  # noqa: ANN401 - doit's own
+        """Takes options behind the files too, where doit takes them before only."""
+        with_value = {f"--{option['long']}" for option in self.cmd_options if option["type"] is not bool}
+        options, files, left = [], [], list(in_args)
+        while left:
+            argument = left.pop(0)
+            if not argument.startswith("--"):
+                files.append(argument)
+                continue
+            options.append(argument)
+            if argument in with_value and left:
+                options.append(left.pop(0))
+        return super().parse_execute([*options, *files])
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
         """Converts, and says what was done."""

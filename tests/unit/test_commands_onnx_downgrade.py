@@ -65,6 +65,12 @@ def test_it_converts_and_says_what_was_done(
     ]
 
 
+def test_options_can_stand_anywhere(ran: list[Action]) -> None:
+    assert OnnxDowngrade().parse_execute(["in.onnx", "--opset", "13", "out.onnx", "--ir=7", "--force"]) == 0
+    assert "--opset=13" in ran[0].argv
+    assert "--ir=7" in ran[0].argv
+
+
 def test_where_nothing_was_to_do_it_says_so() -> None:
     told = described(
         {
