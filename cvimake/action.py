@@ -15,6 +15,7 @@ class FileKind(Enum):
 
     CVIMODEL = (b"CviModel",)
     MLIR = (b"#loc", b"module")
+    ONNX = (b"\x08",)
     NPZ = (b"PK\x03\x04",)
     JSON = (b"{", b"[")
     TABLE = (b"#",)

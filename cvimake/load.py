@@ -51,6 +51,7 @@ class Capacity:
 
 
 # Peaks seen for networks of up to 640x640: YOLOv5s' calibration holds 3.3 GB, its transform 1.4.
+CONVERSION = Load(memory=GIBIBYTE)
 TRANSFORM = Load(memory=2 * GIBIBYTE)
 CALIBRATION = Load(memory=4 * GIBIBYTE)
 SEARCH = Load(memory=4 * GIBIBYTE)

@@ -31,12 +31,16 @@ def check(model: DeclaredModel) -> None:
     """
     from cvimake import onnx_names  # noqa: PLC0415 - only a stage that runs needs it
 
-    onnx_header.check(model.source)
+    if not model.is_onnx:
+        onnx_header.refuse_frameworks(model.source)
+        return
+    onnx_header.check(model.source, model.external_data)
     names = onnx_names.read(model.source)
-    if names.external:
+    if undeclared := sorted(set(names.external) - set(model.external_data)):
         raise CvimakeError(
-            f"{model.source} keeps its weights in other files ({', '.join(names.external[:3])})",
-            'A step gets one file. Make it one: onnx.save(onnx.load("NETWORK.onnx"), "one.onnx").',
+            f"{model.source} keeps weights in other files, which are not declared: {', '.join(undeclared[:3])}",
+            f"Put them beside the network, and name them in {model.folder / 'model.toml'}: "
+            "[onnx] external_data = [...].",
         )
     path = model.folder / "model.toml"
     file = File(path, path.read_text(encoding="utf-8"))

@@ -20,6 +20,8 @@ from cvimake.summary import Row
 BUILD = Path("build")
 # Where samples lie in the container: the tool's choice depends on the order of their absolute paths.
 DATASET, TUNE = "/dataset", "/tune"
+# Where the weights of an ONNX source lie that are in files of their own.
+EXTERNAL = "/external"
 
 HostWork = Callable[[], None]
 
@@ -75,6 +77,39 @@ class _Target:
         return Row(self.model.name, self.label, _place(self.model.name, f"{self.stem}_info.json"))
 
 
+def onnx(model: DeclaredModel) -> Iterator[Stage]:
+    """The ONNX source in an opset and IR that the toolchain reads, proven to compute the same."""
+    if not model.is_onnx:
+        return
+    result, summary = _converted(model.name), f"{model.name}_onnx.json"
+    options = {
+        "opset": model.onnx.opset,
+        "ir": model.onnx.ir,
+        "input-shapes": model.inputs.shapes,
+        "fixed": True,
+        "external": EXTERNAL if model.external_data else None,
+    }
+    external = [
+        Folder(target=EXTERNAL, files={name: model.source.parent / name for name in model.external_data})
+    ]
+    yield Stage(
+        action=Action(
+            name=f"{model.name}:onnx",
+            argv=toolchain.onnx_command("source.onnx", result, summary, options),
+            environment=toolchain.onnx_environment(),
+            inputs=(Input(name="source.onnx", path=model.source),),
+            outputs=(
+                _output(model, result, FileKind.ONNX),
+                _output(model, summary, FileKind.JSON),
+            ),
+            folders=(toolchain.ONNX_PROGRAM, *(external if model.external_data else ())),
+            limits=_limits(model),
+        ),
+        load=load.CONVERSION,
+        before=functools.partial(network_check.check, model),
+    )
+
+
 def mlir(model: DeclaredModel) -> Iterator[Stage]:
     """The network as MLIR with its weights, and the reference that the variants are checked against.
 
@@ -82,6 +117,8 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
     """
     name, declared, inputs = model.name, model.model, model.inputs
     source = Input(name=f"{name}{model.source.suffix}", path=model.source)
+    if model.is_onnx:
+        source = _built(model, _converted(name))
     weights = _own_file(model, declared.weights, f"{name}_source")
     test_inputs = _test_inputs(model, as_files(declared.verify.input))
     options = {
@@ -376,6 +413,10 @@ def _place(model: str, file_name: str) -> Path:
 def _limits(model: DeclaredModel) -> Limits:
     limits = model.settings.limits
     return Limits(memory=int(limits.memory * GIBIBYTE), seconds=limits.hours * 3600)
+
+
+def _converted(name: str) -> str:
+    return f"{name}.onnx"
 
 
 def _mlir(name: str) -> str:

@@ -29,7 +29,7 @@ from cvimake.store.current import CURRENT
 INVOKED_FROM = "CVIMAKE_INVOKED_FROM"
 
 # What names of results end in; a bare one is meant from where the user is.
-_TARGETS = frozenset({".cvimodel", ".json", ".mlir", ".npz", ".txt"})
+_TARGETS = frozenset({".cvimodel", ".json", ".mlir", ".npz", ".onnx", ".txt"})
 
 
 _JOBS = {

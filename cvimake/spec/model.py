@@ -225,6 +225,22 @@ class Budget(Declared):
     """What the camera must take it for."""
 
 
+class OnnxTarget(Declared):
+    """What an ONNX source becomes before the toolchain reads it."""
+
+    opset: Annotated[int, Field(ge=11, le=17)] | None = None
+    """The newest opset that is left as it is; without it 17 (guide: target_opset_version)."""
+    ir: Annotated[int, Field(ge=3, le=8)] | None = None
+    """The newest IR version that is left as it is; without it 8 (guide: target_ir_version)."""
+
+
+class OnnxOptions(OnnxTarget):
+    """How an ONNX source is read."""
+
+    external_data: list[Text] | None = None
+    """Files with its weights, beside it; without it SOURCE.data and SOURCE_data, if there."""
+
+
 class Model(Declared):
     """One `model.toml`."""
 
@@ -237,6 +253,7 @@ class Model(Declared):
     """A file with one class name a line."""
     onnx_sim: Literal["skip_fuse_bn"] | None = None
     """An option of the ONNX simplifier."""
+    onnx: OnnxOptions = OnnxOptions()
     input: ModelInput = ModelInput()
     output: ModelOutput = ModelOutput()
     verify: Verify

@@ -16,7 +16,15 @@ from cvimake.spec import rules
 from cvimake.spec.dataset import Dataset, DeclaredDataset, Samples, mixed, read_list
 from cvimake.spec.declared import Declared, unusable_name
 from cvimake.spec.mistakes import File, did_you_mean, explain
-from cvimake.spec.model import CalibrationOptions, Model, ModelInput, QtableOptions, Variant, merged
+from cvimake.spec.model import (
+    CalibrationOptions,
+    Model,
+    ModelInput,
+    OnnxOptions,
+    QtableOptions,
+    Variant,
+    merged,
+)
 from cvimake.spec.settings import Settings
 
 # The reCamera's.
@@ -63,12 +71,18 @@ class DeclaredVariant:
 
 @dataclass(frozen=True, kw_only=True)
 class DeclaredModel:
-    """A model with its name, the folder that its paths are relative to, and all values in place."""
+    """A model with its name, the folder that its paths are relative to, and all values in place.
+
+    Attributes:
+        external_data: the files that hold an ONNX source's weights, relative to its folder.
+    """
 
     name: str
     folder: Path
     model: Model
     inputs: ModelInput
+    onnx: OnnxOptions
+    external_data: tuple[str, ...]
     calibration: CalibrationOptions
     calibration_samples: Samples | None
     tune_samples: Samples | None
@@ -81,10 +95,17 @@ class DeclaredModel:
         return self.folder / self.model.source
 
     @property
+    def is_onnx(self) -> bool:
+        """Whether the network is an ONNX file."""
+        return self.source.suffix == ".onnx"
+
+    @property
     def missing(self) -> tuple[Path, ...]:
         """Files of the network that are not there: the model waits for them."""
         names = (self.model.source, self.model.weights)
-        return tuple(path for name in names if name and not (path := self.folder / name).is_file())
+        paths = [self.folder / name for name in names if name]
+        paths += [self.source.parent / name for name in self.external_data]
+        return tuple(path for path in paths if not path.is_file())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +238,8 @@ class _Reader:
             folder=folder,
             model=model,
             inputs=inputs,
+            onnx=OnnxOptions(**merged(settings.onnx, model.onnx)),
+            external_data=_external_data(folder / model.source, model),
             calibration=calibration,
             calibration_samples=samples,
             tune_samples=tune,
@@ -326,6 +349,16 @@ def _with_own_samples(common: Sampling, own: Sampling) -> Sampling:
     elif own.dataset:
         values.pop("data_list", None)
     return type(own)(**values)
+
+
+def _external_data(source: Path, model: Model) -> tuple[str, ...]:
+    """The files with an ONNX source's weights: the declared ones, else those that exporters write."""
+    if model.onnx.external_data is not None:
+        return tuple(model.onnx.external_data)
+    if source.suffix != ".onnx":
+        return ()
+    usual = (f"{source.name}.data", f"{source.name}_data")
+    return tuple(name for name in usual if (source.parent / name).is_file())
 
 
 def as_files(value: str | Sequence[str]) -> tuple[str, ...]:

@@ -216,6 +216,11 @@ def source_faults(model: Model) -> Iterator[Fault]:
         yield "source", f"{suffix or 'no suffix'}: the toolchain reads {', '.join(SOURCES)}"
     if (suffix == ".prototxt") != (model.weights is not None):
         yield "weights", "a Caffe network is a .prototxt as source and a .caffemodel as weights"
+    if suffix != ".onnx" and model.onnx.given():
+        yield "onnx", f"is for ONNX sources, and this one is {suffix or 'of no suffix'}"
+    for name in model.onnx.external_data or []:
+        if name.startswith("/") or ".." in Path(name).parts:
+            yield "onnx", f"external_data: {name} leads out of the source's folder"
 
 
 def needs_calibration(variant: Variant) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from cvimake.spec.declared import Declared, FileName
-from cvimake.spec.model import CalibrationOptions, DeployOptions, ModelInput, QtableOptions
+from cvimake.spec.model import CalibrationOptions, DeployOptions, ModelInput, OnnxTarget, QtableOptions
 
 
 class StageLimits(Declared):
@@ -37,6 +37,7 @@ class Settings(Declared):
     """The folder with one folder for each model."""
     datasets: FileName = "datasets"
     """The folder with one folder for each dataset."""
+    onnx: OnnxTarget = OnnxTarget()
     input: ModelInput = ModelInput()
     calibration: CalibrationOptions = CalibrationOptions()
     qtable: QtableOptions = QtableOptions()

@@ -30,8 +30,8 @@ IDENTITY = {
     "system": {"libc6": "2.35"},
 }
 STAGES = (
-    "m0000:mlir", "m0000:calibration", "m0000:mix_qtable", "m0000:int8", "m0000:mix", "m0000:int8_info",
-    "m0000:mix_info",
+    "m0000:onnx", "m0000:mlir", "m0000:calibration", "m0000:mix_qtable", "m0000:int8", "m0000:mix",
+    "m0000:int8_info", "m0000:mix_info",
 )  # fmt: skip
 
 

@@ -102,8 +102,8 @@ def own_name(task: dict[str, Any]) -> str:
     return task["basename"] if task.get("name") is None else f"{task['basename']}:{task['name']}"
 
 
-def test_a_generated_model_has_eight_tasks(generated: Path) -> None:
-    stages = ("mlir", "calibration", "int8", "int8_info", "mix", "mix_info", "mix_qtable")
+def test_a_generated_model_has_nine_tasks(generated: Path) -> None:
+    stages = ("onnx", "mlir", "calibration", "int8", "int8_info", "mix", "mix_info", "mix_qtable")
     names = [own_name(task) for task in project.tasks(generated)]
     assert sorted(names) == sorted(
         [

@@ -153,7 +153,7 @@ _STEP = st.builds(
 _TURNS = st.dictionaries(st.sampled_from(sorted(KNOBS)), st.integers(0, 6), max_size=5)
 # Stages whose tools write the same whatever they are given.
 _CONSTANT = st.sets(
-    st.sampled_from(["mlir", "calibration", "one_qtable", "one", "two", "two_info"]), max_size=2
+    st.sampled_from(["onnx", "mlir", "calibration", "one_qtable", "one", "two", "two_info"]), max_size=2
 )
 
 

@@ -52,11 +52,11 @@ def test_another_project_takes_everything_from_the_store(workshop: OpenWorkshop,
     assert second.build("--output-file", str(tmp_path / "shown")) == []
     shown = (tmp_path / "shown").read_text(encoding="utf-8")
     assert results(second.root) == results(first.root)
-    assert "1 built, 7 from the store, 0 unchanged" in shown
+    assert "1 built, 8 from the store, 0 unchanged" in shown
     assert "m0000:mlir: from the store in" in shown
     # It is recorded like a build.
     assert second.build("--output-file", str(tmp_path / "shown")) == []
-    assert "0 built, 8 unchanged" in (tmp_path / "shown").read_text(encoding="utf-8")
+    assert "0 built, 9 unchanged" in (tmp_path / "shown").read_text(encoding="utf-8")
 
 
 def test_what_differs_is_built_and_what_comes_after_it(workshop: OpenWorkshop) -> None:
@@ -119,7 +119,7 @@ def test_an_input_that_was_edited_while_the_stage_ran_is_no_reason_to_keep_its_r
     monkeypatch.setattr(Workshop, "run", run)
     source.write_bytes(before)
     second = workshop("second")
-    assert second.build("m0000:mlir") == ["m0000:mlir"]
+    assert second.build("m0000:mlir") == ["m0000:onnx"]
 
 
 def test_a_damaged_store_means_building(
@@ -160,7 +160,7 @@ def test_a_full_disk_is_said_when_results_come_from_the_store(
 
     monkeypatch.setattr("cvimake.kept.publish", full)
     assert second.doit("run", "--output-file", str(tmp_path / "shown")) == 2
-    assert "m0000:mlir: the disk is full" in (tmp_path / "shown").read_text(encoding="utf-8")
+    assert "m0000:onnx: the disk is full" in (tmp_path / "shown").read_text(encoding="utf-8")
 
 
 def test_plan_says_what_would_come_from_the_store(
@@ -220,9 +220,9 @@ def test_the_store_is_shown_emptied_and_verified(
     assert first.doit("store", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["store"] == str(store)
-    assert (facts["results"], facts["hits"], facts["misses"], facts["kept"]) == (7, 7, 7, 7)
+    assert (facts["results"], facts["hits"], facts["misses"], facts["kept"]) == (8, 8, 8, 8)
     assert first.doit("store") == 0
-    assert "hits     7 of 14 stages (50 %)" in capsys.readouterr().out
+    assert "hits     8 of 16 stages (50 %)" in capsys.readouterr().out
     assert first.doit("store:verify") == 0
     blob = next(path for path in (store / "blobs").rglob("*") if path.is_file())
     blob.write_bytes(b"damaged")

@@ -152,11 +152,20 @@ class _Names:
 def _of_model(world: World, name: str, knobs: Mapping[str, Any]) -> Iterator[tuple[str, Rule]]:
     names = _Names(name)
     network, verify = names.network, knobs["verify"]
+    converted = names.made(".onnx")
+    yield (
+        "onnx",
+        Rule(
+            options=(),
+            reads=(("source", names.own(knobs["source"])),),
+            writes=(converted, names.made("_onnx.json")),
+        ),
+    )
     yield (
         "mlir",
         Rule(
             options=(knobs["mean"], len(verify)),
-            reads=(("source", names.own(knobs["source"])), *names.tested(verify)),
+            reads=(("source", converted), *names.tested(verify)),
             writes=tuple(path for _, path in (*network, *names.reference)),
         ),
     )
