@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,8 +17,10 @@ from cvimake import reasons, staleness
 from cvimake.content import CONTENTS, ContentChecker, State
 from cvimake.doit_types import Dispatcher, Node, Task, Value
 from cvimake.history import History
-from cvimake.load import Capacity, Load
+from cvimake.load import Capacity, Load, Share, cores_for, granted
 from cvimake.reasons import Reason
+from cvimake.records import SECONDS
+from cvimake.schedule import Schedule
 
 # What a task's `meta` says of its stage.
 LOAD = "load"
@@ -77,12 +80,14 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         self._jobs = jobs
         self._history = history
         self._reasons: dict[str, tuple[Reason, ...]] = {}
+        self._shares: dict[str, Share] = {}
 
     def run_tasks(self, task_dispatcher: Dispatcher) -> None:
         """Runs everything that is selected and stale. After a failure, what runs is let finish."""
         ready: list[Node] = []
         finished: list[Node] = []
         running: dict[Future[_Ran], Node] = {}
+        schedule = Schedule(functools.partial(_selected, task_dispatcher), self._seconds)
         with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="stage") as pool:
             try:
                 while True:
@@ -90,14 +95,11 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                     finished = []
                     if self._stop_running:
                         ready.clear()
-                    for node in self._startable(ready, running.values()):
+                    for node, share in self._startable(ready, list(running.values()), schedule):
                         ready.remove(node)
-                        self.teardown_list.append(node.task)
-                        self.reporter.execute_task(node.task)
-                        if _load(node):
-                            running[pool.submit(self._execute, node.task)] = node
+                        if future := self._start(node, share, pool):
+                            running[future] = node
                         else:
-                            self._settle(node, self._execute(node.task))
                             finished.append(node)
                     if finished:
                         continue
@@ -113,11 +115,22 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                     self._machine.cancel()
                 raise
 
-    def _execute(self, task: Task) -> _Ran:
+    def _start(self, node: Node, share: Share | None, pool: ThreadPoolExecutor) -> Future[_Ran] | None:
+        """Starts a stage in a thread; a task without a share of the machine it runs to its end."""
+        self.teardown_list.append(node.task)
+        self.reporter.execute_task(node.task)
+        if share is None:
+            self._settle(node, self._execute(node.task, Share()))
+            return None
+        self._shares[node.task.name] = share
+        return pool.submit(self._execute, node.task, share)
+
+    def _execute(self, task: Task, share: Share) -> _Ran:
         """Runs a task, in any thread, and tells what its inputs held before."""
         # What is missing by now is the task's own to say.
         inputs = {path: CONTENTS.state(path) for path in task.file_dep if Path(path).exists()}
-        return _Ran(task.execute(self.stream), inputs)
+        with granted(share):
+            return _Ran(task.execute(self.stream), inputs)
 
     def _settle(self, node: Node, ran: _Ran) -> None:
         """Records how a task has ended; for the inputs that it began with, whatever they are by now."""
@@ -179,20 +192,34 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                 node = None
         return stale
 
-    def _startable(self, ready: list[Node], running: Iterable[Node]) -> list[Node]:
-        """Which of the ready tasks the machine bears beside those that run, the first ones first."""
-        loads = [_load(node) for node in running]
-        chosen: list[Node] = []
-        for node in ready:
-            load = _load(node)
-            if load is None:
-                if not loads:
-                    return [node]
-                continue
-            if self._capacity().bears([other for other in loads if other], load):
-                chosen.append(node)
-                loads.append(load)
+    def _startable(
+        self, ready: list[Node], running: list[Node], schedule: Schedule
+    ) -> list[tuple[Node, Share | None]]:
+        """Which of the ready tasks the machine bears beside those that run, and what each gets of it.
+
+        What the longest chain waits for comes first. A task without a load gets nothing, and runs alone.
+        """
+        shares = [self._shares[node.task.name] for node in running]
+        chosen: list[tuple[Node, Share | None]] = []
+        if ready and not running and _load(ready[0]) is None:
+            return [(ready[0], None)]
+        loaded = [node for node in ready if _load(node)]
+        if not loaded:
+            return []
+        work = schedule.work(node.task.name for node in (*ready, *running))
+        for node in sorted(loaded, key=lambda node: -schedule.chain(node.task.name)):
+            load, capacity = (node.task.meta or {})[LOAD], self._capacity()
+            wanted = cores_for(schedule.seconds(node.task.name), work, capacity)
+            if share := capacity.share(shares, load, wanted):
+                chosen.append((node, share))
+                shares.append(share)
         return chosen
+
+    def _seconds(self, task: Task) -> float:
+        """How long a task took when it last ran; where it never did, what its load says."""
+        load = (task.meta or {}).get(LOAD)
+        recorded = (self.dep_manager.get_values(task.name) or {}).get(SECONDS)
+        return float(recorded or (load.seconds if load else 0.0))
 
     def _capacity(self) -> Capacity:
         if self._machine is None:
@@ -202,3 +229,15 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
 
 def _load(node: Node) -> Load | None:
     return (node.task.meta or {}).get(LOAD)
+
+
+def _selected(dispatcher: Dispatcher) -> Mapping[str, Task]:
+    """The tasks that are asked for, and all that they need."""
+    found: dict[str, Task] = {}
+    left = list(dispatcher.selected_tasks)
+    while left:
+        name = left.pop()
+        if name not in found:
+            found[name] = dispatcher.tasks[name]
+            left += found[name].task_dep
+    return found
