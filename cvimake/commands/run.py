@@ -37,7 +37,7 @@ _JOBS = {
     "long": "jobs",
     "type": int,
     "default": 0,
-    "help": "how many cores the stages take together, at least one each [default: what cores and memory bear]",
+    "help": "cores that the stages take together, one each at least [default: what the machine bears]",
 }
 
 
