@@ -152,7 +152,8 @@ def calibration(network: Network, samples: int, tuned: int) -> Load:
     return Load(
         memory=_TWO * network.loaded + samples * _LIVE * network.inputs,
         cores=max(1, samples),
-        memory_per_core=_TWO * network.loaded,
+        # Each process tunes with all samples that are tuned with.
+        memory_per_core=_TWO * network.loaded + tuned * _LIVE * network.inputs,
         seconds=5 + 1.5 * network.inference * samples + _TUNING * network.inference * tuned,
     )
 

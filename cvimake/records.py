@@ -10,6 +10,8 @@ from doit.dependency import SqliteDB
 
 # Under which doit keeps how long a task took.
 SECONDS = "seconds"
+# On how many cores that was.
+CORES = "cores"
 
 
 class Records(SqliteDB):  # type: ignore[misc] # doit has no type information

@@ -19,7 +19,7 @@ from cvimake.doit_types import Dispatcher, Node, Task, Value
 from cvimake.history import History
 from cvimake.load import Capacity, Load, Share, cores_for, granted
 from cvimake.reasons import Reason
-from cvimake.records import SECONDS
+from cvimake.records import CORES, SECONDS
 from cvimake.schedule import Schedule
 
 # What a task's `meta` says of its stage.
@@ -216,10 +216,12 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         return chosen
 
     def _seconds(self, task: Task) -> float:
-        """How long a task took when it last ran; where it never did, what its load says."""
+        """How long a task takes on one core: by when it last ran, or else by its load."""
         load = (task.meta or {}).get(LOAD)
-        recorded = (self.dep_manager.get_values(task.name) or {}).get(SECONDS)
-        return float(recorded or (load.seconds if load else 0.0))
+        values = self.dep_manager.get_values(task.name) or {}
+        if SECONDS in values:
+            return float(values[SECONDS] * values.get(CORES, 1))
+        return float(load.seconds if load else 0.0)
 
     def _capacity(self) -> Capacity:
         if self._machine is None:

@@ -19,8 +19,9 @@ from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import TOOLCHAIN, chosen, would_change
 from cvimake.errors import CvimakeError, StepFailedError
+from cvimake.load import own_share
 from cvimake.recipe import Recipe
-from cvimake.records import SECONDS
+from cvimake.records import CORES, SECONDS
 from cvimake.report import ROW, WAITING, Reporter
 from cvimake.runner import LOAD
 from cvimake.spec import Declarations, DeclaredModel, read_declarations
@@ -194,4 +195,4 @@ def _guarded(act: Callable[[], None], targets: list[str]) -> BaseFail | dict[str
         return TaskFailed(str(error))
     except CvimakeError as error:
         return TaskError(str(error))
-    return {SECONDS: time.monotonic() - started, OUTPUTS: outputs}
+    return {SECONDS: time.monotonic() - started, CORES: own_share().cores, OUTPUTS: outputs}

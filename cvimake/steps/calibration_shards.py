@@ -102,7 +102,9 @@ def samples(files: Sequence[str], batch: int, rows: Callable[[str], list[int]] |
     return [list(files[start : start + batch]) for start in range(0, len(files), batch)]
 
 
-def arrangement(processes: int, count: int, memory: int | None, process: int, sample: int) -> tuple[int, int]:
+def arrangement(  # noqa: PLR0913, PLR0917 - all that decides it
+    processes: int, count: int, memory: int | None, process: int, sample: int, least: int = 1
+) -> tuple[int, int]:
     """How many processes to use, and in how many rounds each goes through its samples.
 
     Args:
@@ -111,6 +113,7 @@ def arrangement(processes: int, count: int, memory: int | None, process: int, sa
         memory: bytes that all may hold; None for no limit.
         process: bytes that each holds beside its samples.
         sample: bytes of one sample.
+        least: samples that each process has to hold at some time, whatever its share.
     """
 
     def rounds(size: int) -> int:
@@ -124,7 +127,7 @@ def arrangement(processes: int, count: int, memory: int | None, process: int, sa
         return math.ceil(count / size) * (1 + _SECOND_INFERENCE * (rounds(size) > 1))
 
     def fits(size: int) -> bool:
-        return memory is None or size * (process + sample) <= memory
+        return memory is None or size * (process + least * sample) <= memory
 
     sizes = [size for size in range(1, min(processes, count) + 1) if size == 1 or fits(size)]
     best = min(sizes, key=cost)

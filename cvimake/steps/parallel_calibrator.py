@@ -50,9 +50,11 @@ class ParallelCalibrator(original.ActivationCalibrator):
             int(memory) if memory else None,
             BARE_PROCESS + _MODULES * _module_bytes(self.parser),
             way.live,
+            # Each process tunes with all samples that are tuned with, and one more is loaded.
+            self.args.tune_num + 1 if self.args.tune_num > 0 else 1,
         )
         self.group.shrink(size)
-        self._all = len(every)
+        self._all, self._is_used = len(every), False
         mine = shares(len(every), size)[self.group.rank]
         parts = shares(len(mine), rounds)
         self._rounds = [every[mine[part.start] : mine[part.start] + len(part)] for part in parts if part]
@@ -65,11 +67,18 @@ class ParallelCalibrator(original.ActivationCalibrator):
             )
 
     def _load(self, part: list[list[str]]) -> None:
+        if self._extra and self._is_used:
+            # A new one, where nothing is left over, as there is nothing when the toolchain begins.
+            self.module = original.pymlir.module()
+            self.module.load(self.args.mlir_file)
+        self._is_used = True
         extra = [] if part[-1:] == self._extra else self._extra
         loaded = [*part, *extra]
         self.data_list: list[str] = [file for sample in loaded for file in sample]
         self.args.input_num = len(loaded) if self.ds.all_image else len(self.data_list)
         super().load_net_input()
+        # Nothing reads it here, and it would hold every input to the end.
+        self.dq_activations: dict[int, Any] = {}
         self._own = self.args.input_num - len(extra)
         # Where samples cannot be told apart, one process has them all, and only now it is known how many.
         self._all = max(self._all, self._own)
@@ -84,14 +93,14 @@ class ParallelCalibrator(original.ActivationCalibrator):
         # Histograms need the extremes of all samples: of those that are not all here at once, later.
         at_once = all(self.group.all_gather(len(self._rounds) == 1))
         passes = [(True, True)] if at_once else [(True, False), (False, True)]
-        bar = original.tqdm(
-            total=len(names) * len(passes) * len(self._rounds), position=0, leave=True, mininterval=0.2
-        )
+        steps = len(names) * len(passes) * len(self._rounds)
+        bar = original.tqdm(total=steps, position=0, leave=True)
         for first, second in passes:
             for part in self._rounds:
                 self._load(part)
                 for number, name in enumerate(names):
-                    bar.set_description(f"collect activations: {name}", refresh=False)
+                    # Drawn by each layer, since the clock stands still.
+                    bar.set_description(f"collect activations: {name}")
                     bar.update(1)
                     self._enter(name)
                     if first:

@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from cvimake.content import ContentChecker
 from cvimake.load import Capacity, Load, Share, own_share
+from cvimake.records import CORES, SECONDS
 from cvimake.runner import LOAD, Runner
 
 ONE = Load(memory=1)
@@ -153,6 +155,19 @@ def test_a_stage_gets_its_part_of_the_cores(others: int, cores: int) -> None:
     tasks = [bench.task(str(number), parallel) for number in range(others + 1)]
     assert bench.run(*tasks) == SUCCESS
     assert bench.shares["0"].cores == cores
+
+
+@pytest.mark.parametrize(
+    ("recorded", "seconds"),
+    [({SECONDS: 3.0, CORES: 2}, 6.0), ({SECONDS: 3.0}, 3.0), ({}, 9.0), (None, 9.0)],
+)
+def test_a_recorded_time_counts_for_more_than_an_estimate(
+    recorded: dict[str, float] | None, seconds: float
+) -> None:
+    records = SimpleNamespace(get_values=lambda _name: recorded)
+    bench = Bench(Capacity(cores=1))
+    runner = Runner(records, ZeroReporter(None, {}), ready_machine=lambda: bench)
+    assert runner._seconds(bench.task("a", Load(memory=1, seconds=9.0))) == seconds
 
 
 def test_a_number_of_jobs_is_also_that_of_cores() -> None:

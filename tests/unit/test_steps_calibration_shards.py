@@ -136,3 +136,8 @@ def test_an_arrangement_takes_the_least_time(
     processes: int, memory: int | None, expected: tuple[int, int]
 ) -> None:
     assert arrangement(processes, 100, memory, process=10, sample=1) == expected
+
+
+def test_an_arrangement_leaves_place_for_what_every_process_holds() -> None:
+    assert arrangement(4, 100, 44, process=10, sample=1) == (4, 25)
+    assert arrangement(4, 100, 44, process=10, sample=1, least=3) == (3, 9)
