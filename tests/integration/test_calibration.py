@@ -22,7 +22,6 @@ from cvimake.action import Action, FileKind, Folder, Input, Limits, Output
 from cvimake.errors import StepFailedError
 from cvimake.load import Share, granted
 from cvimake.resources import step
-from cvimake.steps.calibration_shards import BARE_PROCESS
 
 LIMITS = Limits(seconds=1800.0)
 PARTS = ("calibrate", "parallel_calibrator", "calibration_shards", "process_group")
@@ -228,18 +227,27 @@ def test_the_table_is_the_toolchains(
 ) -> None:
     one = of_network(network)
     expected = one.calibrate(*arguments.split(" "))
-    shared = one.calibrate(*arguments.split(" "), processes=3)
-    assert shared.table == expected.table
-    # Two processes with place for two samples each, then one with place for none.
-    for cores, memory in ((2, int(2 * (BARE_PROCESS + 3 * 2**19) / 0.85)), (1, 1)):
-        assert one.calibrate(*arguments.split(" "), processes=cores, memory=memory).table == expected.table
+    assert one.calibrate(*arguments.split(" "), processes=3).table == expected.table
 
 
+@pytest.mark.parametrize(
+    ("network", "arguments"),
+    [
+        pytest.param(plain, "--dataset=/dataset/images", id="images"),
+        pytest.param(plain, "--dataset=/dataset/npz --debug_cmd=use_percentile9999", id="percentile"),
+        pytest.param(recurrent, "--dataset=/dataset/steps --tune_num=0", id="several outputs"),
+    ],
+)
 def test_samples_that_do_not_fit_go_in_rounds(
+    network: Callable[[Path], list[list[int]]],
+    arguments: str,
     of_network: Callable[[Callable[[Path], list[list[int]]]], Subject],
 ) -> None:
-    done = of_network(plain).calibrate("--dataset=/dataset/images", processes=2, memory=1)
-    assert re.search(r"calibrate: processes: 1; samples: 11, .*; rounds: 11", done.log)
+    one = of_network(network)
+    expected = one.calibrate(*arguments.split(" "))
+    alone = one.calibrate(*arguments.split(" "), processes=2, memory=1)
+    assert re.search(r"calibrate: processes: 1; samples: 11, .*; rounds: 11", alone.log)
+    assert alone.table == expected.table
 
 
 def test_an_option_that_is_not_covered_is_the_tools_business(
