@@ -152,7 +152,7 @@ def calibration(model: DeclaredModel) -> Iterator[Stage]:
             limits=dataclasses.replace(_limits(model), processes=_MANY),
         ),
         load=load.calibration(
-            _size(model), _count(samples, model.calibration.input_num), model.calibration.tune_num or _FEW
+            _size(model), _count(samples, model.calibration.input_num), model.calibration.tune_num or _TUNED
         ),
     )
 
@@ -196,7 +196,7 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
                 folders=folders,
                 limits=_limits(model),
             ),
-            load=load.search(_size(model), search.input_num or _FEW),
+            load=load.search(_size(model), search.input_num or _SEARCHED),
             row=target.row,
             after=functools.partial(conclusions.search, f"{model.name}:{target.label}", published),
         )
@@ -295,8 +295,8 @@ _CALIBRATION = tuple(
     Input(name=f"{name}.py", path=step(name))
     for name in ("calibrate", "parallel_calibrator", "calibration_shards", "process_group")
 )
-# Samples that the tools take to tune and to search with, where nothing else is said: 5 and 10.
-_FEW = 10
+# Samples that the tools take to tune and to search with, where nothing else is said.
+_TUNED, _SEARCHED = 5, 10
 _MANY = 4096
 
 
