@@ -80,7 +80,7 @@ def _measure(name: str, action: Action, sandbox: Sandbox) -> Iterator[Result]:
     if len(tables) > 1:
         raise RuntimeError(f"{name}: the tables differ")
     for processes, runs in taken.items():
-        who = f"{processes} processes" if processes else _ORIGINAL
+        who = f"processes: {processes}" if processes else _ORIGINAL
         processor = sorted(each.processor for each in runs)[len(runs) // 2]
         memory = max(each.memory for each in runs)
         announce.note(f"{name}, {who}: {processor:.1f} processor seconds, {memory:.0f} MiB in the largest")

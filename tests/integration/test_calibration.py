@@ -207,7 +207,7 @@ def of_network(
             "--dataset=/dataset/images --debug_cmd=not_use_fp32_tensor_as_ref",
             id="quantised reference",
         ),
-        pytest.param(plain, "--dataset=/dataset/images --debug_cmd=int4", id="int4"),
+        pytest.param(plain, "--dataset=/dataset/images --debug_cmd=int4 --tune_num=0", id="int4"),
         pytest.param(two_inputs, "--data_list=/dataset/pairs.txt", id="pairs of npy"),
         pytest.param(two_inputs, "--data_list=/dataset/images.txt", id="pairs of images"),
         pytest.param(two_inputs, "--dataset=/dataset/pairs", id="npz of pairs"),
