@@ -15,6 +15,7 @@ from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, State
 from cvimake.engine.choice import TOOLCHAIN
 from cvimake.key import action_key
+from cvimake.load import own_share
 from cvimake.publication import publish
 from cvimake.sandbox import workspace, write_note
 from cvimake.store.current import CURRENT
@@ -164,6 +165,7 @@ def keep(key: str, action: Action, seconds: float) -> None:
     entry = Entry(
         action=action.name,
         seconds=seconds,
+        cores=own_share().cores,
         outputs={name: Blob(sha256=state[-1], size=state[-2]) for name, state in states.items()},
     )
     CURRENT.keep(key, entry, {file.name: Path(file.path).absolute() for file in action.outputs})

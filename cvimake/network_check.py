@@ -38,7 +38,7 @@ def check(model: DeclaredModel) -> None:
     names = onnx_names.read(model.source)
     if undeclared := sorted(set(names.external) - set(model.external_data)):
         raise CvimakeError(
-            f"{model.source} keeps weights in other files, which are not declared: {', '.join(undeclared[:3])}",
+            f"{model.source} keeps weights in other files, not declared: {', '.join(undeclared[:3])}",
             f"Put them beside the network, and name them in {model.folder / 'model.toml'}: "
             "[onnx] external_data = [...].",
         )

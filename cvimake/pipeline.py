@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def onnx(model: DeclaredModel) -> Iterator[Stage]:
             folders=(toolchain.ONNX_PROGRAM, *(external if model.external_data else ())),
             limits=_limits(model),
         ),
-        load=load.CONVERSION,
+        load=load.conversion(_size(model)),
         before=functools.partial(network_check.check, model),
     )
 
@@ -152,7 +153,7 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
             ),
             limits=_limits(model),
         ),
-        load=load.TRANSFORM,
+        load=load.transform(_size(model)),
         before=functools.partial(network_check.check, model),
     )
 
@@ -178,15 +179,18 @@ def calibration(model: DeclaredModel) -> Iterator[Stage]:
     yield Stage(
         action=Action(
             name=f"{model.name}:calibration",
-            argv=toolchain.command("run_calibration", (_mlir(model.name), *arguments)),
+            argv=toolchain.calibration_command((_mlir(model.name), *arguments)),
             environment=toolchain.environment(),
-            inputs=_network(model),
+            inputs=(*_network(model), *_CALIBRATION),
             outputs=(_output(model, _table(model.name), FileKind.TABLE),),
             texts=texts,
             folders=folders,
-            limits=_limits(model),
+            # Each of its processes may have as many threads as there are cores, if it loads a network.
+            limits=dataclasses.replace(_limits(model), processes=_MANY),
         ),
-        load=load.CALIBRATION,
+        load=load.calibration(
+            _size(model), _count(samples, model.calibration.input_num), model.calibration.tune_num or _TUNED
+        ),
         before=functools.partial(
             network_check.check_samples, f"{model.name}:calibration", model, samples.files.values()
         ),
@@ -232,7 +236,7 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
                 folders=folders,
                 limits=_limits(model),
             ),
-            load=load.SEARCH,
+            load=load.search(_size(model), search.input_num or _SEARCHED),
             before=functools.partial(
                 network_check.check_samples,
                 f"{model.name}:{target.label}_qtable",
@@ -283,7 +287,7 @@ def cvimodel(model: DeclaredModel) -> Iterator[Stage]:
                 ),
                 limits=_limits(model),
             ),
-            load=load.DEPLOYMENT,
+            load=load.deployment(_size(model)),
             row=target.row,
             after=functools.partial(conclusions.float_type, f"{model.name}:{target.label}", options.quantize),
         )
@@ -332,6 +336,14 @@ _DEPLOYMENT = (
     "addr_mode", "num_core", "model_version", "tolerance", "excepts", "compare_all", "skip_validation",
 )  # fmt: skip
 _RUN_TOOL = Input(name="run_tool.py", path=step("run_tool"))
+# The first is run, and imports the others.
+_CALIBRATION = tuple(
+    Input(name=f"{name}.py", path=step(name))
+    for name in ("calibrate", "parallel_calibrator", "calibration_shards", "process_group")
+)
+# Samples that the tools take to tune and to search with, where nothing else is said.
+_TUNED, _SEARCHED = 5, 10
+_MANY = 4096
 
 
 def _targets(model: DeclaredModel) -> Iterator[_Target]:
@@ -350,6 +362,16 @@ def _sampled(
     lines = [",".join(f"{target}/{name}" for name in sample) for sample in samples.lines]
     text = Text(name=f"{list_name}.txt", text="".join(f"{line}\n" for line in lines))
     return {list_name: text.name}, (folder,), (text,)
+
+
+def _size(model: DeclaredModel) -> load.Network:
+    return load.Network.of_shapes(model.inputs.shapes)
+
+
+def _count(samples: Samples, wanted: int | None) -> int:
+    """How many samples the tool takes: no more than wanted, and no more than there are."""
+    there = len(samples.files if samples.lines is None else samples.lines)
+    return min(wanted, there) if wanted else there
 
 
 def _test_inputs(model: DeclaredModel, files: Sequence[str]) -> tuple[Input, ...]:

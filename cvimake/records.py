@@ -13,6 +13,8 @@ from cvimake import announce
 
 # Under which doit keeps how long a task took.
 SECONDS = "seconds"
+# On how many cores that was.
+CORES = "cores"
 # Under which it keeps how long it took to take a task's outputs from the store, where it did not run.
 RESTORED = "restored"
 

@@ -16,7 +16,9 @@ from typing import BinaryIO
 from cvimake.action import Action, Folder, Output
 from cvimake.engine import PLACE, PLACE_PREFIX, Command, Engine, Mount, Outcome
 from cvimake.errors import CvimakeError, StepFailedError, harmless
+from cvimake.load import own_share
 from cvimake.publication import publish
+from cvimake.steps.process_group import MEMORY, PROCESSES
 
 # Where a tool finds itself. Some write the path into their results, so it is the same everywhere.
 WORKSPACE = "/workspace"
@@ -24,6 +26,8 @@ _SCRATCH = Path("build/.work")
 # Some steps print a line for each layer and comparison; nothing sane prints more than this.
 LOG_LIMIT = 256 * 1024 * 1024
 _LAST_LINES = 12
+# Of the memory that a step may take at most, what it should reckon with: its estimates are not exact.
+_SHARE_OF_LIMIT = 0.85
 _HEAD = 64
 # Of a long log, what its failure is looked for in.
 _LOG_END = 4 * 1024 * 1024
@@ -105,7 +109,7 @@ class Sandbox:
             name=action.name,
             image=self.image,
             argv=action.argv,
-            environment=action.environment,
+            environment={**action.environment, **_share(action)},
             mounts=tuple(mounts),
             working_directory=WORKSPACE,
             user=user,
@@ -244,6 +248,13 @@ def write_note(root: Path, name: str, text: str) -> None:
 def _as_path(name: str) -> str:
     """MODEL/STAGE: no name holds a slash, so that no two actions share a place."""
     return name.replace(":", "/")
+
+
+def _share(action: Action) -> dict[str, str]:
+    """What a step may take of the machine; no part of the action, since it does not change the result."""
+    share = own_share()
+    bounds = [bound for bound in (action.limits.memory, share.free) if bound]
+    return {PROCESSES: str(share.cores), MEMORY: str(int(min(bounds) * _SHARE_OF_LIMIT))}
 
 
 def _fault(path: Path, output: Output) -> str:

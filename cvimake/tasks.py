@@ -20,8 +20,9 @@ from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import TOOLCHAIN, chosen, would_change
 from cvimake.errors import CvimakeError, StepFailedError, harmless
+from cvimake.load import own_share
 from cvimake.recipe import Recipe
-from cvimake.records import RESTORED, SECONDS
+from cvimake.records import CORES, RESTORED, SECONDS
 from cvimake.report import ROW, WAITING, Reporter
 from cvimake.runner import LOAD, LOOK_UP, Restore
 from cvimake.sandbox import Sandbox, disk_errors
@@ -199,7 +200,7 @@ class Project:
             return None
         if isinstance(ended, dict):
             # How long it takes to run is what is to be expected of it.
-            ended |= {RESTORED: ended[SECONDS], SECONDS: found.entry.seconds}
+            ended |= {RESTORED: ended[SECONDS], SECONDS: found.entry.seconds, CORES: found.entry.cores}
         return ended
 
 
@@ -257,4 +258,4 @@ def _guarded(act: Callable[[], None], targets: list[str]) -> BaseFail | dict[str
         return TaskError(str(error))
     except OSError as error:
         return TaskError(harmless(str(error)))
-    return {SECONDS: time.monotonic() - started, OUTPUTS: outputs}
+    return {SECONDS: time.monotonic() - started, CORES: own_share().cores, OUTPUTS: outputs}

@@ -79,6 +79,11 @@ def summarised_command(
     return (*DETERMINISTIC, "python3", "run_tool.py", summary, *flags, _file(tool), *arguments)
 
 
+def calibration_command(arguments: Iterable[str]) -> tuple[str, ...]:
+    """The command that runs `run_calibration` in several processes; see `steps/calibrate.py`."""
+    return (*DETERMINISTIC, "python3", "calibrate.py", *arguments)
+
+
 def info_command(model: str, listing: str) -> tuple[str, ...]:
     """The command that writes what is in a cvimodel to a file."""
     return (*DETERMINISTIC, "sh", "-c", 'exec model_tool --info "$0" >"$1"', model, listing)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench import hashing, project, report, thousand_plans
 from bench.__main__ import main
+from bench.calibration import projection, serial_share
 from bench.measure import Comparison, Result, Times, alternate, timed
 
 
@@ -24,6 +25,15 @@ def result(comparison: Comparison, bound: float) -> Result:
         comparison=comparison,
         bound=bound,
     )
+
+
+@pytest.mark.parametrize(("one", "two", "share"), [(10.0, 5.0, 0.0), (10.0, 6.0, 0.2), (10.0, 11.0, 1.0)])
+def test_what_more_processes_would_bring_follows_from_what_two_bring(
+    one: float, two: float, share: float
+) -> None:
+    assert serial_share(one, two) == pytest.approx(share)
+    assert projection(one, share, 1) == pytest.approx(one)
+    assert projection(10.0, 0.2, 4) == pytest.approx(4.0)
 
 
 def test_things_are_run_in_turns() -> None:
