@@ -175,14 +175,14 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
         yield Stage(
             action=Action(
                 name=f"{model.name}:{target.label}_qtable",
-                argv=toolchain.summarised_command(
-                    "run_qtable",
+                argv=toolchain.summarised_program(
+                    "search.py",
                     summary,
                     (_mlir(model.name), *arguments),
                     (REQUIRE_EXPECTED_COS,) if search.require_expected_cos else (),
                 ),
                 environment=toolchain.environment(),
-                inputs=(*_network(model), table, _RUN_TOOL),
+                inputs=(*_network(model), table, _RUN_TOOL, *_SEARCH_STEP),
                 outputs=(
                     _output(model, _qtable(target), FileKind.TABLE),
                     _output(model, loss_table, FileKind.TABLE),
@@ -286,6 +286,10 @@ _DEPLOYMENT = (
     "addr_mode", "num_core", "model_version", "tolerance", "excepts", "compare_all", "skip_validation",
 )  # fmt: skip
 _RUN_TOOL = Input(name="run_tool.py", path=step("run_tool"))
+# run_qtable in several processes.
+_SEARCH_STEP = tuple(
+    Input(name=f"{name}.py", path=step(name)) for name in ("search", "parallel_searcher", "process_group")
+)
 
 
 def _targets(model: DeclaredModel) -> Iterator[_Target]:

@@ -142,7 +142,7 @@ def action_of(model: DeclaredModel, name: str) -> Action:
 
 def tool_of(action: Action) -> tuple[str, list[str]]:
     """The tool that an action runs, and its arguments."""
-    script = next(word for word in action.argv if word.startswith(toolchain.ROOT))
+    script = next(word for word in action.argv if word.startswith(toolchain.ROOT) or word == "search.py")
     return Path(script).stem, list(action.argv[action.argv.index(script) + 1 :])
 
 
@@ -199,7 +199,7 @@ def test_a_full_declaration_is_this_calibration(tmp_path: Path) -> None:
 
 def test_a_full_declaration_is_this_search(tmp_path: Path) -> None:
     assert tool_of(action_of(declared(tmp_path, FULL), "full_qtable")) == (
-        "run_qtable",
+        "search",
         [
             "net.mlir",
             "--dataset=/dataset",
