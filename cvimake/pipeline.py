@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -190,7 +191,8 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
                 ),
                 texts=texts,
                 folders=folders,
-                limits=_limits(model),
+                # Each of its processes may have as many threads as there are cores, for every network.
+                limits=dataclasses.replace(_limits(model), processes=_MANY),
             ),
             load=load.SEARCH,
             row=target.row,
@@ -286,6 +288,7 @@ _DEPLOYMENT = (
     "addr_mode", "num_core", "model_version", "tolerance", "excepts", "compare_all", "skip_validation",
 )  # fmt: skip
 _RUN_TOOL = Input(name="run_tool.py", path=step("run_tool"))
+_MANY = 4096
 # run_qtable in several processes.
 _SEARCH_STEP = tuple(
     Input(name=f"{name}.py", path=step(name)) for name in ("search", "parallel_searcher", "process_group")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench import project, report
+from bench import project, report, search
 from bench.__main__ import main
 from bench.measure import Comparison, Result, Times, alternate, timed
 
@@ -75,10 +75,25 @@ def test_the_file_holds_every_run(tmp_path: Path) -> None:
     assert (found["median"], found["value"], found["bound"], found["within"]) == (3.0, 1.5, 2.5, True)
 
 
+@pytest.mark.parametrize(("processes", "seconds"), [(1, 100.0), (2, 60.0), (4, 44.0), (8, 36.0), (16, 28.0)])
+def test_more_processes_are_projected_by_the_one_with_the_most_samples(
+    processes: int, seconds: float
+) -> None:
+    # 20 s are serial, and 8 go to each of 10 samples.
+    assert search.projected(100.0, 60.0, 10, processes) == pytest.approx(seconds)
+
+
+def test_one_sample_gains_nothing() -> None:
+    assert search.projected(100.0, 90.0, 1, 8) == 100.0
+
+
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["no-op", "no-such"])
-    assert "no benchmark no-such: there are step-overhead, no-op, thousand-models" in capsys.readouterr().err
+    assert (
+        "no benchmark no-such: there are step-overhead, no-op, thousand-models, search"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.fixture
