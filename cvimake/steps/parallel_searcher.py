@@ -35,8 +35,8 @@ mlir_parser: Any = importlib.import_module("utils.mlir_parser")
 _EXCEPTION = "An exception happened: "
 # What a process holds before it has read a network: the interpreter and the toolchain's libraries.
 _BARE_PROCESS = 200 * 1024**2
-# The float network, the INT8 one, and the one that is tried.
-_NETWORKS = 3
+# The float network, the INT8 one, the one that is tried, and as much again for the samples' tensors.
+_NETWORKS = 4
 
 
 @dataclass(frozen=True)

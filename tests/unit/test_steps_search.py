@@ -123,8 +123,8 @@ def test_a_process_that_is_killed_ends_the_step_with_its_own_message(toolchain: 
 def test_no_more_processes_than_there_is_memory_for(
     toolchain: Path, monkeypatch: pytest.MonkeyPatch, networks: int, processes: int
 ) -> None:
-    # Three networks of 1,000,000 values and 4,000,000 bytes of weights, and the process itself.
-    monkeypatch.setenv("CVIMAKE_MEMORY", str(networks * (200 * 1024**2 + 3 * 8_000_000)))
+    # Four networks of 1,000,000 values and 4,000,000 bytes of weights, and the process itself.
+    monkeypatch.setenv("CVIMAKE_MEMORY", str(networks * (200 * 1024**2 + 4 * 8_000_000)))
     ended = search(toolchain, [*SAMPLES[:-1], "-9"], 9)
     killed = f"process {processes - 1} of {processes} was killed by signal 9"
     # The last sample ends its process: with one, the step itself.
