@@ -78,7 +78,7 @@ def projected(one: float, two: float, samples: int, processes: int) -> float:
 
     What is not serial takes as long as the process with the most samples.
     """
-    shared = (one - two) / (1 - math.ceil(samples / 2) / samples) if samples > 1 else 0.0
+    shared = max(0.0, one - two) / (1 - math.ceil(samples / 2) / samples) if samples > 1 else 0.0
     return one - shared + shared * math.ceil(samples / processes) / samples
 
 
@@ -91,7 +91,7 @@ def _compare(name: str, action: Action, run_with: functools.partial[Taken]) -> I
     for processes, bound in BOUNDS.items():
         yield Result(
             benchmark="search",
-            figure=f"{name}, {processes} process{'es' * (processes > 1)}",
+            figure=f"{name}, {_processes(processes)}",
             times=times[processes],
             against="run_qtable",
             against_times=times[0],
@@ -100,12 +100,16 @@ def _compare(name: str, action: Action, run_with: functools.partial[Taken]) -> I
         )
     for count, runs in taken.items():
         busy, memory = min(each.busy for each in runs), max(each.memory for each in runs)
-        label = f"{count} processes" if count else "run_qtable"
+        label = _processes(count) if count else "run_qtable"
         announce.note(f"{name}: {label}: {busy:.1f} s of processors, {memory / GIBIBYTE:.2f} GiB a process")
     samples = _samples(action)
     for count in _PROJECTED:
         seconds = projected(times[1].median, times[2].median, samples, count)
         announce.note(f"{name}: {count} processes, {samples} samples: {seconds:.1f} s projected")
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count} processes"
 
 
 def _samples(action: Action) -> int:

@@ -87,6 +87,10 @@ def test_one_sample_gains_nothing() -> None:
     assert search.projected(100.0, 90.0, 1, 8) == 100.0
 
 
+def test_where_two_processes_are_slower_more_are_no_faster_than_one() -> None:
+    assert search.projected(100.0, 110.0, 10, 8) == 100.0
+
+
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["no-op", "no-such"])
