@@ -18,6 +18,7 @@ from bench import (
     hashing,
     no_op,
     report,
+    search,
     step_overhead,
     thousand_models,
     thousand_plans,
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Result]]] = {
     "thousand-plans": thousand_plans.run,
     "hashing": hashing.run,
     "calibration": calibration.run,
+    "search": functools.partial(search.run, stages=[search.DEFAULT]),
 }
 
 
@@ -49,6 +51,12 @@ def main(arguments: Sequence[str]) -> int:
         "--models", type=Path, metavar="DIR",
         help="for calibration: a project, all of whose models are measured [default: this checkout]",
     )  # fmt: skip
+    parser.add_argument(
+        "--search",
+        action="append",
+        metavar="PROJECT:MODEL:STAGE",
+        help="a search to measure, in any project; may be given several times [default: this one's shapes]",
+    )
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.benchmark) - BENCHMARKS.keys()):
         parser.error(f"no benchmark {', '.join(unknown)}: there are {', '.join(BENCHMARKS)}")
@@ -57,7 +65,10 @@ def main(arguments: Sequence[str]) -> int:
     # What is measured is to run.
     os.environ[STORE_VARIABLE] = NONE
     facts = machine()
-    benchmarks = BENCHMARKS | {"calibration": functools.partial(calibration.run, root=options.models)}
+    benchmarks = BENCHMARKS | {
+        "calibration": functools.partial(calibration.run, root=options.models),
+        "search": functools.partial(search.run, stages=options.search or [search.DEFAULT]),
+    }
     results: list[Result] = []
     try:
         for name in options.benchmark or BENCHMARKS:

@@ -163,9 +163,12 @@ def calibration(network: Network, samples: int, tuned: int) -> Load:
 
 
 def search(network: Network, samples: int) -> Load:
-    """Candidates tried on samples."""
+    """Candidates are tried on samples, which are shared out to processes; each loads three networks."""
+    process = network.loaded(3)
     return Load(
-        memory=network.loaded(6) + 2 * samples * _LIVE * network.inputs,
+        memory=process + samples * _LIVE * network.inputs,
+        cores=max(1, samples),
+        memory_per_core=process,
         seconds=10 + 40 * network.inference * samples,
     )
 

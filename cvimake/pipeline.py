@@ -219,14 +219,14 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
         yield Stage(
             action=Action(
                 name=f"{model.name}:{target.label}_qtable",
-                argv=toolchain.summarised_command(
-                    "run_qtable",
+                argv=toolchain.summarised_program(
+                    "search.py",
                     summary,
                     (_mlir(model.name), *arguments),
                     (REQUIRE_EXPECTED_COS,) if search.require_expected_cos else (),
                 ),
                 environment=toolchain.environment(),
-                inputs=(*_network(model), table, _RUN_TOOL),
+                inputs=(*_network(model), table, _RUN_TOOL, *_SEARCH_STEP),
                 outputs=(
                     _output(model, _qtable(target), FileKind.TABLE),
                     _output(model, loss_table, FileKind.TABLE),
@@ -234,9 +234,10 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
                 ),
                 texts=texts,
                 folders=folders,
-                limits=_limits(model),
+                # Each of its processes may have as many threads as there are cores, for every network.
+                limits=dataclasses.replace(_limits(model), processes=_MANY),
             ),
-            load=load.search(_size(model), search.input_num or _SEARCHED),
+            load=load.search(_size(model), _count(samples, search.input_num or _SEARCHED)),
             before=functools.partial(
                 network_check.check_samples,
                 f"{model.name}:{target.label}_qtable",
@@ -344,6 +345,10 @@ _CALIBRATION = tuple(
 # Samples that the tools take to tune and to search with, where nothing else is said.
 _TUNED, _SEARCHED = 5, 10
 _MANY = 4096
+# run_qtable in several processes.
+_SEARCH_STEP = tuple(
+    Input(name=f"{name}.py", path=step(name)) for name in ("search", "parallel_searcher", "process_group")
+)
 
 
 def _targets(model: DeclaredModel) -> Iterator[_Target]:

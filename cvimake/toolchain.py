@@ -76,7 +76,14 @@ def summarised_command(
     tool: str, summary: str, arguments: Iterable[str], flags: Iterable[str] = ()
 ) -> tuple[str, ...]:
     """The same, with what the tool says of its result written to a file; see `steps/run_tool.py`."""
-    return (*DETERMINISTIC, "python3", "run_tool.py", summary, *flags, _file(tool), *arguments)
+    return summarised_program(_file(tool), summary, arguments, flags)
+
+
+def summarised_program(
+    program: str, summary: str, arguments: Iterable[str], flags: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """The same for a program of ours that stands in for a tool."""
+    return (*DETERMINISTIC, "python3", "run_tool.py", summary, *flags, program, *arguments)
 
 
 def calibration_command(arguments: Iterable[str]) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ from typing import Any
 EXCEPTION, GAVE_UP = 3, 4
 REQUIRE_EXPECTED_COS = "--require-expected-cos"
 _CHUNK = 65536
+# The tool, and what runs it in several processes.
+_SEARCHES = frozenset({"run_qtable.py", "search.py"})
 # run_qtable's own log; an exception in the search is seen nowhere else.
 SEARCH_LOG = Path("MixPrecSearcher")
 _NUMBER = r"(-?[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|-?inf)"
@@ -46,7 +48,7 @@ def main(summary: Path, command: Sequence[str]) -> int:
     text = b"".join(lines).decode("utf-8", errors="replace")
     code = process.returncode
     result: dict[str, Any] = {"comparisons": comparisons(text)}
-    if Path(command[0]).name == "run_qtable.py" and code == 0:
+    if Path(command[0]).name in _SEARCHES and code == 0:
         result["search"] = search = ending(text, SEARCH_LOG, command)
         if search["ending"] == "exception":
             sys.stdout.write(f"the search died: {search['exception']}\n")

@@ -28,7 +28,7 @@ qtable = { %s }
 """
 
 
-def save_unbalanced(path: Path) -> None:
+def save_unbalanced(path: Path, batch: int = 1) -> None:
     """Every layer's channels lie far apart, and the next layer evens that out.
 
     In float it is like any other network; in INT8, with one scale for all channels, the small ones are lost.
@@ -41,7 +41,7 @@ def save_unbalanced(path: Path) -> None:
         tensor = network.conv(f"conv{index}", tensor, (16, 16), scale=column / row)
     tensor = network.conv("conv7", tensor, (16, 8), scale=1 / row)
     network.node("GlobalAveragePool", "scores", tensor)
-    network.save(path, {"images": [1, 3, 32, 32]}, {"scores": [1, 8, 1, 1]})
+    network.save(path, {"images": [batch, 3, 32, 32]}, {"scores": [batch, 8, 1, 1]})
 
 
 def save_reshaped(path: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab import ROOT
+from lab import ROOT, Lab
 from projects import SECONDS, Project
+from searches import Searched, compare
 
 from cvimake import digest, toolchain
 from cvimake.image import ToolchainImage
@@ -228,6 +230,40 @@ def test_weights_and_tables_are_those_of_the_same_commands_by_hand(
     for mine, theirs in (("_top_f32_all_weight.npz", "face_top_f32_all_weight.npz"), (".mlir", "face.mlir")):
         assert digest.of_file(ultraface.path(mine)) == digest.of_file(tmp_path / theirs)
     assert digest.of_file(ultraface.path("_calibration_table")) == digest.of_file(tmp_path / "table")
+
+
+SEARCHED = {
+    "ultraface_rfb320.onnx": ("[[1,3,240,320]]", "127,127,127", "0.0078125,0.0078125,0.0078125", ""),
+    "yolox_nano.onnx": ("[[1,3,416,416]]", "0,0,0", "1,1,1", ""),
+    "yolo11n.onnx": ("[[1,3,640,640]]", "0,0,0", "0.0039216,0.0039216,0.0039216", ",".join(YOLO_HEADS)),
+    "yolov5s.onnx": ("[[1,3,640,640]]", "0,0,0", "0.0039216,0.0039216,0.0039216", "output"),
+}
+
+
+@pytest.mark.parametrize("file", SEARCHED)
+def test_the_search_in_several_processes_is_the_tools_own(
+    new_lab: Callable[[Path], Lab], tmp_path: Path, file: str
+) -> None:
+    shapes, mean, scale, outputs = SEARCHED[file]
+    (tmp_path / "in").mkdir()
+    shutil.copy(SHARED / "models" / file, tmp_path / "in" / "net.onnx")
+    samples = sorted((SHARED / "datasets" / "coco2017").glob("*.jpg"))[:3]
+    for sample in samples:
+        shutil.copy(sample, tmp_path / "in")
+    searched = Searched(
+        transform=[
+            *("--model_def=net.onnx", f"--input_shapes={shapes}", f"--mean={mean}", f"--scale={scale}"),
+            *("--keep_aspect_ratio", "--pixel_format=rgb", f"--test_input={samples[0].name}"),
+            *("--test_result=top.npz", *([f"--output_names={outputs}"] if outputs else ())),
+        ],
+        samples=[sample.name for sample in samples],
+        searches={
+            "guide": ("--expected_cos=0.999", "--min_layer_cos=0.99"),
+            "loose": ("--expected_cos=0.5",),
+        },
+        processes=(1, 2, 3),
+    )
+    assert compare(new_lab(tmp_path), searched)["loose"]["ending"] == "int8_suffices"
 
 
 @pytest.mark.parametrize(

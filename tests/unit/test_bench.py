@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench import hashing, project, report, thousand_plans
+from bench import hashing, project, report, search, thousand_plans
 from bench.__main__ import main
 from bench.calibration import projection, serial_share
 from bench.measure import Comparison, Result, Times, alternate, timed
@@ -83,6 +83,22 @@ def test_the_file_holds_every_run(tmp_path: Path) -> None:
     (found,) = document["results"]
     assert found["seconds"] == [4.0, 1.0, 3.0]
     assert (found["median"], found["value"], found["bound"], found["within"]) == (3.0, 1.5, 2.5, True)
+
+
+@pytest.mark.parametrize(("processes", "seconds"), [(1, 100.0), (2, 60.0), (4, 44.0), (8, 36.0), (16, 28.0)])
+def test_more_processes_are_projected_by_the_one_with_the_most_samples(
+    processes: int, seconds: float
+) -> None:
+    # 20 s are serial, and 8 go to each of 10 samples.
+    assert search.projected(100.0, 60.0, 10, processes) == pytest.approx(seconds)
+
+
+def test_one_sample_gains_nothing() -> None:
+    assert search.projected(100.0, 90.0, 1, 8) == 100.0
+
+
+def test_where_two_processes_are_slower_more_are_no_faster_than_one() -> None:
+    assert search.projected(100.0, 110.0, 10, 8) == 100.0
 
 
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

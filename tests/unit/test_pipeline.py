@@ -144,7 +144,8 @@ def action_of(model: DeclaredModel, name: str) -> Action:
 
 def tool_of(action: Action) -> tuple[str, list[str]]:
     """The tool that an action runs, and its arguments."""
-    script = next(word for word in action.argv if word.startswith(toolchain.ROOT) or word == "calibrate.py")
+    ours = {"calibrate.py", "search.py"}
+    script = next(word for word in action.argv if word.startswith(toolchain.ROOT) or word in ours)
     return Path(script).stem, list(action.argv[action.argv.index(script) + 1 :])
 
 
@@ -241,7 +242,7 @@ def test_a_full_declaration_is_this_calibration(tmp_path: Path) -> None:
 
 def test_a_full_declaration_is_this_search(tmp_path: Path) -> None:
     assert tool_of(action_of(declared(tmp_path, FULL), "full_qtable")) == (
-        "run_qtable",
+        "search",
         [
             "net.mlir",
             "--dataset=/dataset",
