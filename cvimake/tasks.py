@@ -14,7 +14,7 @@ from typing import Any
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 
-from cvimake import doit_types, pipeline
+from cvimake import clock, doit_types, pipeline
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import TOOLCHAIN, chosen, would_change
@@ -27,6 +27,8 @@ from cvimake.spec import Declarations, DeclaredModel, read_declarations
 from cvimake.staleness import WAITS_FOR, Unchanged
 
 TOOLCHAIN_TASK = "toolchain"
+# What a task's `meta` says of itself: the whole stage.
+STAGE = "stage"
 
 Task = dict[str, Any]
 # doit would put files of its own in the place of the standard output, for all threads.
@@ -123,7 +125,7 @@ class Project:
             # One `Unchanged` for all: two of them in one task would share their record.
             "uptodate": [Unchanged(lambda: [action.definition(), stage.concluded_with]), _intact],
             "clean": True,
-            "meta": {LOAD: stage.load, ROW: stage.row},
+            "meta": {LOAD: stage.load, ROW: stage.row, STAGE: stage},
             **_OWN_OUTPUT,
         }
 
@@ -154,6 +156,8 @@ def open_project(dodo_file: str) -> Project:
     try:
         # Whether the toolchain's task is stale depends on it.
         chosen()
+        # Every step's clock shows it.
+        clock.epoch()
         project = Project(root, read_declarations(Path()), Recipe.from_environment())
     except (CvimakeError, OSError) as error:
         sys.stderr.write(f"cvimake: {error}\n")
