@@ -103,13 +103,16 @@ class Release(Run):
         started = time.time()
         try:
             models, waiting = _models([] if self.sel_default_tasks else self.sel_tasks)
-            tree = git.tree(Path())
-            named = self._named(tree)
+            # What is wrong with the command line is told before anything is built.
+            self._named(git.tree(Path()))
             key = self._key()
             code = 0
             if self.sel_tasks and models:
                 self.sel_tasks = list(models)
                 code = super()._execute(sys.stdout, continue_=True, reporter=reporter, jobs=jobs)
+            # What counts is the tree that the digests are taken of, and not what it was before.
+            tree = git.tree(Path())
+            named = self._named(tree)
             stages = self._stages(models)
             conditions = Conditions(
                 tree=tree,

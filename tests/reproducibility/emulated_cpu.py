@@ -14,7 +14,9 @@ computes goes through it. Ends with 1 and the fields that differ, if any byte do
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import posixpath
 import shutil
 import sys
 import tarfile
@@ -38,7 +40,11 @@ from cvimake.spec import read_declarations
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = 4
 # Everything in the image that computes.
-PROGRAMS = ("/usr/local/bin/python3.10", f"{toolchain.ROOT}/bin/tpuc-opt", f"{toolchain.ROOT}/bin/model_tool")
+PROGRAMS = (
+    f"{toolchain.PREFIX}/bin/python3.10",
+    f"{toolchain.ROOT}/bin/tpuc-opt",
+    f"{toolchain.ROOT}/bin/model_tool",
+)
 # The emulator may call what the steps may not.
 SECCOMP = '{"defaultAction": "SCMP_ACT_ALLOW"}'
 
@@ -64,16 +70,16 @@ class EmulatedEngine(DockerEngine):
         container: Container = self.client.containers.create(image_id, "true")
         try:
             for program in PROGRAMS:
-                name = Path(program).name
+                place = _extract(container, program, self._folder)
+                name = Path(place).name
                 real, wrapper = self._folder / name, self._folder / f"{name}.sh"
-                _extract(container, program, self._folder)
                 wrapper.write_text(
                     f'#!/bin/sh\nexec /emulated/qemu -cpu {self._cpu} -0 "$0" /emulated/{name} "$@"\n',
                     encoding="utf-8",
                 )
                 for path in (real, wrapper):
                     path.chmod(0o755)
-                self._emulated += [_mount(f"/emulated/{name}", real), _mount(program, wrapper)]
+                self._emulated += [_mount(f"/emulated/{name}", real), _mount(place, wrapper)]
         finally:
             container.remove(force=True)
 
@@ -86,19 +92,17 @@ def _mount(target: str, source: Path) -> DockerMount:
     return DockerMount(target=target, source=str(source), type="bind", read_only=True)
 
 
-def _extract(container: Container, path: str, folder: Path) -> None:
-    """Copies a program out of a container."""
-    archive = folder / "archive.tar"
-    chunks, _ = container.get_archive(path)
-    with archive.open("wb") as file:
-        file.writelines(chunks)
-    with tarfile.open(archive) as opened:
-        (member,) = opened.getmembers()
-        content = opened.extractfile(member)
-        if content is None:
-            raise SystemExit(f"{path} is no plain file in the image")
-        (folder / Path(path).name).write_bytes(content.read())
-    archive.unlink()
+def _extract(container: Container, path: str, folder: Path) -> str:
+    """Copies a program out of a container; returns where it really lies there."""
+    while True:
+        chunks, _ = container.get_archive(path)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as opened:
+            (member,) = opened.getmembers()
+            content = None if member.issym() else opened.extractfile(member)
+            if content:
+                (folder / member.name).write_bytes(content.read())
+                return path
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), member.linkname))
 
 
 def build(folder: Path, engine: DockerEngine, found: ToolchainImage) -> dict[str, bytes]:
