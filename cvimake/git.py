@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,11 @@ def git(folder: Path, *arguments: str) -> str:
     # The user's own settings must not change what is printed.
     command = ["git", "-C", str(folder), "-c", "core.quotePath=true", "-c", "color.ui=false", *arguments]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        # Large files are not fetched from anywhere only to look at a tree.
+        variables = {**os.environ, "GIT_LFS_SKIP_SMUDGE": "1"}
+        result = subprocess.run(
+            command, env=variables, capture_output=True, text=True, errors="replace", check=False
+        )
     except FileNotFoundError:
         raise CvimakeError("git is not installed", "Debian, Ubuntu: apt-get install git") from None
     if result.returncode != 0:

@@ -15,7 +15,7 @@ from typing import Any
 
 from cvimake import __version__, digest, resources
 from cvimake.action import Action
-from cvimake.key import action_key, input_digests
+from cvimake.key import action_key
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -106,7 +106,11 @@ def _action(action: Action, fingerprint: str, sha256: Sha256) -> dict[str, Any]:
         "name": action.name,
         "key": action_key(action, fingerprint, sha256),
         "definition": action.definition(),
-        "inputs": input_digests(action, sha256),
+        "inputs": {file.name: sha256(file.path) for file in action.inputs},
+        "folders": {
+            folder.target: {name: sha256(path) for name, path in folder.files.items()}
+            for folder in action.folders
+        },
         "outputs": {file.name: sha256(file.path) for file in action.outputs},
     }
 
@@ -216,7 +220,7 @@ def _read_all(found: Provenance) -> None:
     bool(internal["dirty"])
     for action in internal["actions"]:
         action["name"], action["key"], action["definition"]["argv"]
-        dict(action["inputs"]), dict(action["outputs"])
+        dict(action["inputs"]), dict(action["folders"]), dict(action["outputs"])
 
 
 def inconsistencies(found: Provenance) -> Iterator[str]:
@@ -226,9 +230,8 @@ def inconsistencies(found: Provenance) -> Iterator[str]:
         yield "the toolchain's digest is not that of what it lists"
     made: dict[str, str] = {}
     for action in found.internal["actions"]:
-        key = digest.of_value(
-            {"definition": action["definition"], "toolchain": fingerprint, "inputs": action["inputs"]}
-        )
+        parts = {part: action[part] for part in ("definition", "inputs", "folders")}
+        key = digest.of_value({**parts, "toolchain": fingerprint})
         if key != action["key"]:
             yield f"{action['name']}: its key does not follow from its definition and inputs"
         model = action["name"].partition(":")[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,11 +20,16 @@ from cvimake.release import fields, sums
 from cvimake.release.making import read_info
 from cvimake.release.opened import Opened
 from cvimake.release.provenance import Provenance
+from cvimake.release.refusal import SWITCHES
+from cvimake.spec.declared import NAME
 
 RELEASES = Path("release")
 _LAST_LINES = 20
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+# What git has in the place of a file that git-lfs keeps.
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 # A kept result would only show that it was kept.
-_WITHOUT_STORE = {"CVIMAKE_STORE": ""}
+_WITHOUT_STORE = {"CVIMAKE_STORE": "none"}
 
 
 def differences(release: Opened, known: Provenance, project: Path) -> list[str]:
@@ -38,8 +44,14 @@ def differences(release: Opened, known: Provenance, project: Path) -> list[str]:
         CvimakeError: it cannot be built anew; says why.
     """
     label = f"{known.external['name']}-{known.external['version']}"
-    if not sums.is_safe(label) or "/" in label:
+    if not NAME.fullmatch(label):
         raise CvimakeError(f"{label!r} is not a name of a release")
+    external = known.external
+    if unknown := [option for option in external["allowed"] if option not in SWITCHES]:
+        # They become arguments of a command: nothing that a stranger wrote may be one.
+        raise CvimakeError(f"its provenance names options that there are not: {unknown}")
+    if unknown := [model for model in external["models"] if not NAME.fullmatch(model)]:
+        raise CvimakeError(f"its provenance names models that cannot be: {unknown}")
     if known.internal["dirty"] or not known.sources.get("commit"):
         raise CvimakeError(
             "it was made of a tree that no commit holds, and cannot be built anew from its sources",
@@ -59,6 +71,8 @@ def _checkout(project: Path, known: Provenance) -> Iterator[Path]:
     if not tree.commit:
         raise CvimakeError(f"there is no repository to build from: {tree.reason}")
     commit = known.sources["commit"]
+    if not _COMMIT.fullmatch(commit):
+        raise CvimakeError(f"{commit!r} is not a commit")
     scratch = project / "build"
     scratch.mkdir(exist_ok=True)
     # Beside what is built here: an engine that sees this folder sees that one.
@@ -88,7 +102,9 @@ def _add_sources(project: Path, folder: Path, sources: Mapping[str, str]) -> Non
         if name in {"commit", "toolchain"} or name.startswith("cvimake/steps/"):
             continue
         path = folder / name
-        if path.is_file():
+        if name.partition("/")[0] == ".git":
+            wrong.append(f"{name}: no source lies there")
+        elif path.is_file() and not path.read_bytes().startswith(_LFS_POINTER):
             if _sha256(path) != digest:
                 wrong.append(f"{name}: the commit holds another one")
         elif not sums.is_safe(name):
@@ -107,12 +123,10 @@ def _add_sources(project: Path, folder: Path, sources: Mapping[str, str]) -> Non
 def _build(folder: Path, known: Provenance) -> None:
     """Runs `./doit release` as it was run."""
     external = known.external
-    # What is said to be allowed comes from a file that anybody may have written.
-    options = [option for option in external["allowed"] if option.startswith("--")]
-    models = [model for model in external["models"] if not model.startswith("-")]
     command = [
         sys.executable, "-m", "doit", "release",
-        "--name", external["name"], "--version", external["version"], *options, *models,
+        "--name", external["name"], "--version", external["version"],
+        *external["allowed"], *external["models"],
     ]  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name != INVOKED_FROM}
     environment |= {clock.VARIABLE: str(external["sourceDateEpoch"]), **_WITHOUT_STORE}

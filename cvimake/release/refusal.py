@@ -12,6 +12,7 @@ from cvimake.spec.model import Budget
 
 ALLOW_DIRTY, ALLOW_LOCAL, ALLOW_UNVALIDATED = "--allow-dirty", "--allow-local", "--allow-unvalidated"
 REQUIRE_RECOGNISED = "--require-recognised"
+SWITCHES = frozenset({ALLOW_DIRTY, ALLOW_LOCAL, ALLOW_UNVALIDATED, REQUIRE_RECOGNISED})
 # What the tool calls the outputs of the finished file, run on the simulator, when it compares them.
 _FINISHED = "_model_outputs.npz"
 

@@ -79,7 +79,7 @@ def test_every_action_is_there_with_its_key_and_command(shop: Shop, told: dict[s
     mlir, int8 = actions["m0000:mlir"], actions["m0000:int8"]
     assert int8["inputs"]["m0000.mlir"] == mlir["outputs"]["m0000.mlir"]
     assert "--quantize=INT8" in int8["definition"]["argv"]
-    assert "/dataset/00.png" in actions["m0000:calibration"]["inputs"]
+    assert "00.png" in actions["m0000:calibration"]["folders"]["/dataset"]
 
 
 def test_a_whole_one_has_no_inconsistencies(told: dict[str, Any]) -> None:

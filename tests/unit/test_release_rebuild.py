@@ -114,3 +114,37 @@ def test_a_commit_that_is_not_here_is_told(shop: Shop, anew: Anew) -> None:
     with pytest.raises(CvimakeError, match=r"its commit 0{40} is not in the repository"):
         rebuild.differences(release, known, shop.root)
     assert not anew.command
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "told"),
+    [
+        ("allowed", ["--file=/tmp/dodo.py"], "options that there are not"),
+        ("allowed", ["--sign=/root/.ssh/id_ed25519"], "options that there are not"),
+        ("models", ["--dir=/tmp"], "models that cannot be"),
+        ("version", "../../x", "is not a name of a release"),
+        ("commit", "--upload-pack=x", "is not a commit"),
+    ],
+)
+def test_nothing_that_a_stranger_wrote_becomes_an_argument(
+    shop: Shop, anew: Anew, place: str, wrong: object, told: str
+) -> None:
+    release = opened.open_release(shop.root / "release" / LABEL)
+    known = verify.read_provenance(release)
+    if place == "commit":
+        (commit,) = (item for item in known.definition["resolvedDependencies"] if item["name"] == place)
+        commit["digest"] = {"gitCommit": wrong}
+    else:
+        known.external[place] = wrong
+    with pytest.raises(CvimakeError, match=told):
+        rebuild.differences(release, known, shop.root)
+    assert not anew.command
+
+
+def test_a_source_in_gits_own_folder_is_refused(shop: Shop, anew: Anew) -> None:
+    release = opened.open_release(shop.root / "release" / LABEL)
+    known = verify.read_provenance(release)
+    known.definition["resolvedDependencies"].append({"name": ".git/hooks/x", "digest": {"sha256": "0"}})
+    with pytest.raises(CvimakeError, match="sources of the release are not there"):
+        rebuild.differences(release, known, shop.root)
+    assert not anew.command
