@@ -15,7 +15,7 @@ from doit.dependency import Dependency
 
 from cvimake import clock, git, staleness, summary, toml
 from cvimake.commands.base import options_first
-from cvimake.commands.run import OPTION_JOBS, Run, invoked_from
+from cvimake.commands.run import Run, invoked_from
 from cvimake.content import ContentChecker
 from cvimake.doit_types import Records, Task, Value
 from cvimake.engine.choice import TOOLCHAIN, was_local
@@ -87,7 +87,9 @@ class Release(Run):
         "Nothing is written where something stops it; all reasons are told at once.\n"
         "Exit code 1 if a stage failed, 2 if something else stops the release."
     )
-    cmd_options = (OPTION_JOBS, *_TEXTS, *_SWITCHES)  # type: ignore[assignment] # others than of Run
+    cmd_options = (  # type: ignore[assignment] # others than a build has
+        *(option for option in Run.cmd_options if option["name"] == "jobs"), *_TEXTS, *_SWITCHES,
+    )  # fmt: skip
 
     def parse_execute(self, in_args: Sequence[str]) -> Value:
         """Takes the command line."""

@@ -30,7 +30,8 @@ INVOKED_FROM = "CVIMAKE_INVOKED_FROM"
 # What names of results end in; a bare one is meant from where the user is.
 _TARGETS = frozenset({".cvimodel", ".json", ".mlir", ".npz", ".txt"})
 
-OPTION_JOBS = {
+
+_JOBS = {
     "name": "jobs",
     "short": "n",
     "long": "jobs",
@@ -46,7 +47,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
     doc_purpose = "build what is stale: everything, or the named models, stages and files"
     doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
     cmd_options = (
-        opt_always, opt_continue, opt_verbosity, opt_reporter, opt_outfile, OPTION_JOBS, opt_single,
+        opt_always, opt_continue, opt_verbosity, opt_reporter, opt_outfile, _JOBS, opt_single,
     )  # fmt: skip
 
     def execute(self, params: Value, args: list[str]) -> Value:

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +49,8 @@ class Clone:
         return clone
 
     def cloned(self, folder: Path, user: int | None) -> Clone:
-        self.git("clone", "--quiet", str(self.folder), str(folder))
+        # Files of its own: whose they are is changed.
+        self.git("clone", "--quiet", "--no-hardlinks", str(self.folder), str(folder))
         for path in (folder, *folder.rglob("*")) if user is not None else ():
             os.chown(path, user or 0, user or 0, follow_symlinks=False)
         return Clone(folder, user)
@@ -92,9 +95,17 @@ def origin(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainI
     return clone
 
 
-def test_two_clones_of_two_people_give_the_same_release(origin: Clone, tmp_path: Path) -> None:
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that anybody can get to: git looks for its repository without any right of root's."""
+    with tempfile.TemporaryDirectory(prefix="cvimake-test-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_two_clones_of_two_people_give_the_same_release(origin: Clone, open_folder: Path) -> None:
     user = USER if os.geteuid() == 0 else None
-    other = origin.cloned(tmp_path / "a much longer folder" / "p", user).release()
+    other = origin.cloned(open_folder / "a much longer folder" / "p", user).release()
     first = origin.folder / "release" / "example-1.0"
     subprocess.run(["diff", "--recursive", str(first), str(other)], check=True)
     assert Path(f"{first}.tar").read_bytes() == Path(f"{other}.tar").read_bytes()
