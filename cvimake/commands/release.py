@@ -52,6 +52,8 @@ def _text(name: str, text: str) -> dict[str, Any]:
     return {"name": name, "long": name, "type": str, "default": "", "help": text}
 
 
+# Options that a release has as a build has them.
+_OF_A_BUILD = frozenset({"jobs", "no_wait"})
 _SWITCHES = (
     _switch(ALLOW_DIRTY, "also of a tree that no commit holds; the release is marked as such"),
     _switch(ALLOW_LOCAL, "also of steps that ran without containers"),
@@ -88,7 +90,7 @@ class Release(Run):
         "Exit code 1 if a stage failed, 2 if something else stops the release."
     )
     cmd_options = (  # type: ignore[assignment] # others than a build has
-        *(option for option in Run.cmd_options if option["name"] == "jobs"), *_TEXTS, *_SWITCHES,
+        *(option for option in Run.cmd_options if option["name"] in _OF_A_BUILD), *_TEXTS, *_SWITCHES,
     )  # fmt: skip
 
     def parse_execute(self, in_args: Sequence[str]) -> Value:
