@@ -110,6 +110,7 @@ class Release(Run):
             # What is wrong with the command line is told before anything is built.
             self._named(git.tree(Path()))
             key = self._key()
+            making.class_names(models)
             code = 0
             if self.sel_tasks and models:
                 self.sel_tasks = list(models)

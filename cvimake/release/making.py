@@ -82,15 +82,15 @@ def draft(origin: Origin, models: Mapping[str, DeclaredModel], stages: Sequence[
     cvimodels = list(contents.cvimodels(stages))
     infos = [(cvimodel, info) for cvimodel in cvimodels if (info := read_info(cvimodel.info))]
     files: dict[str, Content] = {}
-    class_files = {name: path for name, model in models.items() if (path := _class_file(model))}
-    classes = {name: _classes(path) for name, path in class_files.items()}
+    classes = class_names(models)
     for cvimodel, _info in infos:
         files[cvimodel.name] = cvimodel.file
         files[cvimodel.info_name] = cvimodel.info
         md5 = contents.md5_of(cvimodel.file)
         files[cvimodel.sidecar_name] = contents.sidecar(cvimodel, classes.get(cvimodel.model, ()), md5)
         files |= cvimodel.tables
-    origin = replace(origin, declarations=(*origin.declarations, *class_files.values()))
+    class_files = [path for model in models.values() if (path := _class_file(model))]
+    origin = replace(origin, declarations=(*origin.declarations, *class_files))
     files[README] = readme.write(
         origin, infos, {name: model.model.description for name, model in models.items()}
     )
@@ -123,13 +123,25 @@ def declared(model: DeclaredModel) -> dict[str, Any]:
     return value
 
 
+def class_names(models: Mapping[str, DeclaredModel]) -> dict[str, tuple[str, ...]]:
+    """The class names of each model that declares some.
+
+    Raises:
+        CvimakeError: files of them cannot be read; names all of those.
+    """
+    found, wrong = {}, []
+    for name, model in models.items():
+        if path := _class_file(model):
+            try:
+                lines = path.read_text(encoding="utf-8").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                wrong.append(f"{model.folder / 'model.toml'}: classes: {path}: {error}")
+            else:
+                found[name] = tuple(line.strip() for line in lines if line.strip())
+    if wrong:
+        raise CvimakeError("\n".join(wrong))
+    return found
+
+
 def _class_file(model: DeclaredModel) -> Path | None:
     return model.folder / model.model.classes if model.model.classes else None
-
-
-def _classes(path: Path) -> tuple[str, ...]:
-    """The class names of a file, one a line."""
-    try:
-        return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise CvimakeError(f"classes: {path}: {error}") from error

@@ -221,3 +221,17 @@ def test_a_leftover_of_a_killed_release_goes(shop: Shop) -> None:
     (shop.root / "release" / f".{LABEL}.abc").mkdir(parents=True)
     shop.released()
     assert not list((shop.root / "release").glob(".*"))
+
+
+def test_class_names_go_to_the_camera(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    shop.declare('source = "tiny.onnx"', 'source = "tiny.onnx"\nclasses = "names.txt"')
+    shop.commit()
+    assert "models/m0000/model.toml: classes: models/m0000/names.txt: " in error(shop, capsys)
+    assert not shop.ran
+    (shop.root / "models" / "m0000" / "names.txt").write_text("cat\n\nsmall dog\n", encoding="utf-8")
+    shop.commit()
+    folder = shop.released()
+    sidecar = json.loads((folder / "m0000" / "m0000_cv181x_int8.json").read_text(encoding="utf-8"))
+    assert sidecar["classes"] == ["cat", "small dog"]
+    assert (sidecar["model_id"], sidecar["model_name"]) == ("m0000_cv181x_int8", "m0000 int8")
+    assert "models/m0000/names.txt" in (folder / "provenance.intoto.json").read_text(encoding="utf-8")
