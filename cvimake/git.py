@@ -10,6 +10,8 @@ from pathlib import Path
 from cvimake.errors import CvimakeError
 
 _SHOWN = 10
+# What a build and a release write; whether git is told to ignore it or not.
+_NO_SOURCES = (":(exclude)build", ":(exclude)release")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,9 @@ def tree(folder: Path) -> Tree:
         commit = git(folder, "rev-parse", "--verify", "HEAD")
         # A fixed length: the shortest one depends on how much of the history a clone has.
         described = git(folder, "describe", "--tags", "--always", "--abbrev=12")
-        changes = git(folder, "status", "--porcelain", "--untracked-files=all").splitlines()
+        changes = git(
+            folder, "status", "--porcelain", "--untracked-files=all", "--", ":/", *_NO_SOURCES
+        ).splitlines()
         prefix = git(folder, "rev-parse", "--show-prefix")
     except CvimakeError as error:
         return Tree(commit="", described="", changes=(), reason=str(error))

@@ -39,6 +39,14 @@ def test_changed_and_new_files_are_changes(repository: Path) -> None:
     assert tree(repository).changes == (" M file", "?? folder/new")
 
 
+def test_what_is_built_and_released_is_no_change(repository: Path) -> None:
+    project = repository / "project"
+    for name in ("build", "release", "release-notes"):
+        (project / name).mkdir(parents=True)
+        (project / name / "new").touch()
+    assert tree(project).changes == ("?? project/release-notes/new",)
+
+
 def test_a_project_may_be_a_folder_of_a_repository(repository: Path) -> None:
     (repository / "project").mkdir()
     assert tree(repository / "project").prefix == "project/"
