@@ -320,7 +320,7 @@ def info(model: DeclaredModel) -> Iterator[Stage]:
                 result,
             ),
             concluded=(result,),
-            concluded_with=model.model.budget.model_dump(),
+            concluded_with={**model.model.budget.model_dump(), "revision": conclusions.REVISION},
             also_read=(validation,),
         )
 

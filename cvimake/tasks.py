@@ -14,7 +14,7 @@ from typing import Any
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 
-from cvimake import doit_types, kept, pipeline
+from cvimake import clock, doit_types, kept, pipeline
 from cvimake.action import Action
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
@@ -214,6 +214,8 @@ def open_project(dodo_file: str) -> Project:
     try:
         # Whether the toolchain's task is stale depends on it.
         chosen()
+        # Every step's clock shows it.
+        clock.epoch()
         project = Project(root, read_declarations(Path()), Recipe.from_environment())
         store = project.declarations.settings.store
         CURRENT.choose(choose(root, store.url, read_only=store.read_only, limit=store.limit))
