@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getopt
 import sys
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -28,6 +29,14 @@ OPTION_JSON = {
     "default": False,
     "help": "the same as JSON",
 }
+
+
+def options_first(parser: Value, arguments: list[str]) -> list[str]:
+    """A command line whose options may also stand behind arguments, as doit's own parser wants it."""
+    with contextlib.suppress(getopt.GetoptError):  # which doit tells in its own words
+        found, rest = getopt.gnu_getopt(arguments, parser.get_short(), parser.get_long())
+        return [*(f"{name}={value}" if value else name for name, value in found), "--", *rest]
+    return arguments
 
 
 class PlainCommand(Command):  # type: ignore[misc] # doit has no type information

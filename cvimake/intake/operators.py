@@ -1,0 +1,146 @@
+"""What tpu_mlir 1.7 and cv181x cannot do, found in a graph before a container starts.
+
+Sources: CONVERTED is the table `onnxop_factory` of tpu_mlir 1.7's `python/transform/OnnxConverter.py`;
+LIMITS was found by building small networks with one operator each, in BF16 for cv181x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from cvimake.intake.network import Network, Node
+
+CONVERTED = frozenset({
+    "Abs", "Acos", "Add", "And", "ArgMax", "ArgMin", "Atan", "Atanh", "AveragePool", "BatchNormalization",
+    "Cast", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape", "Conv", "ConvTranspose", "Cos", "CumSum",
+    "DepthToSpace", "DequantizeLinear", "Div", "Dropout", "Einsum", "Elu", "Equal", "Erf", "Exp", "Expand",
+    "Flatten", "Floor", "GELU", "GRU", "Gather", "GatherElements", "GatherND", "Gemm", "GlobalAveragePool",
+    "GlobalMaxPool", "Greater", "GreaterOrEqual", "GridSample", "GroupNormalization", "HardSigmoid",
+    "HardSwish", "Identity", "If", "InstanceNormalization", "LRN", "LSTM", "LayerNormalization", "LeakyRelu",
+    "Less", "LessOrEqual", "Log", "LogSoftmax", "Loop", "MatMul", "Max", "MaxPool", "Min", "Mul", "Neg",
+    "NonMaxSuppression", "NonZero", "Not", "OneHot", "PRelu", "Pad", "PixelNormalization", "Pow",
+    "QuantizeLinear", "Range", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
+    "ReduceProd", "ReduceSum", "Relu", "Reshape", "Resize", "RoiAlign", "Round", "ScatterElements",
+    "ScatterND", "Shape", "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Softplus", "Split", "Sqrt",
+    "Squeeze", "Sub", "Sum", "Tanh", "Tile", "TopK", "Transpose", "Trilu", "Unsqueeze", "Upsample", "Where",
+})  # fmt: skip
+
+Applies = Callable[[Network, Node], bool]
+
+
+def _always(_network: Network, _node: Node) -> bool:
+    return True
+
+
+def _has_three_axes(_network: Network, node: Node) -> bool:
+    return len(node.attributes.get("kernel_shape") or ()) > 2  # noqa: PLR2004 - height and width
+
+
+def _lacks_kernel_shape(_network: Network, node: Node) -> bool:
+    return "kernel_shape" not in node.attributes
+
+
+def _uses_indices(network: Network, node: Node) -> bool:
+    return any(name in network.consumers or name in network.outputs for name in node.outputs[1:])
+
+
+def _is_computed_on(network: Network, node: Node) -> bool:
+    return any(name in network.consumers for name in node.outputs)
+
+
+def _has_constant(network: Network, node: Node) -> bool:
+    return not network.constants.isdisjoint(node.inputs)
+
+
+def _lacks_constant(network: Network, node: Node) -> bool:
+    return not _has_constant(network, node)
+
+
+def _is_not_gelu(network: Network, node: Node) -> bool:
+    """As part of x · (1 + erf(x / √2)) / 2 the tool knows it."""
+    following = [user.op for name in node.outputs for user in network.consumers.get(name, ())]
+    return following != ["Add"]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What an operator cannot do.
+
+    Attributes:
+        what: the fault, as "Mod …" goes on.
+        remedy: the usual way round.
+    """
+
+    ops: tuple[str, ...]
+    what: str
+    remedy: str
+    applies: Applies = _always
+
+
+_EARLIER = "end the network before it ([output] names) and compute the rest on the camera's CPU"
+_NO_FORM = "has no form on cv181x"
+_COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "And", "Not")
+LIMITS = (
+    Limit(("NonMaxSuppression",), _NO_FORM, f"export without it (Ultralytics: nms=None), or {_EARLIER}"),
+    Limit(("TopK",), "has no indices on cv181x", f"export without it, or {_EARLIER}", _uses_indices),
+    Limit(("ArgMax", "ArgMin"), "can only stand last on cv181x", _EARLIER, _is_computed_on),
+    Limit(("Where",), _NO_FORM, f"with a mask of 0 and 1: m * a + (1 - m) * b; or {_EARLIER}"),
+    Limit(_COMPARISONS, _NO_FORM, f"a steep sigmoid of the difference, or {_EARLIER}"),
+    Limit(("Erf",), _NO_FORM, "GELU as torch.nn.GELU has it is known as a whole, or by tanh", _is_not_gelu),
+    Limit(("Sin", "Cos", "Acos", "Atan", "Atanh"), _NO_FORM, _EARLIER),
+    Limit(("Ceil", "Floor", "Round", "Sign"), _NO_FORM, _EARLIER),
+    Limit(("Max", "Min"), "of a constant has no form on cv181x", "use Clip", _has_constant),
+    Limit(("ReduceL1", "ReduceProd"), _NO_FORM, f"with Abs and ReduceSum, with products; or {_EARLIER}"),
+    Limit(("Pow",), "of a computed exponent is not read", "by Exp and Log", _lacks_constant),
+    Limit(("CumSum", "GatherElements", "Trilu", "NonZero", "RoiAlign", "Range"), _NO_FORM, _EARLIER),
+    Limit(("MaxPool", "AveragePool", "Conv"), "has three axes, cv181x two", "make it 2-D", _has_three_axes),
+    Limit(
+        ("Conv",), "lacks kernel_shape, which the tool wants said", "onnxsim IN.onnx OUT.onnx writes it",
+        _lacks_kernel_shape,
+    ),
+)  # fmt: skip
+_FEW = 3
+
+
+def problems(network: Network, outputs: Iterable[str]) -> tuple[str, ...]:
+    """What cannot be built of what leads to the outputs: each operator, its nodes and a way round."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for node in network.behind(outputs):
+        if not _is_folded(network, node):
+            for fault in _faults(network, node):
+                found.setdefault((node.op, fault), []).append(node.name)
+    return tuple(f"{op} ({_listed(names)}) {fault}" for (op, fault), names in found.items())
+
+
+def _faults(network: Network, node: Node) -> Iterator[str]:
+    if node.domain or node.op not in CONVERTED:
+        where = f" of {node.domain}" if node.domain else ""
+        yield f"is no operator{where} that tpu_mlir 1.7 reads: {_EARLIER}"
+        return
+    for limit in LIMITS:
+        if node.op in limit.ops and limit.applies(network, node):
+            yield f"{limit.what}: {limit.remedy}"
+
+
+def _is_folded(network: Network, node: Node) -> bool:
+    """Whether a node's result is known before anything runs: constants, and what is computed from shapes."""
+    left, seen = [node], set[int]()
+    while left:
+        current = left.pop()
+        if id(current) in seen or current.op in {"Constant", "Shape", "Size"}:
+            continue
+        seen.add(id(current))
+        for name in current.inputs:
+            if not name or name in network.constants:
+                continue
+            producer = network.producers.get(name)
+            if producer is None:
+                return False
+            left.append(producer)
+    return True
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return ", ".join(names[:_FEW]) + more
