@@ -116,8 +116,16 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
             limits=_limits(model),
         ),
         load=load.TRANSFORM,
-        before=functools.partial(onnx_header.check, model.source),
+        before=functools.partial(_check, model.source, tuple(declared.output.names)),
     )
+
+
+def _check(source: Path, outputs: tuple[str, ...]) -> None:
+    """Sees that the toolchain can read a network, before it is started."""
+    from cvimake.intake.check import check  # noqa: PLC0415 - only a stage that runs looks into the graph
+
+    onnx_header.check(source)
+    check(source, outputs)
 
 
 def calibration(model: DeclaredModel) -> Iterator[Stage]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cvimake import onnx_header
 from cvimake.errors import CvimakeError
 from cvimake.intake import network as graph
 from cvimake.intake import operators, sources
@@ -90,11 +89,11 @@ def candidates(network: Network) -> tuple[tuple[str, Shape], ...]:
 
 
 def _advice(network: Network) -> Iterator[str]:
-    if network.ir > onnx_header.NEWEST_IR or network.opset > onnx_header.NEWEST_OPSET:
+    if network.ir > operators.NEWEST_IR or network.opset > operators.NEWEST_OPSET:
         yield (
             f"it is IR {network.ir}, opset {network.opset}; tpu_mlir 1.7 reads up to IR "
-            f"{onnx_header.NEWEST_IR}, opset {onnx_header.NEWEST_OPSET}: exported with opset "
-            f"{onnx_header.NEWEST_OPSET} it needs no conversion"
+            f"{operators.NEWEST_IR}, opset {operators.NEWEST_OPSET}: exported with opset "
+            f"{operators.NEWEST_OPSET} it needs no conversion"
         )
     for name, shape in network.inputs.items():
         if shape and shape[0] and shape[0] > 1:

@@ -134,6 +134,9 @@ def _family(network: Network, heads: Heads, box: int) -> tuple[str, str]:
 def _anchor_free_outputs(
     network: Network, image: Image, heads: Heads, family: str, task: Task
 ) -> tuple[str, ...]:
+    if task == "detect" and set(network.outputs) == set(heads.interleaved):
+        # Somebody has cut it there already, in an order that the toolchain keeps.
+        return tuple(network.outputs)
     if task == "detect":
         return heads.grouped if family == "YOLOv8" else heads.interleaved
     prototypes = _prototypes(network, image)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from cvimake.intake.network import Network, Node
 
+# The newest versions that it reads right.
+NEWEST_IR, NEWEST_OPSET = 8, 17
+
 CONVERTED = frozenset({
     "Abs", "Acos", "Add", "And", "ArgMax", "ArgMin", "Atan", "Atanh", "AveragePool", "BatchNormalization",
     "Cast", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape", "Conv", "ConvTranspose", "Cos", "CumSum",
@@ -27,6 +30,7 @@ CONVERTED = frozenset({
 })  # fmt: skip
 
 Applies = Callable[[Network, Node], bool]
+Faults = Callable[[Network, Node], Iterator[str]]
 
 
 def _always(_network: Network, _node: Node) -> bool:
@@ -105,40 +109,44 @@ _FEW = 3
 
 def problems(network: Network, outputs: Iterable[str]) -> tuple[str, ...]:
     """What cannot be built of what leads to the outputs: each operator, its nodes and a way round."""
+    return _told(network, outputs, _faults)
+
+
+def unread(network: Network, outputs: Iterable[str]) -> tuple[str, ...]:
+    """Of the problems those that end a build for certain: operators that the tool does not know."""
+    return _told(network, outputs, _unread)
+
+
+def _told(network: Network, outputs: Iterable[str], faults: Faults) -> tuple[str, ...]:
     found: dict[tuple[str, str], list[str]] = {}
+    folded = _folded(network)
     for node in network.behind(outputs):
-        if not _is_folded(network, node):
-            for fault in _faults(network, node):
+        if not folded.issuperset(node.outputs):
+            for fault in faults(network, node):
                 found.setdefault((node.op, fault), []).append(node.name)
     return tuple(f"{op} ({_listed(names)}) {fault}" for (op, fault), names in found.items())
 
 
 def _faults(network: Network, node: Node) -> Iterator[str]:
-    if node.domain or node.op not in CONVERTED:
-        where = f" of {node.domain}" if node.domain else ""
-        yield f"is no operator{where} that tpu_mlir 1.7 reads: {_EARLIER}"
-        return
+    yield from _unread(network, node)
     for limit in LIMITS:
-        if node.op in limit.ops and limit.applies(network, node):
+        if not node.domain and node.op in limit.ops and limit.applies(network, node):
             yield f"{limit.what}: {limit.remedy}"
 
 
-def _is_folded(network: Network, node: Node) -> bool:
-    """Whether a node's result is known before anything runs: constants, and what is computed from shapes."""
-    left, seen = [node], set[int]()
-    while left:
-        current = left.pop()
-        if id(current) in seen or current.op in {"Constant", "Shape", "Size"}:
-            continue
-        seen.add(id(current))
-        for name in current.inputs:
-            if not name or name in network.constants:
-                continue
-            producer = network.producers.get(name)
-            if producer is None:
-                return False
-            left.append(producer)
-    return True
+def _unread(_network: Network, node: Node) -> Iterator[str]:
+    if node.domain or node.op not in CONVERTED:
+        where = f" of {node.domain}" if node.domain else ""
+        yield f"is no operator{where} that tpu_mlir 1.7 reads: {_EARLIER}"
+
+
+def _folded(network: Network) -> set[str]:
+    """Tensors that are known before anything runs: constants, and what is computed from shapes."""
+    known = {"", *network.constants}
+    for node in network.nodes:
+        if node.op in {"Constant", "Shape", "Size"} or known.issuperset(node.inputs):
+            known.update(node.outputs)
+    return known
 
 
 def _listed(names: list[str]) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import onnx
 import pytest
 from small_networks import SHARED, Operator, exported, exported_bytes, small
@@ -105,6 +107,14 @@ def test_a_fourth_grid_is_left_out_and_it_is_said() -> None:
 
 def test_a_detector_that_is_not_square_is_told_to_be_refused_by_the_camera() -> None:
     assert "detectors must be square" in found("yolov8n-one-class").unsure[0]
+
+
+def test_heads_that_are_the_outputs_already_keep_their_order() -> None:
+    path = Path(__file__).parents[2] / "models" / "shapes" / "shapes.onnx"
+    findings = recognise(network.read(path))
+    assert findings is not None
+    assert findings.outputs == ("box_8", "class_8", "box_16", "class_16", "box_32", "class_32")
+    assert findings.camera == "YOLO11"
 
 
 def test_oriented_boxes_are_none_of_these() -> None:

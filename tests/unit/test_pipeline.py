@@ -10,6 +10,7 @@ import pytest
 
 from cvimake import onnx_header, pipeline, toolchain
 from cvimake.action import Action, FileKind
+from cvimake.intake import check
 from cvimake.pipeline import Stage, StageOf
 from cvimake.spec import DeclaredModel, read_declarations
 
@@ -504,15 +505,17 @@ def test_a_list_of_one_processor_is_that_processor(tmp_path: Path) -> None:
 # What is done on the host
 
 
-def test_the_sources_version_is_looked_at_before_the_transform(
+def test_the_sources_version_and_operators_are_looked_at_before_the_transform(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Path] = []
-    monkeypatch.setattr(onnx_header, "check", seen.append)
+    seen: list[tuple[object, ...]] = []
+    monkeypatch.setattr(onnx_header, "check", lambda path: seen.append((path,)))
+    monkeypatch.setattr(check, "check", lambda *looked_at: seen.append(looked_at))
     (stage,) = pipeline.mlir(declared(tmp_path))
     assert stage.before
     stage.before()
-    assert seen == [tmp_path / "models/net/net.onnx"]
+    source = tmp_path / "models/net/net.onnx"
+    assert seen == [(source,), (source, ())]
 
 
 def test_the_info_is_concluded_from_cvimodel_listing_and_validation(tmp_path: Path) -> None:
