@@ -38,8 +38,8 @@ class Init(PlainCommand):
     doc_purpose = "declare a model: reads its graph and writes models/NAME/model.toml"
     doc_usage = "FILE [--name NAME] [--dataset DATASET]"
     doc_description = (
-        "Recognises YOLOv5, YOLOv8, YOLO11, YOLO26, YOLOX, SSD-like detectors and plain classifiers by\n"
-        "the structure of an ONNX graph; says why, and what it is not sure of. For any other network it\n"
+        "Recognises YOLOv5, YOLOv8, YOLO11, YOLO26, YOLOX, SSD-like detectors and plain classifiers by "
+        "the structure of an ONNX graph; says why, and what it is not sure of. For any other network it "
         "lists inputs and possible outputs, and leaves marked lines to be filled in.\n"
         "FILE is copied into models/NAME, unless it lies there; nothing that exists is overwritten."
     )

@@ -18,7 +18,7 @@ class View(PlainCommand):
     doc_purpose = "look at a network's graph in the browser (Netron)"
     doc_usage = "MODEL | FILE"
     doc_description = (
-        "Serves Netron on 127.0.0.1, prints the address and the outputs that are chosen, and ends on\n"
+        "Serves Netron on 127.0.0.1, prints the address and the outputs that are chosen, and ends on "
         "Ctrl-C. Netron is installed by .venv/bin/python -m pip install netron"
     )
     takes_arguments = True

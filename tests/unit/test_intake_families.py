@@ -4,7 +4,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from small_networks import SHARED, Operator, exported, exported_bytes, small
+from small_networks import EXPORTED, SHARED, Operator, exported, exported_bytes, small
 
 from cvimake.intake import network
 from cvimake.intake.families import Findings, recognise
@@ -149,6 +149,26 @@ def test_yolox_is_recognised() -> None:
 def test_a_detector_of_anchors_is_cut_before_its_decoding() -> None:
     findings = shared("ultraface_rfb320.onnx")
     assert (findings.family, findings.classes, findings.outputs) == ("SSD", 1, ("460", "459"))
+
+
+# Those that PyTorch exported
+
+PLAIN = {"other-residual-classifier": 12, "other-flat-classifier": 7, "other-squeezed-classifier": 9}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_classifiers_that_pytorch_exports_are_recognised(name: str) -> None:
+    findings = found(name)
+    assert (findings.family, findings.classes, findings.camera) == ("classifier", PLAIN[name], "classifier")
+
+
+@pytest.mark.parametrize("path", sorted(EXPORTED.glob("unknown-*.gz")), ids=lambda path: path.name)
+def test_other_networks_that_pytorch_exports_are_not_recognised(path: Path) -> None:
+    assert recognise(exported(path.name.removesuffix(".onnx.gz"))) is None
+
+
+def test_there_are_other_networks() -> None:
+    assert len(list(EXPORTED.glob("unknown-*.gz"))) == 8
 
 
 # Small networks
