@@ -28,6 +28,13 @@ CONVERTED = frozenset({
     "ScatterND", "Shape", "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Softplus", "Split", "Sqrt",
     "Squeeze", "Sub", "Sum", "Tanh", "Tile", "TopK", "Transpose", "Trilu", "Unsqueeze", "Upsample", "Where",
 })  # fmt: skip
+# Operators that came after NEWEST_OPSET (onnx 1.23.2, onnx.defs).
+NEWER = frozenset({
+    "AffineGrid", "Attention", "BitCast", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor",
+    "CausalConvWithState", "CenterCropPad", "Col2Im", "CumProd", "DeformConv", "Gelu", "ImageDecoder",
+    "LinearAttention", "Mish", "RMSNormalization", "RegexFullMatch", "RotaryEmbedding", "StringConcat",
+    "StringSplit", "SwiGLU", "Swish", "TensorScatter",
+})  # fmt: skip
 
 Applies = Callable[[Network, Node], bool]
 Faults = Callable[[Network, Node], Iterator[str]]
@@ -134,8 +141,10 @@ def _faults(network: Network, node: Node) -> Iterator[str]:
             yield f"{limit.what}: {limit.remedy}"
 
 
-def _unread(_network: Network, node: Node) -> Iterator[str]:
-    if node.domain or node.op not in CONVERTED:
+def _unread(network: Network, node: Node) -> Iterator[str]:
+    if network.opset > NEWEST_OPSET and not node.domain and node.op in NEWER:
+        yield f"is newer than opset {NEWEST_OPSET}: exported with that, it is made of older operators"
+    elif node.domain or node.op not in CONVERTED:
         where = f" of {node.domain}" if node.domain else ""
         yield f"is no operator{where} that tpu_mlir 1.7 reads: {_EARLIER}"
 

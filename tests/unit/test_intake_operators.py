@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import onnx
 import pytest
 from small_networks import Operator, exported, small
 
 from cvimake.intake.families import recognise
-from cvimake.intake.operators import CONVERTED, LIMITS, problems
+from cvimake.intake.operators import CONVERTED, LIMITS, NEWER, NEWEST_OPSET, problems
 
 CONVOLUTION: Operator = ("Conv", ["x", "w"], ["c"], {"kernel_shape": [1, 1]})
 WEIGHTS = {"w": [8, 3, 1, 1], "k": [1]}
@@ -38,6 +39,22 @@ def test_an_end_to_end_result_has_problems_that_are_named_with_their_nodes() -> 
 def test_an_operator_that_is_not_converted_is_told() -> None:
     (text,) = told(("Mod", ["c", "k"], ["y"], {"fmod": 1}))
     assert text.startswith("Mod (n1) is no operator that tpu_mlir 1.7 reads: end the network before it")
+
+
+def test_an_operator_of_a_newer_opset_is_told_as_such() -> None:
+    gelu: Operator = ("Gelu", ["c"], ["y"], {})
+    (text,) = problems(small([CONVOLUTION, gelu], ["y"], weights=WEIGHTS, opset=20), ["y"])
+    assert text == "Gelu (n1) is newer than opset 17: exported with that, it is made of older operators"
+
+
+def test_the_newer_operators_are_those_of_onnx() -> None:
+    newer = {schema.name for schema in onnx.defs.get_all_schemas_with_history() if not schema.domain}
+    newer -= {
+        schema.name
+        for schema in onnx.defs.get_all_schemas_with_history()
+        if not schema.domain and schema.since_version <= NEWEST_OPSET
+    }
+    assert newer - CONVERTED == NEWER
 
 
 def test_an_operator_of_another_domain_is_told() -> None:
