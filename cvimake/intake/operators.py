@@ -52,8 +52,15 @@ def _lacks_kernel_shape(_network: Network, node: Node) -> bool:
     return "kernel_shape" not in node.attributes
 
 
-def _uses_indices(network: Network, node: Node) -> bool:
-    return any(name in network.consumers or name in network.outputs for name in node.outputs[1:])
+def _picks_elsewhere(network: Network, node: Node) -> bool:
+    """One entry is a slice, and a shape that is not known may be that."""
+    data, entries = network.shape(node.inputs[0]), network.shape(node.inputs[1])
+    several = any(length and length > 1 for length in entries)
+    return several and (len(data), node.attributes.get("axis", 0)) != (2, 0)
+
+
+def _is_cubic(_network: Network, node: Node) -> bool:
+    return bool(node.attributes.get("mode") == "cubic")
 
 
 def _is_computed_on(network: Network, node: Node) -> bool:
@@ -94,7 +101,9 @@ _NO_FORM = "has no form on cv181x"
 _COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "And", "Not")
 LIMITS = (
     Limit(("NonMaxSuppression",), _NO_FORM, f"export without it (Ultralytics: nms=None), or {_EARLIER}"),
-    Limit(("TopK",), "has no indices on cv181x", f"export without it, or {_EARLIER}", _uses_indices),
+    Limit(("TopK",), _NO_FORM, f"export without it (Ultralytics: end to end), or {_EARLIER}"),
+    Limit(("Gather",), "works along the first of two axes alone", _EARLIER, _picks_elsewhere),
+    Limit(("Resize",), "has no cubic form", "linear or nearest", _is_cubic),
     Limit(("ArgMax", "ArgMin"), "can only stand last on cv181x", _EARLIER, _is_computed_on),
     Limit(("Where",), _NO_FORM, f"with a mask of 0 and 1: m * a + (1 - m) * b; or {_EARLIER}"),
     Limit(_COMPARISONS, _NO_FORM, f"a steep sigmoid of the difference, or {_EARLIER}"),
@@ -104,7 +113,8 @@ LIMITS = (
     Limit(("Max", "Min"), "of a constant has no form on cv181x", "use Clip", _has_constant),
     Limit(("ReduceL1", "ReduceProd"), _NO_FORM, f"with Abs and ReduceSum, with products; or {_EARLIER}"),
     Limit(("Pow",), "of a computed exponent is not read", "by Exp and Log", _lacks_constant),
-    Limit(("CumSum", "GatherElements", "Trilu", "NonZero", "RoiAlign", "Range"), _NO_FORM, _EARLIER),
+    Limit(("CumSum", "GatherElements", "ScatterElements", "Trilu"), _NO_FORM, _EARLIER),
+    Limit(("NonZero", "Range", "RoiAlign"), _NO_FORM, _EARLIER),
     Limit(("MaxPool", "AveragePool", "Conv"), "has three axes, cv181x two", "make it 2-D", _has_three_axes),
     Limit(
         ("Conv",), "lacks kernel_shape, which the tool wants said", "onnxsim IN.onnx OUT.onnx writes it",
