@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cvimake.intake.families import Findings
+from cvimake.intake.findings import Findings
 from cvimake.spec.model import ModelInput, Variant
 from cvimake.spec.rules import variant_faults
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from cvimake.errors import CvimakeError
 from cvimake.intake import network as graph
 from cvimake.intake import operators, sources
-from cvimake.intake.families import Findings, recognise
+from cvimake.intake.families import recognise
+from cvimake.intake.findings import Findings
 from cvimake.intake.heads import last_convolutions
 from cvimake.intake.network import Network, Shape
 

@@ -72,14 +72,14 @@ def last_convolutions(network: Network, tensors: Iterable[str]) -> tuple[str, ..
 
 def _is_mean_of_distances(network: Network, node: Node) -> bool:
     """Whether a convolution only makes one distance of a distribution: then it belongs to the decoding."""
-    if network.shape(node.inputs[1]) != _DISTANCES:
+    if network.shape(node.input_at(1)) != _DISTANCES:
         return False
-    tensor = node.inputs[0]
+    tensor = node.input_at(0)
     for _ in range(_HEAD_DEPTH):
         before = network.producers.get(tensor)
         if before is None or before.op not in {"Transpose", "Reshape", "Identity"}:
             return before is not None and before.op == "Softmax"
-        tensor = before.inputs[0]
+        tensor = before.input_at(0)
     return False
 
 
@@ -148,5 +148,5 @@ def has_depthwise(network: Network, tensor: str) -> bool:
         if node.op == "Conv" and node.attributes.get("group", 1) > 1:
             return True
         # x · sigmoid(x): either way leads to x.
-        tensor = node.inputs[0]
+        tensor = node.input_at(0)
     return False

@@ -33,6 +33,10 @@ class Node:
     domain: str = ""
     attributes: Mapping[str, Any]
 
+    def input_at(self, place: int) -> str:
+        """The name of an input; empty where the node has none there, whatever its operator wants."""
+        return self.inputs[place] if place < len(self.inputs) else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Network:

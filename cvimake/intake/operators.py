@@ -54,7 +54,7 @@ def _lacks_kernel_shape(_network: Network, node: Node) -> bool:
 
 def _picks_elsewhere(network: Network, node: Node) -> bool:
     """One entry is a slice, and a shape that is not known may be that."""
-    data, entries = network.shape(node.inputs[0]), network.shape(node.inputs[1])
+    data, entries = network.shape(node.input_at(0)), network.shape(node.input_at(1))
     several = any(length and length > 1 for length in entries)
     return several and (len(data), node.attributes.get("axis", 0)) != (2, 0)
 

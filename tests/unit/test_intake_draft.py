@@ -4,10 +4,11 @@ import sys
 from typing import Any
 
 import pytest
+from cvimake.intake.findings import Findings
 from small_networks import exported
 
 from cvimake.intake.draft import CHOOSE_FORMAT, Draft, Samples, declaration
-from cvimake.intake.families import Findings, recognise
+from cvimake.intake.families import recognise
 from cvimake.spec.model import Model
 
 if sys.version_info >= (3, 11):

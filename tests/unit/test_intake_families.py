@@ -7,7 +7,8 @@ import pytest
 from small_networks import EXPORTED, SHARED, Operator, exported, exported_bytes, small
 
 from cvimake.intake import network
-from cvimake.intake.families import Findings, recognise
+from cvimake.intake.families import recognise
+from cvimake.intake.findings import Findings
 from cvimake.intake.network import Network
 
 BOX, CLASS = "/model.{m}/cv2.{s}/cv2.{s}.2/Conv_output_0", "/model.{m}/cv3.{s}/cv3.{s}.2/Conv_output_0"
@@ -168,7 +169,7 @@ def test_other_networks_that_pytorch_exports_are_not_recognised(path: Path) -> N
 
 
 def test_there_are_other_networks() -> None:
-    assert len(list(EXPORTED.glob("unknown-*.gz"))) == 8
+    assert len(list(EXPORTED.glob("unknown-*.gz"))) == 9
 
 
 # Small networks
@@ -239,6 +240,10 @@ UNKNOWN = {
     ),
     "two grids": plain(
         [CONVOLUTION, ("MaxPool", ["c"], ["m"], {"kernel_shape": [2, 2], "strides": [2, 2]})], ["c", "m"]
+    ),
+    "nothing where inputs should be": plain(
+        [("Conv", [], ["c"], {}), ("Gemm", [], ["g"], {}), ("Softmax", ["g"], ["s"], {})],
+        ["s"],
     ),
     "a circle": plain([("Relu", ["b"], ["a"], {}), ("Relu", ["a"], ["b"], {})], ["b"]),
 }  # fmt: skip

@@ -113,6 +113,7 @@ GRAPHS: dict[str, tuple[nn.Module, torch.Tensor]] = {
         nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.ConvTranspose2d(8, 5, 2, 2)), IMAGE,
     ),
     "unknown-pyramid": (Pyramid(64, 64, 64), IMAGE),
+    "unknown-pyramid-of-96": (Pyramid(96, 96, 96), IMAGE),
     "unknown-uneven-pyramid": (Pyramid(18, 20, 24), IMAGE),
     "unknown-autoencoder": (
         nn.Sequential(
