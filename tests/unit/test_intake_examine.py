@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import random
 from pathlib import Path
 
 import onnx
@@ -50,6 +52,17 @@ def test_candidates_have_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(examining, "_FEW", 1)
     network = read(written(tmp_path, model(OPERATORS, ["y"], weights={"w": [8, 3, 1, 1]})))
     assert [name for name, _ in candidates(network)] == ["y"]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_file_is_examined_or_refused_in_one_sentence(tmp_path: Path, seed: int) -> None:
+    damage = random.Random(seed)
+    data = bytearray(exported_bytes("yolo26n-pose-end-to-end" if seed % 2 else "other-flat-classifier"))
+    for _ in range(damage.choice([1, 3, 20])):
+        data[damage.randrange(len(data))] ^= 1 << damage.randrange(8)
+    (tmp_path / "net.onnx").write_bytes(data)
+    with contextlib.suppress(CvimakeError):
+        assert examine(tmp_path / "net.onnx").kind == "onnx"
 
 
 def test_open_axes_are_told(tmp_path: Path) -> None:
