@@ -154,8 +154,18 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
             limits=_limits(model),
         ),
         load=load.transform(_size(model)),
-        before=functools.partial(network_check.check, model),
+        before=functools.partial(_check, model),
     )
+
+
+def _check(model: DeclaredModel) -> None:
+    """Sees that the toolchain can read a network, before it is started."""
+    network_check.check(model)
+    if model.is_onnx:
+        from cvimake.intake import check  # noqa: PLC0415 - only a stage that runs looks into the graph
+
+        # Of the converted one: newer operators have become others.
+        check.check(BUILD / model.name / _converted(model.name), tuple(model.model.output.names))
 
 
 def calibration(model: DeclaredModel) -> Iterator[Stage]:
