@@ -270,8 +270,11 @@ def test_a_process_that_dies_ends_the_step_with_its_message(
     files = {**one.files, "list.txt": tmp_path / "list.txt", "broken.png": broken}
     lines = [f"/dataset/images/{number}.png" for number in range(10)]
     (tmp_path / "list.txt").write_text("\n".join([*lines, "/dataset/broken.png"]) + "\n", encoding="utf-8")
-    with pytest.raises(StepFailedError, match=r"(?s)AttributeError.*process 2 of 3 failed"):
+    with pytest.raises(StepFailedError, match="an image cannot be read") as error:
         replace(one, files=files).calibrate("--data_list=/dataset/list.txt", "--tune_num=1", processes=3)
+    log = Path(str(error.value).partition("The whole log: ")[2]).read_text(encoding="utf-8")
+    assert "AttributeError" in log
+    assert "process 2 of 3 failed" in log
 
 
 REAL = {
