@@ -16,6 +16,24 @@ Rule = Callable[["ModelInput", Variant, Sequence[str]], Iterator[Fault]]
 
 # ONNX, Caffe, TFLite, TorchScript.
 SOURCES = (".onnx", ".prototxt", ".tflite", ".pt")
+# Those that take PyTorch or TensorFlow; the front end of Caffe imports the former.
+FRAMEWORK_SOURCES = frozenset({".prototxt", ".tflite", ".pt"})
+# Files of networks that are not read, and what to do.
+_PADDLE = (
+    "is Paddle's. tpu_mlir 1.7 has no front end for it, and the PaddlePaddle that it names is gone from the "
+    "package index. Convert the network to ONNX: paddle2onnx --opset_version 17"
+)
+_UNREADABLE = {
+    ".caffemodel": "holds a Caffe network's weights: say its .prototxt as source, and this one as weights",
+    ".h5": "is Keras'. Convert it to TFLite (tf.lite.TFLiteConverter), or to ONNX (tf2onnx --opset 17)",
+    ".keras": "is Keras'. Convert it to TFLite (tf.lite.TFLiteConverter), or to ONNX (tf2onnx --opset 17)",
+    ".pb": "is TensorFlow's. Convert it to TFLite (tf.lite.TFLiteConverter), or to ONNX (tf2onnx --opset 17)",
+    ".pdmodel": _PADDLE,
+    ".pdiparams": _PADDLE,
+    ".pth": "is how PyTorch's checkpoints are called. Export the network to ONNX (torch.onnx.export), or to "
+    "TorchScript (torch.jit.trace(network.eval(), example).save(...)), which is called .pt",
+    ".pt2": "is PyTorch's torch.export. Export the network to ONNX (torch.onnx.export), or to TorchScript",
+}
 FUSABLE_IMAGES = frozenset({".jpg", ".jpeg", ".png"})
 _PACKED = frozenset({"RGB_PACKED", "BGR_PACKED"})
 _NO_RAW = "the compiler has no raw input for these processors"
@@ -159,6 +177,8 @@ def input_faults(inputs: ModelInput, source: str, test_input: Sequence[str]) -> 
                 name,
                 f"has {len(values)} values, and {inputs.pixel_format or 'bgr'} has {channels} channels",
             )
+    if inputs.shapes is None and Path(source).suffix == ".pt":
+        yield "shapes", "is missing: a TorchScript file does not hold the shapes of its inputs"
     if inputs.types and Path(source).suffix != ".pt":
         yield "types", "is for TorchScript (.pt): the tool takes every other network's own"
     if inputs.shapes and inputs.types and len(inputs.shapes) != len(inputs.types):
@@ -207,7 +227,9 @@ def comparison_faults(layers: Sequence[str]) -> Iterator[str]:
 def source_faults(model: Model) -> Iterator[Fault]:
     """What is wrong with the source network's file name."""
     suffix = Path(model.source).suffix
-    if suffix not in SOURCES:
+    if suffix in _UNREADABLE:
+        yield "source", f"{suffix} {_UNREADABLE[suffix]}"
+    elif suffix not in SOURCES:
         yield "source", f"{suffix or 'no suffix'}: the toolchain reads {', '.join(SOURCES)}"
     if (suffix == ".prototxt") != (model.weights is not None):
         yield "weights", "a Caffe network is a .prototxt as source and a .caffemodel as weights"

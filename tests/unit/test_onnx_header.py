@@ -165,10 +165,3 @@ def test_a_version_that_is_too_new_is_refused_with_a_remedy(tmp_path: Path, ir: 
         onnx_header.check(tmp_path / "net.onnx")
     assert f"is IR {ir}, opset {opset}; tpu_mlir 1.7 reads up to IR 8, opset 17" in str(caught.value)
     assert "opset=17" in caught.value.remedy
-
-
-@pytest.mark.parametrize("name", ["net.tflite", "net.prototxt", "net.pt"])
-def test_what_takes_a_framework_is_refused_with_a_remedy(tmp_path: Path, name: str) -> None:
-    with pytest.raises(CvimakeError, match="the toolchain image has neither") as caught:
-        onnx_header.check(tmp_path / name)
-    assert "ONNX" in caught.value.remedy

@@ -515,6 +515,27 @@ def test_the_sources_version_is_looked_at_before_the_transform(
     assert seen == [tmp_path / "models/net/net.onnx"]
 
 
+@pytest.mark.parametrize("name", ["net.tflite", "net.pt", "net.prototxt"])
+def test_only_the_transform_of_such_a_network_runs_in_the_image_with_the_frameworks(
+    tmp_path: Path, name: str
+) -> None:
+    text = SMALL.replace('source = "net.onnx"', f'source = "{name}"')
+    if name == "net.prototxt":
+        text = text.replace("[", 'weights = "net.caffemodel"\n[', 1)
+    text = text.replace("[verify]", "[input]\nshapes = [[1, 3, 8, 8]]\n[verify]")
+    stages = list(stages_of(declared(tmp_path, text)))
+    assert {stage.action.name: stage.toolchain.name for stage in stages} == {
+        stage.action.name: "frameworks.json" if stage.action.name == "net:mlir" else "toolchain.json"
+        for stage in stages
+    }
+    assert stages[0].before is None
+    # The tool's MLIR of a TFLite network is mended.
+    assert ("transform_tflite.py" in stages[0].action.argv) == (name == "net.tflite")
+    assert ("transform_tflite.py" in {file.name for file in stages[0].action.inputs}) == (
+        name == "net.tflite"
+    )
+
+
 def test_the_info_is_concluded_from_cvimodel_listing_and_validation(tmp_path: Path) -> None:
     stage = next(pipeline.info(declared(tmp_path)))
     assert stage.concluded == (Path("build/net/net_cv181x_f16_info.json"),)
