@@ -38,7 +38,7 @@ LABEL_PARTIAL = "cvimake.partial"
 LOGS = {Recipe.what: "image.log", FrameworksRecipe.what: "frameworks.log"}
 _LAST_LINES = 12
 # How long building one takes, on two cores.
-_MINUTES = {Recipe.what: "about 2 minutes", FrameworksRecipe.what: "about 4 minutes"}
+_MINUTES = {Recipe.what: "about 2 minutes", FrameworksRecipe.what: "about 2 minutes"}
 _CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")

@@ -25,6 +25,8 @@ def torch_networks() -> None:
         def forward(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
             return torch.relu(self.first(image) + self.second(mask))
 
+    if torch.cuda.is_available():
+        raise SystemExit("CUDA was taken out of the image, and torch believes that it is there")
     torch.manual_seed(1)
     net = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 3, stride=2, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 3, padding=1)

@@ -102,16 +102,24 @@ def test_torchscript_in_bf16_and_int8(tmp_path: Path, networks: Path) -> None:
 def test_torchscript_with_two_inputs_and_an_npz(tmp_path: Path, networks: Path) -> None:
     project = make(tmp_path, TWO + FLOAT, networks / "two.pt")
     random = np.random.default_rng(1)
-    np.savez(
-        project.model / "both.npz",
-        image=random.normal(size=(1, 3, 16, 16)).astype(np.float32),
-        mask=random.normal(size=(1, 1, 16, 16)).astype(np.float32),
-    )
+    # PyTorch numbers the names of the arguments.
+    shapes = {"image.1": (1, 3, 16, 16), "mask.1": (1, 1, 16, 16)}
+    samples = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    np.savez(project.model / "both.npz", **samples)  # type: ignore[arg-type]
     project.built()
     assert [found["shape"] for found in project.json("_cv181x_bf16_info.json")["inputs"]] == [
         [1, 3, 16, 16],
         [1, 1, 16, 16],
     ]
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path: Path, networks: Path) -> None:
+    bytes_of = []
+    for folder in ("one", "two"):
+        project = make(tmp_path / folder, IMAGE % "net.pt" + FLOAT, networks / "net.pt").built()
+        bytes_of.append({name: (project.path("").parent / name).read_bytes() for name in project.published()})
+    assert bytes_of[0] == bytes_of[1]
+    assert "net_cv181x_bf16.cvimodel" in bytes_of[0]
 
 
 def test_a_training_checkpoint_is_answered_with_the_export_command(tmp_path: Path, networks: Path) -> None:
@@ -120,7 +128,9 @@ def test_a_training_checkpoint_is_answered_with_the_export_command(tmp_path: Pat
     assert result.returncode == 2
     assert "models/net/model.toml:2: source: checkpoint.pt is a training checkpoint" in result.stderr
     assert "yolo export model=checkpoint.pt format=onnx opset=17" in result.stderr
-    assert not (tmp_path / "build").exists()
+    # Before any container, even that of an image.
+    assert not (tmp_path / "build" / "toolchain.json").exists()
+    assert project.published() == []
 
 
 def test_tflite_in_bf16_and_int8(tmp_path: Path, networks: Path) -> None:
