@@ -11,7 +11,8 @@ from cvimake import pipeline
 from cvimake.dodo import graph
 
 STAGES = (
-    pipeline.mlir,  # source → MLIR, its weights, and the float network's outputs
+    pipeline.onnx,  # ONNX source → the opset that the toolchain reads, proven to compute the same
+    pipeline.mlir,  # that, or another source → MLIR, its weights, and the float network's outputs
     pipeline.calibration,  # MLIR, dataset → the thresholds of INT8
     pipeline.qtable,  # MLIR, thresholds, dataset → which layers stay float
     pipeline.cvimodel,  # MLIR, thresholds, layers → a cvimodel for each variant, checked on the simulator

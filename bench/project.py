@@ -27,8 +27,8 @@ from cvimake.records import Records
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TINY = CHECKOUT / "tests" / "models" / "tiny"
-# mlir, calibration, int8, int8_info, mix_qtable, mix, mix_info, and the model itself.
-TASKS_OF_A_MODEL = 8
+# onnx, mlir, calibration, int8, int8_info, mix_qtable, mix, mix_info, and the model itself.
+TASKS_OF_A_MODEL = 9
 
 _SAMPLES = 8
 _PYPROJECT = """\

@@ -15,6 +15,7 @@ class FileKind(Enum):
 
     CVIMODEL = (b"CviModel",)
     MLIR = (b"#loc", b"module")
+    ONNX = (b"\x08",)
     NPZ = (b"PK\x03\x04",)
     JSON = (b"{", b"[")
     TABLE = (b"#",)
@@ -142,3 +143,12 @@ class Action:
             # Which files are in a folder decides the result as much as what is in them.
             "folders": {folder.target: sorted(folder.files) for folder in self.folders},
         }
+
+    def arrangement(self) -> dict[str, str]:
+        """Which of its files is taken for what; a JSON value, without the places themselves.
+
+        Another order of the same files, such as of two test images, is another result of equal contents.
+        """
+        places = [str(file.path) for file in self.inputs]
+        rank = {place: str(number) for number, place in enumerate(sorted(places))}
+        return {"order of its files": " ".join(rank[place] for place in places)}

@@ -16,7 +16,14 @@ from cvimake.tasks import Task, doit_config, open_project
 
 __all__ = ["graph"]
 
-STAGES = (pipeline.mlir, pipeline.calibration, pipeline.qtable, pipeline.cvimodel, pipeline.info)
+STAGES = (
+    pipeline.onnx,
+    pipeline.mlir,
+    pipeline.calibration,
+    pipeline.qtable,
+    pipeline.cvimodel,
+    pipeline.info,
+)
 
 
 Graph = tuple[dict[str, Any], Callable[[], Iterator[Task]], Callable[[], Iterator[Task]]]

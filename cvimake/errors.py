@@ -13,10 +13,20 @@ Exit codes of every command:
 
 from __future__ import annotations
 
+import re
+
 EXIT_STEP_FAILED = 1
 EXIT_NOT_POSSIBLE = 2
 EXIT_INTERRUPTED = 130
 EXIT_BY_SIGNAL = 128
+
+# C0 but tab and line feed, DEL, C1; what a terminal obeys, and what turns the direction of writing.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def harmless(text: str) -> str:
+    """A text from elsewhere, with what would steer a terminal, or cannot be written, replaced."""
+    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class CvimakeError(Exception):
@@ -36,8 +46,8 @@ class CvimakeError(Exception):
 
     def __str__(self) -> str:
         if not self.remedy:
-            return self.what
-        return "\n".join([self.what, *(f"  {line}" for line in self.remedy.splitlines())])
+            return harmless(self.what)
+        return harmless("\n".join([self.what, *(f"  {line}" for line in self.remedy.splitlines())]))
 
 
 class DeclarationError(CvimakeError):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cvimake import announce, digest
-from cvimake.records import opened_to_read
+from cvimake.records import is_damage, opened_to_read, remove
 
 HISTORY = Path("build/history.sqlite")
 _TABLES = """
@@ -99,16 +99,27 @@ class History:
             json.dumps(list(run.reasons)),
             run.seconds,
         )
+        texts = [(digest.of_text(text), text) for text in kept]
         try:
-            if self._writing is None:
-                self._writing = sqlite3.connect(self._path)
-                self._writing.executescript(_TABLES)
-            with self._writing:
-                self._writing.execute("insert or replace into runs values (?, ?, ?, ?, ?, ?)", row)
-                texts = [(digest.of_text(text), text) for text in kept]
-                self._writing.executemany("insert or ignore into texts values (?, ?)", texts)
+            try:
+                self._write(row, texts)
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                # What it knew is only told, and never decides.
+                self.close()
+                remove(self._path)
+                self._write(row, texts)
         except sqlite3.Error as error:
             announce.note(f"warning: {self._path}: {error}; `./doit why` will not know of {run.task}")
+
+    def _write(self, row: tuple[object, ...], texts: list[tuple[str, str]]) -> None:
+        if self._writing is None:
+            self._writing = sqlite3.connect(self._path)
+            self._writing.executescript(_TABLES)
+        with self._writing:
+            self._writing.execute("insert or replace into runs values (?, ?, ?, ?, ?, ?)", row)
+            self._writing.executemany("insert or ignore into texts values (?, ?)", texts)
 
     def close(self) -> None:
         """Lets go of the database."""

@@ -15,6 +15,7 @@ from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, State
 from cvimake.engine.choice import TOOLCHAIN
 from cvimake.key import action_key
+from cvimake.load import own_share
 from cvimake.publication import publish
 from cvimake.sandbox import workspace, write_note
 from cvimake.store.current import CURRENT
@@ -94,7 +95,12 @@ def restore(root: Path, action: Action, found: Found) -> bool:
         if not store.restore(found.key, found.entry, targets, beat):
             return False
         publish({targets[file.name]: root / file.path for file in action.outputs})
-    write_note(root, action.name, f"its outputs came from the store {store.label}, key {found.key}")
+    write_note(
+        root,
+        action.name,
+        f"did not run here: its outputs came from the store {store.label}, key {found.key}\n"
+        f"./doit --always-execute --single {action.name} runs it",
+    )
     CURRENT.hit(found.entry.seconds - (time.monotonic() - started))
     return True
 
@@ -165,6 +171,7 @@ def keep(key: str, action: Action, seconds: float) -> None:
     entry = Entry(
         action=action.name,
         seconds=seconds,
+        cores=own_share().cores,
         outputs={name: Blob(sha256=state[-1], size=state[-2]) for name, state in states.items()},
     )
     CURRENT.keep(key, entry, {file.name: Path(file.path).absolute() for file in action.outputs})

@@ -111,6 +111,21 @@ def _install(prefix: Path, recipe: Recipe, folder: Path) -> None:
         locked.write_text(requirements, encoding="utf-8")
         hashes = ["--only-binary", ":all:", "--require-hashes", "--report", str(records / "locked.json")]
         _run([*install, *hashes, "-r", str(locked)], out.fileno(), log)
+        # What converts ONNX networks takes newer packages than the toolchain bears.
+        newer = prefix / "onnx"
+        _run([str(python), "-m", "venv", "--without-pip", str(newer)], out.fileno(), log)
+        (records / "onnx").mkdir()
+        _run(
+            [
+                *(part.replace(str(prefix / "bin"), str(newer / "bin")) for part in install),
+                *hashes[:-1],
+                str(records / "onnx" / "locked.json"),
+                "-r",
+                str(docker_folder() / "onnx-requirements.txt"),
+            ],
+            out.fileno(),
+            log,
+        )
     (records / "source-requirements.txt").touch()
     _mend(prefix)
 

@@ -5,15 +5,15 @@ Source: `onnx.proto`, message ModelProto (ir_version = 1, opset_import = 8) and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from cvimake.errors import CvimakeError
 
-# The newest that tpu_mlir 1.7 (onnx 1.14, onnxruntime 1.15) reads right.
-NEWEST_IR = 8
-NEWEST_OPSET = 17
+# The newest that an onnxruntime for the toolchain's Python 3.10 runs: what it cannot run cannot be proven.
+NEWEST_OPSET = 23
 
 _IR_VERSION, _OPSET_IMPORT = 1, 8
 _DOMAIN, _VERSION = 1, 2
@@ -30,20 +30,31 @@ class Versions:
     opset: int
 
 
-def check(path: Path) -> None:
-    """Sees that the toolchain can read an ONNX file.
+def check(path: Path, external_data: Sequence[str] = ()) -> None:
+    """Sees that an ONNX file can be converted for the toolchain.
+
+    Args:
+        path: the file.
+        external_data: the files beside it that hold its weights, relative to its folder.
 
     Raises:
-        CvimakeError: it is not an ONNX file, or too new.
+        CvimakeError: it is not an ONNX file, or too new, or its weights are elsewhere.
     """
     versions = read(path)
-    if versions.ir > NEWEST_IR or versions.opset > NEWEST_OPSET:
+    if versions.opset > NEWEST_OPSET:
         raise CvimakeError(
-            f"{path} is IR {versions.ir}, opset {versions.opset}; tpu_mlir 1.7 reads up to IR {NEWEST_IR}, "
-            f"opset {NEWEST_OPSET}",
-            f"Export it with opset {NEWEST_OPSET} (Ultralytics: yolo export opset={NEWEST_OPSET}; "
-            f"torch.onnx.export: opset_version={NEWEST_OPSET}).",
+            f"{path} is opset {versions.opset}; {NEWEST_OPSET} is the newest that an onnxruntime for the "
+            "toolchain's Python 3.10 runs, and the conversion of a newer one cannot be proven",
+            f"Export it with opset {NEWEST_OPSET} or older; 17 needs no conversion (Ultralytics: yolo export "
+            "opset=17; torch.onnx.export: opset_version=17).",
         )
+    folder = path.parent.resolve()
+    for name in external_data:
+        if not (path.parent / name).resolve().is_relative_to(folder):
+            raise CvimakeError(
+                f"{path.parent / name} leads out of {path.parent}, and weights are taken from there only",
+                "Put the file itself there.",
+            )
 
 
 def read(path: Path) -> Versions:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvimake import conclusions, load, onnx_header, toolchain
+from cvimake import conclusions, load, network_check, toolchain
 from cvimake.action import GIBIBYTE, Action, FileKind, Folder, Input, Limits, Output, Text
 from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN
 from cvimake.load import Load
@@ -21,6 +22,8 @@ from cvimake.summary import Row
 BUILD = Path("build")
 # Where samples lie in the container: the tool's choice depends on the order of their absolute paths.
 DATASET, TUNE = "/dataset", "/tune"
+# Where the weights of an ONNX source lie that are in files of their own.
+EXTERNAL = "/external"
 
 HostWork = Callable[[], None]
 
@@ -78,6 +81,39 @@ class _Target:
         return Row(self.model.name, self.label, _place(self.model.name, f"{self.stem}_info.json"))
 
 
+def onnx(model: DeclaredModel) -> Iterator[Stage]:
+    """The ONNX source in an opset and IR that the toolchain reads, proven to compute the same."""
+    if not model.is_onnx:
+        return
+    result, summary = _converted(model.name), f"{model.name}_onnx.json"
+    options = {
+        "opset": model.onnx.opset,
+        "ir": model.onnx.ir,
+        "input-shapes": model.inputs.shapes,
+        "fixed": True,
+        "external": EXTERNAL if model.external_data else None,
+    }
+    external = [
+        Folder(target=EXTERNAL, files={name: model.source.parent / name for name in model.external_data})
+    ]
+    yield Stage(
+        action=Action(
+            name=f"{model.name}:onnx",
+            argv=toolchain.onnx_command("source.onnx", result, summary, options),
+            environment=toolchain.onnx_environment(),
+            inputs=(Input(name="source.onnx", path=model.source),),
+            outputs=(
+                _output(model, result, FileKind.ONNX),
+                _output(model, summary, FileKind.JSON),
+            ),
+            folders=(toolchain.ONNX_PROGRAM, *(external if model.external_data else ())),
+            limits=_limits(model),
+        ),
+        load=load.conversion(_size(model)),
+        before=functools.partial(network_check.check, model),
+    )
+
+
 def mlir(model: DeclaredModel) -> Iterator[Stage]:
     """The network as MLIR with its weights, and the reference that the variants are checked against.
 
@@ -85,6 +121,8 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
     """
     name, declared, inputs = model.name, model.model, model.inputs
     source = Input(name=f"{name}{model.source.suffix}", path=model.source)
+    if model.is_onnx:
+        source = _built(model, _converted(name))
     weights = _own_file(model, declared.weights, f"{name}_source")
     test_inputs = _test_inputs(model, as_files(declared.verify.input))
     options = {
@@ -125,9 +163,9 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
             ),
             limits=_limits(model),
         ),
-        load=load.TRANSFORM,
+        load=load.transform(_size(model)),
         toolchain=FRAMEWORKS if model.takes_frameworks else TOOLCHAIN,
-        before=None if model.takes_frameworks else functools.partial(onnx_header.check, model.source),
+        before=functools.partial(network_check.check, model),
     )
 
 
@@ -152,15 +190,21 @@ def calibration(model: DeclaredModel) -> Iterator[Stage]:
     yield Stage(
         action=Action(
             name=f"{model.name}:calibration",
-            argv=toolchain.command("run_calibration", (_mlir(model.name), *arguments)),
+            argv=toolchain.calibration_command((_mlir(model.name), *arguments)),
             environment=toolchain.environment(),
-            inputs=_network(model),
+            inputs=(*_network(model), *_CALIBRATION),
             outputs=(_output(model, _table(model.name), FileKind.TABLE),),
             texts=texts,
             folders=folders,
-            limits=_limits(model),
+            # Each of its processes may have as many threads as there are cores, if it loads a network.
+            limits=dataclasses.replace(_limits(model), processes=_MANY),
         ),
-        load=load.CALIBRATION,
+        load=load.calibration(
+            _size(model), _count(samples, model.calibration.input_num), model.calibration.tune_num or _TUNED
+        ),
+        before=functools.partial(
+            network_check.check_samples, f"{model.name}:calibration", model, samples.files.values()
+        ),
     )
 
 
@@ -186,14 +230,14 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
         yield Stage(
             action=Action(
                 name=f"{model.name}:{target.label}_qtable",
-                argv=toolchain.summarised_command(
-                    "run_qtable",
+                argv=toolchain.summarised_program(
+                    "search.py",
                     summary,
                     (_mlir(model.name), *arguments),
                     (REQUIRE_EXPECTED_COS,) if search.require_expected_cos else (),
                 ),
                 environment=toolchain.environment(),
-                inputs=(*_network(model), table, _RUN_TOOL),
+                inputs=(*_network(model), table, _RUN_TOOL, *_SEARCH_STEP),
                 outputs=(
                     _output(model, _qtable(target), FileKind.TABLE),
                     _output(model, loss_table, FileKind.TABLE),
@@ -201,9 +245,16 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
                 ),
                 texts=texts,
                 folders=folders,
-                limits=_limits(model),
+                # Each of its processes may have as many threads as there are cores, for every network.
+                limits=dataclasses.replace(_limits(model), processes=_MANY),
             ),
-            load=load.SEARCH,
+            load=load.search(_size(model), _count(samples, search.input_num or _SEARCHED)),
+            before=functools.partial(
+                network_check.check_samples,
+                f"{model.name}:{target.label}_qtable",
+                model,
+                samples.files.values(),
+            ),
             row=target.row,
             after=functools.partial(conclusions.search, f"{model.name}:{target.label}", published),
         )
@@ -248,7 +299,7 @@ def cvimodel(model: DeclaredModel) -> Iterator[Stage]:
                 ),
                 limits=_limits(model),
             ),
-            load=load.DEPLOYMENT,
+            load=load.deployment(_size(model)),
             row=target.row,
             after=functools.partial(conclusions.float_type, f"{model.name}:{target.label}", options.quantize),
         )
@@ -298,6 +349,18 @@ _DEPLOYMENT = (
 )  # fmt: skip
 _TRANSFORM_TFLITE = Input(name="transform_tflite.py", path=step("transform_tflite"))
 _RUN_TOOL = Input(name="run_tool.py", path=step("run_tool"))
+# The first is run, and imports the others.
+_CALIBRATION = tuple(
+    Input(name=f"{name}.py", path=step(name))
+    for name in ("calibrate", "parallel_calibrator", "calibration_shards", "process_group")
+)
+# Samples that the tools take to tune and to search with, where nothing else is said.
+_TUNED, _SEARCHED = 5, 10
+_MANY = 4096
+# run_qtable in several processes.
+_SEARCH_STEP = tuple(
+    Input(name=f"{name}.py", path=step(name)) for name in ("search", "parallel_searcher", "process_group")
+)
 
 
 def _targets(model: DeclaredModel) -> Iterator[_Target]:
@@ -316,6 +379,16 @@ def _sampled(
     lines = [",".join(f"{target}/{name}" for name in sample) for sample in samples.lines]
     text = Text(name=f"{list_name}.txt", text="".join(f"{line}\n" for line in lines))
     return {list_name: text.name}, (folder,), (text,)
+
+
+def _size(model: DeclaredModel) -> load.Network:
+    return load.Network.of_shapes(model.inputs.shapes)
+
+
+def _count(samples: Samples, wanted: int | None) -> int:
+    """How many samples the tool takes: no more than wanted, and no more than there are."""
+    there = len(samples.files if samples.lines is None else samples.lines)
+    return min(wanted, there) if wanted else there
 
 
 def _test_inputs(model: DeclaredModel, files: Sequence[str]) -> tuple[Input, ...]:
@@ -379,6 +452,10 @@ def _place(model: str, file_name: str) -> Path:
 def _limits(model: DeclaredModel) -> Limits:
     limits = model.settings.limits
     return Limits(memory=int(limits.memory * GIBIBYTE), seconds=limits.hours * 3600)
+
+
+def _converted(name: str) -> str:
+    return f"{name}.onnx"
 
 
 def _mlir(name: str) -> str:

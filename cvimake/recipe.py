@@ -14,7 +14,13 @@ from cvimake.resources import docker_folder, step
 WHEEL_VARIABLE = "CVIMAKE_TPU_MLIR_WHEEL"
 BASE_VARIABLE = "CVIMAKE_BASE"
 # What the result is made from, beside the base.
-FILES = ("Dockerfile", "build-requirements.txt", "requirements.txt", "source-requirements.txt")
+FILES = (
+    "Dockerfile",
+    "build-requirements.txt",
+    "onnx-requirements.txt",
+    "requirements.txt",
+    "source-requirements.txt",
+)
 # What finds out the identity of what was made.
 IDENTITY_STEP = "toolchain_identity"
 # The same of the image with PyTorch and TensorFlow, beside the toolchain image that it is made on.

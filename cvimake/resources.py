@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
@@ -16,6 +17,13 @@ def docker_folder() -> Path:
 def step(name: str) -> Path:
     """A program of `cvimake/steps`, which runs inside the container."""
     return _PACKAGE / "steps" / f"{name}.py"
+
+
+@functools.cache
+def step_package(name: str) -> dict[str, Path]:
+    """A program of `cvimake/steps` that is several files, by their names where it runs."""
+    folder = _PACKAGE / "steps" / name
+    return {f"{name}/{path.name}": path for path in sorted(folder.glob("*.py"))}
 
 
 def new_project() -> dict[str, Path]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,8 +18,10 @@ from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, ContentChecker, State
 from cvimake.doit_types import Dispatcher, Node, Task, Value
 from cvimake.history import History
-from cvimake.load import Capacity, Load
+from cvimake.load import Capacity, Load, Share, cores_for, granted
 from cvimake.reasons import Reason
+from cvimake.records import CORES, SECONDS
+from cvimake.schedule import Schedule
 from cvimake.store.current import CURRENT
 
 # What a task's `meta` says of its stage.
@@ -85,15 +88,18 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         self._jobs = jobs
         self._history = history
         self._reasons: dict[str, tuple[Reason, ...]] = {}
-        # Stale and not begun; those that the machine is busy with; all that goes on in threads. A thread ends
-        # with what takes the task from the store, with nothing where it has to run, or with how it ran.
+        self._schedule = Schedule(dict, self._seconds)
+        # Stale and not begun; what those have that the machine is busy with; all that goes on in threads. A
+        # thread ends with what takes the task from the store, with nothing where it has to run, or with how
+        # it ran.
         self._ready: list[Node] = []
-        self._running: list[Node] = []
+        self._running: dict[Node, Share] = {}
         self._futures: dict[Future[Restore | _Ran | None], Node] = {}
 
     def run_tasks(self, task_dispatcher: Dispatcher) -> None:
         """Runs everything that is selected and stale. After a failure, what runs is let finish."""
         finished: list[Node] = []
+        self._schedule = Schedule(functools.partial(_selected, task_dispatcher), self._seconds)
         with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="stage") as pool:
             try:
                 while True:
@@ -125,15 +131,15 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         finished: list[Node] = []
         if self._stop_running:
             self._ready.clear()
-        for node in self._startable(self._ready, self._running):
+        for node, share in self._startable():
             self._ready.remove(node)
             self.teardown_list.append(node.task)
             self.reporter.execute_task(node.task)
-            if _load(node):
-                self._running.append(node)
-                self._futures[pool.submit(self._execute, node.task)] = node
+            if share:
+                self._running[node] = share
+                self._futures[pool.submit(self._execute, node.task, share)] = node
             else:
-                self._settle(node, self._execute(node.task))
+                self._settle(node, self._execute(node.task, Share()))
                 finished.append(node)
         return finished
 
@@ -145,8 +151,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
             if outcome is None:
                 self._ready.append(node)
             elif isinstance(outcome, _Ran):
-                if node in self._running:
-                    self._running.remove(node)
+                self._running.pop(node, None)
                 self._settle(node, outcome)
                 finished.append(node)
             else:
@@ -167,10 +172,11 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         task.values.update(values)
         return _Ran(None, inputs)
 
-    def _execute(self, task: Task) -> _Ran:
+    def _execute(self, task: Task, share: Share) -> _Ran:
         """Runs a task, in any thread, and tells what its inputs held before."""
         inputs = _inputs(task)
-        return _Ran(task.execute(self.stream), inputs)
+        with granted(share):
+            return _Ran(task.execute(self.stream), inputs)
 
     def _settle(self, node: Node, ran: _Ran) -> None:
         """Records how a task has ended; for the inputs that it began with, whatever they are by now."""
@@ -232,20 +238,34 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                 node = None
         return stale
 
-    def _startable(self, ready: list[Node], running: Iterable[Node]) -> list[Node]:
-        """Which of the ready tasks the machine bears beside those that run, the first ones first."""
-        loads = [_load(node) for node in running]
-        chosen: list[Node] = []
-        for node in ready:
-            load = _load(node)
-            if load is None:
-                if not loads:
-                    return [node]
-                continue
-            if self._capacity().bears([other for other in loads if other], load):
-                chosen.append(node)
-                loads.append(load)
+    def _startable(self) -> list[tuple[Node, Share | None]]:
+        """Which of the ready tasks the machine bears beside those that run, and what each gets of it.
+
+        What the longest chain waits for comes first. A task without a load gets nothing, and runs alone.
+        """
+        if self._ready and not self._running and _load(self._ready[0]) is None:
+            return [(self._ready[0], None)]
+        loaded = [node for node in self._ready if _load(node)]
+        if not loaded:
+            return []
+        schedule, shares = self._schedule, list(self._running.values())
+        chosen: list[tuple[Node, Share | None]] = []
+        work = schedule.work(node.task.name for node in (*self._ready, *self._running))
+        for node in sorted(loaded, key=lambda node: -schedule.chain(node.task.name)):
+            load, capacity = (node.task.meta or {})[LOAD], self._capacity()
+            wanted = cores_for(schedule.seconds(node.task.name), work, capacity)
+            if share := capacity.share(shares, load, wanted):
+                chosen.append((node, share))
+                shares.append(share)
         return chosen
+
+    def _seconds(self, task: Task) -> float:
+        """How long a task takes on one core: by when it last ran, or else by its load."""
+        load = (task.meta or {}).get(LOAD)
+        values = self.dep_manager.get_values(task.name) or {}
+        if SECONDS in values:
+            return float(values[SECONDS] * values.get(CORES, 1))
+        return float(load.seconds if load else 0.0)
 
     def _capacity(self) -> Capacity:
         if self._machine is None:
@@ -260,3 +280,15 @@ def _inputs(task: Task) -> dict[str, State]:
 
 def _load(node: Node) -> Load | None:
     return (node.task.meta or {}).get(LOAD)
+
+
+def _selected(dispatcher: Dispatcher) -> Mapping[str, Task]:
+    """The tasks that are asked for, and all that they need."""
+    found: dict[str, Task] = {}
+    left = list(dispatcher.selected_tasks)
+    while left:
+        name = left.pop()
+        if name not in found:
+            found[name] = dispatcher.tasks[name]
+            left += found[name].task_dep
+    return found

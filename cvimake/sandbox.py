@@ -15,8 +15,10 @@ from typing import BinaryIO
 
 from cvimake.action import Action, Folder, Output
 from cvimake.engine import PLACE, PLACE_PREFIX, Command, Engine, Mount, Outcome
-from cvimake.errors import CvimakeError, StepFailedError
+from cvimake.errors import CvimakeError, StepFailedError, harmless
+from cvimake.load import own_share
 from cvimake.publication import publish
+from cvimake.steps.process_group import MEMORY, PROCESSES
 
 # Where a tool finds itself. Some write the path into their results, so it is the same everywhere.
 WORKSPACE = "/workspace"
@@ -24,8 +26,13 @@ _SCRATCH = Path("build/.work")
 # Some steps print a line for each layer and comparison; nothing sane prints more than this.
 LOG_LIMIT = 256 * 1024 * 1024
 _LAST_LINES = 12
+# Of the memory that a step may take at most, what it should reckon with: its estimates are not exact.
+_SHARE_OF_LIMIT = 0.85
 _HEAD = 64
-_KILLED = 137
+# Of a long log, what its failure is looked for in.
+_LOG_END = 4 * 1024 * 1024
+# And so much of each line: a pattern's time grows with the square of a line's length.
+_LONGEST_LINE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +66,9 @@ class Sandbox:
         for path in action.paths():
             if not (self.root / path).is_file():
                 raise CvimakeError(f"{action.name}: its input {path} is missing")
-        try:
-            with workspace(self.root) as folder:
-                (folder / "files").mkdir(mode=0o755)
-                self._run(action, folder, watch)
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise CvimakeError(
-                    f"{action.name}: the disk is full",
-                    f"Make room for {self.root / 'build'} and start again.",
-                ) from error
-            raise CvimakeError(f"{action.name}: {error}") from error
+        with disk_errors(action.name, self.root), workspace(self.root) as folder:
+            (folder / "files").mkdir(mode=0o755)
+            self._run(action, folder, watch)
 
     def _run(self, action: Action, workspace: Path, watch: Callable[[bytes], None]) -> None:
         command = self._command(action, workspace)
@@ -79,14 +78,13 @@ class Sandbox:
             log.write(self._log_head(action, command).encode())
             log.flush()
             outcome = self.engine.run(command, _WatchedLog(log, watch))
-        reason = _failure(outcome, action)
-        if reason:
-            raise self._failed(action, reason)
+        if outcome.exit_code != 0 or outcome.timed_out or outcome.out_of_memory:
+            raise self._failed(action, outcome, f"its tool ended with exit code {outcome.exit_code}")
         inner = workspace / "files"
         _open_up(inner, [file.name for file in action.outputs])
         faults = [fault for file in action.outputs if (fault := _fault(inner / file.name, file))]
         if faults:
-            raise self._failed(action, "; ".join(faults))
+            raise self._failed(action, outcome, "; ".join(faults))
         publish({inner / file.name: self.root / file.path for file in action.outputs})
 
     def _command(self, action: Action, workspace: Path) -> Command:
@@ -111,7 +109,7 @@ class Sandbox:
             name=action.name,
             image=self.image,
             argv=action.argv,
-            environment=action.environment,
+            environment={**action.environment, **_share(action)},
             mounts=tuple(mounts),
             working_directory=WORKSPACE,
             user=user,
@@ -162,12 +160,21 @@ class Sandbox:
             f"W=$(mktemp -d){owner} && {by_hand}\n\n"
         )
 
-    def _failed(self, action: Action, reason: str) -> StepFailedError:
+    def _failed(self, action: Action, outcome: Outcome, reason: str) -> StepFailedError:
+        """The cause and what to do where the failure is known, otherwise the reason and the last lines."""
+        from cvimake.diagnose import diagnose, telling  # noqa: PLC0415 - many patterns, for failures alone
+
         kept = self.log_path(action)
-        _, lines = read_log(kept)
-        return StepFailedError(
-            f"{action.name}: {reason}", "\n".join([*lines[-_LAST_LINES:], f"The whole log: {kept}"])
-        )
+        _, lines = read_log(kept, _LOG_END)
+        lines = [line[:_LONGEST_LINE] for line in lines]
+        found = diagnose(outcome, "\n".join(lines), action.limits)
+        if found is None:
+            told = telling(lines)[-_LAST_LINES:]
+        else:
+            reason = found.cause
+            more = f" and {found.link}" if found.link else ""
+            told = [*found.remedy.splitlines(), f"More: docs/errors.md#{found.id}{more}"]
+        return StepFailedError(f"{action.name}: {reason}", "\n".join([*told, f"The whole log: {kept}"]))
 
 
 class _WatchedLog:
@@ -186,6 +193,23 @@ class _WatchedLog:
             if self._left <= 0:
                 self._file.write(f"\ncvimake: more than {LOG_LIMIT} bytes; the rest is left out\n".encode())
             self._file.flush()
+
+
+@contextlib.contextmanager
+def disk_errors(name: str, root: Path) -> Iterator[None]:
+    """Says of what the disk refuses which action it was for, and what to do.
+
+    Raises:
+        CvimakeError: in the place of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise CvimakeError(
+                f"{name}: the disk is full", f"Make room for {root / 'build'} and start again."
+            ) from error
+        raise CvimakeError(f"{name}: {error}") from error
 
 
 @contextlib.contextmanager
@@ -218,9 +242,7 @@ def write_note(root: Path, name: str, text: str) -> None:
     """Writes a log for an action that ended well without being run."""
     path = log_path(root, name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        f"# {name}: {text}. This runs it here:\n./doit --always-execute --single {name}\n\n", encoding="utf-8"
-    )
+    path.write_text(f"# {name}\n\n{text}\n", encoding="utf-8")
 
 
 def _as_path(name: str) -> str:
@@ -228,16 +250,11 @@ def _as_path(name: str) -> str:
     return name.replace(":", "/")
 
 
-def _failure(outcome: Outcome, action: Action) -> str:
-    if outcome.timed_out:
-        return f"stopped after its time limit of {action.limits.seconds:g} s"
-    if outcome.out_of_memory:
-        return f"it needs more than its memory limit of {action.limits.memory / 1024**3:.1f} GiB"
-    if outcome.exit_code == _KILLED:
-        return f"its tool was killed by somebody, or for want of memory (exit code {_KILLED})"
-    if outcome.exit_code != 0:
-        return f"its tool ended with exit code {outcome.exit_code}"
-    return ""
+def _share(action: Action) -> dict[str, str]:
+    """What a step may take of the machine; no part of the action, since it does not change the result."""
+    share = own_share()
+    bounds = [bound for bound in (action.limits.memory, share.free) if bound]
+    return {PROCESSES: str(share.cores), MEMORY: str(int(min(bounds) * _SHARE_OF_LIMIT))}
 
 
 def _fault(path: Path, output: Output) -> str:
@@ -292,15 +309,24 @@ def _remove_tree(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def read_log(path: Path) -> tuple[str, list[str]]:
+def read_log(path: Path, end: int | None = None) -> tuple[str, list[str]]:
     """The line of a log that repeats its step by hand, and the tool's own lines.
 
-    Of a progress bar there is only what it showed last; empty lines are left out.
+    Of a progress bar there is only what it showed last; empty lines are left out, and characters that would
+    steer a terminal are replaced.
+
+    Args:
+        path: where it is.
+        end: how many bytes of its end are enough; None for all of it.
 
     Raises:
         OSError: it cannot be read.
     """
     # Read as bytes: text mode would turn the bars' carriage returns into line ends.
-    head, _, text = path.read_bytes().decode("utf-8", errors="replace").partition("\n\n")
-    lines = (line.rstrip().rsplit("\r", 1)[-1] for line in text.split("\n"))
-    return head.partition("\n")[2], [line for line in lines if line]
+    with path.open("rb") as file:
+        head = file.readline() + file.readline()
+        if end is not None:
+            file.seek(max(len(head), path.stat().st_size - end))
+        text = file.read().decode("utf-8", errors="replace")
+    lines = (harmless(line.rstrip().rsplit("\r", 1)[-1]) for line in text.split("\n"))
+    return head.decode(errors="replace").rstrip("\n").partition("\n")[2], [line for line in lines if line]

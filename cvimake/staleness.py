@@ -172,12 +172,14 @@ def judge(
         if not task.actions:
             continue
         stale = [verdicts[name] for name in task.task_dep if name in verdicts]
-        # Whatever such files are now, they are made anew first.
+        # Whatever such files are now, they are made anew first, or may be.
         rewritten = {path for verdict in stale if verdict.certain for path in tasks[verdict.stage].targets}
+        unsure = {path for verdict in stale for path in tasks[verdict.stage].targets}
         reasons = [reason for reason in own(task) if _file_of(task, reason) not in rewritten]
         follows = [Follows(verdict.stage, verdict.certain) for verdict in stale]
         if reasons or follows:
-            verdicts[task.name] = Verdict(task.name, bool(reasons), (*reasons, *follows))
+            certain = any(_file_of(task, reason) not in unsure for reason in reasons)
+            verdicts[task.name] = Verdict(task.name, certain, (*reasons, *follows))
     return verdicts
 
 

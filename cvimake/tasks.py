@@ -18,12 +18,13 @@ from cvimake import doit_types, kept, pipeline
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN, chosen, would_change
-from cvimake.errors import CvimakeError, StepFailedError
+from cvimake.errors import CvimakeError, StepFailedError, harmless
+from cvimake.load import own_share
 from cvimake.recipe import FrameworksRecipe, Recipe
-from cvimake.records import RESTORED, SECONDS
+from cvimake.records import CORES, RESTORED, SECONDS
 from cvimake.report import ROW, WAITING, Reporter
 from cvimake.runner import LOAD, LOOK_UP, Restore
-from cvimake.sandbox import Sandbox
+from cvimake.sandbox import Sandbox, disk_errors
 from cvimake.spec import Declarations, DeclaredModel, read_declarations
 from cvimake.staleness import WAITS_FOR, Unchanged
 from cvimake.store.current import CURRENT, choose
@@ -62,7 +63,7 @@ class Project:
         return {
             "basename": TOOLCHAIN_TASK,
             "doc": "the image that every step runs in",
-            "actions": [(_guarded, [functools.partial(self._record, TOOLCHAIN), [str(TOOLCHAIN)]])],
+            "actions": [(_guarded, [self._record_toolchain, [str(TOOLCHAIN)]])],
             "targets": [str(TOOLCHAIN)],
             "uptodate": [
                 Unchanged(self.recipe.definition),
@@ -79,7 +80,9 @@ class Project:
         return {
             "basename": FRAMEWORKS_TASK,
             "doc": "the image that networks of Caffe, PyTorch and TFLite are read in",
-            "actions": [(_guarded, [functools.partial(self._record, FRAMEWORKS), [str(FRAMEWORKS)]])],
+            "actions": [
+                (_guarded, [functools.partial(self._record_toolchain, FRAMEWORKS), [str(FRAMEWORKS)]])
+            ],
             # It is made on the other one.
             "file_dep": [str(TOOLCHAIN)],
             "targets": [str(FRAMEWORKS)],
@@ -148,7 +151,10 @@ class Project:
             "file_dep": [str(path) for path in (stage.toolchain, *action.paths(), *stage.also_read)],
             "targets": targets,
             # One `Unchanged` for all: two of them in one task would share their record.
-            "uptodate": [Unchanged(lambda: [action.definition(), stage.concluded_with]), _intact],
+            "uptodate": [
+                Unchanged(lambda: [action.definition(), action.arrangement(), stage.concluded_with]),
+                _intact,
+            ],
             "clean": True,
             "meta": {
                 LOAD: stage.load,
@@ -165,7 +171,7 @@ class Project:
 
         return Runtime.with_frameworks(self.root) if toolchain == FRAMEWORKS else Runtime.of(self.root)
 
-    def _record(self, toolchain: Path) -> None:
+    def _record_toolchain(self, toolchain: Path = TOOLCHAIN) -> None:
         text = json.dumps(self._runtime(toolchain).image.identity, indent=1, sort_keys=True) + "\n"
         path = self.root / toolchain
         if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -206,21 +212,27 @@ class Project:
         self, stage: pipeline.Stage, targets: list[str], found: kept.Found
     ) -> BaseFail | dict[str, Any] | None:
         """For the runner: takes a stage's outputs from the store; None where that was not possible."""
-        is_there = True
 
         def act() -> None:
-            nonlocal is_there
-            is_there = kept.restore(self.root, stage.action, found)
-            if is_there and stage.after:
+            with disk_errors(stage.action.name, self.root):
+                is_there = kept.restore(self.root, stage.action, found)
+            if not is_there:
+                raise _NotInStoreError
+            if stage.after:
                 stage.after()
 
-        ended = _guarded(act, targets)
-        if not is_there:
+        try:
+            ended = _guarded(act, targets)
+        except _NotInStoreError:
             return None
         if isinstance(ended, dict):
             # How long it takes to run is what is to be expected of it.
-            ended |= {RESTORED: ended[SECONDS], SECONDS: found.entry.seconds}
+            ended |= {RESTORED: ended[SECONDS], SECONDS: found.entry.seconds, CORES: found.entry.cores}
         return ended
+
+
+class _NotInStoreError(Exception):
+    """What was found in the store cannot be taken from it."""
 
 
 def open_project(dodo_file: str) -> Project:
@@ -271,4 +283,6 @@ def _guarded(act: Callable[[], None], targets: list[str]) -> BaseFail | dict[str
         return TaskFailed(str(error))
     except CvimakeError as error:
         return TaskError(str(error))
-    return {SECONDS: time.monotonic() - started, OUTPUTS: outputs}
+    except OSError as error:
+        return TaskError(harmless(str(error)))
+    return {SECONDS: time.monotonic() - started, CORES: own_share().cores, OUTPUTS: outputs}

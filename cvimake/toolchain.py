@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cvimake.action import Folder
+from cvimake.resources import step_package
+
 # Where docker/Dockerfile puts the package.
 PREFIX = "/opt/tpu_mlir"
 ROOT = f"{PREFIX}/lib/python3.10/site-packages/tpu_mlir"
@@ -73,7 +76,19 @@ def summarised_command(
     tool: str, summary: str, arguments: Iterable[str], flags: Iterable[str] = ()
 ) -> tuple[str, ...]:
     """The same, with what the tool says of its result written to a file; see `steps/run_tool.py`."""
-    return (*DETERMINISTIC, "python3", "run_tool.py", summary, *flags, _file(tool), *arguments)
+    return summarised_program(_file(tool), summary, arguments, flags)
+
+
+def summarised_program(
+    program: str, summary: str, arguments: Iterable[str], flags: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """The same for a program of ours that stands in for a tool."""
+    return (*DETERMINISTIC, "python3", "run_tool.py", summary, *flags, program, *arguments)
+
+
+def calibration_command(arguments: Iterable[str]) -> tuple[str, ...]:
+    """The command that runs `run_calibration` in several processes; see `steps/calibrate.py`."""
+    return (*DETERMINISTIC, "python3", "calibrate.py", *arguments)
 
 
 def tflite_command(model_name: str, arguments: Iterable[str]) -> tuple[str, ...]:
@@ -91,6 +106,26 @@ def tflite_command(model_name: str, arguments: Iterable[str]) -> tuple[str, ...]
 def info_command(model: str, listing: str) -> tuple[str, ...]:
     """The command that writes what is in a cvimodel to a file."""
     return (*DETERMINISTIC, "sh", "-c", 'exec model_tool --info "$0" >"$1"', model, listing)
+
+
+# The program that converts ONNX networks, and the Python that it runs under: docker/Dockerfile puts newer
+# packages there than the toolchain bears.
+ONNX_PROGRAM = Folder(target="/program", files=step_package("onnx_downgrade"))
+_ONNX_PYTHON = f"{PREFIX}/onnx/bin/python3"
+
+
+def onnx_environment() -> dict[str, str]:
+    """All variables that the conversion of an ONNX network sees: nothing of the toolchain's own."""
+    variables = environment()
+    for name in ("PYTHONPATH", "LD_LIBRARY_PATH", "TPUC_ROOT"):
+        del variables[name]
+    return {**variables, "PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+
+def onnx_command(source: str, result: str, summary: str, options: Mapping[str, object]) -> tuple[str, ...]:
+    """The command that converts an ONNX network; see `steps/onnx_downgrade`."""
+    program = ("env", f"PYTHONPATH={ONNX_PROGRAM.target}", _ONNX_PYTHON, "-m", "onnx_downgrade")
+    return (*DETERMINISTIC, *program, source, result, summary, *arguments(ONNX_DOWNGRADE, options))
 
 
 def _file(tool: str) -> str:
@@ -131,6 +166,15 @@ class Option:
         # One argument, so that a value may begin with a dash.
         return (f"--{self.name}={self.write(value)}",)
 
+
+ONNX_DOWNGRADE = (
+    Option("opset"),
+    Option("ir"),
+    Option("input-shapes", _json),
+    Option("fixed", None),
+    Option("external"),
+    Option("keep-metadata", None),
+)
 
 MODEL_TRANSFORM = (
     Option("model_name"),

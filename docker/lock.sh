@@ -8,6 +8,7 @@ compile() {
         --generate-hashes --no-annotate --custom-compile-command docker/lock.sh "$@"
 }
 compile requirements.in --no-emit-package pycocotools --output-file requirements.txt
+compile onnx-requirements.in --output-file onnx-requirements.txt
 compile build-requirements.in --output-file build-requirements.txt
 echo 'pycocotools==2.0.6' | compile --no-deps --output-file source-requirements.txt -
 compile frameworks-requirements.in --no-deps --output-file frameworks-requirements.txt

@@ -38,7 +38,9 @@ class Log(GraphCommand):
             by_hand, lines = sandbox.read_log(path)
         except FileNotFoundError:
             raise CvimakeError(f"{name} has no log: {path} is written when it runs") from None
-        sys.stdout.write(f"{path}\n\nBy hand, with the results in $W:\n{broken(by_hand)}\n\n")
+        sys.stdout.write(f"{path}\n\n")
+        if by_hand:
+            sys.stdout.write(f"By hand, with the results in $W:\n{broken(by_hand)}\n\n")
         sys.stdout.writelines(f"{line}\n" for line in lines)
         return 0
 

@@ -29,7 +29,7 @@ from cvimake.store.current import CURRENT
 INVOKED_FROM = "CVIMAKE_INVOKED_FROM"
 
 # What names of results end in; a bare one is meant from where the user is.
-_TARGETS = frozenset({".cvimodel", ".json", ".mlir", ".npz", ".txt"})
+_TARGETS = frozenset({".cvimodel", ".json", ".mlir", ".npz", ".onnx", ".txt"})
 
 
 _JOBS = {
@@ -38,7 +38,7 @@ _JOBS = {
     "long": "jobs",
     "type": int,
     "default": 0,
-    "help": "how many stages run at once [default: as many as cores and memory bear]",
+    "help": "cores that the stages take together, one each at least [default: what the machine bears]",
 }
 _NO_WAIT = {
     "name": "no_wait",
@@ -106,7 +106,9 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
     ) -> int:
         """Runs what is selected; doit's own, but for the runner."""
         if jobs < 0:
-            raise InvalidCommand(f"-n is how many stages run at once, 0 for as many as fit; not {jobs}.")
+            raise InvalidCommand(
+                f"-n is how many cores the stages take together, 0 for what there is; not {jobs}."
+            )
         control = TaskControl(self.task_list)
         control.process(self.sel_tasks)
         if single:

@@ -9,22 +9,25 @@ from pathlib import Path
 
 from pydantic import model_validator
 
-from cvimake.spec.declared import Declared, Text
+from cvimake import toml
+from cvimake.spec.declared import Declared, FileName, Text, unusable_file
 
 # What the toolchain takes for samples (tpu_mlir 1.7, data_selector.py).
 IMAGES = frozenset({".jpg", ".bmp", ".png", ".jpeg", ".jfif"})
 ARRAYS = frozenset({".npy", ".npz"})
+# Of a list of samples: a million lines.
+_MOST_BYTES = 64 * 1024 * 1024
 
 
 class Dataset(Declared):
     """One `dataset.toml`."""
 
     description: str = ""
-    folder: Text = "."
+    folder: FileName = "."
     """Where the files lie, relative to the dataset's folder."""
     files: tuple[Text, ...] | list[Text] = ("**/*",)
     """Patterns relative to that; of what they match, images, npz and npy are samples."""
-    data_list: Text | None = None
+    data_list: FileName | None = None
     """Instead of patterns: a file with one sample a line, the files of several inputs joined by commas."""
 
     @model_validator(mode="after")
@@ -98,14 +101,18 @@ def read_list(path: Path, folder: Path) -> Samples:
     lines = []
     files: dict[str, Path] = {}
     try:
-        text = path.read_text(encoding="utf-8")
+        text = toml.read_plain(path, _MOST_BYTES).decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 text") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         sample = tuple(part.strip() for part in line.split(","))
         for name in sample:
+            if reason := unusable_file(name):
+                raise ValueError(f"{path}:{number}: {reason}")
             if _leads_out(name):
                 raise ValueError(f"{path}:{number}: {name} leads out of {folder}")
             files[name] = folder / name

@@ -5,9 +5,22 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, StringConstraints, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    StringConstraints,
+    Tag,
+)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Bytes of a name, on every file system.
+_LONGEST = 255
 
 # Cosine or Euclidean similarity.
 Similarity = Annotated[float, Field(ge=-1.0, le=1.0)]
@@ -15,7 +28,31 @@ Similarity = Annotated[float, Field(ge=-1.0, le=1.0)]
 Similarities = Annotated[tuple[Similarity, Similarity], Strict(strict=False)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
-Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+def unusable_file(name: str) -> str:
+    """Why no file can be called so; empty if one can."""
+    if _CONTROL.search(name):
+        return f"{name!r} holds control characters"
+    if any(len(part.encode()) > _LONGEST for part in name.split("/")):
+        return f"{name[:40]}... is longer than a file's name can be"
+    return ""
+
+
+def _without_control(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError(f"{text!r} holds control characters")
+    return text
+
+
+def _file_name(name: str) -> str:
+    if reason := unusable_file(name):
+        raise ValueError(reason)
+    return name
+
+
+Text = Annotated[str, StringConstraints(min_length=1), AfterValidator(_without_control)]
+FileName = Annotated[str, StringConstraints(min_length=1), AfterValidator(_file_name)]
 
 
 def _one_or_many(value: object) -> str:

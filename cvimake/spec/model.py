@@ -10,6 +10,7 @@ from cvimake.spec.declared import (
     AnyNumber,
     Count,
     Declared,
+    FileName,
     OneOrMany,
     Positive,
     Similarities,
@@ -31,7 +32,7 @@ CustomizationFormat = Literal[
     "YUV_NV12", "RGBA_PLANAR", "GBRG_RAW", "GRBG_RAW", "BGGR_RAW", "RGGB_RAW",
 ]  # fmt: skip
 Shape = Annotated[list[Positive], Field(min_length=1)]
-Files = OneOrMany[Text]
+Files = OneOrMany[FileName]
 
 
 class ModelInput(Declared):
@@ -96,13 +97,13 @@ class CalibrationOptions(Declared):
 
     dataset: Text | None = None
     """A dataset's name."""
-    data_list: Text | None = None
+    data_list: FileName | None = None
     """A file with one sample a line, relative to the model's folder; its entries are relative to it."""
     input_num: Count | None = None
     """How many samples are taken; 0 or none for all."""
     tune_num: Count | None = None
     """How many samples the thresholds are tuned with."""
-    tune_list: Text | None = None
+    tune_list: FileName | None = None
     """A file with the samples to tune with, as data_list."""
     histogram_bin_num: Positive | None = None
     """Bins of the histograms that the thresholds are found in."""
@@ -121,7 +122,7 @@ class QtableOptions(Declared):
 
     dataset: Text | None = None
     """A dataset's name; without it the calibration's samples."""
-    data_list: Text | None = None
+    data_list: FileName | None = None
     """A file with one sample a line, as for the calibration."""
     input_num: Positive | None = None
     """How many samples are taken."""
@@ -164,9 +165,9 @@ class DeployOptions(Declared):
     """Least cosine and Euclidean similarity of every layer to the float network."""
     excepts: list[Text] | None = None
     """Layers that are not compared."""
-    test_input: AnyNumber[Text] | None = None
+    test_input: AnyNumber[FileName] | None = None
     """Another input than [verify]'s for the checks; an empty array for none, and no checks."""
-    test_reference: Text | None = None
+    test_reference: FileName | None = None
     """Another reference than the float network's outputs: an npz, relative to the model's folder."""
     compare_all: bool | None = None
     """Compare all tensors when lowering."""
@@ -199,7 +200,7 @@ def _file_or_table(value: object) -> str:
 
 
 QtableSource = Annotated[
-    Annotated[QtableOptions, Tag("<table>")] | Annotated[Text, Tag("<file>")],
+    Annotated[QtableOptions, Tag("<table>")] | Annotated[FileName, Tag("<file>")],
     Discriminator(_file_or_table),
 ]
 
@@ -209,7 +210,7 @@ class Variant(DeployOptions):
 
     qtable: QtableSource | None = None
     """Mixed precision: how the layers that stay float are searched for, or a table of one's own."""
-    calibration_table: Text | None = None
+    calibration_table: FileName | None = None
     """A table of one's own instead of the calibration stage."""
 
 
@@ -224,18 +225,35 @@ class Budget(Declared):
     """What the camera must take it for."""
 
 
+class OnnxTarget(Declared):
+    """What an ONNX source becomes before the toolchain reads it."""
+
+    opset: Annotated[int, Field(ge=11, le=17)] | None = None
+    """The newest opset that is left as it is; without it 17 (guide: target_opset_version)."""
+    ir: Annotated[int, Field(ge=3, le=8)] | None = None
+    """The newest IR version that is left as it is; without it 8 (guide: target_ir_version)."""
+
+
+class OnnxOptions(OnnxTarget):
+    """How an ONNX source is read."""
+
+    external_data: list[Text] | None = None
+    """Files with its weights, beside it; without it SOURCE.data and SOURCE_data, if there."""
+
+
 class Model(Declared):
     """One `model.toml`."""
 
     description: str = ""
-    source: Text
+    source: FileName
     """The network's file, relative to the model's folder (tool: model_def)."""
-    weights: Text | None = None
+    weights: FileName | None = None
     """The file with the weights of a Caffe network (tool: model_data)."""
-    classes: Text | None = None
+    classes: FileName | None = None
     """A file with one class name a line."""
     onnx_sim: Literal["skip_fuse_bn"] | None = None
     """An option of the ONNX simplifier."""
+    onnx: OnnxOptions = OnnxOptions()
     input: ModelInput = ModelInput()
     output: ModelOutput = ModelOutput()
     verify: Verify

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,15 @@ from cvimake.spec import rules
 from cvimake.spec.dataset import Dataset, DeclaredDataset, Samples, mixed, read_list
 from cvimake.spec.declared import Declared, unusable_name
 from cvimake.spec.mistakes import File, did_you_mean, explain
-from cvimake.spec.model import CalibrationOptions, Model, ModelInput, QtableOptions, Variant, merged
+from cvimake.spec.model import (
+    CalibrationOptions,
+    Model,
+    ModelInput,
+    OnnxOptions,
+    QtableOptions,
+    Variant,
+    merged,
+)
 from cvimake.spec.settings import Settings
 
 # The reCamera's.
@@ -62,12 +71,18 @@ class DeclaredVariant:
 
 @dataclass(frozen=True, kw_only=True)
 class DeclaredModel:
-    """A model with its name, the folder that its paths are relative to, and all values in place."""
+    """A model with its name, the folder that its paths are relative to, and all values in place.
+
+    Attributes:
+        external_data: the files that hold an ONNX source's weights, relative to its folder.
+    """
 
     name: str
     folder: Path
     model: Model
     inputs: ModelInput
+    onnx: OnnxOptions
+    external_data: tuple[str, ...]
     calibration: CalibrationOptions
     calibration_samples: Samples | None
     tune_samples: Samples | None
@@ -80,6 +95,11 @@ class DeclaredModel:
         return self.folder / self.model.source
 
     @property
+    def is_onnx(self) -> bool:
+        """Whether the network is an ONNX file."""
+        return self.source.suffix == ".onnx"
+
+    @property
     def takes_frameworks(self) -> bool:
         """Whether it takes PyTorch or TensorFlow to read it."""
         return self.source.suffix in rules.FRAMEWORK_SOURCES
@@ -88,7 +108,9 @@ class DeclaredModel:
     def missing(self) -> tuple[Path, ...]:
         """Files of the network that are not there: the model waits for them."""
         names = (self.model.source, self.model.weights)
-        return tuple(path for name in names if name and not (path := self.folder / name).is_file())
+        paths = [self.folder / name for name in names if name]
+        paths += [self.source.parent / name for name in self.external_data]
+        return tuple(path for path in paths if not path.is_file())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +168,7 @@ class _Reader:
         return self._table(File(path, text, ("tool", "cvimake")), Settings, table) or Settings()
 
     def datasets(self, folder: Path) -> Iterator[tuple[str, DeclaredDataset]]:
-        for path in sorted(folder.glob("*/dataset.toml")):
+        for path in _declared_in(folder, "dataset.toml"):
             if (found := self._file(path, "dataset", frozenset(), Dataset)) is None:
                 continue
             dataset = DeclaredDataset(name=path.parent.name, folder=path.parent, dataset=found[1])
@@ -158,7 +180,7 @@ class _Reader:
     def models(
         self, folder: Path, settings: Settings, datasets: Mapping[str, DeclaredDataset]
     ) -> Iterator[tuple[str, DeclaredModel]]:
-        for path in sorted(folder.glob("*/model.toml")):
+        for path in _declared_in(folder, "model.toml"):
             if found := self._file(path, "model", RESERVED_NAMES, Model):
                 yield path.parent.name, self._model(*found, settings, datasets)
 
@@ -224,6 +246,8 @@ class _Reader:
             folder=folder,
             model=model,
             inputs=inputs,
+            onnx=OnnxOptions(**merged(settings.onnx, model.onnx)),
+            external_data=_external_data(folder / model.source, model),
             calibration=calibration,
             calibration_samples=samples,
             tune_samples=tune,
@@ -320,6 +344,11 @@ class _Reader:
         return samples
 
 
+def _declared_in(folder: Path, name: str) -> list[Path]:
+    """The declarations below a folder, also those that are links to nothing: they are mistakes."""
+    return [path for inner in sorted(folder.glob("*")) if os.path.lexists(path := inner / name)]
+
+
 def _with_own_samples(common: Sampling, own: Sampling) -> Sampling:
     """Both tables as one; an own choice of samples replaces the common one, of whichever kind it is."""
     values = merged(common, own)
@@ -328,6 +357,16 @@ def _with_own_samples(common: Sampling, own: Sampling) -> Sampling:
     elif own.dataset:
         values.pop("data_list", None)
     return type(own)(**values)
+
+
+def _external_data(source: Path, model: Model) -> tuple[str, ...]:
+    """The files with an ONNX source's weights: the declared ones, else those that exporters write."""
+    if model.onnx.external_data is not None:
+        return tuple(model.onnx.external_data)
+    if source.suffix != ".onnx":
+        return ()
+    usual = (f"{source.name}.data", f"{source.name}_data")
+    return tuple(name for name in usual if (source.parent / name).is_file())
 
 
 def as_files(value: str | Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Sources: `model_deploy` and `utils/preprocess.py` of tpu_mlir 1.7, and what was 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -35,6 +36,8 @@ _UNREADABLE = {
     ".pt2": "is PyTorch's torch.export. Export the network to ONNX (torch.onnx.export), or to TorchScript",
 }
 FUSABLE_IMAGES = frozenset({".jpg", ".jpeg", ".png"})
+# A gigabyte as INT8: four times what the largest of these processors has.
+_MOST_VALUES = 2**30
 _PACKED = frozenset({"RGB_PACKED", "BGR_PACKED"})
 _NO_RAW = "the compiler has no raw input for these processors"
 # What the camera can hand over, by the channels that the network takes.
@@ -179,6 +182,8 @@ def input_faults(inputs: ModelInput, source: str, test_input: Sequence[str]) -> 
             )
     if inputs.shapes is None and Path(source).suffix == ".pt":
         yield "shapes", "is missing: a TorchScript file does not hold the shapes of its inputs"
+    if any(math.prod(shape) > _MOST_VALUES for shape in inputs.shapes or []):
+        yield "shapes", f"one has more than {_MOST_VALUES} values, which no processor's memory holds"
     if inputs.types and Path(source).suffix != ".pt":
         yield "types", "is for TorchScript (.pt): the tool takes every other network's own"
     if inputs.shapes and inputs.types and len(inputs.shapes) != len(inputs.types):
@@ -233,6 +238,11 @@ def source_faults(model: Model) -> Iterator[Fault]:
         yield "source", f"{suffix or 'no suffix'}: the toolchain reads {', '.join(SOURCES)}"
     if (suffix == ".prototxt") != (model.weights is not None):
         yield "weights", "a Caffe network is a .prototxt as source and a .caffemodel as weights"
+    if suffix != ".onnx" and model.onnx.given():
+        yield "onnx", f"is for ONNX sources, and this one is {suffix or 'of no suffix'}"
+    for name in model.onnx.external_data or []:
+        if name.startswith("/") or ".." in Path(name).parts:
+            yield "onnx", f"external_data: {name} leads out of the source's folder"
 
 
 def needs_calibration(variant: Variant) -> bool:

@@ -6,16 +6,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cvimake.spec.declared import Declared, Text
-from cvimake.spec.model import CalibrationOptions, DeployOptions, ModelInput, QtableOptions
+from cvimake.spec.declared import Declared, FileName
+from cvimake.spec.model import CalibrationOptions, DeployOptions, ModelInput, OnnxTarget, QtableOptions
 
 
 class StageLimits(Declared):
     """What a step may use at most. They change nothing of what it computes."""
 
-    memory: Annotated[float, Field(gt=0)] = 8.0
+    memory: Annotated[float, Field(gt=0, le=1_000_000)] = 8.0
     """GiB, swap included."""
-    hours: Annotated[float, Field(gt=0)] = 2.0
+    hours: Annotated[float, Field(gt=0, le=100_000)] = 2.0
     """Running time."""
 
 
@@ -33,10 +33,11 @@ class StoreOptions(Declared):
 class Settings(Declared):
     """Values that hold for every model that does not say otherwise."""
 
-    models: Text = "models"
+    models: FileName = "models"
     """The folder with one folder for each model."""
-    datasets: Text = "datasets"
+    datasets: FileName = "datasets"
     """The folder with one folder for each dataset."""
+    onnx: OnnxTarget = OnnxTarget()
     input: ModelInput = ModelInput()
     calibration: CalibrationOptions = CalibrationOptions()
     qtable: QtableOptions = QtableOptions()

@@ -20,6 +20,8 @@ from typing import Any
 EXCEPTION, GAVE_UP = 3, 4
 REQUIRE_EXPECTED_COS = "--require-expected-cos"
 _CHUNK = 65536
+# The tool, and what runs it in several processes.
+_SEARCHES = frozenset({"run_qtable.py", "search.py"})
 # run_qtable's own log; an exception in the search is seen nowhere else.
 SEARCH_LOG = Path("MixPrecSearcher")
 _NUMBER = r"(-?[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|-?inf)"
@@ -46,7 +48,7 @@ def main(summary: Path, command: Sequence[str]) -> int:
     text = b"".join(lines).decode("utf-8", errors="replace")
     code = process.returncode
     result: dict[str, Any] = {"comparisons": comparisons(text)}
-    if Path(command[0]).name == "run_qtable.py" and code == 0:
+    if Path(command[0]).name in _SEARCHES and code == 0:
         result["search"] = search = ending(text, SEARCH_LOG, command)
         if search["ending"] == "exception":
             sys.stdout.write(f"the search died: {search['exception']}\n")
@@ -63,8 +65,6 @@ def main(summary: Path, command: Sequence[str]) -> int:
             )
             Path(table).write_text(note, encoding="utf-8")
             Path(_option(command, "loss_table")).write_text(note, encoding="utf-8")
-    if code != 0 and (reason := failed_comparison(text)):
-        sys.stdout.write(f"{reason}\n")
     summary.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return code
 
@@ -91,23 +91,6 @@ def _finite(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def failed_comparison(text: str) -> str:
-    """What a failed check means; empty where none failed."""
-    failed = text.rpartition("npz compare FAILED")
-    if not failed[1]:
-        return ""
-    targets = _COMPARED.findall(failed[0])
-    if targets and targets[-1].endswith("_model_outputs.npz"):
-        return (
-            "the finished cvimodel does not compute what its MLIR says: a fault of the compiler. "
-            "Choose outputs before the post-processing ([output] names)."
-        )
-    return (
-        "a layer is less similar to the float network than the tolerance allows. "
-        "Lower the tolerance, calibrate with more or other samples, or use a qtable."
-    )
-
-
 def ending(text: str, log: Path, command: Sequence[str]) -> dict[str, Any]:
     """How a qtable search ended: int8_suffices, reached, gave_up or exception."""
     logged = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
@@ -128,10 +111,10 @@ def ending(text: str, log: Path, command: Sequence[str]) -> dict[str, Any]:
 
 
 def _gave_up(search: dict[str, Any]) -> str:
+    """What cvimake knows it by (known_failures.py)."""
     return (
-        f"the search gave up at a cosine of {search['mix_cos']:.6f}, {search['expected_cos']:g} was expected "
-        f"(INT8 alone: {search['int8_cos']:.6f}). "
-        "Lower expected_cos, change min_layer_cos, or leave out require_expected_cos to go on."
+        f"the search gave up: a cosine of {search['mix_cos']:.6f}, {search['expected_cos']:g} expected, "
+        f"{search['int8_cos']:.6f} for INT8"
     )
 
 

@@ -6,6 +6,8 @@
 - system: the version of every system package whose files are loaded once the tools' modules and programs
   are. Packages that nothing loads are left out: they move with every security update and compute nothing.
   Where there is no dpkg, the sha256 of each of those files.
+- onnx_packages: the same as packages, of the environment that converts ONNX networks; the system packages
+  whose files it loads are among those of system.
 
 RECORDS is the folder with pip's reports of what it installed.
 """
@@ -36,11 +38,16 @@ MODULES = (
     "pyruntime_cvi",
 )
 PROGRAMS = ("tpuc-opt", "model_tool")
+# What the conversion of ONNX networks imports, and its environment, below the toolchain's.
+ONNX_MODULES = ("onnx", "onnx.version_converter", "onnx.inliner", "onnxruntime")
+ONNX = "onnx"
 # What docker/Dockerfile leaves behind of the installation.
 RECORDS = Path("/opt/cvimake")
 PACKAGE_LISTS = Path("/var/lib/dpkg/info")
 # Counted by Python's own version.
 PYTHON = ("python3", "libpython3")
+# In the place of OUTPUT: prints what the conversion's modules load.
+LOADED = "--loaded"
 # Columns of /proc/self/maps, the last of which is the file.
 MAP_COLUMNS = 6
 
@@ -54,7 +61,8 @@ def python_packages(records: Path) -> dict[str, dict[str, str]]:
             sha256 = item["download_info"]["archive_info"]["hashes"]["sha256"]
             packages[name] = {"version": item["metadata"]["version"], "sha256": sha256}
     # For what was compiled there is no report; pip took nothing but what is pinned here.
-    sources = (records / "source-requirements.txt").read_text(encoding="utf-8")
+    pinned = records / "source-requirements.txt"
+    sources = pinned.read_text(encoding="utf-8") if pinned.exists() else ""
     for name, version, sha256 in re.findall(
         r"^(\S+)==(\S+) \\\n +--hash=sha256:(\w+)$", sources, re.MULTILINE
     ):
@@ -62,13 +70,19 @@ def python_packages(records: Path) -> dict[str, dict[str, str]]:
     return packages
 
 
-def loaded_by_modules() -> set[str]:
+def loaded_by_modules(modules: Iterable[str] = MODULES) -> set[str]:
     """The files that this process has loaded once the tools' modules are imported."""
-    for name in MODULES:
+    for name in modules:
         importlib.import_module(name)
     lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
     columns = [line.split(None, MAP_COLUMNS - 1) for line in lines]
     return {row[-1] for row in columns if len(row) == MAP_COLUMNS and row[-1].startswith("/")}
+
+
+def loaded_in(python: Path) -> set[str]:
+    """The files that the conversion of ONNX networks loads, in the environment of its own."""
+    command = ("env", "-u", "LD_LIBRARY_PATH", "-u", "PYTHONPATH", str(python), __file__, LOADED)
+    return set(_output(*command).splitlines())
 
 
 def loaded_by_program(name: str) -> set[str]:
@@ -106,12 +120,16 @@ def contents(files: Iterable[str]) -> dict[str, str]:
 
 def main(output: str, records: str = str(RECORDS)) -> None:
     """Writes the identity as JSON."""
-    files = loaded_by_modules()
+    if output == LOADED:
+        sys.stdout.write("".join(f"{file}\n" for file in sorted(loaded_by_modules(ONNX_MODULES))))
+        return
+    files = loaded_by_modules() | loaded_in(Path(sys.prefix) / ONNX / "bin" / "python3")
     for program in PROGRAMS:
         files |= loaded_by_program(program)
     identity = {
         "python": platform.python_version(),
         "packages": python_packages(Path(records)),
+        "onnx_packages": python_packages(Path(records) / ONNX),
         "system": owners(files) if PACKAGE_LISTS.is_dir() else contents(files),
     }
     Path(output).write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n", encoding="utf-8")

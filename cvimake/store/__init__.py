@@ -48,6 +48,8 @@ class Entry(_Json):
     """How people called it where it ran: `MODEL:STAGE`."""
     seconds: Annotated[float, Field(ge=0)]
     """How long it ran."""
+    cores: Annotated[int, Field(ge=1)] = 1
+    """On how many cores."""
     outputs: dict[str, Blob]
     """By the name under which the tool wrote it."""
 

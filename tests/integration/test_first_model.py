@@ -114,7 +114,7 @@ class Project:
 def built(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Project:
     assert toolchain_image.id
     project = Project.make(tmp_path_factory.mktemp("built") / "project")
-    assert project.build() == ["toolchain", "tiny:mlir", "tiny:f16", "tiny:f16_info"]
+    assert project.build() == ["toolchain", "tiny:onnx", "tiny:mlir", "tiny:f16", "tiny:f16_info"]
     return project
 
 
@@ -137,10 +137,12 @@ def change_a_weight(data: bytes) -> bytes:
 def test_a_build_makes_every_file_of_the_model(built: Project) -> None:
     assert list(built.results()) == [
         "tiny.mlir",
+        "tiny.onnx",
         "tiny_cv181x_f16.cvimodel",
         "tiny_cv181x_f16_info.json",
         "tiny_cv181x_f16_info.txt",
         "tiny_cv181x_f16_validation.json",
+        "tiny_onnx.json",
         "tiny_top_f32_all_weight.npz",
         "tiny_top_outputs.npz",
     ]
@@ -175,7 +177,7 @@ def test_another_user_gets_the_same_bytes(built: Project, tmp_path_factory: pyte
 def test_a_second_run_runs_nothing(project: Project) -> None:
     result = project.doit()
     assert result.returncode == 0
-    assert result.stdout.endswith("\n0 built, 4 unchanged\n")
+    assert result.stdout.endswith("\n0 built, 5 unchanged\n")
     assert re.search(r"^tiny +f16 .* classifier +unchanged$", result.stdout, re.MULTILINE)
     assert result.stderr == ""
 
@@ -240,7 +242,7 @@ def test_a_source_of_equal_time_and_size_with_other_bytes_is_noticed(
     after = project.source.stat()
     assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
     try:
-        assert project.build() == ["tiny:mlir", "tiny:f16", "tiny:f16_info"]
+        assert project.build() == ["tiny:onnx", "tiny:mlir", "tiny:f16", "tiny:f16_info"]
         assert project.results()[Path(CVIMODEL).name] != results[Path(CVIMODEL).name]
     finally:
         # For the next test.
@@ -251,13 +253,29 @@ def test_a_change_that_leaves_a_steps_results_equal_stops_there(project: Project
     model = onnx.load(project.source)
     model.producer_name = "somebody else"
     onnx.save(model, project.source)
-    assert project.build() == ["tiny:mlir"]
+    assert project.build() == ["tiny:onnx"]
     assert project.results() == built.results()
+
+
+def test_an_onnx_file_is_converted_by_itself(project: Project, tmp_path: Path) -> None:
+    target = tmp_path / "older.onnx"
+    names = str(project.source), str(target)
+    result = project.doit("onnx:downgrade", *names, "--opset", "12", "--ir", "4")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[0].startswith("is           IR 4, opset 12, from IR ")
+    assert onnx.load(target).opset_import[0].version == 12
+    again = project.doit("onnx:downgrade", *names)
+    assert again.returncode == 2
+    assert "--force replaces it" in again.stderr
 
 
 @pytest.mark.parametrize(
     ("name", "task"),
-    [("tiny_cv181x_f16.cvimodel", "tiny:f16"), ("tiny_top_f32_all_weight.npz", "tiny:mlir")],
+    [
+        ("tiny_cv181x_f16.cvimodel", "tiny:f16"),
+        ("tiny_top_f32_all_weight.npz", "tiny:mlir"),
+        ("tiny.onnx", "tiny:onnx"),
+    ],
 )
 def test_a_removed_result_is_built_again(project: Project, built: Project, name: str, task: str) -> None:
     (project.folder / "build" / "tiny" / name).unlink()
@@ -279,15 +297,16 @@ def test_a_broken_source_fails_with_one_clear_message_and_keeps_the_former_resul
     assert project.doit().returncode == 2
 
 
-def test_a_failed_tool_is_told_with_its_last_words_and_its_log_and_keeps_the_former_results(
+def test_a_failed_tool_is_told_with_its_cause_and_its_log_and_keeps_the_former_results(
     project: Project, built: Project
 ) -> None:
-    project.declare("[verify]", '[output]\nnames = ["nowhere"]\n[verify]')
+    network = onnx.load(project.source)
+    network.graph.node[1].op_type = "Frobnicate"
+    project.source.write_bytes(network.SerializeToString())
     result = project.doit()
     assert result.returncode == 1
     assert result.stdout.count("FAILED") == 1
-    assert "tiny:mlir: its tool ended with exit code 1\n" in result.stdout
-    assert "nowhere" in result.stdout
+    assert "tiny:mlir: tpu_mlir 1.7 does not have the operator 'Frobnicate'\n" in result.stdout
     assert f"The whole log: {project.folder}/build/logs/tiny/mlir.log\n" in result.stdout
     assert "cvimake/" not in result.stdout + result.stderr
     assert project.results() == built.results()
@@ -346,7 +365,7 @@ def test_another_toolchain_runs_everything(
     other.tag(REPOSITORY, "another")
     try:
         ran = project.build(CVIMAKE_BASE=toolchain_image.id)
-        assert ran == ["toolchain", "tiny:mlir", "tiny:f16", "tiny:f16_info"]
+        assert ran == ["toolchain", "tiny:onnx", "tiny:mlir", "tiny:f16", "tiny:f16_info"]
         assert project.results() == built.results()
         assert project.build(CVIMAKE_BASE=toolchain_image.id) == []
     finally:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab import ROOT
+from lab import ROOT, Lab
 from projects import SECONDS, Project
+from searches import Searched, compare
 
 from cvimake import digest, toolchain
 from cvimake.image import ToolchainImage
@@ -153,7 +155,7 @@ def test_a_miscompiled_network_is_told_and_not_published(
     project = make(tmp_path, "face", "ultraface_rfb320.onnx", ULTRAFACE)
     result = project.doit()
     assert result.returncode == 1
-    assert "face:int8: its tool ended with exit code 1" in result.stdout
+    assert "face:int8: the finished cvimodel does not compute what its MLIR says" in result.stdout
     assert "does not compute what its MLIR says: a fault of the compiler" in result.stdout
     assert not list(project.folder.glob("build/face/*.cvimodel"))
 
@@ -230,6 +232,40 @@ def test_weights_and_tables_are_those_of_the_same_commands_by_hand(
     assert digest.of_file(ultraface.path("_calibration_table")) == digest.of_file(tmp_path / "table")
 
 
+SEARCHED = {
+    "ultraface_rfb320.onnx": ("[[1,3,240,320]]", "127,127,127", "0.0078125,0.0078125,0.0078125", ""),
+    "yolox_nano.onnx": ("[[1,3,416,416]]", "0,0,0", "1,1,1", ""),
+    "yolo11n.onnx": ("[[1,3,640,640]]", "0,0,0", "0.0039216,0.0039216,0.0039216", ",".join(YOLO_HEADS)),
+    "yolov5s.onnx": ("[[1,3,640,640]]", "0,0,0", "0.0039216,0.0039216,0.0039216", "output"),
+}
+
+
+@pytest.mark.parametrize("file", SEARCHED)
+def test_the_search_in_several_processes_is_the_tools_own(
+    new_lab: Callable[[Path], Lab], tmp_path: Path, file: str
+) -> None:
+    shapes, mean, scale, outputs = SEARCHED[file]
+    (tmp_path / "in").mkdir()
+    shutil.copy(SHARED / "models" / file, tmp_path / "in" / "net.onnx")
+    samples = sorted((SHARED / "datasets" / "coco2017").glob("*.jpg"))[:3]
+    for sample in samples:
+        shutil.copy(sample, tmp_path / "in")
+    searched = Searched(
+        transform=[
+            *("--model_def=net.onnx", f"--input_shapes={shapes}", f"--mean={mean}", f"--scale={scale}"),
+            *("--keep_aspect_ratio", "--pixel_format=rgb", f"--test_input={samples[0].name}"),
+            *("--test_result=top.npz", *([f"--output_names={outputs}"] if outputs else ())),
+        ],
+        samples=[sample.name for sample in samples],
+        searches={
+            "guide": ("--expected_cos=0.999", "--min_layer_cos=0.99"),
+            "loose": ("--expected_cos=0.5",),
+        },
+        processes=(1, 2, 3),
+    )
+    assert compare(new_lab(tmp_path), searched)["loose"]["ending"] == "int8_suffices"
+
+
 @pytest.mark.parametrize(
     ("file", "kind", "ion_memory"),
     [
@@ -247,8 +283,11 @@ def test_a_published_cvimodel_is_recognised(
     assert f"ION memory {ion_memory} MB" in result.stdout
 
 
-def test_a_network_that_is_too_new_is_refused_with_both_numbers(tmp_path: Path) -> None:
-    project = make(tmp_path, "yolo", "yolo11n_opset20.onnx", YOLO11N)
-    result = project.doit("yolo:mlir")
-    assert result.returncode == 2
-    assert "is IR 9, opset 20; tpu_mlir 1.7 reads up to IR 8, opset 17" in result.stdout
+def test_a_network_of_a_newer_opset_becomes_that_of_the_older_one(yolo11n: Project, tmp_path: Path) -> None:
+    project = make(tmp_path, "yolo", "yolo11n_opset20.onnx", YOLO11N).built("yolo:f16_info")
+    summary = project.json("_onnx.json")
+    assert (summary["source"], summary["result"]) == ({"ir": 9, "opset": 20}, {"ir": 8, "opset": 17})
+    assert summary["largest_difference"] <= 1e-5
+    for suffix in (".mlir", "_top_f32_all_weight.npz", "_cv181x_f16.cvimodel"):
+        assert digest.of_file(project.path(suffix)) == digest.of_file(yolo11n.path(suffix))
+    assert len(project.json("_cv181x_f16_info.json")["outputs"]) == 6

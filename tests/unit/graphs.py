@@ -30,8 +30,8 @@ IDENTITY = {
     "system": {"libc6": "2.35"},
 }
 STAGES = (
-    "m0000:mlir", "m0000:calibration", "m0000:mix_qtable", "m0000:int8", "m0000:mix", "m0000:int8_info",
-    "m0000:mix_info",
+    "m0000:onnx", "m0000:mlir", "m0000:calibration", "m0000:mix_qtable", "m0000:int8", "m0000:mix",
+    "m0000:int8_info", "m0000:mix_info",
 )  # fmt: skip
 
 
@@ -53,6 +53,10 @@ class Workshop:
         self.failing: set[str] = set()
         self.ran: list[str] = []
         project.write(root, 1)
+        self.patch(root, monkeypatch)
+
+    def patch(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Puts the fakes in place, and the process into the project."""
         monkeypatch.chdir(root)
         monkeypatch.delenv("CVIMAKE_INVOKED_FROM", raising=False)
         monkeypatch.delenv("CVIMAKE_ENGINE", raising=False)
@@ -73,7 +77,7 @@ class Workshop:
 
     def doit(self, *arguments: str) -> int:
         """Runs a command as the launcher would; returns the exit code."""
-        stages = [_with_fake_host_work(stage_of) for stage_of in dodo.STAGES]
+        stages = [self._with_fakes(stage_of) for stage_of in dodo.STAGES]
         config, task_toolchain, task_models = dodo.graph(str(self.root / "dodo.py"), stages)
         namespace = {"DOIT_CONFIG": config, "task_toolchain": task_toolchain, "task_models": task_models}
         ended = DoitMain(ModuleTaskLoader(namespace), config_filenames=()).run(list(arguments))
@@ -84,6 +88,21 @@ class Workshop:
         self.ran.clear()
         self.doit("run", *arguments)
         return list(self.ran)
+
+    def _with_fakes(self, stage_of: StageOf) -> StageOf:
+        def stages(model: DeclaredModel) -> Iterator[Stage]:
+            return map(self.fake, stage_of(model))
+
+        return stages
+
+    def fake(self, stage: Stage) -> Stage:
+        """A stage whose tool's files are not looked into."""
+
+        def conclude(places: tuple[Path, ...] = stage.concluded) -> None:
+            for place in places:
+                place.write_text(_INFO.model_dump_json(by_alias=True), encoding="utf-8")
+
+        return dataclasses.replace(stage, before=None, after=conclude)
 
     def _runtime(self, identity: dict[str, Any]) -> runtime.Runtime:
         image = ToolchainImage(id="sha256:abc", base="a base", identity=identity)
@@ -115,21 +134,6 @@ class _Runtime(runtime.Runtime):
 
     def cancel(self) -> None:
         raise AssertionError
-
-
-def _with_fake_host_work(stage_of: StageOf) -> StageOf:
-    """A stage whose tool's files are not looked into."""
-
-    def stages(model: DeclaredModel) -> Iterator[Stage]:
-        for stage in stage_of(model):
-
-            def conclude(places: tuple[Path, ...] = stage.concluded) -> None:
-                for place in places:
-                    place.write_text(_INFO.model_dump_json(by_alias=True), encoding="utf-8")
-
-            yield dataclasses.replace(stage, before=None, after=conclude)
-
-    return stages
 
 
 _INFO = Info(

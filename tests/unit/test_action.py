@@ -146,3 +146,13 @@ def test_a_kind_is_known_by_its_first_bytes_and_fits_no_other(kind: FileKind, be
 @pytest.mark.parametrize("kind", set(FileKind) - {FileKind.TEXT})
 def test_no_kind_fits_an_empty_file(kind: FileKind) -> None:
     assert not kind.fits(b"")
+
+
+def test_the_order_of_files_is_arranged_and_their_places_are_not_told() -> None:
+    def arranged(*places: str) -> dict[str, str]:
+        inputs = tuple(Input(name=f"{number}.png", path=Path(p)) for number, p in enumerate(places))
+        return dataclasses.replace(action_on(), inputs=inputs).arrangement()
+
+    assert arranged("x", "y") == arranged("a", "b") == {"order of its files": "0 1"}
+    assert arranged("y", "x") == {"order of its files": "1 0"}
+    assert arranged("x", "x", "y") != arranged("x", "y", "y")

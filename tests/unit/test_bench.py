@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench import project, report
+from bench import hashing, project, report, search, thousand_plans
 from bench.__main__ import main
+from bench.calibration import projection, serial_share
 from bench.measure import Comparison, Result, Times, alternate, timed
 
 
@@ -24,6 +25,15 @@ def result(comparison: Comparison, bound: float) -> Result:
         comparison=comparison,
         bound=bound,
     )
+
+
+@pytest.mark.parametrize(("one", "two", "share"), [(10.0, 5.0, 0.0), (10.0, 6.0, 0.2), (10.0, 11.0, 1.0)])
+def test_what_more_processes_would_bring_follows_from_what_two_bring(
+    one: float, two: float, share: float
+) -> None:
+    assert serial_share(one, two) == pytest.approx(share)
+    assert projection(one, share, 1) == pytest.approx(one)
+    assert projection(10.0, 0.2, 4) == pytest.approx(4.0)
 
 
 def test_things_are_run_in_turns() -> None:
@@ -75,10 +85,36 @@ def test_the_file_holds_every_run(tmp_path: Path) -> None:
     assert (found["median"], found["value"], found["bound"], found["within"]) == (3.0, 1.5, 2.5, True)
 
 
+@pytest.mark.parametrize(("processes", "seconds"), [(1, 100.0), (2, 60.0), (4, 44.0), (8, 36.0), (16, 28.0)])
+def test_more_processes_are_projected_by_the_one_with_the_most_samples(
+    processes: int, seconds: float
+) -> None:
+    # 20 s are serial, and 8 go to each of 10 samples.
+    assert search.projected(100.0, 60.0, 10, processes) == pytest.approx(seconds)
+
+
+def test_one_sample_gains_nothing() -> None:
+    assert search.projected(100.0, 90.0, 1, 8) == 100.0
+
+
+def test_where_two_processes_are_slower_more_are_no_faster_than_one() -> None:
+    assert search.projected(100.0, 110.0, 10, 8) == 100.0
+
+
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["no-op", "no-such"])
-    assert "no benchmark no-such: there are step-overhead, no-op, thousand-models" in capsys.readouterr().err
+    assert "no benchmark no-such: there are step-overhead, no-op, thousand" in capsys.readouterr().err
+
+
+def test_every_figure_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "SIZE", 1024 * 1024)
+    monkeypatch.setattr(thousand_plans, "MODELS", 1)
+    for benchmark in (hashing, thousand_plans):
+        monkeypatch.setattr(benchmark, "REPEATS", 1)
+        folder = tmp_path / benchmark.__name__
+        folder.mkdir()
+        assert all(found.value > 0 for found in benchmark.run(folder))
 
 
 @pytest.fixture
@@ -92,8 +128,8 @@ def own_name(task: dict[str, Any]) -> str:
     return task["basename"] if task.get("name") is None else f"{task['basename']}:{task['name']}"
 
 
-def test_a_generated_model_has_eight_tasks(generated: Path) -> None:
-    stages = ("mlir", "calibration", "int8", "int8_info", "mix", "mix_info", "mix_qtable")
+def test_a_generated_model_has_nine_tasks(generated: Path) -> None:
+    stages = ("onnx", "mlir", "calibration", "int8", "int8_info", "mix", "mix_info", "mix_qtable")
     names = [own_name(task) for task in project.tasks(generated)]
     assert sorted(names) == sorted(
         [

@@ -24,7 +24,7 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
 
 @pytest.fixture
 def built(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> Workshop:
-    assert len(workshop.build()) == 7
+    assert len(workshop.build()) == 8
     capsys.readouterr()
     return workshop
 
@@ -60,7 +60,8 @@ def test_what_leads_to_what(built: Workshop, capsys: pytest.CaptureFixture[str])
     text = drawn(built, capsys, "--format", "dot")
     stages = {(a, b) for a, b in lines(text) if " reads " not in a}
     assert stages == {
-        ("toolchain", "m0000:mlir"),
+        ("toolchain", "m0000:onnx"),
+        ("m0000:onnx", "m0000:mlir"),
         ("m0000:mlir", "m0000:calibration"),
         ("m0000:calibration", "m0000:int8"),
         ("m0000:calibration", "m0000:mix_qtable"),
@@ -68,7 +69,7 @@ def test_what_leads_to_what(built: Workshop, capsys: pytest.CaptureFixture[str])
         ("m0000:int8", "m0000:int8_info"),
         ("m0000:mix", "m0000:mix_info"),
     }
-    assert ("m0000 reads models/m0000/tiny.onnx", "m0000:mlir") in lines(text)
+    assert ("m0000 reads models/m0000/tiny.onnx", "m0000:onnx") in lines(text)
     assert "run_tool" not in text
 
 
@@ -99,14 +100,14 @@ def test_a_picture_changes_nothing_and_is_the_same_each_time(
 
 def test_a_target_is_drawn_with_what_it_needs(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     text = drawn(built, capsys, "--format", "dot", "build/m0000/m0000_cv181x_int8.cvimodel")
-    assert set(states(text)) == {"toolchain", "m0000:mlir", "m0000:calibration", "m0000:int8"}
+    assert set(states(text)) == {"toolchain", "m0000:onnx", "m0000:mlir", "m0000:calibration", "m0000:int8"}
 
 
 def test_what_waits_and_what_is_left_out(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     assert workshop.doit("ignore", "m0000:calibration") == 0
     text = drawn(workshop, capsys, "--format", "dot")
     assert states(text)["m0000:mlir"] == "will run"
-    assert {states(text)[name] for name in STAGES[1:]} == {"left out"}
+    assert {states(text)[name] for name in STAGES[2:]} == {"left out"}
     (workshop.root / "models" / "m0000" / "tiny.onnx").unlink()
     text = drawn(workshop, capsys, "--format", "dot")
     assert states(text) == {"m0000:waiting": "waits", "toolchain": "will run"}

@@ -17,7 +17,7 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
 
 @pytest.fixture
 def built(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> Workshop:
-    assert len(workshop.build()) == 7
+    assert len(workshop.build()) == 8
     capsys.readouterr()
     return workshop
 
@@ -48,7 +48,7 @@ def test_a_stage_that_never_ran_has_no_log_and_nothing_is_made(
 
 def test_a_model_has_several_logs(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     assert built.doit("log", "m0000") == 2
-    assert "log takes one stage, not 7: m0000:mlir, " in capsys.readouterr().err
+    assert "log takes one stage, not 8: m0000:onnx, " in capsys.readouterr().err
 
 
 def test_what_does_not_exist_is_refused(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:

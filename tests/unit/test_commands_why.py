@@ -59,10 +59,11 @@ def test_each_stage_is_told_once(built: Workshop, capsys: pytest.CaptureFixture[
     assert out == (
         "m0000:int8_info may run:\n"
         "  needs m0000:int8, which may run:\n"
-        "    needs m0000:mlir, which will run:\n"
-        "      models/m0000/tiny.onnx has changed: sha256 was SHA, is SHA\n"
+        "    needs m0000:mlir, which may run:\n"
+        "      needs m0000:onnx, which will run:\n"
+        "        models/m0000/tiny.onnx has changed: sha256 was SHA, is SHA\n"
         "    needs m0000:calibration, which may run:\n"
-        "      needs m0000:mlir, which will run (see above)\n"
+        "      needs m0000:mlir, which may run (see above)\n"
     )
 
 
@@ -103,6 +104,7 @@ def test_after_a_build_it_says_why_each_stage_ran(
     # Of a model, all that it has.
     told = why(built, capsys, "m0000")
     assert re.findall(r"m0000:\w+ is up to date|made by m0000:\w+", told) == [
+        "m0000:onnx is up to date",
         "m0000:mlir is up to date",
         "m0000:calibration is up to date",
         "m0000:mix_qtable is up to date",
@@ -205,6 +207,7 @@ def test_as_json_before_the_first_build(workshop: Workshop, capsys: pytest.Captu
     assert [(stage["stage"], stage["ran"]) for stage in told["stages"]] == [
         ("m0000:mlir", None),
         ("toolchain", None),
+        ("m0000:onnx", None),
     ]
     assert not (workshop.root / "build").exists()
 

@@ -37,7 +37,7 @@ def test_every_stage_and_variant_is_a_task(project: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     names = {line.split()[0] for line in result.stdout.splitlines()}
     variants = {"f16", "f16_info", "int8", "int8_info", "mix", "mix_info", "mix_qtable"}
-    stages = {"mlir", "calibration", *variants}
+    stages = {"onnx", "mlir", "calibration", *variants}
     assert names == {"tiny", "toolchain", *(f"tiny:{stage}" for stage in stages)}
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,27 @@ def test_who_only_asks_makes_nothing(path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_broken_history_is_none_and_fails_nothing(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_history_is_none_and_begun_anew(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_bytes(b"rubbish")
     assert History(path).last("net:mlir") is None
     with contextlib.closing(History(path)) as history:
         history.add(RUN)
-    assert f"warning: {path}: file is not a database" in capsys.readouterr().err
+    assert History(path).last("net:mlir") == RUN
+    assert not capsys.readouterr().err
+
+
+def test_a_history_that_cannot_be_written_fails_nothing(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.mkdir()
+    with contextlib.closing(History(path)) as history:
+        history.add(RUN)
+    assert f"warning: {path}: unable to open database file" in capsys.readouterr().err
+
+
+def test_a_damaged_run_is_none(path: Path) -> None:
+    with contextlib.closing(History(path)) as history:
+        history.add(RUN)
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("update runs set definition = '[{'")
+    assert History(path).last("net:mlir") is None

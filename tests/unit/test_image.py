@@ -160,6 +160,7 @@ def test_an_image_is_built_on_the_base_from_nothing_but_the_recipe(tmp_path: Pat
         "Dockerfile",
         "build-requirements.txt",
         "certificates.crt",
+        "onnx-requirements.txt",
         "requirements.txt",
         "source-requirements.txt",
         "wheels",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -51,11 +52,11 @@ def test_another_project_takes_everything_from_the_store(workshop: OpenWorkshop,
     assert second.build("--output-file", str(tmp_path / "shown")) == []
     shown = (tmp_path / "shown").read_text(encoding="utf-8")
     assert results(second.root) == results(first.root)
-    assert "1 built, 7 from the store, 0 unchanged" in shown
+    assert "1 built, 8 from the store, 0 unchanged" in shown
     assert "m0000:mlir: from the store in" in shown
     # It is recorded like a build.
     assert second.build("--output-file", str(tmp_path / "shown")) == []
-    assert "0 built, 8 unchanged" in (tmp_path / "shown").read_text(encoding="utf-8")
+    assert "0 built, 9 unchanged" in (tmp_path / "shown").read_text(encoding="utf-8")
 
 
 def test_what_differs_is_built_and_what_comes_after_it(workshop: OpenWorkshop) -> None:
@@ -118,7 +119,7 @@ def test_an_input_that_was_edited_while_the_stage_ran_is_no_reason_to_keep_its_r
     monkeypatch.setattr(Workshop, "run", run)
     source.write_bytes(before)
     second = workshop("second")
-    assert second.build("m0000:mlir") == ["m0000:mlir"]
+    assert second.build("m0000:mlir") == ["m0000:onnx"]
 
 
 def test_a_damaged_store_means_building(
@@ -133,6 +134,33 @@ def test_a_damaged_store_means_building(
     assert sorted(second.build()) == sorted(STAGES)
     assert results(second.root) == results(first.root)
     assert "is damaged; building instead" in capsys.readouterr().err
+
+
+def test_damaged_and_missing_blobs_mean_building(workshop: OpenWorkshop, store: Path) -> None:
+    first = workshop("first")
+    first.build()
+    for number, blob in enumerate(sorted(path for path in store.glob("blobs/*/*"))):
+        if number % 3 == 0:
+            blob.write_bytes(blob.read_bytes()[:-1] + b"!")
+        elif number % 3 == 1:
+            blob.unlink()
+    second = workshop("second")
+    assert second.build()
+    assert results(second.root) == results(first.root)
+
+
+def test_a_full_disk_is_said_when_results_come_from_the_store(
+    workshop: OpenWorkshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    workshop("first").build()
+    second = workshop("second")
+
+    def full(_files: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("cvimake.kept.publish", full)
+    assert second.doit("run", "--output-file", str(tmp_path / "shown")) == 2
+    assert "m0000:onnx: the disk is full" in (tmp_path / "shown").read_text(encoding="utf-8")
 
 
 def test_plan_says_what_would_come_from_the_store(
@@ -175,9 +203,11 @@ def test_a_log_says_that_the_stage_did_not_run_here(
     second.build()
     capsys.readouterr()
     second.doit("log", "m0000:mlir")
-    assert "./doit --always-execute --single m0000:mlir" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "./doit --always-execute --single m0000:mlir runs it" in shown
     log = second.root / "build" / "logs" / "m0000" / "mlir.log"
     assert "its outputs came from the store" in log.read_text(encoding="utf-8")
+    assert "By hand" not in shown
 
 
 def test_the_store_is_shown_emptied_and_verified(
@@ -190,9 +220,9 @@ def test_the_store_is_shown_emptied_and_verified(
     assert first.doit("store", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["store"] == str(store)
-    assert (facts["results"], facts["hits"], facts["misses"], facts["kept"]) == (7, 7, 7, 7)
+    assert (facts["results"], facts["hits"], facts["misses"], facts["kept"]) == (8, 8, 8, 8)
     assert first.doit("store") == 0
-    assert "hits     7 of 14 stages (50 %)" in capsys.readouterr().out
+    assert "hits     8 of 16 stages (50 %)" in capsys.readouterr().out
     assert first.doit("store:verify") == 0
     blob = next(path for path in (store / "blobs").rglob("*") if path.is_file())
     blob.write_bytes(b"damaged")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from cvimake import onnx_header, pipeline, toolchain
+from cvimake import network_check, pipeline, toolchain
 from cvimake.action import Action, FileKind
 from cvimake.pipeline import Stage, StageOf
 from cvimake.spec import DeclaredModel, read_declarations
 
 STAGES: tuple[StageOf, ...] = (
+    pipeline.onnx,
     pipeline.mlir,
     pipeline.calibration,
     pipeline.qtable,
@@ -142,7 +143,8 @@ def action_of(model: DeclaredModel, name: str) -> Action:
 
 def tool_of(action: Action) -> tuple[str, list[str]]:
     """The tool that an action runs, and its arguments."""
-    script = next(word for word in action.argv if word.startswith(toolchain.ROOT))
+    ours = {"calibrate.py", "search.py"}
+    script = next(word for word in action.argv if word.startswith(toolchain.ROOT) or word in ours)
     return Path(script).stem, list(action.argv[action.argv.index(script) + 1 :])
 
 
@@ -181,9 +183,49 @@ def test_a_full_declaration_is_this_transform(tmp_path: Path) -> None:
     )
 
 
+def test_an_onnx_source_is_converted_by_this_command(tmp_path: Path) -> None:
+    text = SMALL + "[input]\nshapes = [[1, 3, 32, 32]]\n[onnx]\nopset = 15\nir = 7\n"
+    action = action_of(declared(tmp_path, text), "onnx")
+    start = len(toolchain.DETERMINISTIC)
+    assert action.argv[start:] == (
+        "env", "PYTHONPATH=/program", "/opt/tpu_mlir/onnx/bin/python3", "-m", "onnx_downgrade",
+        "source.onnx", "net.onnx", "net_onnx.json", "--opset=15", "--ir=7", "--input-shapes=[[1,3,32,32]]",
+        "--fixed",
+    )  # fmt: skip
+    assert not {"PYTHONPATH", "LD_LIBRARY_PATH"} & action.environment.keys()
+    (program,) = action.folders
+    assert "onnx_downgrade/__main__.py" in program.files
+    assert all(path.is_file() for path in program.files.values())
+
+
+def test_the_transform_reads_the_converted_network(tmp_path: Path) -> None:
+    sources = {file.name: file.path for file in action_of(declared(tmp_path), "mlir").inputs}
+    assert sources["net.onnx"] == Path("build/net/net.onnx")
+
+
+def test_weights_in_files_of_their_own_lie_beside_the_source(tmp_path: Path) -> None:
+    model = declared(tmp_path, SMALL + '[onnx]\nexternal_data = ["weights/all.bin"]\n')
+    action = action_of(model, "onnx")
+    assert action.folders[1].target == "/external"
+    assert action.folders[1].files == {"weights/all.bin": tmp_path / "models/net/weights/all.bin"}
+    assert "--external=/external" in action.argv
+    assert model.missing
+
+
+def test_the_files_that_exporters_write_are_found(tmp_path: Path) -> None:
+    model = declared(tmp_path)
+    (model.folder / "net.onnx.data").touch()
+    model = read_declarations(tmp_path).models["net"]
+    assert action_of(model, "onnx").folders[1].files.keys() == {"net.onnx.data"}
+
+
+def test_other_sources_are_not_converted(tmp_path: Path) -> None:
+    assert not list(pipeline.onnx(declared(tmp_path, FULL)))
+
+
 def test_a_full_declaration_is_this_calibration(tmp_path: Path) -> None:
     assert tool_of(action_of(declared(tmp_path, FULL), "calibration")) == (
-        "run_calibration",
+        "calibrate",
         [
             "net.mlir",
             "--dataset=/dataset",
@@ -199,7 +241,7 @@ def test_a_full_declaration_is_this_calibration(tmp_path: Path) -> None:
 
 def test_a_full_declaration_is_this_search(tmp_path: Path) -> None:
     assert tool_of(action_of(declared(tmp_path, FULL), "full_qtable")) == (
-        "run_qtable",
+        "search",
         [
             "net.mlir",
             "--dataset=/dataset",
@@ -290,6 +332,7 @@ def test_a_models_stages_and_their_files(tmp_path: Path) -> None:
         for stage in stages_of(model)
     }
     assert found == {
+        "onnx": ["net.onnx", "net_onnx.json"],
         "mlir": ["net.mlir", "net_top_f32_all_weight.npz", "net_top_outputs.npz"],
         "calibration": ["net_calibration_table"],
         "mix_qtable": [
@@ -363,7 +406,7 @@ def test_tables_of_the_users_own_take_the_place_of_the_stages(tmp_path: Path) ->
 
 def test_without_int8_nothing_is_calibrated(tmp_path: Path) -> None:
     model = declared(tmp_path, SMALL.partition("[variant.int8]")[0])
-    assert set(definitions(model)) == {"mlir", "f16", "f16_info"}
+    assert set(definitions(model)) == {"onnx", "mlir", "f16", "f16_info"}
 
 
 def test_another_test_input_has_the_reference_that_the_tool_makes_of_it(tmp_path: Path) -> None:
@@ -452,6 +495,11 @@ def test_a_change_of_the_input_changes_the_transform_alone(tmp_path: Path) -> No
     assert changed(before, declared(tmp_path, SMALL + '[input]\npixel_format = "rgb"\n')) == {"mlir"}
 
 
+def test_a_change_of_the_opset_changes_the_conversion_alone(tmp_path: Path) -> None:
+    before = declared(tmp_path)
+    assert changed(before, declared(tmp_path, SMALL + "[onnx]\nopset = 13\n")) == {"onnx"}
+
+
 def test_a_budget_changes_what_is_concluded_and_no_cvimodel(tmp_path: Path) -> None:
     before = declared(tmp_path)
     after = declared(tmp_path, SMALL + "[budget]\nsize = 1\n")
@@ -504,15 +552,17 @@ def test_a_list_of_one_processor_is_that_processor(tmp_path: Path) -> None:
 # What is done on the host
 
 
-def test_the_sources_version_is_looked_at_before_the_transform(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stage_of", [pipeline.onnx, pipeline.mlir])
+def test_the_network_is_looked_at_before_it_is_converted_and_transformed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage_of: StageOf
 ) -> None:
-    seen: list[Path] = []
-    monkeypatch.setattr(onnx_header, "check", seen.append)
-    (stage,) = pipeline.mlir(declared(tmp_path))
+    seen: list[DeclaredModel] = []
+    monkeypatch.setattr(network_check, "check", seen.append)
+    model = declared(tmp_path)
+    (stage,) = stage_of(model)
     assert stage.before
     stage.before()
-    assert seen == [tmp_path / "models/net/net.onnx"]
+    assert seen == [model]
 
 
 @pytest.mark.parametrize("name", ["net.tflite", "net.pt", "net.prototxt"])
@@ -528,7 +578,6 @@ def test_only_the_transform_of_such_a_network_runs_in_the_image_with_the_framewo
         stage.action.name: "frameworks.json" if stage.action.name == "net:mlir" else "toolchain.json"
         for stage in stages
     }
-    assert stages[0].before is None
     # The tool's MLIR of a TFLite network is mended.
     assert ("transform_tflite.py" in stages[0].action.argv) == (name == "net.tflite")
     assert ("transform_tflite.py" in {file.name for file in stages[0].action.inputs}) == (

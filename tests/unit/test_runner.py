@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cvimake.content import ContentChecker
-from cvimake.load import Capacity, Load
+from cvimake.load import Capacity, Load, Share, own_share
+from cvimake.records import CORES, SECONDS
 from cvimake.runner import LOAD, Runner
 
 ONE = Load(memory=1)
@@ -36,6 +38,7 @@ class Bench:
         # What ran beside each other, and what had ended when something began.
         self.together: list[frozenset[str]] = []
         self.ended_before: dict[str, frozenset[str]] = {}
+        self.shares: dict[str, Share] = {}
 
     def capacity(self) -> Capacity:
         return self._capacity
@@ -47,6 +50,7 @@ class Bench:
         def run() -> Any:  # noqa: ANN401 - doit has no type information
             with self.guard:
                 self.running.add(name)
+                self.shares[name] = own_share()
                 self.begun.append(name)
                 self.together.append(frozenset(self.running))
                 self.ended_before[name] = frozenset(self.ended)
@@ -122,9 +126,54 @@ def test_any_graph_runs_in_order_and_within_the_machine(
     for together in bench.together:
         if len(together) == 1:
             continue
-        borne = [load for name in together if (load := loads[name])]
-        assert len(borne) == len(together), "a task of somebody else's runs alone"
-        assert capacity.bears(borne[1:], borne[0])
+        assert all(loads[name] for name in together), "a task of somebody else's runs alone"
+        shares = [bench.shares[name] for name in together]
+        assert sum(share.cores for share in shares) <= cores
+        assert memory is None or sum(share.memory for share in shares) <= memory
+
+
+def test_what_the_longest_chain_waits_for_begins_first() -> None:
+    bench = Bench(Capacity(cores=1))
+
+    def lasting(seconds: float) -> Load:
+        return Load(memory=1, seconds=seconds)
+
+    tasks = [
+        bench.task("short", lasting(3)),
+        bench.task("begins the long chain", lasting(1)),
+        bench.task("ends it", lasting(5), needs=("begins the long chain",)),
+        bench.task("middle", lasting(4)),
+    ]
+    assert bench.run(*tasks) == SUCCESS
+    assert bench.begun == ["begins the long chain", "ends it", "middle", "short"]
+
+
+@pytest.mark.parametrize(("others", "cores"), [(0, 4), (1, 2), (3, 1)])
+def test_a_stage_gets_its_part_of_the_cores(others: int, cores: int) -> None:
+    bench = Bench(Capacity(cores=4))
+    parallel = Load(memory=1, cores=8, seconds=10)
+    tasks = [bench.task(str(number), parallel) for number in range(others + 1)]
+    assert bench.run(*tasks) == SUCCESS
+    assert bench.shares["0"].cores == cores
+
+
+@pytest.mark.parametrize(
+    ("recorded", "seconds"),
+    [({SECONDS: 3.0, CORES: 2}, 6.0), ({SECONDS: 3.0}, 3.0), ({}, 9.0), (None, 9.0)],
+)
+def test_a_recorded_time_counts_for_more_than_an_estimate(
+    recorded: dict[str, float] | None, seconds: float
+) -> None:
+    records = SimpleNamespace(get_values=lambda _name: recorded)
+    bench = Bench(Capacity(cores=1))
+    runner = Runner(records, ZeroReporter(None, {}), ready_machine=lambda: bench)
+    assert runner._seconds(bench.task("a", Load(memory=1, seconds=9.0))) == seconds
+
+
+def test_a_number_of_jobs_is_also_that_of_cores() -> None:
+    bench = Bench(Capacity(cores=1))
+    assert bench.run(bench.task("a", Load(memory=1, cores=8)), jobs=3) == SUCCESS
+    assert bench.shares["a"].cores == 3
 
 
 def at_once(bench: Bench) -> int:

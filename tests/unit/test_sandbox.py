@@ -12,8 +12,9 @@ import pytest
 from cvimake.action import Action, FileKind, Input, Limits, Output
 from cvimake.engine import Command, Log, Mount, Outcome
 from cvimake.errors import CvimakeError, EngineError, StepFailedError
-from cvimake.load import Capacity
+from cvimake.load import Capacity, Share, granted
 from cvimake.sandbox import Sandbox
+from cvimake.steps.process_group import MEMORY, PROCESSES
 
 MLIR = b"module attributes"
 NPZ = b"PK\x03\x04weights"
@@ -109,10 +110,19 @@ def test_the_command_is_the_actions(root: Path) -> None:
     assert command.name == "net:transform"
     assert command.image == "sha256:abc"
     assert command.argv == ("model_transform.py", "--mlir=net.mlir")
-    assert command.environment == {"TZ": "UTC"}
+    assert command.environment == {"TZ": "UTC", PROCESSES: "1", MEMORY: str(int(0.85 * 2 * 1024**3))}
     assert command.working_directory == "/workspace"
     assert command.user == NOBODY
     assert command.limits == Limits(memory=2 * 1024**3, processes=7, seconds=90.0)
+
+
+def test_a_step_is_told_its_share_of_the_machine_which_is_no_part_of_the_action(root: Path) -> None:
+    engine = FakeEngine(write_both)
+    with granted(Share(cores=3, memory=5, free=1000)):
+        run(root, engine)
+    (command,) = engine.commands
+    assert (command.environment[PROCESSES], command.environment[MEMORY]) == ("3", "850")
+    assert ACTION.definition()["environment"] == {"TZ": "UTC"}
 
 
 def test_an_input_is_mounted_read_only_under_its_name(root: Path) -> None:
@@ -505,3 +515,26 @@ def test_somebody_may_watch_what_a_tool_prints(root: Path) -> None:
     engine = FakeEngine(write_both, b"50%|")
     Sandbox(root=root, engine=engine, image="sha256:abc").run(ACTION, seen.append)
     assert seen == [b"50%|"]
+
+
+def test_a_known_failure_is_told_with_what_to_do_and_where_more_is(root: Path) -> None:
+    printed = b"loading\nRuntimeError: Op not support:{'Mod'}\n"
+    said = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), printed))
+    first, *rest = said.splitlines()
+    assert first == "net:transform: tpu_mlir 1.7 does not have the operator 'Mod'"
+    assert "loading" not in said
+    assert rest[-2].strip().startswith("More: docs/errors.md#unsupported-operator")
+    assert rest[-1].strip() == f"The whole log: {root / 'build/logs/net/transform.log'}"
+
+
+def test_what_a_tool_prints_cannot_steer_the_terminal(root: Path) -> None:
+    said = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), b"\x1b[31mred\x07\n"))
+    assert "red" in said
+    assert "\x1b" not in said
+    assert "\x07" not in said
+
+
+def test_of_a_long_log_the_end_is_looked_at(root: Path) -> None:
+    printed = b"x" * 99 + b"\n" + b"y" * 5 * 1024**2 + b"\nOp not support:{'Mod'}\n"
+    said = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), printed))
+    assert "operator 'Mod'" in said

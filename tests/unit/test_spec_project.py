@@ -120,6 +120,36 @@ def test_a_model_waits_for_every_file_of_its_network(tmp_path: Path) -> None:
 # Mistakes
 
 
+def test_the_opset_of_all_models_and_of_one(tmp_path: Path) -> None:
+    settings(tmp_path, "[tool.cvimake.onnx]\nopset = 15\nir = 7\n")
+    declare(tmp_path, "net", FLOAT + "[onnx]\nopset = 13\n")
+    assert (the_model(tmp_path).onnx.opset, the_model(tmp_path).onnx.ir) == (13, 7)
+
+
+@pytest.mark.parametrize("value", ["opset = 10", "opset = 18", "ir = 9", 'opset = "17"', "opsets = 17"])
+def test_an_opset_that_the_toolchain_does_not_read_is_refused(tmp_path: Path, value: str) -> None:
+    declare(tmp_path, "net", FLOAT + f"[onnx]\n{value}\n")
+    (told,) = mistakes(tmp_path)
+    assert told.startswith(f"models/net/model.toml:8: onnx.{value.partition(' ')[0]}: ")
+
+
+def test_weights_of_a_network_can_be_in_files_beside_it(tmp_path: Path) -> None:
+    declare(tmp_path, "net", FLOAT + '[onnx]\nexternal_data = ["w.bin"]\n')
+    folder = tmp_path / "models" / "net"
+    assert the_model(tmp_path).missing == (folder / "net.onnx", folder / "w.bin")
+
+
+def test_weights_outside_and_conversions_of_other_networks_are_refused(tmp_path: Path) -> None:
+    text = FLOAT.replace("net.onnx", "net.tflite") + '[onnx]\nexternal_data = ["../w", "/w"]\n'
+    declare(tmp_path, "net", text)
+    place = "models/net/model.toml:7: onnx:"
+    assert mistakes(tmp_path) == [
+        f"{place} is for ONNX sources, and this one is .tflite",
+        f"{place} external_data: ../w leads out of the source's folder",
+        f"{place} external_data: /w leads out of the source's folder",
+    ]
+
+
 def test_all_mistakes_of_all_files_are_told_together_each_with_its_line(tmp_path: Path) -> None:
     settings(
         tmp_path,

@@ -196,7 +196,7 @@ def test_a_search_that_gave_up_fails_with_both_cosines_where_the_expected_one_is
     said = capsys.readouterr().out
     for number in (summary["search"]["mix_cos"], summary["search"]["int8_cos"]):
         assert f"{number:.6f}" in said
-    assert "0.999 was expected" in said
+    assert "0.999 expected" in said
 
 
 @pytest.mark.parametrize("script", [REACHED, SUFFICES])

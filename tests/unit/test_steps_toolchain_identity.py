@@ -101,6 +101,14 @@ def test_python_counts_by_its_own_version(packages: Path) -> None:
     assert owners(packages, "libpython3.10.so.1.0", "libc.so.6") == {"libc6": "1"}
 
 
+def test_what_the_conversion_loads_is_asked_of_its_own_python(capsys: pytest.CaptureFixture[str]) -> None:
+    files = identity.loaded_in(Path(sys.executable))
+    assert [file for file in files if "onnxruntime" in file]
+    assert [file for file in files if "libc.so" in file or "libc-" in file]
+    identity.main(identity.LOADED)
+    assert "onnxruntime" in capsys.readouterr().out
+
+
 def test_the_libraries_of_a_program_are_found() -> None:
     files = identity.loaded_by_program("sh")
     assert [file for file in files if "libc.so" in file]
@@ -110,13 +118,14 @@ def test_the_result_is_the_same_text_for_the_same_contents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(identity, "loaded_by_modules", set)
+    monkeypatch.setattr(identity, "loaded_in", lambda _python: set())
     monkeypatch.setattr(identity, "loaded_by_program", lambda _name: set())
     monkeypatch.setattr(identity, "python_packages", lambda _records: {"b": {}, "a": {}})
     monkeypatch.setattr(identity, "owners", lambda _files: {"zlib1g": "1", "libc6": "1"})
     identity.main(str(tmp_path / "identity.json"))
     text = (tmp_path / "identity.json").read_text(encoding="utf-8")
     assert text == json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n"
-    assert json.loads(text).keys() == {"python", "packages", "system"}
+    assert json.loads(text).keys() == {"python", "packages", "onnx_packages", "system"}
 
 
 def test_it_runs_under_python_3_10_with_its_standard_library() -> None:

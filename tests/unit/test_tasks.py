@@ -183,7 +183,7 @@ def perform(task: Task) -> Any:  # noqa: ANN401 - doit has no type information
 def test_a_task_runs_its_action(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox = FakeSandbox()
     with_runtime(monkeypatch, sandbox)
-    assert perform(task_of(project, of())).keys() == {"seconds", "outputs"}
+    assert perform(task_of(project, of())).keys() == {"seconds", "cores", "outputs"}
     assert sandbox.ran == [ACTION]
 
 
@@ -209,7 +209,7 @@ def test_the_host_looks_before_and_after_the_tool(project: Project, monkeypatch:
 
     with_runtime(monkeypatch, Recording())
     stage = of(before=lambda: order.append("before"), after=lambda: order.append("after"))
-    assert perform(task_of(project, stage)).keys() == {"seconds", "outputs"}
+    assert perform(task_of(project, stage)).keys() == {"seconds", "cores", "outputs"}
     assert order == ["before", "net:bf16", "after"]
 
 
@@ -270,7 +270,7 @@ def test_no_step_runs_in_another_image_than_the_recorded_one(
 
 def test_the_toolchains_identity_is_recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     with_runtime(monkeypatch, FakeSandbox())
-    assert perform(project.toolchain_task()).keys() == {"seconds", "outputs"}
+    assert perform(project.toolchain_task()).keys() == {"seconds", "cores", "outputs"}
     record = project.root / "build" / "toolchain.json"
     assert record.read_text(encoding="utf-8") == '{\n "python": "3.10.14"\n}\n'
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,30 @@ def test_text_that_is_not_utf8_has_its_line_and_byte(file: Path) -> None:
     file.write_bytes(b"a = 1\n\n# caf\xe9\n")
     with pytest.raises(DeclarationError, match=r"model\.toml:3: not UTF-8 text \(byte 0xe9\)"):
         toml.read(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("a = " + "[" * 20000, "nested too deeply"),
+        ("a" + ".a" * 20000 + " = 1", "nested too deeply"),
+        ('["a"' + '."a"' * 40 + "]", "nested too deeply"),
+        ("a = " + "9" * 10000, "not TOML"),
+        ("#" * (1024 * 1024 + 1), "is too large: 1048577 bytes, 1048576 at most"),
+    ],
+)
+def test_what_would_take_time_and_memory_without_end_is_refused(text: str, what: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DeclarationError, match=what):
+        toml.read(path)
+
+
+def test_a_pipe_a_device_and_a_folder_are_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    for name in ("pipe", "device"):
+        with pytest.raises(DeclarationError, match="is no plain file"):
+            toml.read(tmp_path / name)
+    with pytest.raises(DeclarationError, match="cannot be read: Is a directory"):
+        toml.read(tmp_path)

@@ -77,6 +77,12 @@ def test_a_summarised_command_runs_the_tool_through_the_step_that_writes_the_sum
     assert command[start:] == ("python3", "run_tool.py", "summary.json", tool, "--quantize=BF16")
 
 
+def test_a_program_of_ours_is_summarised_under_the_name_that_the_step_sees() -> None:
+    command = toolchain.summarised_program("search.py", "summary.json", ["net.mlir"], ["--flag"])
+    start = len(toolchain.DETERMINISTIC)
+    assert command[start:] == ("python3", "run_tool.py", "summary.json", "--flag", "search.py", "net.mlir")
+
+
 def test_names_of_files_are_no_shell_text_in_the_info_command() -> None:
     command = toolchain.info_command("a b$(c).cvimodel", "out.txt")
     assert command[-2:] == ("a b$(c).cvimodel", "out.txt")

@@ -1,0 +1,48 @@
+"""How fast files are hashed, from memory: `cvimake.digest` in one process, against `sha256sum`."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.measure import Comparison, Result, alternate, timed
+from cvimake import digest
+
+# A network of YOLO's largest kind, with its weights and reference.
+SIZE = 512 * 1024 * 1024
+REPEATS = 7
+# Equal, but for what differs from run to run.
+BOUND = 1.1
+
+
+def run(scratch: Path) -> Iterator[Result]:
+    """Measures it in an empty folder."""
+    path = scratch / "file"
+    block = bytes(range(256)) * 4096
+    with path.open("wb") as file:
+        for _ in range(SIZE // len(block)):
+            file.write(block)
+    times = alternate(
+        {
+            "cvimake": functools.partial(_hashed, path),
+            "sha256sum": functools.partial(timed, ["sha256sum", str(path)], scratch),
+        },
+        REPEATS,
+    )
+    yield Result(
+        benchmark="hashing",
+        figure=f"sha256 of {SIZE // 1024**2} MiB, digest.of_file",
+        times=times["cvimake"],
+        against="sha256sum",
+        against_times=times["sha256sum"],
+        comparison=Comparison.RATIO,
+        bound=BOUND,
+    )
+
+
+def _hashed(path: Path) -> float:
+    started = time.monotonic()
+    digest.of_file(path)
+    return time.monotonic() - started

@@ -1,0 +1,54 @@
+"""A fresh clone of this repository whose results are all in the store, against building them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench import project
+from bench.measure import Comparison, Result, alternate, timed
+from cvimake.store.current import NONE, STORE_VARIABLE
+
+REPEATS = 3
+# Of the time that building takes.
+BOUND = 0.1
+
+
+def run(scratch: Path) -> Iterator[Result]:
+    """Measures it in an empty folder."""
+    for name in ("dodo.py", "pyproject.toml", "models", "datasets"):
+        source = project.CHECKOUT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, scratch / name)
+    command = [str(project.add_launcher(scratch)), "--continue"]
+    store = str(scratch / "store")
+    _build(command, scratch, store)
+    times = alternate(
+        {
+            "store": functools.partial(_build, command, scratch, store),
+            "build": functools.partial(_build, command, scratch, NONE),
+        },
+        REPEATS,
+    )
+    yield Result(
+        benchmark="warm-store",
+        figure="all bundled models from the store",
+        times=times["store"],
+        against="building them",
+        against_times=times["build"],
+        comparison=Comparison.RATIO,
+        bound=BOUND,
+    )
+
+
+def _build(command: list[str], root: Path, store: str) -> float:
+    """Builds everything as in a fresh clone, but for the environment and the toolchain."""
+    shutil.rmtree(root / "build", ignore_errors=True)
+    os.environ[STORE_VARIABLE] = store
+    try:
+        timed([*command[:1], "toolchain"], root)
+        return timed(command, root)
+    finally:
+        os.environ[STORE_VARIABLE] = NONE

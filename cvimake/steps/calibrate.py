@@ -1,0 +1,88 @@
+"""tpu_mlir's `run_calibration` in several processes: `calibrate.py ARGUMENT ...`, the tool's own arguments.
+
+The table is the tool's, byte for byte, for any number of processes. Where that is not sure, for a toolchain
+or an option that this was not made for,
+the tool itself runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import importlib
+import os
+import runpy
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from process_group import PROCESSES, ProcessGroup
+
+# The sources that are built upon, in tpu_mlir 1.7.
+SOURCES = {
+    "tools/run_calibration.py": "f1d932b569576dc6f2be4a4f8f0bc4b7b6b51ed6de564d10aa0fe974e3ae4e1a",
+    "calibration/kld_calibrator.py": "abc47d4cbd6394f04f082ba1c71cbccd07c5a0135db86c93ce5869dd3ce9474c",
+    "calibration/data_selector.py": "25616dfdd41bac1301373246f462f6f9bf89ecfe4012b1b014e97f75ade59204",
+    "utils/mlir_parser.py": "2ea57ad4612994875d21a064ec2b393d032bb27a91f1afc440ad1e6bba6b6dca",
+}
+# Options of `--debug_cmd` that change the way but keep to what is built upon.
+COVERED = frozenset({
+    "use_percentile9999", "use_max", "tune_steps", "find_lower_th", "not_use_fp32_tensor_as_ref",
+    "fp8", "int4", "debug_log", "dump_list",
+})  # fmt: skip
+
+
+def main(arguments: Sequence[str], root: Path) -> None:
+    """Calibrates.
+
+    Args:
+        arguments: the tool's.
+        root: of the toolchain.
+    """
+    tool = root / "tools" / "run_calibration.py"
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("-o", "--calibration_table", default="")
+    parser.add_argument("--debug_cmd", default="")
+    given, _ = parser.parse_known_args(arguments)
+    if reason := obstacle(root, given.debug_cmd):
+        print(f"calibrate: {reason}: run_calibration itself runs, in one process", flush=True)  # noqa: T201 - the log
+        os.execv(sys.executable, [sys.executable, str(tool), *arguments])  # noqa: S606 - this very Python
+    # Only now: these are of the toolchain that was looked at.
+    original: Any = importlib.import_module("calibration.kld_calibrator")
+    parallel: Any = importlib.import_module("parallel_calibrator")
+
+    group = ProcessGroup(max(1, int(os.environ.get(PROCESSES, "1"))))
+    parallel.ParallelCalibrator.group = parallel.ParallelTuner.group = group
+    original.ActivationCalibrator, original.SimpleTuner = parallel.ParallelCalibrator, parallel.ParallelTuner
+    with tempfile.TemporaryDirectory() as own:
+        table = Path(given.calibration_table)
+        sys.argv = [str(tool), *arguments]
+        if group.rank:
+            original.tqdm = functools.partial(original.tqdm, disable=True)
+            table = Path(own) / table.name
+            sys.argv.append(f"--calibration_table={table}")
+        runpy.run_path(str(tool), run_name="__main__")
+        # With int4 and tuning the tool writes another one, and ends.
+        tables = group.all_gather(table.read_bytes() if table.is_file() else None)
+    if len(set(tables)) > 1:
+        table.unlink(missing_ok=True)
+        sys.exit("calibrate: the processes came to different tables")
+    group.wait()
+
+
+def obstacle(root: Path, debug_cmd: str) -> str:
+    """Why this cannot stand in for the tool; empty if it can."""
+    for name, expected in SOURCES.items():
+        source = root / name
+        if not source.is_file() or hashlib.sha256(source.read_bytes()).hexdigest() != expected:
+            return f"{name} is not tpu_mlir 1.7's"
+    options = {part.split("=")[0].lower() for part in debug_cmd.split(";") if part}
+    uncovered = sorted(options - COVERED)
+    return f"debug_cmd {', '.join(uncovered)} is not covered" if uncovered else ""
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], Path(os.environ["TPUC_ROOT"]) / "python")

@@ -1,0 +1,175 @@
+"""One network into another opset and IR, with what was done and how far the two are apart."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from onnx import ModelProto
+
+from . import lowering, proof, reading, tidy
+from .network import graphs, opset_of, tensor_names
+from .refusal import RefusedError
+
+OLDEST_OPSET, NEWEST_TARGET = 11, 17
+_CONVERTER = Path(__file__).with_name("version_converter.py")
+_CONVERTER_SECONDS = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a network is to become.
+
+    Attributes:
+        opset: at most; an older one stays.
+        ir: at most; an older one stays.
+        shapes: of its inputs, where they are to be fixed.
+        fixed: whether a size that is not fixed then is refused.
+        metadata: whether what only describes it stays.
+    """
+
+    opset: int = 17
+    ir: int = 8
+    shapes: Sequence[Sequence[int]] | None = None
+    fixed: bool = False
+    metadata: bool = False
+
+
+def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, Any]]:
+    """Converts and proves.
+
+    Returns:
+        The converted network, and a JSON value of what was done.
+
+    Raises:
+        RefusedError: it cannot be converted, or does not compute the same afterwards.
+    """
+    model = ModelProto()
+    model.CopyFrom(source)
+    done: dict[str, int] = {}
+    for graph in list(graphs(model.graph)):
+        done["sorted graphs"] = done.get("sorted graphs", 0) + tidy.sort(graph)
+    reading.check(model)
+    if not wanted.metadata:
+        tidy.strip(model)
+    model, done["inlined functions"] = tidy.inline_functions(model)
+    ir = min(model.ir_version, wanted.ir)
+    model.ir_version = max(model.ir_version, tidy.SEPARATE_INITIALISERS)
+    tidy.separate_initialisers(model)
+    if wanted.shapes is not None:
+        done["inputs with fixed shapes"] = tidy.fix_shapes(model, wanted.shapes)
+    if wanted.fixed:
+        tidy.require_fixed(model)
+    done["widened from float16"] = widened = tidy.widen(model)
+    done["convolutions given a kernel_shape"] = tidy.name_kernels(model)
+    opset = opset_of(model)
+    plain = ModelProto()
+    plain.CopyFrom(model)
+    how: dict[str, Any] = {"by": None, "rewritten": {}}
+    found: proof.Proof | None = None
+    changed = opset > wanted.opset
+    if changed or widened or done["inlined functions"]:
+        shapes = proof.input_shapes(plain)
+        # What computed in half precision has no digits to compare: its wide form is what is converted.
+        reference = plain if widened else source
+        if changed:
+            model, how, found = _converted(plain, reference, wanted.opset, shapes)
+        elif not widened:
+            found = proof.prove(reference, model, shapes)
+        if widened:
+            how["difference_from_float16"] = proof.prove(source, model, shapes, proof.HALF_TOLERANCE).largest
+    model.ir_version = ir
+    if ir < tidy.SEPARATE_INITIALISERS:
+        tidy.list_initialisers(model)
+    listed = len(model.graph.input) - len(source.graph.input)
+    done["initialisers put among the inputs" if listed > 0 else "initialisers taken from the inputs"] = abs(
+        listed
+    )
+    reading.check(model)
+    return model, {
+        "source": {"ir": source.ir_version, "opset": opset},
+        "result": {"ir": model.ir_version, "opset": opset_of(model)},
+        **how,
+        "tidied": {what: int(count) for what, count in done.items() if count},
+        "differences": dict(found.differences) if found else {},
+        "largest_difference": found.largest if found else 0.0,
+    }
+
+
+def _converted(
+    plain: ModelProto, reference: ModelProto, opset: int, shapes: dict[str, list[int]]
+) -> tuple[ModelProto, dict[str, Any], proof.Proof]:
+    """By `onnx.version_converter` where it can and is right, else by our own rewrites."""
+    reason = ""
+    try:
+        model = _by_version_converter(plain, opset)
+        model.ir_version = plain.ir_version
+        _check_names(plain, model)
+        reading.check(model)
+        found = proof.prove(reference, model, shapes)
+    except RefusedError as error:
+        reason = str(error)
+    else:
+        return model, {"by": "onnx.version_converter", "rewritten": {}}, found
+    model, counts = lowering.lower(plain, opset)
+    tidy.forget_shapes(model)
+    _check_names(plain, model)
+    reading.check(model)
+    found = proof.prove(reference, model, shapes)
+    return model, {"by": "rewrites", "rewritten": counts, "version_converter": reason}, found
+
+
+def _by_version_converter(model: ModelProto, opset: int) -> ModelProto:
+    """What `onnx.version_converter` makes of it.
+
+    Raises:
+        RefusedError: it has no adapter for something, or breaks.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, result = Path(folder) / "source.onnx", Path(folder) / "result.onnx"
+        source.write_bytes(model.SerializeToString(deterministic=True))
+        command = [sys.executable, str(_CONVERTER), str(source), str(result), str(opset)]
+        try:
+            ended = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_CONVERTER_SECONDS,
+                errors="replace",
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RefusedError("onnx.version_converter does not come to an end") from error
+        if ended.returncode != 0 or not result.is_file():
+            lines = ended.stderr.strip().splitlines()
+            raise RefusedError(lines[-1][:300] if lines else f"it ended with {ended.returncode}")
+        try:
+            converted = ModelProto()
+            converted.ParseFromString(result.read_bytes())
+        except DecodeError as error:
+            raise RefusedError("onnx.version_converter wrote what is no network") from error
+    if opset_of(converted) != opset:
+        raise RefusedError(f"onnx.version_converter left opset {opset_of(converted)}")
+    return converted
+
+
+def _check_names(source: ModelProto, result: ModelProto) -> None:
+    """Sees that every tensor of the source still has its name: a declaration may cut there.
+
+    Raises:
+        RefusedError: one is gone.
+    """
+    kept = {value.name for value in source.graph.output} | {
+        name for node in source.graph.node if node.op_type != "Constant" for name in node.output if name
+    }
+    if lost := sorted(kept - tensor_names(result)):
+        raise RefusedError(f"tensor {lost[0]!r} would lose its name")
+    ends = [[value.name for value in end] for end in (source.graph.output, result.graph.output)]
+    if ends[0] != ends[1]:
+        raise RefusedError("its outputs would be others")

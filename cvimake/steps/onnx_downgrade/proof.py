@@ -1,0 +1,180 @@
+"""Proves that two networks compute the same: both run on the same inputs, all outputs are compared."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+
+from .network import Array
+from .refusal import RefusedError
+
+# Of the greatest absolute value of an output.
+TOLERANCE = 1e-5
+# For a network that computed in half precision: it has three digits.
+HALF_TOLERANCE = 2e-2
+_LARGEST_INPUT = 2**28
+_Draw = Callable[[np.random.Generator, Sequence[int]], Array]
+# What networks get: pixels as 0..1, numbers of both signs, pixels as 0..255. Constant inputs are none of
+# them: a normalisation divides by their deviation, which is rounding and nothing else.
+KINDS: Mapping[str, _Draw] = {
+    "uniform 0..1": lambda random, shape: random.random(shape),
+    "normal": lambda random, shape: random.standard_normal(shape),
+    "integers 0..255": lambda random, shape: random.integers(0, 256, shape),
+    "uniform -1..1": lambda random, shape: random.uniform(-1.0, 1.0, shape),
+}
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How far two networks are apart.
+
+    Attributes:
+        differences: the largest difference of any output for each kind of input, relative to the greatest
+            value of that output.
+    """
+
+    differences: Mapping[str, float]
+
+    @property
+    def largest(self) -> float:
+        """The largest of all."""
+        return max(self.differences.values())
+
+
+def prove(
+    source: ModelProto, result: ModelProto, shapes: Mapping[str, Sequence[int]], tolerance: float = TOLERANCE
+) -> Proof:
+    """Runs both on seeded inputs of several kinds.
+
+    Raises:
+        RefusedError: one of them does not run, or they differ by more than the tolerance.
+    """
+    one, other = (_session(model, which) for model, which in ((source, "source"), (result, "converted")))
+    kept = {tensor.name for tensor in source.graph.initializer}
+    inputs = [value for value in source.graph.input if value.name not in kept]
+    kinds = {value.name: _element(value) for value in result.graph.input}
+    names = [value.name for value in source.graph.output]
+    differences = {}
+    for kind, draw in KINDS.items():
+        given = {value.name: _drawn(value, shapes[value.name], kind, draw) for value in inputs}
+        cast = {
+            name: array.astype(helper.tensor_dtype_to_np_dtype(kinds[name])) for name, array in given.items()
+        }
+        expected = _run(one, names, given, "source")
+        found = _run(other, names, cast, "converted")
+        apart = {
+            name: difference(left, right) for name, left, right in zip(names, expected, found, strict=True)
+        }
+        worst = max(apart, key=lambda name: apart[name])
+        if not apart[worst] <= tolerance:
+            raise RefusedError(
+                f"the converted network does not compute the same: output {worst!r} differs by "
+                f"{apart[worst]:.3g} of its greatest value (inputs: {kind}); {tolerance:g} is allowed"
+            )
+        differences[kind] = apart[worst]
+    return Proof(differences)
+
+
+def difference(expected: Any, found: Any) -> float:  # noqa: ANN401 - arrays, or what sequences hold
+    """The largest difference of any element, relative to the greatest finite one; infinite without one."""
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        return max((difference(*pair) for pair in zip(expected, found, strict=True)), default=0.0)
+    if not (isinstance(expected, np.ndarray) and isinstance(found, np.ndarray)):
+        return 0.0 if expected is None and found is None else float("inf")
+    if expected.shape != found.shape or expected.dtype.kind not in "fc":
+        return 0.0 if np.array_equal(expected, found) else float("inf")
+    return _difference(expected, found)
+
+
+def _difference(left: Array, right: Array) -> float:
+    left, right = left.astype(np.float64), right.astype(np.float64)
+    finite = np.isfinite(left)
+    if (
+        not np.array_equal(left[~finite], right[~finite], equal_nan=True)
+        or not np.isfinite(right[finite]).all()
+    ):
+        return float("inf")
+    if not finite.any():
+        return 0.0
+    greatest = np.abs(left[finite]).max()
+    apart = np.abs(left[finite] - right[finite]).max()
+    return float(apart / greatest) if greatest else float(apart)
+
+
+def input_shapes(model: ModelProto) -> dict[str, list[int]]:
+    """The shapes of a network's inputs, with 1 for a batch that is not fixed.
+
+    Raises:
+        RefusedError: another size is not fixed, or they are larger than any camera's.
+    """
+    kept = {tensor.name for tensor in model.graph.initializer}
+    shapes: dict[str, list[int]] = {}
+    for value in model.graph.input:
+        if value.name in kept:
+            continue
+        shape = [max(0, dim.dim_value) for dim in value.type.tensor_type.shape.dim]
+        if shape and not shape[0]:
+            shape[0] = 1
+        if 0 in shape or not value.type.tensor_type.HasField("shape"):
+            raise RefusedError(
+                f"the size of its input {value.name!r} is not fixed: say [input] shapes in model.toml, or "
+                "--input-shapes"
+            )
+        if np.prod([float(size) for size in shape]) > _LARGEST_INPUT:
+            raise RefusedError(
+                f"its input {value.name!r} is {' x '.join(map(str, shape))}: no camera holds that"
+            )
+        shapes[value.name] = shape
+    return shapes
+
+
+def _element(value: ValueInfoProto) -> int:
+    return int(value.type.tensor_type.elem_type)
+
+
+def _session(model: ModelProto, which: str) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    # One thread, so that sums have one order; and nothing rearranged, so that it is the network that runs.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    try:
+        data = model.SerializeToString(deterministic=True)
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise RefusedError(f"onnxruntime does not take the {which} network: {_one_line(error)}") from error
+
+
+def _run(
+    session: onnxruntime.InferenceSession, names: Sequence[str], given: Mapping[str, Array], which: str
+) -> list[Any]:
+    try:
+        return list(session.run(list(names), dict(given)))
+    except Exception as error:
+        raise RefusedError(f"onnxruntime cannot run the {which} network: {_one_line(error)}") from error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _drawn(value: ValueInfoProto, shape: Sequence[int], kind: str, draw: _Draw) -> Array:
+    """An input of one kind. Its name and the kind are the seed."""
+    random = np.random.default_rng(zlib.crc32(f"{value.name}/{kind}".encode()))
+    element = _element(value)
+    if element == TensorProto.STRING:
+        raise RefusedError(f"its input {value.name!r} is text")
+    array = draw(random, shape)
+    if element == TensorProto.BOOL:
+        return array > 0.5  # noqa: PLR2004 - half of them
+    wanted = helper.tensor_dtype_to_np_dtype(element)
+    if np.dtype(wanted).kind in "iu":
+        # They may be places in a table; 0 and 1 are in any.
+        return (np.abs(array) % 2).astype(wanted)
+    return array.astype(wanted)

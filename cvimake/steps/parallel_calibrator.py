@@ -1,0 +1,308 @@
+"""The toolchain's calibrator over several processes: the same table, byte for byte.
+
+Samples do not know of each other until extremes and histograms of a layer are put together. Every process
+runs the toolchain's whole calibration; the methods here share the work out and tell every process what all
+have found, so that all take the same decisions and write the same table. The replaced methods:
+
+- `load_net_input` loads the share of a process; the toolchain's own method does it.
+- `activation_collect_and_calc_th` does what the toolchain's does, in its order. Extremes are compared sample
+  by sample, since a value that is no number makes the order count. Histograms are sums of whole numbers.
+  Thresholds for INT4, which nothing reads without `int4` in debug_cmd, are left out, and so is an array of
+  all samples that is filled and never read.
+- `histogram` counts with `numpy.bincount`: see `calibration_shards.histogram`.
+- `calc_distance` shares out the thresholds that `find_better_threshold` is about to try. That tries each of
+  them twice and gets the same distance: here it is computed once.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+from math import inf
+from typing import Any, ClassVar
+
+import numpy as np
+from calibration_shards import BARE_PROCESS, Layer, arrangement, histogram, samples, shares, walk
+from process_group import MEMORY, ProcessGroup
+
+original: Any = importlib.import_module("calibration.kld_calibrator")
+# A network is loaded twice to tune thresholds.
+_MODULES = 2
+
+
+class ParallelCalibrator(original.ActivationCalibrator):
+    """Calibrates with a process's share of the samples."""
+
+    group: ClassVar[ProcessGroup]
+
+    def load_net_input(self) -> None:
+        """Shares out the samples; each is loaded when it is needed."""
+        _remember(self.parser)
+        way = walk(layers(self.parser))
+        rows = _rows if self.ds.all_npz else None
+        batch = 1 if self.ds.all_npy else self.batch_size
+        every = samples(self.data_list, batch, rows)
+        memory = os.environ.get(MEMORY)
+        size, rounds = arrangement(
+            self.group.size,
+            len(every),
+            int(memory) if memory else None,
+            BARE_PROCESS + _MODULES * _module_bytes(self.parser),
+            way.live,
+            # Each process tunes with all samples that are tuned with, and one more is loaded.
+            self.args.tune_num + 1 if self.args.tune_num > 0 else 1,
+        )
+        self.group.shrink(size)
+        self._all, self._is_used = len(every), False
+        mine = shares(len(every), size)[self.group.rank]
+        parts = shares(len(mine), rounds)
+        self._rounds = [every[mine[part.start] : mine[part.start] + len(part)] for part in parts if part]
+        # What the last sample leaves in the network is what the next layer finds, in each process and round.
+        self._extra = every[-1:] if way.leftovers else []
+        if self.group.rank == 0:
+            held = way.live / 1024**2
+            print(  # noqa: T201 - the log
+                f"calibrate: processes: {size}; samples: {len(every)}, {held:.0f} MiB each; rounds: {rounds}"
+            )
+
+    def _load(self, part: list[list[str]]) -> None:
+        if self._extra and self._is_used:
+            # A new one, where nothing is left over, as there is nothing when the toolchain begins.
+            self.module = original.pymlir.module()
+            self.module.load(self.args.mlir_file)
+        self._is_used = True
+        extra = [] if part[-1:] == self._extra else self._extra
+        loaded = [*part, *extra]
+        self.data_list: list[str] = [file for sample in loaded for file in sample]
+        self.args.input_num = len(loaded) if self.ds.all_image else len(self.data_list)
+        super().load_net_input()
+        # Nothing reads it here, and it would hold every input to the end.
+        self.dq_activations: dict[int, Any] = {}
+        self._own = self.args.input_num - len(extra)
+        # Where samples cannot be told apart, one process has them all, and only now it is known how many.
+        self._all = max(self._all, self._own)
+
+    def activation_collect_and_calc_th(self) -> tuple[dict[str, Any], ...]:
+        """Thresholds and extremes of every tensor, as the toolchain's own returns them."""
+        names = self.parser.get_op_name_list()
+        self.activations_statistics: dict[str, tuple[Any, Any, Any]] = {}
+        counts: dict[str, Any] = {}
+        widths: dict[str, Any] = {}
+        found: list[dict[str, list[Any]]] = [{} for _ in names]
+        # Histograms need the extremes of all samples: of those that are not all here at once, later.
+        at_once = all(self.group.all_gather(len(self._rounds) == 1))
+        passes = [(True, True)] if at_once else [(True, False), (False, True)]
+        steps = len(names) * len(passes) * len(self._rounds)
+        bar = original.tqdm(total=steps, position=0, leave=True)
+        for first, second in passes:
+            for part in self._rounds:
+                self._load(part)
+                for number, name in enumerate(names):
+                    # Drawn by each layer, since the clock stands still.
+                    bar.set_description(f"collect activations: {name}")
+                    bar.update(1)
+                    self._enter(name)
+                    if first:
+                        self._measure(number, name, found[number])
+                    if at_once:
+                        self._settle(number, found[number])
+                    if second:
+                        self._count(name, counts, widths)
+                    self._leave(name)
+            if first and not at_once:
+                for number, own in enumerate(found):
+                    self._settle(number, own)
+        bar.close()
+        return self._thresholds(self._total(counts), widths)
+
+    def histogram(self, ndarray: Any, abs_max: Any, bin_num: int) -> Any:  # noqa: ANN401 - as the toolchain's
+        """How many values there are in each bin, and the width of one."""
+        return histogram(ndarray, abs_max, bin_num)
+
+    def _enter(self, name: str) -> None:
+        """Has the toolchain compute a layer."""
+        for index in range(self.args.input_num):
+            self.gen_ref_tensor(index, name)
+
+    def _leave(self, name: str) -> None:
+        """Has the toolchain let go of what no layer needs any more."""
+        for out in self._held(name):
+            for index in range(self.args.input_num):
+                self.clear_ref_tensor(index, out)
+
+    def _held(self, name: str) -> list[str]:
+        """The tensors of a layer that the toolchain keeps: an output that nothing reads it may not."""
+        return [out for out in self.parser.get_outputs_by_op_name(name) if out in self.ref_activations[0]]
+
+    def _measure(self, number: int, name: str, found: dict[str, list[Any]]) -> None:
+        """Adds the extremes of each sample of ours to those of each output."""
+        for out in self._held(name):
+            size = self.get_ref_tensor(0, out).size
+            for index in range(self._own):
+                values = self.get_ref_tensor(index, out)
+                largest = None
+                if "use_percentile9999" in self.debug_cmd:
+                    length = self._kept(number, size)
+                    largest = original.sort_distr(np.abs(values.flatten()), length)
+                elif "use_max" in self.debug_cmd:
+                    largest = np.max(np.abs(values))
+                found.setdefault(out, []).append((np.min(values), np.max(values), largest, size))
+
+    def _share_of_values(self, number: int) -> float:
+        step = (99.999999 - 99.99) / len(self.parser.get_op_name_list())
+        return 99.99 + number * step
+
+    def _kept(self, number: int, size: int) -> int:
+        return int(self._all * size * (1 - self._share_of_values(number) / 100)) + 1
+
+    def _settle(self, number: int, own: dict[str, list[Any]]) -> None:
+        """Takes the extremes of one layer from those of all samples."""
+        gathered = self.group.all_gather(own)
+        low, high, largest = inf, -inf, -inf
+        magnitude = None
+        for out in own:
+            every = [extremes for part in gathered for extremes in part[out]]
+            size = every[0][3]
+            for least, most, magnitudes, _ in every:
+                low = min(least, low)
+                high = max(most, high)
+                magnitude = max(abs(low), abs(high))
+                if "use_max" in self.debug_cmd and "use_percentile9999" not in self.debug_cmd:
+                    largest = max(magnitudes, largest)
+            if "use_percentile9999" in self.debug_cmd:
+                magnitude = self._percentile(number, size, [extremes[2] for extremes in every])
+            elif "use_max" in self.debug_cmd:
+                magnitude = largest
+            if magnitude is not None and magnitude <= 1e-5:  # noqa: PLR2004 - the toolchain's
+                low, high, magnitude = -1e-5 if low < 0 else 0, 1e-5, 1e-5
+                print(f"WARNING: layer {out} is all zeros. Please check the input data correctness.")  # noqa: T201 - as the toolchain's
+            self.activations_statistics[out] = (low, high, magnitude)
+
+    def _percentile(self, number: int, size: int, largest: list[Any]) -> Any:  # noqa: ANN401 - one of numpy's scalars
+        """Of the magnitudes of all samples, from the largest of each."""
+        count, length, share = len(largest), self._kept(number, size), self._share_of_values(number)
+        kept = np.zeros(count * length)
+        for index, values in enumerate(largest):
+            kept[index * length : (index + 1) * length] = values
+        kept = np.sort(kept)[-length:]
+        last = count * size - 1
+        place = int((share / 100) * last)
+        ratio = (share / 100) * last - place
+        return kept[0] + ratio * (kept[1] - kept[0]) if length != 1 else kept[0]
+
+    def _count(self, name: str, counts: dict[str, Any], widths: dict[str, Any]) -> None:
+        """Adds our samples' histograms of a layer's tensors."""
+        for out in self._held(name):
+            magnitude = self.activations_statistics[out][2]
+            for index in range(self._own):
+                values = self.get_ref_tensor(index, out)
+                counted, widths[out] = self.histogram(values, magnitude, self.histogram_bin_num)
+                counts[out] = counts[out] + counted if out in counts else counted
+
+    def _total(self, counts: dict[str, Any]) -> dict[str, Any]:
+        gathered = self.group.all_gather(counts)
+        return {out: functools.reduce(np.add, [part[out] for part in gathered]) for out in counts}
+
+    def _search(self, counts: dict[str, Any], widths: dict[str, Any], levels: int) -> dict[str, float]:
+        """The threshold of every tensor, each searched for by one process."""
+        mine = dict(list(counts.items())[self.group.rank :: self.group.size])
+        gathered = self.group.all_gather(self.find_threshold(mine, widths, levels))
+        return {out: threshold for part in gathered for out, threshold in part.items()}
+
+    def _thresholds(self, counts: dict[str, Any], widths: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        thresholds = self._search(counts, widths, 128)
+        thresholds4 = self._search(counts, widths, 8) if "int4" in self.debug_cmd else {}
+        largest = {}
+        by_extremes = "use_percentile9999" in self.debug_cmd or "use_max" in self.debug_cmd
+        for out, (_, _, magnitude) in self.activations_statistics.items():
+            largest[out] = magnitude
+            if by_extremes or thresholds[out] > magnitude:
+                thresholds[out] = thresholds4[out] = magnitude
+        return thresholds, largest, {}, {}, thresholds4, {}, {}, {}
+
+
+class ParallelTuner(original.SimpleTuner):
+    """Tunes with a process's share of the thresholds to try."""
+
+    group: ClassVar[ProcessGroup]
+
+    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - the toolchain's own
+        super().__init__(*arguments)
+        _remember(self.parser)
+        self._leftovers = walk(layers(self.parser)).leftovers
+        self._candidates: list[Any] = []
+        self._known: dict[Any, Any] = {}
+        self._last: Any = None
+
+    def find_better_threshold(self, evaled_op: str, tuned_op: str, node_label: list[str]) -> bool:
+        """Tries thresholds for a tensor; what is foreseen here are only those that it begins with."""
+        least = self.initial_threshold[tuned_op][0]
+        if "find_lower_th" in self.debug_cmd:
+            least = least / 3
+        step = (self.abs_max_dict[tuned_op] - least) / self.tune_steps
+        self._candidates = [least + step * number for number in range(self.tune_steps + 1)]
+        self._known, self._last = {}, None
+        found: bool = super().find_better_threshold(evaled_op, tuned_op, node_label)
+        if self._leftovers and self._last is not None:
+            # A layer to come computes from what this one leaves in the network.
+            super().calc_distance(evaled_op, self._last)
+        return found
+
+    def calc_distance(self, evaled_op: str, threshold: Any) -> Any:  # noqa: ANN401 - the toolchain's own
+        """The distance and the cosine that a threshold gives."""
+        self._last = threshold
+        if threshold not in self._known:
+            wanted = list(dict.fromkeys([threshold, *self._candidates]))
+            self._candidates = []
+            # Each process computes at least one: that also puts zeros for what is no number.
+            mine = wanted[self.group.rank :: self.group.size] or wanted[:1]
+            own = {each: super(ParallelTuner, self).calc_distance(evaled_op, each) for each in mine}
+            for part in self.group.all_gather(own):
+                self._known.update(part)
+        return self._known[threshold]
+
+
+def layers(parser: Any) -> list[Layer]:  # noqa: ANN401 - the toolchain's own
+    """The network as the calibrator goes through it."""
+    tensors = set(parser.get_op_output_name_list())
+    return [
+        Layer(
+            outputs=tuple(op.outputs),
+            sizes=tuple(_sizes(op, len(op.outputs))),
+            operands=tuple(name for name in op.opds if name in tensors),
+            found=tuple(parser.get_pre_op_by_op_name(original.split_fuseop(op.name))),
+        )
+        for op in parser.ops
+    ]
+
+
+def _sizes(op: Any, count: int) -> list[int]:  # noqa: ANN401 - the toolchain's own
+    shapes = [original.mlir.ir.ShapedType(each.type) for each in op.op.results if str(each.type) != "none"]
+    sizes = [int(np.prod([shape.get_dim_size(axis) for axis in range(shape.rank)])) for shape in shapes]
+    return (sizes + [0] * count)[:count]
+
+
+def _module_bytes(parser: Any) -> int:  # noqa: ANN401 - the toolchain's own
+    """What a loaded network holds: its weights and a place for every tensor."""
+    names = ["top.None", "func.return"]
+    weights = [op for op in parser.body.operations if op.operation.name not in names]
+    return 4 * sum(
+        int(np.prod([shape.get_dim_size(axis) for axis in range(shape.rank)]))
+        for op in weights
+        for each in op.results
+        if str(each.type) != "none"
+        for shape in [original.mlir.ir.ShapedType(each.type)]
+    )
+
+
+def _rows(file: str) -> list[int]:
+    with np.load(file) as arrays:
+        return [arrays[name].shape[0] for name in arrays.files]
+
+
+def _remember(parser: Any) -> None:  # noqa: ANN401 - the toolchain's own
+    """Has a parser look up only once what it searches the whole network for; the network does not change."""
+    for name in ("get_pre_op_by_op_name", "get_use_count_by_op_name", "get_outputs_by_op_name",
+                 "get_op_name_list", "get_op_type_by_op_name"):  # fmt: skip
+        setattr(parser, name, functools.cache(getattr(parser, name)))

@@ -1,0 +1,128 @@
+"""Processes that run the same program, each on its share of the data, and tell each other what they find."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, NoReturn
+
+# How many processes a step may use; set by the engine as the step starts.
+PROCESSES = "CVIMAKE_PROCESSES"
+# What all of them together may hold, in bytes.
+MEMORY = "CVIMAKE_MEMORY"
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What a process says instead of a value when it cannot go on."""
+
+    text: str
+
+
+class ProcessGroup:
+    """This process and its siblings.
+
+    Values travel through pipes: a container has little shared memory.
+
+    Attributes:
+        rank: this process's number; 0 is the one that was there first.
+        size: how many there are.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Forks; returns in every process. To be called before any other thread is made."""
+        self.rank, self.size = 0, size
+        self._siblings: list[tuple[int, Connection]] = []
+        sys.stdout.flush()
+        for rank in range(1, size):
+            ours, theirs = Pipe()
+            process = os.fork()
+            if process == 0:
+                for _, other in self._siblings:
+                    # Otherwise a sibling would not notice that the first is gone.
+                    other.close()
+                ours.close()
+                self.rank, self._siblings, self._first = rank, [], theirs
+                self._speak_no_more()
+                return
+            theirs.close()
+            self._siblings.append((process, ours))
+
+    def all_gather(self, value: Any) -> list[Any]:  # noqa: ANN401 - whatever can be pickled
+        """Every process's value, by rank. All have to call it, in the same order."""
+        if self.rank:
+            try:
+                self._first.send(value)
+                values: list[Any] = self._first.recv()
+            except (EOFError, OSError):
+                # The first one is gone, and has said why.
+                os._exit(1)
+            return values
+        values = [value, *(self._receive(place) for place in range(1, self.size))]
+        for place in range(1, self.size):
+            self._send(place, values)
+        return values
+
+    def shrink(self, size: int) -> None:
+        """Goes on with fewer processes; the others end here."""
+        if self.rank >= size:
+            sys.exit(0)
+        for process, sibling in self._siblings[size - 1 :]:
+            sibling.close()
+            os.waitpid(process, 0)
+        del self._siblings[size - 1 :]
+        self.size = size
+
+    def wait(self) -> None:
+        """For the first: until all others have ended, as they should."""
+        for place, (process, sibling) in enumerate(self._siblings, 1):
+            sibling.close()
+            _, status = os.waitpid(process, 0)
+            if status:
+                self._end(place, status)
+        self._siblings = []
+
+    def _send(self, place: int, value: Any) -> None:  # noqa: ANN401 - whatever can be pickled
+        try:
+            self._siblings[place - 1][1].send(value)
+        except OSError:
+            self._lost(place)
+
+    def _receive(self, place: int) -> Any:  # noqa: ANN401 - whatever was sent
+        try:
+            value = self._siblings[place - 1][1].recv()
+        except (EOFError, OSError):
+            self._lost(place)
+        if isinstance(value, _Failure):
+            sys.exit(f"{value.text}process {place} of {self.size} failed")
+        return value
+
+    def _lost(self, place: int) -> NoReturn:
+        _, status = os.waitpid(self._siblings[place - 1][0], 0)
+        self._end(place, status)
+
+    def _end(self, place: int, status: int) -> NoReturn:
+        code = os.waitstatus_to_exitcode(status)
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        hint = ": there was not enough memory, or somebody killed it" if code == -9 else ""  # noqa: PLR2004 - SIGKILL
+        sys.exit(f"process {place} of {self.size} {how}{hint}")
+
+    def _speak_no_more(self) -> None:
+        """Leaves what is printed to the first process; what goes wrong here, it prints too."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+        def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+            text = "".join(traceback.format_exception(kind, error, trace))
+            try:
+                self._first.send(_Failure(text))
+            except OSError:
+                sys.stderr.write(text)
+
+        sys.excepthook = tell

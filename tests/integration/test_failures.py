@@ -1,0 +1,25 @@
+"""The toolchain still fails as the kept logs say: some of the known failures, caused anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from failures import FAILURES, RecordingEngine, fail
+
+from cvimake.diagnose import diagnose
+from cvimake.engine.docker import DockerEngine
+from cvimake.image import ToolchainImage
+
+
+@pytest.mark.parametrize("name", ["unknown-output", "mod", "text-for-image", "npz-of-others", "time-limit"])
+def test_a_known_failure_happens_as_it_did(
+    name: str, tmp_path: Path, engine: DockerEngine, toolchain_image: ToolchainImage
+) -> None:
+    failure = FAILURES[name]
+    failed = fail(failure, tmp_path, RecordingEngine(engine.client), toolchain_image.id)
+    found = diagnose(failed.outcome, "\n".join(failed.lines), failed.limits)
+    assert found is not None
+    assert found.id == failure.id
+    assert found.cause in str(failed.error)
+    assert f"More: docs/errors.md#{failure.id}" in str(failed.error)

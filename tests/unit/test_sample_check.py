@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cvimake import sample_check
+from cvimake.errors import CvimakeError
+
+MEMORY = 1024**3
+ARRAY = np.zeros((1, 3, 8, 8), dtype=np.float32)
+
+
+def as_npy(values: object, *, pickled: bool = False) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.asarray(values), allow_pickle=pickled)
+    return file.getvalue()
+
+
+def fault(path: Path, memory: int = MEMORY) -> str:
+    with pytest.raises(CvimakeError) as caught:
+        sample_check.check("net:mlir", [path], memory)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "jpeg"])
+def test_what_pillow_writes_is_an_image(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (8, 8)).save(path)
+    sample_check.check("net:mlir", [path], MEMORY)
+
+
+def test_what_numpy_writes_is_an_array(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", ARRAY)
+    np.savez(tmp_path / "b.npz", images=ARRAY, more=ARRAY)
+    np.savez_compressed(tmp_path / "c.npz", images=ARRAY)
+    with (tmp_path / "d.npy").open("wb") as file:
+        np.lib.format.write_array(file, ARRAY, version=(2, 0))
+    sample_check.check("net:mlir", tmp_path.iterdir(), MEMORY)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("a.png", b"", "is empty"),
+        ("a.png", b"text", "is no image"),
+        ("a.jpg", b"GIF89a", "is no image"),
+        ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(100), "is cut off"),
+        ("a.npy", b"text", "is no array"),
+        ("a.npy", b"\x93NUMPY\x01\x00\xff\xff", "is cut off"),
+        ("a.npy", b"\x93NUMPY\x02\x00\xff\xff\xff\xff", "is cut off"),
+        ("a.npy", b"\x93NUMPY\x01\x00\x03\x00(((", "is no array"),
+        ("a.npy", as_npy(["text", {}], pickled=True), "holds Python objects"),
+        ("a.npy", as_npy(np.zeros((0, 3))), "holds nothing"),
+        ("a.npz", b"text", "is no npz, or cut off"),
+        ("a.npz", b"PK\x05\x06" + bytes(18), "holds no arrays"),
+    ],
+)
+def test_what_no_tool_can_read_is_named(name: str, content: bytes, what: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert what in fault(path)
+    assert str(path) in fault(path)
+
+
+def test_an_npz_is_refused_by_its_directory_where_it_would_fill_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, images=np.zeros(1024**2, dtype=np.float32))
+    sample_check.check("net:mlir", [path], 5 * 1024**2)
+    assert "unpacks to 0.0 GiB, more than the step's memory limit" in fault(path, 3 * 1024**2)
+
+
+def test_an_npz_of_more_arrays_than_its_directory_may_hold_is_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, images=ARRAY)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<HH", data, data.rfind(b"PK\x05\x06") + 8, 60000, 60000)
+    path.write_bytes(data)
+    assert "more than 10000 arrays" in fault(path)
+
+
+def test_a_text_in_an_npz_is_named_with_its_member(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy", "text")
+    assert "images.npy: is no array" in fault(path)
+
+
+def test_all_are_told_at_once_and_many_are_counted(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(8)]
+    for path in paths:
+        path.write_bytes(b"text")
+    with pytest.raises(CvimakeError) as caught:
+        sample_check.check("net:calibration", paths, MEMORY)
+    assert str(caught.value).count("is no image") == 5
+    assert "and 3 more" in str(caught.value)
+
+
+def test_what_is_not_there_is_for_others_to_say(tmp_path: Path) -> None:
+    sample_check.check("net:mlir", [tmp_path / "a.png"], MEMORY)
+
+
+def test_an_array_that_says_it_is_larger_than_its_file_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(as_npy(ARRAY)[:-4])
+    assert "is cut off: it says that its shape is (1, 3, 8, 8)" in fault(path)
