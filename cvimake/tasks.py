@@ -62,7 +62,7 @@ class Project:
         return {
             "basename": TOOLCHAIN_TASK,
             "doc": "the image that every step runs in",
-            "actions": [(_guarded, [functools.partial(self._record, TOOLCHAIN), [str(TOOLCHAIN)]])],
+            "actions": [(_guarded, [self._record_toolchain, [str(TOOLCHAIN)]])],
             "targets": [str(TOOLCHAIN)],
             "uptodate": [
                 Unchanged(self.recipe.definition),
@@ -79,7 +79,9 @@ class Project:
         return {
             "basename": FRAMEWORKS_TASK,
             "doc": "the image that networks of Caffe, PyTorch and TFLite are read in",
-            "actions": [(_guarded, [functools.partial(self._record, FRAMEWORKS), [str(FRAMEWORKS)]])],
+            "actions": [
+                (_guarded, [functools.partial(self._record_toolchain, FRAMEWORKS), [str(FRAMEWORKS)]])
+            ],
             # It is made on the other one.
             "file_dep": [str(TOOLCHAIN)],
             "targets": [str(FRAMEWORKS)],
@@ -165,7 +167,7 @@ class Project:
 
         return Runtime.with_frameworks(self.root) if toolchain == FRAMEWORKS else Runtime.of(self.root)
 
-    def _record(self, toolchain: Path) -> None:
+    def _record_toolchain(self, toolchain: Path = TOOLCHAIN) -> None:
         text = json.dumps(self._runtime(toolchain).image.identity, indent=1, sort_keys=True) + "\n"
         path = self.root / toolchain
         if not path.exists() or path.read_text(encoding="utf-8") != text:
