@@ -60,7 +60,7 @@ def test_a_network_that_is_not_there_yet_asks_for_no_image(
 def test_only_what_reads_the_network_runs_in_it(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert sorted(workshop.build()) == sorted(STAGES)
+    assert sorted(workshop.build()) == sorted(set(STAGES) - {"m0000:onnx"})
     records = {name: (workshop.root / "build" / f"{name}.json") for name in ("toolchain", "frameworks")}
     assert json.loads(records["toolchain"].read_text(encoding="utf-8")) == workshop.identity
     assert json.loads(records["frameworks"].read_text(encoding="utf-8")) == workshop.frameworks

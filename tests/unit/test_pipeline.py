@@ -528,7 +528,6 @@ def test_only_the_transform_of_such_a_network_runs_in_the_image_with_the_framewo
         stage.action.name: "frameworks.json" if stage.action.name == "net:mlir" else "toolchain.json"
         for stage in stages
     }
-    assert stages[0].before is None
     # The tool's MLIR of a TFLite network is mended.
     assert ("transform_tflite.py" in stages[0].action.argv) == (name == "net.tflite")
     assert ("transform_tflite.py" in {file.name for file in stages[0].action.inputs}) == (
