@@ -15,6 +15,7 @@ from cvimake.sandbox import Sandbox
 
 MAKE_NETWORKS = Path(__file__).with_name("make_networks.py")
 NETWORKS = {
+    "caffe": ("net.prototxt", "net.caffemodel"),
     "torch": ("net.pt", "two.pt", "checkpoint.pt"),
     "tflite": ("net.tflite", "quantised.tflite"),
 }

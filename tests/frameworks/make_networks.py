@@ -1,7 +1,10 @@
-"""Runs in the frameworks image: writes small networks of random weights, `make_networks.py torch|tflite`.
+"""Runs in the frameworks image: writes small networks of random weights.
+
+    make_networks.py caffe|torch|tflite
 
 One process for each: PyTorch and TensorFlow do not bear each other.
 
+- net.prototxt, net.caffemodel: Caffe, one image of 3 x 32 x 32.
 - net.pt: TorchScript, one image of 3 x 32 x 32.
 - two.pt: TorchScript with two inputs.
 - checkpoint.pt: what a training leaves behind; not TorchScript.
@@ -10,6 +13,31 @@ One process for each: PyTorch and TensorFlow do not bear each other.
 
 import sys
 from pathlib import Path
+
+CAFFE = """
+name: "net"
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 32 dim: 32 } } }
+layer {
+  name: "first" type: "Convolution" bottom: "data" top: "first"
+  convolution_param {
+    num_output: 8 kernel_size: 3 stride: 2 pad: 1 weight_filler { type: "gaussian" std: 0.3 }
+  }
+}
+layer { name: "slope" type: "PReLU" bottom: "first" top: "first" }
+layer {
+  name: "second" type: "Convolution" bottom: "first" top: "second"
+  convolution_param { num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "gaussian" std: 0.3 } }
+}
+"""
+
+
+def caffe_network() -> None:
+    """Writes that of Caffe."""
+    import caffe
+
+    caffe.set_random_seed(1)
+    Path("net.prototxt").write_text(CAFFE, encoding="utf-8")
+    caffe.Net("net.prototxt", caffe.TEST).save("net.caffemodel")
 
 
 def torch_networks() -> None:
@@ -57,4 +85,4 @@ def tflite_network() -> None:
     Path("quantised.tflite").write_bytes(converter.convert())
 
 
-{"torch": torch_networks, "tflite": tflite_network}[sys.argv[1]]()
+{"caffe": caffe_network, "torch": torch_networks, "tflite": tflite_network}[sys.argv[1]]()

@@ -73,12 +73,9 @@ def plan(project: Project) -> list[dict[str, Any]]:
     return stages
 
 
-@pytest.mark.usefixtures("frameworks_image")
-def test_caffe_in_bf16_and_int8(tmp_path: Path, frameworks_image: ToolchainImage) -> None:
-    files = [SHARED / f"pnet.{suffix}" for suffix in ("prototxt", "caffemodel")]
-    if not all(file.exists() for file in files):
-        pytest.skip(f"no Caffe network in {SHARED}")
-    project = make(tmp_path, PNET + INT8 + FLOAT, *files)
+def test_caffe_in_bf16_and_int8(tmp_path: Path, networks: Path, frameworks_image: ToolchainImage) -> None:
+    declaration = IMAGE.replace("%s", 'net.prototxt"\nweights = "net.caffemodel') + INT8 + FLOAT
+    project = make(tmp_path, declaration, networks / "net.prototxt", networks / "net.caffemodel")
     assert [stage["stage"] for stage in plan(project)][:3] == ["toolchain", "frameworks", "net:mlir"]
     project.built()
     assert least_cosine(project, "bf16") > 0.99
@@ -91,6 +88,16 @@ def test_caffe_in_bf16_and_int8(tmp_path: Path, frameworks_image: ToolchainImage
     read = json.loads(project.doit("why", "--json", "net:bf16").stdout)
     assert not why["stale"]
     assert not read["stale"]
+
+
+@pytest.mark.usefixtures("frameworks_image")
+def test_a_trained_caffe_network(tmp_path: Path) -> None:
+    files = [SHARED / f"pnet.{suffix}" for suffix in ("prototxt", "caffemodel")]
+    if not all(file.exists() for file in files):
+        pytest.skip(f"no Caffe network in {SHARED}")
+    project = make(tmp_path, PNET + INT8 + FLOAT, *files).built()
+    assert least_cosine(project, "bf16") > 0.99
+    assert least_cosine(project, "int8") > 0.9
 
 
 def test_torchscript_in_bf16_and_int8(tmp_path: Path, networks: Path) -> None:
