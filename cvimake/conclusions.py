@@ -12,6 +12,9 @@ from cvimake import announce, cvimodel, device
 from cvimake.errors import StepFailedError
 from cvimake.spec.model import Budget
 
+# Raised when something else is concluded from the same: what is there is then concluded anew.
+REVISION = 2
+
 
 class Comparison(BaseModel):
     """One comparison that the tool made: the least similarities of any layer.

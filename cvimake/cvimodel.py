@@ -39,12 +39,13 @@ class Tensor(_Value):
 
 
 class Weight(_Value):
-    """One weight of the network; size in bytes."""
+    """One weight of the network; size in bytes, offset in its section."""
 
     name: str
     type: str
     shape: tuple[int, int, int, int]
     size: int
+    offset: int
 
 
 class Section(_Value):
@@ -101,7 +102,13 @@ def parse(text: str) -> Listing:
                 for match in _SECTION.finditer(sections)
             ),
             weights=tuple(
-                Weight(name=match[8], type=match[3], shape=_shape(match, 4), size=int(match[2]))
+                Weight(
+                    name=match[8],
+                    type=match[3],
+                    shape=_shape(match, 4),
+                    size=int(match[2]),
+                    offset=int(match[1]),
+                )
                 for match in _WEIGHT.finditer(weights)
             ),
             inputs=tuple(tensors[name] for name in _find(r"^\s+inputs +: (\S+)", program).split(",")),

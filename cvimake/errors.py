@@ -4,7 +4,7 @@ Exit codes of every command:
 
 ====  ==========================================================================
 0     done, or nothing to do
-1     a step failed: its tool refused the model, or did not write what it should
+1     a step failed, or a release is not what it says
 2     something is wrong around the steps: a declaration, the engine, the image
 3     doit refused the command line or `dodo.py`
 130   interrupted (Ctrl-C); 143, 129: ended by SIGTERM, SIGHUP; 141: nobody reads its output any more

@@ -165,8 +165,18 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
         ),
         load=load.transform(_size(model)),
         toolchain=FRAMEWORKS if model.takes_frameworks else TOOLCHAIN,
-        before=functools.partial(network_check.check, model),
+        before=functools.partial(_check, model),
     )
+
+
+def _check(model: DeclaredModel) -> None:
+    """Sees that the toolchain can read a network, before it is started."""
+    network_check.check(model)
+    if model.is_onnx:
+        from cvimake.intake import check  # noqa: PLC0415 - only a stage that runs looks into the graph
+
+        # Of the converted one: newer operators have become others.
+        check.check(BUILD / model.name / _converted(model.name), tuple(model.model.output.names))
 
 
 def calibration(model: DeclaredModel) -> Iterator[Stage]:
@@ -331,7 +341,7 @@ def info(model: DeclaredModel) -> Iterator[Stage]:
                 result,
             ),
             concluded=(result,),
-            concluded_with=model.model.budget.model_dump(),
+            concluded_with={**model.model.budget.model_dump(), "revision": conclusions.REVISION},
             also_read=(validation,),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import platform
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from cvimake.image import ToolchainImage
 from cvimake.load import Capacity
 from cvimake.recipe import FrameworksRecipe, Recipe
 from cvimake.sandbox import Sandbox
+from cvimake.system import WITHOUT_AVX2, has_avx2
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,18 @@ def _engine_and_toolchain(root: Path) -> tuple[Engine, ToolchainImage]:
             reason = str(error)
         else:
             docker_engine = DockerEngine(client)
+            if connection.sees_our_files():
+                _warn_without_avx2()
             return docker_engine, image.ensure(docker_engine, recipe, root)
+    _warn_without_avx2()
     found = local_toolchain.ensure(recipe, root)
     engine = LocalEngine(Path(found.id))
     announce.note(f"warning: {engine.shortcomings()}\n{textwrap.indent(reason, '  ')}")
     return engine, found
+
+
+def _warn_without_avx2() -> None:
+    """Tells who builds on this machine that its bytes are not those of others."""
+    # Elsewhere the steps are emulated, with AVX2.
+    if platform.machine() == "x86_64" and not has_avx2():
+        announce.note(f"warning: {WITHOUT_AVX2}")

@@ -12,6 +12,10 @@ from cvimake import announce
 from cvimake.errors import CvimakeError
 
 NO_INSTALL = "CVIMAKE_NO_INSTALL"
+# What a machine is told that other machines will not agree with to the last bit.
+WITHOUT_AVX2 = (
+    "the machine has no AVX2: calibration tables and references differ from others' in the last bits"
+)
 _LAST_LINES = 8
 
 
@@ -48,3 +52,8 @@ def install(packages: Sequence[str], purpose: str) -> None:
             if result.returncode != 0 and command[1] == "install":
                 last_lines = (result.stdout + result.stderr).splitlines()[-_LAST_LINES:]
                 raise CvimakeError(f"`{' '.join(command)}` failed", "\n".join(last_lines))
+
+
+def has_avx2() -> bool:
+    """Whether this machine computes what others do, to the last bit."""
+    return "avx2" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 
-from cvimake import doit_types, kept, pipeline
+from cvimake import clock, doit_types, kept, pipeline
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN, chosen, would_change
@@ -241,6 +241,8 @@ def open_project(dodo_file: str) -> Project:
     try:
         # Whether the toolchain's task is stale depends on it.
         chosen()
+        # Every step's clock shows it.
+        clock.epoch()
         project = Project(root, read_declarations(Path()), Recipe.from_environment())
         store = project.declarations.settings.store
         CURRENT.choose(choose(root, store.url, read_only=store.read_only, limit=store.limit))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cvimake import clock
 from cvimake.action import Folder
 from cvimake.resources import step_package
 
@@ -20,9 +21,8 @@ ROOT = f"{PREFIX}/lib/python3.10/site-packages/tpu_mlir"
 # What every step starts with. Two things make equal inputs give unequal files otherwise: the memory planner
 # depends on where the kernel loads the program (setarch -R turns that off), and files hold the time of day
 # (libfaketime, in the environment). One stream for all that is said, so that a log has it in its order.
-DETERMINISTIC = ("setarch", "x86_64", "-R", "sh", "-c", 'exec "$@" 2>&1', "step")
-# The clock stands still: a running one would still write 00:00:09 in a long step.
-FROZEN_TIME = "2024-01-01 00:00:00"
+# The rights of a new file are the same whatever those of the caller's are.
+DETERMINISTIC = ("setarch", "x86_64", "-R", "sh", "-c", 'umask 022; exec "$@" 2>&1', "step")
 
 
 def environment() -> dict[str, str]:
@@ -43,7 +43,8 @@ def environment() -> dict[str, str]:
         "LD_LIBRARY_PATH": f"{ROOT}/lib:{ROOT}/lib/capi:{ROOT}/lib/third_party",
         "TPUC_ROOT": ROOT,
         "LD_PRELOAD": "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-        "FAKETIME": FROZEN_TIME,
+        # The clock stands still: a running one would still write 00:00:09 in a long step.
+        "FAKETIME": clock.written(clock.epoch()),
         # Sleeping and time-outs go on while the clock stands still.
         "DONT_FAKE_MONOTONIC": "1",
         # Kernels are chosen by instruction set, and their sums differ in the last bit. AVX2 is what any

@@ -31,6 +31,22 @@ OPTION_JSON = {
 }
 
 
+def options_first(parser: Value, arguments: Sequence[str]) -> list[str]:
+    """A command line with its options before everything else: doit stops looking for them behind that.
+
+    One that the command does not have is left to doit, which says so.
+    """
+    try:
+        found, others = getopt.gnu_getopt(list(arguments), parser.get_short(), parser.get_long())
+    except getopt.GetoptError:
+        return sorted(arguments, key=lambda argument: not argument.startswith("-"))
+    options: list[str] = []
+    for name, value in found:
+        is_long, takes_value = name.startswith("--"), f"{name[2:]}=" in parser.get_long()
+        options += [f"{name}={value}" if takes_value else name] if is_long else [name + value]
+    return [*options, "--", *others]
+
+
 class PlainCommand(Command):  # type: ignore[misc] # doit has no type information
     """A command that does not need the graph. Errors are printed; their exit code is the command's."""
 

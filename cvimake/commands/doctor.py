@@ -19,6 +19,7 @@ from cvimake.engine import connection
 from cvimake.engine.choice import DOCKER, chosen
 from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.recipe import Recipe
+from cvimake.system import has_avx2
 
 GIGABYTE = 1000**3
 # An image while it is built, with its base.
@@ -100,8 +101,7 @@ def _processor() -> Finding:
             remedy="An engine on an x86-64 machine is many times faster: DOCKER_HOST=ssh://...",
         )
     seen = f"x86-64, {os.cpu_count()} cores"
-    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
-    if "avx2" not in flags:
+    if not has_avx2():
         remedy = (
             "Calibration tables and references will differ in the last bits from those of other machines."
         )

@@ -36,6 +36,7 @@ _GITIGNORE = """\
 /.venv/
 /.venv.lock
 /build/
+/release/
 """
 
 

@@ -34,6 +34,8 @@ class Test(PlainCommand):
         root = Path.cwd()
         # The tests start builds of their own, elsewhere.
         os.environ.pop(INVOKED_FROM, None)
+        # Random projects that the graph is tried with; see tests/unit/test_incremental.py.
+        os.environ.setdefault("CVIMAKE_TEST_PROJECTS", "400")
         if not (root / "requirements" / "test.txt").exists():
             raise CvimakeError("`test` runs cvimake's own tests, and this is a project that uses cvimake")
         try:

@@ -57,6 +57,16 @@ class LocalEngine:
             lacks += ", and no fixed clock (libfaketime is not installed): results hold the time of day"
         return lacks
 
+    def not_held(self) -> tuple[str, ...]:
+        """What can differ between two machines, and so change what a step writes."""
+        clock = (
+            () if self.clock else ("the clock: libfaketime is not installed, and files hold the time of day",)
+        )
+        return (
+            "steps ran without containers: host name, and the paths of home, temporary and working folder",
+            *clock,
+        )
+
     @property
     def user(self) -> tuple[int, int]:
         """The caller; `nobody` for root, where nobody can run the toolchain's Python."""

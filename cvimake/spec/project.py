@@ -151,6 +151,20 @@ def read_settings(root: Path) -> Settings:
     return settings
 
 
+def read_datasets(root: Path) -> tuple[Settings, Mapping[str, DeclaredDataset]]:
+    """Reads a project's settings and datasets alone, whatever is wrong with its models.
+
+    Raises:
+        DeclarationError: with every mistake of theirs.
+    """
+    reader = _Reader()
+    settings = reader.settings(root / _PYPROJECT)
+    datasets = dict(reader.datasets(root / settings.datasets))
+    if reader.mistakes:
+        raise DeclarationError("\n".join(reader.mistakes))
+    return settings, datasets
+
+
 @dataclass
 class _Reader:
     mistakes: list[str] = field(default_factory=list)

@@ -111,8 +111,21 @@ TO_DATABASES: dict[str, Damage] = {
     "a record cut off": _cut_a_record_off,
     "a record removed": _remove_a_record,
 }
-# To kept results of other projects' builds; by name, as the two above.
-TO_STORE: dict[str, Damage] = {}
+
+
+def _exchange_blob(path: Path, chance: random.Random) -> None:
+    """With another file of the store; each is whole, and under the wrong name."""
+    store = path.parents[2]
+    others = sorted(other for other in store.glob("*/*/*") if other.read_bytes() != path.read_bytes())
+    shutil.copyfile(chance.choice(others), path)
+
+
+# To a file of the store, from which everything is then taken.
+TO_STORE: dict[str, Damage] = {
+    **{kind: damage for kind, damage in TO_RESULTS.items() if damage is not _exchange},
+    "exchanged": _exchange_blob,
+    "noise": _noise,
+}
 
 
 def run(scratch: Path, count: int, seed: int) -> Iterator[Case]:
@@ -120,6 +133,47 @@ def run(scratch: Path, count: int, seed: int) -> Iterator[Case]:
 
     Damage to a database comes with damage to a result: that must be noticed with what is left of the records.
     """
+    kinds = len(TO_RESULTS) + len(TO_DATABASES) + len(TO_STORE)
+    to_store = round(count * len(TO_STORE) / kinds)
+    yield from _to_builds(scratch, count - to_store, seed)
+    yield from _to_stores(scratch, to_store, seed)
+
+
+def _to_stores(scratch: Path, count: int, seed: int) -> Iterator[Case]:
+    """Damages a file of the store at a time, and builds everything from what is left of it."""
+    chance = random.Random(f"{seed} damages to stores")
+    store, kept = scratch / "store", scratch / "kept store"
+    variables = {"CVIMAKE_STORE": str(store), "XDG_CACHE_HOME": str(scratch / "cache")}
+    site = Site.make(scratch / "with a store", "tiny", variables)
+    undisturbed = site.undisturbed()
+    shutil.copytree(store, kept)
+    kinds = list(TO_STORE.items())
+    with contextlib.closing(docker.from_env()) as client:
+        for number in range(count):
+            kind, damage = kinds[number % len(kinds)]
+            site.clear()
+            shutil.rmtree(store)
+            shutil.copytree(kept, store)
+            path = chance.choice(sorted(store.glob("*/*/*")))
+            before = path.read_bytes()
+            damage(path, chance)
+            if path.is_file() and path.read_bytes() == before:
+                yield Case(campaign="corruption", kind=kind, place="store", struck=False)
+                continue
+            faults = list(faults_after(site, undisturbed, client))
+            code, output, _ = site.run("store:verify")
+            if code != 0:
+                faults.append(f"the store is not sound afterwards: {last_lines(output)}")
+            yield Case(
+                campaign="corruption",
+                kind=kind,
+                place="store",
+                faults=tuple(faults),
+                facts={"file": str(path.relative_to(store))},
+            )
+
+
+def _to_builds(scratch: Path, count: int, seed: int) -> Iterator[Case]:
     chance = random.Random(f"{seed} damages")
     site = Site.make(scratch / "damages", "tiny")
     undisturbed = site.undisturbed()

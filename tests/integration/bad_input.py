@@ -358,22 +358,26 @@ CASES: dict[str, Case] = {
     "network: opset of the future": Case(
         network(lambda proto: setattr(proto.opset_import[0], "version", 999)), "opset"
     ),
-    "network: format of the future": Case(network(lambda proto: setattr(proto, "ir_version", 999)), "IR 999"),
-    "network: weights elsewhere": Case(network(external("../../../../../../etc/passwd")), "one file"),
-    "network: weights that are not there": Case(network(external("tiny.data")), "one file"),
+    "network: format of the future": Case(
+        network(lambda proto: setattr(proto, "ir_version", 999)), "ir_version 999", 1
+    ),
+    "network: weights elsewhere": Case(
+        network(external("../../../../../../etc/passwd")), "not declared: ../../../../../../etc/passwd"
+    ),
+    "network: weights that are not there": Case(network(external("tiny.data")), "not declared: tiny.data"),
     "network: names that steer a terminal": Case(network(rename), "the network has no tensor 'scores'"),
     "network: graph without end": Case(
         network(lambda proto: proto.graph.node[0].input.__setitem__(0, proto.graph.node[-1].output[0])),
-        "bad:mlir",
+        "bad:onnx",
         1,
     ),
     "network: weights of another shape": Case(
-        network(lambda proto: proto.graph.initializer[0].dims.__setitem__(0, 3)), "bad:mlir", 1
+        network(lambda proto: proto.graph.initializer[0].dims.__setitem__(0, 3)), "bad:onnx", 1
     ),
     "network: operator of somebody's": Case(
-        network(lambda proto: setattr(proto.graph.node[1], "op_type", "Frobnicate")), "bad:mlir", 1
+        network(lambda proto: setattr(proto.graph.node[1], "op_type", "Frobnicate")), "Frobnicate", 1
     ),
-    "network: larger than memory": Case(edit("128, 128", "16384, 16384"), "memory limit", 1),
+    "network: larger than memory": Case(edit("128, 128", "16384, 16384"), "is declared", 1),
     # Test inputs
     "test input: not there": Case(edit("00.png", "99.png"), "is missing"),
     "test input: empty": Case(put("images/00.png", b""), "is empty"),

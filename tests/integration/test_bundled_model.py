@@ -21,7 +21,8 @@ SECONDS = 900.0
 def built(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Path:
     assert toolchain_image.id
     folder = tmp_path_factory.mktemp("bundled")
-    shutil.copy(ROOT / "dodo.py", folder)
+    for name in ("dodo.py", ".gitignore", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
     for name in ("models", "datasets"):
         shutil.copytree(ROOT / name, folder / name)
     result = subprocess.run(
@@ -50,3 +51,30 @@ def test_mixed_precision_is_better_than_int8(built: Path) -> None:
     assert search["mix_cos"] > search["int8_cos"]
     lines = (built / "shapes_cv181x_mix_qtable").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if not line.startswith("#")]
+
+
+def test_it_can_be_released_and_built_anew_to_the_last_bit(built: Path) -> None:
+    """The README's section on releases, word by word."""
+    folder = built.parents[1]
+    for arguments in (
+        ("init", "--quiet"),
+        ("add", "--all"),
+        ("-c", "user.name=x", "-c", "user.email=x@x", "commit", "--quiet", "--message", "x"),
+        ("tag", "v1.0"),
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
+    release = "release/cvimake-v1.0"
+    for command in (
+        ("release",),
+        ("release:verify", release),
+        ("release:verify", f"{release}.tar"),
+        ("release:verify", release, "--rebuild"),
+    ):
+        result = subprocess.run(
+            [sys.executable, "-m", "doit", *command],
+            cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stdout + result.stderr
+    assert read(folder / release / "shapes" / "shapes_cv181x_int8.json")["classes"] == [
+        "circle", "rectangle", "triangle", "star",
+    ]  # fmt: skip

@@ -49,7 +49,9 @@ def test_the_weights_are_listed_whatever_they_are_called() -> None:
         "a name with spaces",
         "conv0.bias",
     ]
-    assert weights[2] == Weight(name="conv0.bias", type="uint16", shape=(2, 32, 1, 1), size=128)
+    assert weights[2] == Weight(
+        name="conv0.bias", type="uint16", shape=(2, 32, 1, 1), size=128, offset=573168
+    )
 
 
 def test_other_line_ends_make_no_difference() -> None:

@@ -35,7 +35,7 @@ from cvimake.errors import StepFailedError
 from cvimake.pipeline import Stage
 
 # How many projects are tried, each with up to so many edits and builds.
-PROJECTS = int(os.environ.get("CVIMAKE_TEST_PROJECTS", "400"))
+PROJECTS = int(os.environ.get("CVIMAKE_TEST_PROJECTS", "60"))
 MOST_STEPS = 14
 # The kernel's clock steps by 10 ms at most: what is written later has another time of change.
 _TICK = 0.011

@@ -10,6 +10,7 @@ import pytest
 
 from cvimake import network_check, pipeline, toolchain
 from cvimake.action import Action, FileKind
+from cvimake.intake import check
 from cvimake.pipeline import Stage, StageOf
 from cvimake.spec import DeclaredModel, read_declarations
 
@@ -557,12 +558,15 @@ def test_the_network_is_looked_at_before_it_is_converted_and_transformed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage_of: StageOf
 ) -> None:
     seen: list[DeclaredModel] = []
+    converted: list[tuple[Path, tuple[str, ...]]] = []
     monkeypatch.setattr(network_check, "check", seen.append)
+    monkeypatch.setattr(check, "check", lambda *given: converted.append(given))
     model = declared(tmp_path)
     (stage,) = stage_of(model)
     assert stage.before
     stage.before()
     assert seen == [model]
+    assert converted == ([(Path("build/net/net.onnx"), ())] if stage_of is pipeline.mlir else [])
 
 
 @pytest.mark.parametrize("name", ["net.tflite", "net.pt", "net.prototxt"])

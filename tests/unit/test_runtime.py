@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,18 @@ def test_who_wants_no_containers_gets_none(monkeypatch: pytest.MonkeyPatch, tmp_
     Engines(monkeypatch, docker=True)
     monkeypatch.setenv("CVIMAKE_ENGINE", "local")
     assert isinstance(made(tmp_path).sandbox.engine, LocalEngine)
+
+
+def test_a_machine_without_avx2_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runtime_module, "has_avx2", lambda: True)
+    runtime_module._warn_without_avx2()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(runtime_module, "has_avx2", lambda: False)
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    runtime_module._warn_without_avx2()
+    assert "the machine has no AVX2" in capsys.readouterr().err
 
 
 # The image with PyTorch and TensorFlow

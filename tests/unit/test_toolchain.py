@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvimake import toolchain
+from bench import project as bench
+from cvimake import dodo, toolchain
+from cvimake.spec import read_declarations
 from cvimake.toolchain import MODEL_DEPLOY, MODEL_TRANSFORM, RUN_CALIBRATION, RUN_QTABLE, Option
 
 TEXT_OPTIONS = [option.name for option in MODEL_DEPLOY if option.write is Option("").write]
@@ -110,4 +113,38 @@ def test_the_environment_is_the_same_on_every_machine(monkeypatch: pytest.Monkey
     before = toolchain.environment()
     monkeypatch.setenv("PATH", "/elsewhere")
     monkeypatch.setenv("HOME", "/home/somebody")
+    assert toolchain.environment() == before
+
+
+# What holds the bytes still
+
+
+def test_every_stage_is_held_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.write(tmp_path, 1)
+    monkeypatch.chdir(tmp_path)
+    (model,) = read_declarations(Path()).models.values()
+    stages = [stage for stage_of in dodo.STAGES for stage in stage_of(model)]
+    assert len(stages) == 8
+    for stage in stages:
+        assert stage.action.argv[: len(toolchain.DETERMINISTIC)] == toolchain.DETERMINISTIC
+        is_conversion = stage.action.name.endswith(":onnx")
+        held = toolchain.onnx_environment() if is_conversion else toolchain.environment()
+        assert stage.action.environment == held
+
+
+def test_what_can_differ_between_machines_is_fixed() -> None:
+    assert toolchain.DETERMINISTIC[:3] == ("setarch", "x86_64", "-R")
+    assert "umask 022" in toolchain.DETERMINISTIC[5]
+    fixed = {
+        "DONT_FAKE_MONOTONIC": "1", "HOME": "/tmp", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8",
+        "OMP_NUM_THREADS": "1", "ONEDNN_MAX_CPU_ISA": "AVX2", "OPENBLAS_CORETYPE": "Haswell",
+        "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "TMPDIR": "/tmp", "TZ": "UTC", "USER": "cvimake",
+    }  # fmt: skip
+    assert fixed.items() <= toolchain.environment().items()
+
+
+def test_nothing_of_the_callers_environment_gets_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = toolchain.environment()
+    for name in before:
+        monkeypatch.setenv(name, "changed")
     assert toolchain.environment() == before

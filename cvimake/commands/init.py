@@ -1,0 +1,247 @@
+"""`init`: a model's declaration, filled in from its graph."""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from cvimake.commands.base import PlainCommand, options_first
+from cvimake.commands.run import invoked_from
+from cvimake.doit_types import Value
+from cvimake.errors import CvimakeError
+
+if TYPE_CHECKING:
+    from cvimake.intake.draft import Samples
+    from cvimake.intake.examine import Examined
+    from cvimake.spec import DeclaredDataset
+
+DECLARATION, CLASSES = "model.toml", "classes.txt"
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def _option(name: str, explanation: str) -> dict[str, Any]:
+    return {"name": name, "long": name, "type": str, "default": "", "help": explanation}
+
+
+class Init(PlainCommand):
+    """Writes `models/NAME/model.toml` for a network."""
+
+    doc_purpose = "declare a model: reads its graph and writes models/NAME/model.toml"
+    doc_usage = "FILE [--name NAME] [--dataset DATASET]"
+    doc_description = (
+        "Recognises YOLOv5, YOLOv8, YOLO11, YOLO26, YOLOX, SSD-like detectors and plain classifiers by "
+        "the structure of an ONNX graph; says why, and what it is not sure of. For any other network it "
+        "lists inputs and possible outputs, and leaves marked lines to be filled in.\n"
+        "FILE is copied into models/NAME, unless it lies there; nothing that exists is overwritten."
+    )
+    takes_arguments = True
+    cmd_options = (
+        _option("name", "the model's name [default: the file's, without its suffix]"),
+        _option("dataset", "the dataset to calibrate with [default: the project's only one]"),
+    )
+
+    def parse_execute(self, in_args: list[str]) -> Value:
+        """Takes the command line."""
+        return super().parse_execute(options_first(self.cmdparser, in_args))
+
+    def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
+        """Writes the declaration and says what was recognised."""
+        from cvimake.intake.draft import Draft, declaration  # noqa: PLC0415 - only this needs them
+        from cvimake.intake.examine import examine  # noqa: PLC0415 - as above
+
+        if len(arguments) != 1:
+            raise CvimakeError("`init` takes one file", "./doit init network.onnx")
+        path = (invoked_from() / arguments[0]).resolve()
+        folder, datasets = _place(Path.cwd(), path, options["name"])
+        try:
+            examined = examine(path)
+        except OSError as error:
+            raise CvimakeError(f"{path}: {error.strerror}") from error
+        samples = _samples(datasets, options["dataset"], folder)
+        draft = Draft(
+            source=path.name,
+            weights=examined.weights.name if examined.weights else "",
+            classes=CLASSES if examined.classes else "",
+            samples=samples,
+            findings=examined.findings,
+            inputs=examined.inputs,
+            candidates=examined.candidates,
+            remarks=examined.problems,
+        )
+        _write(folder, examined, declaration(draft))
+        sys.stdout.writelines(f"{_printable(line)}\n" for line in _report(folder, examined, samples))
+        return 0
+
+
+def _place(root: Path, path: Path, name: str) -> tuple[Path, Mapping[str, DeclaredDataset]]:
+    """The model's folder, and the project's datasets.
+
+    Raises:
+        CvimakeError: there is no such file, or no model can be called so, or there is one.
+    """
+    from cvimake.spec.declared import unusable_name  # noqa: PLC0415 - takes a while to load
+    from cvimake.spec.project import RESERVED_NAMES, read_datasets  # noqa: PLC0415 - as above
+
+    if not path.is_file():
+        raise CvimakeError(f"no file {path}")
+    settings, datasets = read_datasets(root)
+    called = name or _NOT_IN_NAMES.sub("-", path.stem).strip("-._") or path.stem
+    if reason := unusable_name(called, "model", RESERVED_NAMES):
+        raise CvimakeError(reason, f"./doit init {path.name} --name ANOTHER")
+    folder = root / settings.models / called
+    if (folder / DECLARATION).exists():
+        raise CvimakeError(
+            f"{folder / DECLARATION} is there already, and is left as it is",
+            f"./doit init {path.name} --name ANOTHER, or remove it",
+        )
+    return folder, datasets
+
+
+def _samples(datasets: Mapping[str, DeclaredDataset], wanted: str, folder: Path) -> Samples:
+    """What to calibrate and check with."""
+    from cvimake.intake.draft import Samples  # noqa: PLC0415 - only this needs it
+    from cvimake.spec.mistakes import did_you_mean  # noqa: PLC0415 - as above
+
+    if wanted and wanted not in datasets:
+        hint = did_you_mean(wanted, datasets) or f"; there are: {', '.join(datasets) or 'none'}"
+        raise CvimakeError(f"no dataset {wanted!r}{hint}")
+    chosen = wanted or (next(iter(datasets)) if len(datasets) == 1 else "")
+    image, count = "", 0
+    for name in [chosen] if chosen else datasets:
+        with contextlib.suppress(OSError, ValueError):  # a build says what is wrong with a dataset
+            files = datasets[name].samples.files
+            count = len(files) if name == chosen else 0
+            image = image or next(
+                (_seen_from(folder, file) for file in files.values() if file.suffix in {".jpg", ".png"}), ""
+            )
+    return Samples(dataset=chosen, count=count, image=image, known=tuple(datasets))
+
+
+def _seen_from(folder: Path, file: Path) -> str:
+    """A file's path as a declaration has it: relative, where both lie in the project."""
+    if file.resolve().is_relative_to(Path.cwd().resolve()):
+        return os.path.relpath(file, folder)
+    return str(file.resolve())
+
+
+def _write(folder: Path, examined: Examined, text: str) -> None:
+    """Writes the model's folder; the declaration last, so that it is there when all is."""
+    made: list[Path] = []
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in filter(None, (examined.path, examined.weights)):
+            _add(folder / source.name, partial(_copy, source), made, same_as=source)
+        if examined.classes:
+            names = "".join(f"{name}\n" for name in examined.classes).encode()
+            _add(folder / CLASSES, lambda file: file.write(names), made)
+        _add(folder / DECLARATION, lambda file: file.write(text.encode()), made)
+    except BaseException as error:
+        for path in made:
+            path.unlink(missing_ok=True)
+        if is_new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise CvimakeError(f"{folder} cannot be written: {error.strerror}") from error
+        raise
+
+
+def _copy(source: Path, file: IO[bytes]) -> None:
+    with source.open("rb") as opened:
+        shutil.copyfileobj(opened, file)
+
+
+def _add(
+    path: Path, write: Callable[[IO[bytes]], object], made: list[Path], same_as: Path | None = None
+) -> None:
+    """Makes a file complete or not at all, and never in the place of another.
+
+    Raises:
+        CvimakeError: another one is there.
+        OSError: it cannot be written.
+    """
+    if path.exists():
+        if same_as and (path.samefile(same_as) or filecmp.cmp(path, same_as, shallow=False)):
+            return
+        raise CvimakeError(f"{path} is there already and holds something else; nothing was written")
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".init-") as file:
+        write(file)
+        file.flush()
+        os.fchmod(file.fileno(), 0o644)
+        # Fails where somebody was faster.
+        os.link(file.name, path)
+    made.append(path)
+
+
+def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]:
+    place = Path(os.path.relpath(folder))
+    found = examined.findings
+    yield f"wrote {place / DECLARATION}"
+    if (folder / examined.path.name) != examined.path:
+        yield f"  copied {examined.path.name} into {place}; the file itself is untouched"
+    if examined.classes:
+        yield f"  {CLASSES} has the {len(examined.classes)} class names that the exporter noted"
+    if found:
+        size = f"{found.image.width} x {found.image.height}"
+        yield f"  recognised as {found.family}, {found.task}: {found.classes} classes, images of {size}"
+        yield from _listed("because", found.why)
+        yield from _listed("ends in", found.outputs)
+        if found.camera:
+            yield f"  the camera takes it for {found.camera}"
+        yield from _listed("not sure", found.unsure)
+    elif examined.kind == "onnx":
+        yield "  not recognised. Its inputs and what it could end in:"
+        yield from (f"    input   {name} {_shape(shape)}" for name, shape in examined.inputs)
+        yield from (f"    output  {name} {_shape(shape)}" for name, shape in examined.candidates)
+    else:
+        yield f"  {_KINDS[examined.kind]}: its layers are not looked at"
+        yield from (f"    input   {name} {_shape(shape)}" for name, shape in examined.inputs)
+    yield from _listed("to see to", examined.problems)
+    if samples.dataset:
+        yield f"  calibrates with {samples.dataset}" + (
+            ", the only dataset" if len(samples.known) == 1 else ""
+        )
+    missing = list(_choices(examined, samples))
+    yield from _listed(f"to fill in, in {place / DECLARATION}", missing)
+    if not missing:
+        yield f"  next: ./doit {folder.name}"
+
+
+_KINDS = {"caffe": "a Caffe network", "tflite": "a TFLite network", "torchscript": "a TorchScript network"}
+
+
+def _choices(examined: Examined, samples: Samples) -> Iterator[str]:
+    if examined.findings is None and examined.kind == "caffe":
+        yield "[input] mean and scale, if it has some, and whether bgr is right"
+    elif examined.findings is None:
+        yield "[input]: how an image becomes its input"
+    if not samples.dataset:
+        yield f"[calibration] dataset: {', '.join(samples.known) or 'there is none yet'}"
+    if not samples.image:
+        yield "[verify] input: an image"
+
+
+def _listed(title: str, entries: Iterable[str]) -> Iterator[str]:
+    entries = list(entries)
+    if entries:
+        yield f"  {title}:"
+        yield from (f"    - {entry}" for entry in entries)
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return "[" + ", ".join("?" if length is None else str(length) for length in shape) + "]"
+
+
+def _printable(text: str) -> str:
+    """A text without what would steer the terminal: names in a file can hold anything."""
+    return "".join(character if character.isprintable() else "?" for character in text)

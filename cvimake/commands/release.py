@@ -1,0 +1,293 @@
+"""`release`: builds models and writes what is to be shipped, with all that it takes to check and rebuild."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from doit.dependency import Dependency
+
+from cvimake import clock, git, staleness, summary, toml
+from cvimake.commands.base import options_first
+from cvimake.commands.run import Run, invoked_from
+from cvimake.content import ContentChecker
+from cvimake.doit_types import Records, Task, Value
+from cvimake.engine.choice import TOOLCHAIN, was_local
+from cvimake.errors import EXIT_STEP_FAILED, CvimakeError
+from cvimake.git import Tree
+from cvimake.history import HISTORY, History
+from cvimake.pipeline import Stage
+from cvimake.records import UnwrittenRecords
+from cvimake.release import machine, making, publish, record, signature
+from cvimake.release.contents import SUMS
+from cvimake.release.opened import ARCHIVE_SUFFIX, SIGNATURE_SUFFIX
+from cvimake.release.provenance import Origin
+from cvimake.release.rebuild import RELEASES
+from cvimake.release.refusal import (
+    ALLOW_DIRTY,
+    ALLOW_LOCAL,
+    ALLOW_UNVALIDATED,
+    REQUIRE_RECOGNISED,
+    Conditions,
+    reasons,
+)
+from cvimake.runtime import Runtime
+from cvimake.spec import DeclaredModel, read_declarations
+from cvimake.spec.declared import NAME
+from cvimake.tasks import STAGE, TOOLCHAIN_TASK
+
+
+def _switch(option: str, text: str) -> dict[str, Any]:
+    long = option.removeprefix("--")
+    return {"name": long, "long": long, "type": bool, "default": False, "help": text}
+
+
+def _text(name: str, text: str) -> dict[str, Any]:
+    return {"name": name, "long": name, "type": str, "default": "", "help": text}
+
+
+# Options that a release has as a build has them.
+_OF_A_BUILD = frozenset({"jobs", "no_wait"})
+_SWITCHES = (
+    _switch(ALLOW_DIRTY, "also of a tree that no commit holds; the release is marked as such"),
+    _switch(ALLOW_LOCAL, "also of steps that ran without containers"),
+    _switch(ALLOW_UNVALIDATED, "also cvimodels that were not run on the simulator"),
+    _switch(REQUIRE_RECOGNISED, "only cvimodels that the camera recognises"),
+)
+_TEXTS = (
+    _text("name", "the release's name [default: the project's]"),
+    _text("version", "the release's version [default: what `git describe` says]"),
+    _text("sign", "an SSH key to sign with (`ssh-keygen -Y sign`)"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Named:
+    """What a release is called."""
+
+    name: str
+    version: str
+
+    @property
+    def place(self) -> Path:
+        """Its folder."""
+        return RELEASES / f"{self.name}-{self.version}"
+
+
+class Release(Run):
+    """Builds models, all of them or some, and makes a release of them."""
+
+    doc_purpose = "build models and make a release of them: release/NAME-VERSION and its archive"
+    doc_usage = "[MODEL ...]"
+    doc_description = (
+        "Nothing is written where something stops it; all reasons are told at once.\n"
+        "Exit code 1 if a stage failed, 2 if something else stops the release."
+    )
+    cmd_options = (  # type: ignore[assignment] # others than a build has
+        *(option for option in Run.cmd_options if option["name"] in _OF_A_BUILD), *_TEXTS, *_SWITCHES,
+    )  # fmt: skip
+
+    def parse_execute(self, in_args: Sequence[str]) -> Value:
+        """Takes the command line."""
+        return super().parse_execute(options_first(self.cmdparser, in_args))
+
+    def execute(self, params: Value, args: list[str]) -> Value:
+        """What doit calls."""
+        self._options = params
+        self.sel_tasks: list[str] = []
+        return super().execute(params, args)
+
+    def _execute(self, jobs: int, reporter: Value) -> int:  # type: ignore[override] # doit passes options by these names
+        started = time.time()
+        try:
+            models, waiting = _models([] if self.sel_default_tasks else self.sel_tasks)
+            # What is wrong with the command line is told before anything is built.
+            self._named(git.tree(Path()))
+            key = self._key()
+            making.class_names(models)
+            code = 0
+            if self.sel_tasks and models:
+                self.sel_tasks = list(models)
+                code = super()._execute(sys.stdout, continue_=True, reporter=reporter, jobs=jobs)
+            # What counts is the tree that the digests are taken of, and not what it was before.
+            tree = git.tree(Path())
+            named = self._named(tree)
+            stages = self._stages(models)
+            conditions = Conditions(
+                tree=tree,
+                waiting=waiting,
+                local=was_local(TOOLCHAIN),
+                unfinished=(),
+                allowed=frozenset(self._allowed()),
+            )
+            self._refuse(models, stages, conditions, code)
+            return self._make(named, models, stages, tree, key, started)
+        except CvimakeError as error:
+            sys.stderr.write(f"cvimake: {error}\n")
+            return error.exit_code
+
+    def _allowed(self) -> list[str]:
+        return [f"--{switch['name']}" for switch in _SWITCHES if self._options[switch["name"]]]
+
+    def _key(self) -> Path | None:
+        """The key to sign with, found before anything is built."""
+        key = self._options["sign"]
+        if not key:
+            return None
+        path = invoked_from() / Path(key).expanduser()
+        if not path.is_file():
+            raise CvimakeError(f"--sign: no file {path}")
+        return path
+
+    def _named(self, tree: Tree) -> _Named:
+        """What the release is called.
+
+        Raises:
+            CvimakeError: nothing names it, or in a way that no folder can be called.
+        """
+        name, version = self._options["name"] or _project_name(), self._options["version"] or tree.described
+        if not name:
+            raise CvimakeError(
+                "nothing names the release",
+                "Give it a name (--name), or [project] name in pyproject.toml.",
+            )
+        if not version:
+            raise CvimakeError(
+                "nothing gives the release a version: there is no commit", "Give it one: --version 1.0"
+            )
+        if (
+            (tree.changes or not tree.commit)
+            and self._options["allow-dirty"]
+            and not version.endswith("-dirty")
+        ):
+            version += "-dirty"
+        for what, text in (("name", name), ("version", version)):
+            if not NAME.fullmatch(text) or len(text) > 100:  # noqa: PLR2004 - what an archive can hold
+                raise CvimakeError(
+                    f"{text!r} cannot be a release's {what}",
+                    "It takes letters, digits, '_', '.' and '-', 100 at most, the first a letter or digit.",
+                )
+        return _Named(name=name, version=version)
+
+    def _stages(self, models: Mapping[str, DeclaredModel]) -> list[Stage]:
+        found = [(task.meta or {}).get(STAGE) for task in self.task_list]
+        return [stage for stage in found if stage and stage.action.name.partition(":")[0] in models]
+
+    def _stale(self, stages: Iterable[Stage]) -> list[str]:
+        """The stages that are not what they are declared as, as things are now."""
+        tasks: dict[str, Task] = {task.name: task for task in self.task_list}
+        with _records(self.dep_manager) as records, contextlib.closing(History(HISTORY)) as history:
+            names = [TOOLCHAIN_TASK, *(stage.action.name for stage in stages)]
+            return [name for name in names if staleness.of_task(tasks[name], records, tasks, history)]
+
+    def _refuse(
+        self, models: Mapping[str, DeclaredModel], stages: list[Stage], conditions: Conditions, code: int
+    ) -> None:
+        """Stops where something speaks against the release.
+
+        Raises:
+            CvimakeError: with all that does.
+        """
+        built, others = making.built(models, stages, frozenset(self._stale(stages)))
+        conditions = Conditions(**{**vars(conditions), "unfinished": others})
+        if found := reasons(conditions, built):
+            error = CvimakeError("no release is made:", "\n".join(f"- {reason}" for reason in found))
+            error.exit_code = EXIT_STEP_FAILED if code == EXIT_STEP_FAILED else error.exit_code
+            raise error
+
+    def _make(  # noqa: PLR0913, PLR0917 - one place where all that a release is made of comes together
+        self,
+        named: _Named,
+        models: Mapping[str, DeclaredModel],
+        stages: list[Stage],
+        tree: Tree,
+        key: Path | None,
+        started: float,
+    ) -> int:
+        """Writes the release, its archive, its record and its signature."""
+        identity = json.loads(TOOLCHAIN.read_text(encoding="utf-8"))
+        seen = machine.look(Runtime.of(Path.cwd()))
+        declarations = read_declarations(Path())
+        origin = Origin(
+            name=named.name,
+            version=named.version,
+            models=list(models),
+            commit=tree.commit,
+            dirty=bool(tree.changes or not tree.commit),
+            epoch=clock.epoch(),
+            allowed=self._allowed(),
+            not_held=seen.not_held,
+            identity=identity,
+            declared={name: making.declared(model) for name, model in models.items()},
+            declarations=making.declarations(
+                Path(), models.values(), (dataset.folder for dataset in declarations.datasets.values())
+            ),
+        )
+        draft = making.draft(origin, models, stages)
+        if changed := self._stale(stages):
+            raise CvimakeError(
+                f"changed while the release was made: {', '.join(changed)}", "Start again when nobody edits."
+            )
+        is_new = publish.publish(named.place, draft.files, origin.epoch)
+        place = named.place
+        if is_new:
+            names = [stage.action.name for stage in stages]
+            with contextlib.closing(History(HISTORY)) as history:
+                files = record.files(names, history, identity, seen.record, started)
+            publish.write_record(place.with_name(place.name + publish.RECORD_SUFFIX), files)
+        print(
+            f"\n{place}: {len(draft.files)} files, {'written' if is_new else 'was there already, the same'}"
+        )
+        archive = place.with_name(place.name + ARCHIVE_SUFFIX)
+        print(f"{archive}: {summary.size(archive.stat().st_size)}")
+        if key:
+            signed = place.with_name(place.name + SIGNATURE_SUFFIX)
+            signed.write_bytes(signature.sign((place / SUMS).read_bytes(), key))
+            print(f"{signed}: by {key}")
+        for text in seen.not_held:
+            print(f"warning: not held still: {text}")
+        return 0
+
+
+def _models(names: list[str]) -> tuple[dict[str, DeclaredModel], dict[str, str]]:
+    """The models to release, and for each that has no source yet where it belongs.
+
+    Raises:
+        CvimakeError: some are not declared.
+    """
+    declared = read_declarations(Path()).models
+    if unknown := [name for name in names if name not in declared]:
+        raise CvimakeError(
+            f"no model is called {', '.join(unknown)}", f"A release is of whole models: {', '.join(declared)}"
+        )
+    chosen = {name: declared[name] for name in sorted(names or declared)}
+    waiting = {
+        name: ", ".join(str(path) for path in model.missing)
+        for name, model in chosen.items()
+        if model.missing
+    }
+    return {name: model for name, model in chosen.items() if name not in waiting}, waiting
+
+
+def _project_name() -> str:
+    """What `pyproject.toml` calls the project; empty where it does not."""
+    if not making.PYPROJECT.is_file():
+        return ""
+    project = toml.read(making.PYPROJECT)[1].get("project", {})
+    return str(project.get("name", "")) if isinstance(project, dict) else ""
+
+
+@contextlib.contextmanager
+def _records(manager: Records) -> Any:  # noqa: ANN401 - doit has no type information
+    """The records as a build has left them, to be looked at."""
+    records = Dependency(UnwrittenRecords, manager.name, checker_cls=ContentChecker)
+    try:
+        yield records
+    finally:
+        records.close()

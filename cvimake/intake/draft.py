@@ -1,0 +1,260 @@
+"""A `model.toml` for a network, with comments; text in, text out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from cvimake.intake.findings import Findings
+from cvimake.spec.model import ModelInput, Variant
+from cvimake.spec.rules import variant_faults
+
+# Not what anything is called: the declaration is refused, with file and line, until somebody has chosen.
+CHOOSE_DATASET = "CHOOSE-A-DATASET"
+CHOOSE_IMAGE = "CHOOSE-AN-IMAGE.jpg"
+CHOOSE_FORMAT = "CHOOSE: rgb, bgr or gray"
+_GUIDE_SAMPLES = 100
+_COMMENT_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a network can be calibrated and checked with.
+
+    Attributes:
+        dataset: its name; empty where the user has to choose.
+        count: how many samples it has; 0 where that is not known.
+        image: an image of it, or of another one, relative to the model's folder; empty if there is none.
+        known: the project's datasets.
+    """
+
+    dataset: str = ""
+    count: int = 0
+    image: str = ""
+    known: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What goes into a declaration.
+
+    Attributes:
+        findings: None where the network is not recognised.
+        inputs: name and shape of each input, where they are known.
+        candidates: tensors that it could end in, with their shapes.
+        remarks: what else is said at the top.
+    """
+
+    source: str
+    weights: str = ""
+    classes: str = ""
+    samples: Samples
+    findings: Findings | None = None
+    inputs: Sequence[tuple[str, Sequence[int | None]]] = ()
+    candidates: Sequence[tuple[str, Sequence[int | None]]] = ()
+    remarks: Sequence[str] = ()
+
+
+def declaration(draft: Draft) -> str:
+    """The text of a `model.toml`."""
+    parts = (_head, _input, _output, _verify, _calibration, _deploy, _variants)
+    return "\n".join(line for part in parts for line in part(draft))
+
+
+def _head(draft: Draft) -> Iterator[str]:
+    found = draft.findings
+    if found:
+        yield f"# Recognised as {found.family}, {found.task}:"
+        for reason in found.why:
+            yield from _comment(f"- {reason}")
+        if found.unsure:
+            yield "# Not sure:"
+        for doubt in found.unsure:
+            yield from _comment(f"- {doubt}")
+    else:
+        yield from _comment("Not recognised: see to [input] and [output] yourself.")
+    for remark in draft.remarks:
+        yield from _comment(remark)
+    description = (
+        f"{found.family}, {found.task}, {found.classes} class{'es' if found.classes != 1 else ''}"
+        if found
+        else ""
+    )
+    yield f"description = {_text(description)}"
+    yield f"source = {_text(draft.source)}"
+    if draft.weights:
+        yield f"weights = {_text(draft.weights)}"
+    if draft.classes:
+        yield f"classes = {_text(draft.classes)}"
+    else:
+        yield '# classes = "classes.txt"        # one name a line; travels to the camera'
+    yield ""
+
+
+def _input(draft: Draft) -> Iterator[str]:
+    yield "[input]"
+    found = draft.findings
+    if found is None:
+        if draft.inputs and all(length for _, shape in draft.inputs for length in shape):
+            yield f"shapes = {[list(shape) for _, shape in draft.inputs]}"
+        else:
+            for name, shape in draft.inputs:
+                yield from _comment(f"{name} is {_shape(shape)}")
+            yield "# shapes = [[1, 3, 224, 224]]"
+        yield from _comment(
+            "How the network was trained: it computes (pixel - mean) * scale, pixels from 0 to 255."
+        )
+        yield "# mean = [0.0, 0.0, 0.0]"
+        yield "# scale = [0.0039216, 0.0039216, 0.0039216]"
+        if draft.weights:
+            yield "# Caffe reads images as BGR; this network may have been trained with another order."
+        yield f"pixel_format = {_text('bgr' if draft.weights else CHOOSE_FORMAT)}"
+        yield ""
+        return
+    image, how = found.image, found.preprocessing
+    yield f"shapes = [[{image.batch}, {image.channels}, {image.height}, {image.width}]]"
+    yield from _comment("An input is (pixel - mean) * scale, pixels from 0 to 255.")
+    yield f"mean = {list(how.mean)}"
+    yield f"scale = [{', '.join(f'{value:.7f}' for value in how.scale)}]"
+    yield f"pixel_format = {_text(how.pixel_format)}"
+    if how.keep_aspect_ratio:
+        yield "keep_aspect_ratio = true"
+        yield f"pad_value = {how.pad_value}"
+    yield ""
+
+
+def _output(draft: Draft) -> Iterator[str]:
+    found = draft.findings
+    if found is None:
+        yield "[output]"
+        if draft.candidates:
+            yield "# Without names the network ends in its own outputs. Tensors that it could end in:"
+        yield "# names = ["
+        for name, shape in draft.candidates:
+            yield f"#     {_text(name)},  # {_shape(shape)}"
+        yield "# ]"
+        yield ""
+        return
+    if found.camera:
+        yield from _comment(f"With these the camera takes it for {found.camera}.")
+        if len(found.outputs) == 6:  # noqa: PLR2004 - boxes and scores on three grids
+            # The order of the graph wins over that of the names.
+            yield from _comment(
+                "The toolchain may put the six into the order of the graph: YOLOv8 has boxes first, then "
+                "scores, YOLO11 has them in turns, and the camera reads both."
+            )
+    yield "[output]"
+    yield "names = ["
+    yield from (f"    {_text(name)}," for name in found.outputs)
+    yield "]"
+    yield ""
+
+
+def _verify(draft: Draft) -> Iterator[str]:
+    yield "[verify]"
+    if draft.samples.image:
+        yield f"input = {_text(draft.samples.image)}"
+    else:
+        yield "# An image that shows what the network is for, relative to this folder."
+        yield f"input = {_text(CHOOSE_IMAGE)}"
+    yield ""
+
+
+def _calibration(draft: Draft) -> Iterator[str]:
+    samples = draft.samples
+    yield "[calibration]"
+    if samples.dataset:
+        yield f"dataset = {_text(samples.dataset)}"
+    else:
+        known = f"one of {', '.join(samples.known)}" if samples.known else "there is none here yet"
+        yield from _comment(f"To be chosen: a folder in datasets/ with a dataset.toml; {known}.")
+        yield f"dataset = {_text(CHOOSE_DATASET)}"
+    yield f"input_num = {min(samples.count or _GUIDE_SAMPLES, _GUIDE_SAMPLES)}"
+    yield ""
+
+
+def _deploy(draft: Draft) -> Iterator[str]:
+    yield "[deploy]"
+    yield "quant_input = true"
+    if draft.findings is None:
+        yield "# The camera's image goes in as it is; for this, the network's one input is an image."
+        yield "# fuse_preprocess = true"
+        yield '# customization_format = "RGB_PACKED"'
+    else:
+        yield "# The camera's image goes in as it is; mean and scale become part of the network."
+        yield "fuse_preprocess = true"
+        yield f"customization_format = {_text(_customization(draft.findings))}"
+    yield ""
+
+
+def _variants(draft: Draft) -> Iterator[str]:
+    yield "# Computes in BF16, the only float of this processor."
+    yield "[variant.f16]"
+    yield 'quantize = "F16"'
+    yield "tolerance = [0.99, 0.9]"
+    yield ""
+    aligned = list(_aligned(draft.findings)) if draft.findings else []
+    yield "[variant.int8]"
+    yield 'quantize = "INT8"'
+    yield from aligned
+    yield ""
+    found = draft.findings
+    if found and (found.task in {"segment", "pose"} or found.family == "YOLOv5"):
+        yield from _comment(
+            "Coordinates and scores stand in one tensor, and INT8 has one scale for both: use this variant."
+        )
+    else:
+        yield "# Layers that lose too much in INT8 stay float."
+    yield "[variant.mix]"
+    yield 'quantize = "INT8"'
+    yield from (line for line in aligned if not line.startswith("#"))
+    yield "qtable = { expected_cos = 0.999, min_layer_cos = 0.99, input_num = 10 }"
+    yield ""
+
+
+def _customization(found: Findings) -> str:
+    return "GRAYSCALE" if found.preprocessing.pixel_format == "gray" else "RGB_PACKED"
+
+
+def _aligned(found: Findings) -> Iterator[str]:
+    """`aligned_input`, or why it is left out, by the rules that hold for every declaration."""
+    image = found.image
+    inputs = ModelInput(
+        shapes=[[image.batch, image.channels, image.height, image.width]],
+        pixel_format=found.preprocessing.pixel_format,  # type: ignore[arg-type] # checked by the model
+    )
+    variant = Variant(
+        quantize="INT8",
+        fuse_preprocess=True,
+        aligned_input=True,
+        customization_format=_customization(found),  # type: ignore[arg-type] # checked by the model
+    )
+    faults = [what for key, what in variant_faults(inputs, variant, ("image.jpg",)) if key == "aligned_input"]
+    for what in faults:
+        yield from _comment(f"Without aligned_input: {what}.")
+    if not faults:
+        yield "aligned_input = true"
+
+
+def _shape(shape: Sequence[int | None]) -> str:
+    if not shape:
+        return "of a shape that the file does not say"
+    return f"[{', '.join('?' if length is None else str(length) for length in shape)}]"
+
+
+def _text(value: str) -> str:
+    """A TOML string. JSON's escapes are TOML's; a delete character is only escaped there."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _comment(text: str) -> Iterable[str]:
+    """A comment in lines of readable length; whatever the text came from, nothing of it can end a line."""
+    clean = "".join(character if character.isprintable() else " " for character in text)
+    line, indent = "#", "   " if clean.startswith("- ") else " "
+    for word in clean.split():
+        if len(line) + len(word) > _COMMENT_WIDTH and line != "#":
+            yield line
+            line = f"#{indent[:-1]}"
+        line += f" {word}"
+    yield line

@@ -1,0 +1,73 @@
+"""What family and task a network is of, by its structure; nothing is told by a file's name.
+
+Each recogniser looks at the graph and answers with its findings or with None; the first answer counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from cvimake import device
+from cvimake.cvimodel import Tensor
+from cvimake.intake import classifiers, ssd, yolo
+from cvimake.intake.findings import Findings, Preprocessing
+from cvimake.intake.heads import Image, image_of
+from cvimake.intake.network import Network, class_names
+
+_AXES = 4
+_ULTRALYTICS = re.compile(r"Ultralytics (\S+) model")
+_GRAY = Preprocessing((0.0,), (0.0039216,), "gray", keep_aspect_ratio=False)
+
+Recogniser = Callable[[Network, Image], Findings | None]
+_RECOGNISERS: Sequence[Recogniser] = (
+    yolo.yolox,
+    yolo.anchor_free,
+    yolo.anchors,
+    ssd.ssd,
+    classifiers.classifier,
+)
+
+
+def recognise(network: Network) -> Findings | None:
+    """What a network is; None where it is nothing that is known here."""
+    image = image_of(network)
+    if image is None:
+        return None
+    found = next((found for look in _RECOGNISERS if (found := look(network, image))), None)
+    return None if found is None else _completed(network, found)
+
+
+def _completed(network: Network, found: Findings) -> Findings:
+    """With what the camera takes it for, what its exporter says, and doubts that hold for all."""
+    why, unsure = list(found.why), list(found.unsure)
+    preprocessing = found.preprocessing
+    if found.image.channels == 1:
+        preprocessing = _GRAY
+        unsure.append("it takes one channel: gray from 0 to 1 is a guess")
+    if name := _ULTRALYTICS.search(network.metadata.get("description", "")):
+        why.append(f"its exporter calls it {name[1]}")
+    task = network.metadata.get("task")
+    if task and task != found.task:
+        unsure.append(f"its exporter says that its task is {task}")
+    names = class_names(network.metadata)
+    if names and len(names) != found.classes:
+        unsure.append(f"its exporter names {len(names)} classes, and the graph has {found.classes}")
+    unsure += [f"{axis}. A cvimodel's shapes are fixed" for axis in network.assumed]
+    camera = device.recognise(
+        (_tensor(network, found.image.name),), [_tensor(network, name) for name in found.outputs]
+    )
+    if not camera.as_:
+        unsure.append(f"the camera takes it for nothing: {camera.reason}")
+    unsure += camera.warnings
+    return replace(
+        found, why=tuple(why), unsure=tuple(unsure), preprocessing=preprocessing, camera=camera.as_
+    )
+
+
+def _tensor(network: Network, name: str) -> Tensor:
+    """A tensor as a cvimodel would have it: four axes; an axis that is not known is 0."""
+    shape = [length or 0 for length in network.shape(name)][:_AXES]
+    batch, channels, height, width = [*shape, *[1] * (_AXES - len(shape))]
+    return Tensor(name=name, shape=(batch, channels, height, width), type="fp32", scale=1.0)

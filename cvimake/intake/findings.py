@@ -1,0 +1,48 @@
+"""What a network was recognised as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cvimake.intake.heads import Image
+
+Task = Literal["detect", "segment", "pose", "classify"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes the input: (pixel - mean) · scale, one number for each channel."""
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    pixel_format: str
+    keep_aspect_ratio: bool = True
+    pad_value: int = 0
+
+
+# Of Ultralytics' networks: RGB from 0 to 1, on a gray border.
+UNIT = Preprocessing((0.0,) * 3, (0.0039216,) * 3, "rgb", pad_value=114)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a network was recognised as.
+
+    Attributes:
+        classes: how many.
+        outputs: the tensors that a cvimodel of it should end in.
+        camera: what the camera takes these for; empty if for nothing.
+        why: what in the graph says so.
+        unsure: what the graph does not say, or where the camera will not do what one might expect.
+    """
+
+    family: str
+    task: Task
+    image: Image
+    classes: int
+    outputs: tuple[str, ...]
+    preprocessing: Preprocessing
+    camera: str = ""
+    why: tuple[str, ...]
+    unsure: tuple[str, ...] = field(default=())

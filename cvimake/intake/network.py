@@ -1,0 +1,244 @@
+"""The graph of an ONNX file: nodes, tensors, shapes; no weights."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cvimake.errors import CvimakeError
+from cvimake.intake.skeleton import skeleton
+
+# One number for each axis; None where the file does not say it.
+Shape = tuple[int | None, ...]
+_IMAGE_AXES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One operator.
+
+    Attributes:
+        attributes: numbers, texts and lists of them; tensors and graphs are left out.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    domain: str = ""
+    attributes: Mapping[str, Any]
+
+    def input_at(self, place: int) -> str:
+        """The name of an input; empty where the node has none there, whatever its operator wants."""
+        return self.inputs[place] if place < len(self.inputs) else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A graph.
+
+    Attributes:
+        inputs: shapes by name, weights left out.
+        outputs: shapes by name, in the graph's order.
+        shapes: of every tensor of which it is known.
+        constants: names of weights and other tensors that are in the file.
+        metadata: what the exporter wrote beside the graph.
+        assumed: what was taken for axes whose length the file leaves open.
+        external: files that the weights lie in, if they are not in the file itself.
+        parameters: how many numbers the weights are.
+    """
+
+    ir: int
+    opset: int
+    nodes: tuple[Node, ...]
+    inputs: Mapping[str, Shape]
+    outputs: Mapping[str, Shape]
+    shapes: Mapping[str, Shape]
+    constants: frozenset[str]
+    metadata: Mapping[str, str]
+    assumed: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()
+    parameters: int = 0
+
+    @cached_property
+    def producers(self) -> Mapping[str, Node]:
+        """The node that each tensor comes from."""
+        return {output: node for node in self.nodes for output in node.outputs if output}
+
+    @cached_property
+    def consumers(self) -> Mapping[str, tuple[Node, ...]]:
+        """The nodes that read each tensor."""
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                found.setdefault(name, []).append(node)
+        return {name: tuple(nodes) for name, nodes in found.items()}
+
+    def shape(self, tensor: str) -> Shape:
+        """A tensor's shape; empty where it is not known."""
+        return self.shapes.get(tensor, ())
+
+    def behind(self, tensors: Iterable[str]) -> tuple[Node, ...]:
+        """The nodes that the tensors are computed by, in the graph's order."""
+        left, seen = list(tensors), set[str]()
+        while left:
+            tensor = left.pop()
+            if tensor in seen:
+                continue
+            seen.add(tensor)
+            if node := self.producers.get(tensor):
+                left.extend(node.inputs)
+        return tuple(node for node in self.nodes if not seen.isdisjoint(node.outputs))
+
+
+def read(path: Path) -> Network:
+    """The graph of an ONNX file.
+
+    Raises:
+        CvimakeError: it is not one.
+        OSError: it cannot be read.
+    """
+    import onnx  # noqa: PLC0415 - takes a third of a second, and only this needs it
+    from google.protobuf.message import DecodeError  # noqa: PLC0415 - as onnx
+
+    try:
+        model = onnx.load_model_from_string(skeleton(path))
+    except DecodeError as error:
+        raise CvimakeError(f"{path} is not an ONNX file, or is cut off") from error
+    opset = next((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), 0)
+    if not (model.ir_version and opset and model.graph.node):
+        raise CvimakeError(f"{path} is not an ONNX file, or is cut off")
+    return from_model(model)
+
+
+def from_model(model: Any) -> Network:  # noqa: ANN401 - onnx.ModelProto, which is only imported where it is needed
+    """The graph of a model that the `onnx` package has read."""
+    import onnx  # noqa: PLC0415 - as in `read`
+
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    graph = model.graph
+    constants = {tensor.name for tensor in graph.initializer}
+    external = {
+        entry.value
+        for tensor in graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    assumed = tuple(_settle(graph, constants, metadata))
+    known = {entry.domain for entry in model.opset_import}
+    for domain in sorted({node.domain for node in graph.node} - known):
+        # Operators that nobody knows are passed over, if only their domain has a version.
+        model.opset_import.add(domain=domain, version=1)
+    try:
+        # With the values of shapes followed, as Reshape needs them; faults of the graph are no matter here.
+        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
+        graph = model.graph
+    tensors = [*graph.value_info, *graph.input, *graph.output]
+    shapes = {value.name: _shape(value) for value in tensors if value.type.HasField("tensor_type")}
+    shapes |= {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    nodes = tuple(_node(node) for node in graph.node)
+    constants |= {output for node in nodes if node.op == "Constant" for output in node.outputs}
+    return Network(
+        ir=model.ir_version,
+        opset=next((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), 0),
+        nodes=nodes,
+        inputs={value.name: _shape(value) for value in graph.input if value.name not in constants},
+        outputs={value.name: shapes.get(value.name, ()) for value in graph.output},
+        shapes=shapes,
+        constants=frozenset(constants),
+        metadata=metadata,
+        assumed=assumed,
+        external=tuple(sorted(external)),
+        parameters=sum(math.prod(tensor.dims) for tensor in model.graph.initializer),
+    )
+
+
+def _settle(graph: Any, constants: set[str], metadata: Mapping[str, str]) -> Iterable[str]:  # noqa: ANN401 - onnx.GraphProto
+    """Gives open axes of the inputs a length, where there is one to give; says which.
+
+    What the file says of other shapes is then left to be found again.
+    """
+    sizes = image_size(metadata)
+    settled = False
+    for value in graph.input:
+        axes = value.type.tensor_type.shape.dim
+        if value.name in constants:
+            continue
+        for number, axis in enumerate(axes):
+            length = 0 if axis.dim_value > 0 else _length(number, len(axes), sizes)
+            if length:
+                yield f"axis {number} of {value.name} is open ({axis.dim_param or '?'}): taken as {length}"
+                axis.Clear()
+                axis.dim_value = length
+                settled = True
+    if settled:
+        del graph.value_info[:]
+        for value in graph.output:
+            value.type.tensor_type.ClearField("shape")
+
+
+def _length(axis: int, axes: int, sizes: tuple[int, int] | None) -> int:
+    if axis == 0:
+        return 1
+    if sizes and axes == _IMAGE_AXES and axis >= 2:  # noqa: PLR2004 - height and width are axes 2 and 3
+        return sizes[axis - 2]
+    return 0
+
+
+def image_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
+    """Height and width, as Ultralytics' exporter notes them."""
+    value = literal(metadata.get("imgsz", ""))
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(size, int) for size in value):  # noqa: PLR2004 - height and width
+        return value[0], value[1]
+    return None
+
+
+def class_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Class names, as Ultralytics' exporter notes them; empty where it has not, or not all of them."""
+    value = literal(metadata.get("names", ""))
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    if not isinstance(value, dict) or sorted(map(str, value)) != sorted(map(str, range(len(value)))):
+        return ()
+    # One name stands on one line.
+    return tuple(" ".join(str(value[number]).split()) for number in range(len(value)) if number in value)
+
+
+def literal(text: str) -> object:
+    """The value of a Python literal; None where it is none."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return None
+
+
+def _shape(value: Any) -> Shape:  # noqa: ANN401 - onnx.ValueInfoProto
+    return tuple(axis.dim_value if axis.dim_value > 0 else None for axis in value.type.tensor_type.shape.dim)
+
+
+def _node(node: Any) -> Node:  # noqa: ANN401 - onnx.NodeProto
+    return Node(
+        name=node.name or next(iter(node.output), ""),
+        op=node.op_type,
+        domain="" if node.domain == "ai.onnx" else node.domain,
+        inputs=tuple(node.input),
+        outputs=tuple(node.output),
+        attributes={attribute.name: _value(attribute) for attribute in node.attribute},
+    )
+
+
+def _value(attribute: Any) -> object:  # noqa: ANN401 - onnx.AttributeProto
+    kinds = type(attribute)
+    if attribute.type == kinds.STRING:
+        return attribute.s.decode(errors="replace")
+    if attribute.type == kinds.INTS:
+        return tuple(attribute.ints)
+    if attribute.type == kinds.FLOATS:
+        return tuple(attribute.floats)
+    return {kinds.INT: attribute.i, kinds.FLOAT: attribute.f}.get(attribute.type)

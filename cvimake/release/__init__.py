@@ -1,0 +1,1 @@
+"""What is shipped: cvimodels with all that one needs to use, audit and rebuild them."""

@@ -1,0 +1,205 @@
+"""What a person wants to read before shipping: where two releases differ, cvimodel by cvimodel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from cvimake import differences, summary
+from cvimake.conclusions import Info
+from cvimake.errors import CvimakeError
+from cvimake.release import opened
+from cvimake.release.opened import Opened
+from cvimake.release.provenance import Provenance
+from cvimake.release.verify import read_provenance
+
+# Of every cvimodel, whatever it is called on.
+EVERYTHING = ""
+# More changed files than that of one folder are counted, and not named.
+_MOST_OF_A_FOLDER = 5
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that is not what it was.
+
+    Attributes:
+        subject: the cvimodel, `MODEL/FILE`; EVERYTHING for what they share.
+        what: has changed.
+        old: as it was, for people; empty where it was not.
+        new: as it is.
+    """
+
+    subject: str
+    what: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a release tells of itself.
+
+    Attributes:
+        infos: what is in each cvimodel, by its name.
+        float_layers: how many layers of each stay float by its qtable.
+    """
+
+    provenance: Provenance
+    infos: Mapping[str, Info]
+    float_layers: Mapping[str, int | None]
+
+
+def read(release: Opened) -> Contents:
+    """Reads what a release tells of itself.
+
+    Raises:
+        CvimakeError: it is not one.
+    """
+    infos, layers = {}, {}
+    found = read_provenance(release)
+    for name in sorted(release.sizes):
+        if not name.endswith(".cvimodel"):
+            continue
+        info_name = f"{name.removesuffix('.cvimodel')}_info.json"
+        try:
+            infos[name] = Info.model_validate_json(opened.read(release, info_name))
+        except ValidationError as error:
+            raise CvimakeError(
+                f"{info_name}: not an info of a cvimodel: {error.errors()[0]['msg']}"
+            ) from error
+        layers[name] = _float_layers(release, name, found)
+    return Contents(found, infos, layers)
+
+
+def changes(old: Contents, new: Contents) -> list[Change]:
+    """All that is not what it was."""
+    found = list(_shared(old.provenance, new.provenance))
+    for name in sorted({*old.infos, *new.infos}):
+        if name not in new.infos:
+            found.append(Change(name, "cvimodel", "there", "gone"))
+        elif name not in old.infos:
+            found.append(Change(name, "cvimodel", "", "new"))
+        else:
+            found += _of_one(name, old, new)
+    return found
+
+
+def _of_one(name: str, old: Contents, new: Contents) -> Iterator[Change]:
+    """What has changed of a cvimodel; one whose bytes differ in no such thing is told all the same."""
+    before, after = _facts(old.infos[name]), _facts(new.infos[name])
+    before["float layers"] = _count(old.float_layers[name])
+    after["float layers"] = _count(new.float_layers[name])
+    for what, value in before.items():
+        if value != after[what]:
+            yield Change(name, what, value, after[what])
+    sums = old.provenance.subjects.get(name, ""), new.provenance.subjects.get(name, "")
+    if sums[0] != sums[1]:
+        yield Change(name, "sha256", sums[0][:12], sums[1][:12])
+    yield from _options(name, "", _deployment(name, old.provenance), _deployment(name, new.provenance))
+
+
+def _facts(info: Info) -> dict[str, str]:
+    """What a person asks of a cvimodel, as it is shown."""
+    facts = {
+        "size": f"{summary.size(info.size)} ({info.size})",
+        "ION memory": f"{info.ion_memory:.2f} MB",
+        "similarity": "not validated",
+        "recognised as": info.recognised_as or "nothing",
+        "inputs": _tensors(info.inputs),
+        "outputs": _tensors(info.outputs),
+        "compiler": info.compiler,
+    }
+    if info.similarity:
+        first = info.similarity[0]
+        shown = ["-" if value is None else f"{value:.6f}" for value in (first.cosine, first.euclidean)]
+        facts["similarity"] = "/".join(shown)
+    return facts
+
+
+def _tensors(tensors: Any) -> str:  # noqa: ANN401 - a tuple of cvimodel.Tensor
+    return ", ".join(f"{tensor.name} {list(tensor.shape)} {tensor.type}" for tensor in tensors)
+
+
+def _count(layers: int | None) -> str:
+    return "by no qtable" if layers is None else str(layers)
+
+
+def _float_layers(release: Opened, name: str, found: Provenance) -> int | None:
+    """How many layers the qtable of a cvimodel lists; None where it was made without one."""
+    table = _option(_deployment(name, found).get("argv", []), "quantize_table")
+    if not table:
+        return None
+    model, _, file = name.partition("/")
+    own = f"{model}/{file.removesuffix('.cvimodel')}_{table}"
+    place = own if own in release.sizes else f"{model}/{table}"
+    lines = opened.read(release, place).decode(errors="replace").splitlines()
+    return sum(1 for line in lines if line.strip() and not line.startswith("#"))
+
+
+def _option(argv: list[str], option: str) -> str:
+    prefix = f"--{option}="
+    return next((part[len(prefix) :] for part in argv if part.startswith(prefix)), "")
+
+
+def _deployment(name: str, found: Provenance) -> dict[str, Any]:
+    """The definition of the action that made a cvimodel; an empty one where none did."""
+    model, _, file = name.partition("/")
+    for action in found.internal["actions"]:
+        if action["name"].startswith(f"{model}:") and file in action["outputs"]:
+            definition: dict[str, Any] = action["definition"]
+            return definition
+    return {}
+
+
+def _options(subject: str, prefix: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
+    """The options of one stage that are not what they were."""
+    for change in differences.definition_changes([old], [new]):
+        yield Change(
+            subject, prefix + change.name.removeprefix("option "), change.old or "", change.new or ""
+        )
+
+
+def _shared(old: Provenance, new: Provenance) -> Iterator[Change]:
+    """What is not of one cvimodel: version, commit, toolchain, sources."""
+    for field in ("name", "version", "sourceDateEpoch"):
+        if old.external[field] != new.external[field]:
+            yield Change(EVERYTHING, field, str(old.external[field]), str(new.external[field]))
+    if old.cvimake != new.cvimake:
+        yield Change(EVERYTHING, "cvimake", old.cvimake, new.cvimake)
+    for reason in differences.identity_changes(old.internal["toolchain"], new.internal["toolchain"]):
+        yield Change(EVERYTHING, f"toolchain: {reason.part}", reason.old or "", reason.new or "")
+    stages = [
+        {
+            action["name"]: action["definition"]
+            for action in found.internal["actions"]
+            if not any(output.endswith(".cvimodel") for output in action["outputs"])
+        }
+        for found in (old, new)
+    ]
+    for stage in sorted(stages[0].keys() & stages[1].keys()):
+        yield from _options(EVERYTHING, f"{stage} ", stages[0][stage], stages[1][stage])
+    yield from _sources(old.sources, new.sources)
+
+
+def _sources(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
+    """The files that are not what they were; many of one folder on one line, as those of a dataset."""
+    folders: dict[str, list[str]] = {}
+    for source in sorted({*old, *new} - {"toolchain"}):
+        if old.get(source) != new.get(source):
+            folders.setdefault(source.rpartition("/")[0], []).append(source)
+    for folder, changed in folders.items():
+        if len(changed) > _MOST_OF_A_FOLDER:
+            gone = sum(source not in new for source in changed)
+            added = sum(source not in old for source in changed)
+            others = len(changed) - gone - added
+            yield Change(
+                EVERYTHING, f"files in {folder}", f"{gone} gone", f"{added} new, {others} of other contents"
+            )
+            continue
+        for source in changed:
+            what = source if source == "commit" else f"source {source}"
+            yield Change(EVERYTHING, what, old.get(source, "")[:12], new.get(source, "")[:12])

@@ -1,0 +1,79 @@
+"""The machine that steps run on: what it could not hold still, and what the build record says of it."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cvimake import toolchain
+from cvimake.action import Action, FileKind, Limits, Output
+from cvimake.engine.docker import DockerEngine
+from cvimake.engine.local import LocalEngine
+from cvimake.runtime import Runtime
+from cvimake.system import WITHOUT_AVX2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """The engine's machine, which may not be this one.
+
+    Attributes:
+        not_held: what could make other bytes elsewhere, for people.
+        record: what else is known of it; a JSON value.
+    """
+
+    not_held: tuple[str, ...]
+    record: dict[str, Any]
+
+
+def look(runtime: Runtime) -> Machine:
+    """Looks at it from inside a step.
+
+    Raises:
+        CvimakeError: the engine failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
+        seen = Path(folder) / "machine.txt"
+        command = "uname -srm >machine.txt && cat /proc/cpuinfo >>machine.txt"
+        action = Action(
+            name="release:machine",
+            argv=(*toolchain.DETERMINISTIC, "sh", "-c", command),
+            environment=toolchain.environment(),
+            inputs=(),
+            outputs=(Output(name=seen.name, path=seen, kind=FileKind.TEXT),),
+            limits=Limits(seconds=60.0),
+        )
+        runtime.sandbox.run(action)
+        text = seen.read_text(encoding="utf-8", errors="replace")
+    return described(text, runtime)
+
+
+def described(text: str, runtime: Runtime) -> Machine:
+    """What is known of a machine that calls itself so and has such processors (`/proc/cpuinfo`)."""
+    kernel, _, processors = text.partition("\n")
+    engine = runtime.sandbox.engine
+    not_held = list(engine.not_held()) if isinstance(engine, LocalEngine) else []
+    if not re.search(r"^flags\s*:.*\bavx2\b", processors, re.MULTILINE):
+        not_held.append(WITHOUT_AVX2)
+    model = re.search(r"^model name\s*:\s*(.+)$", processors, re.MULTILINE)
+    return Machine(
+        not_held=tuple(not_held),
+        record={
+            "kernel": kernel,
+            "processor": model[1] if model else "",
+            "cores": len(re.findall(r"^processor\s*:", processors, re.MULTILINE)),
+            "engine": _engine(engine),
+            "image": runtime.image.id,
+            "base": runtime.image.base,
+        },
+    )
+
+
+def _engine(engine: object) -> dict[str, Any]:
+    if isinstance(engine, DockerEngine):
+        version = engine.client.version()
+        return {"kind": "docker", **{key.lower(): version.get(key, "") for key in ("Version", "Os", "Arch")}}
+    return {"kind": "local"}

@@ -1,0 +1,147 @@
+"""A release from what a build has made: what goes into it, and what stands in its way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from cvimake.conclusions import Info
+from cvimake.content import CONTENTS
+from cvimake.errors import CvimakeError
+from cvimake.pipeline import Stage
+from cvimake.release import contents, provenance, readme, sums
+from cvimake.release.contents import PROVENANCE, README, SUMS, Content
+from cvimake.release.provenance import Origin
+from cvimake.release.refusal import Built
+from cvimake.spec import DeclaredModel
+
+PYPROJECT = Path("pyproject.toml")
+
+
+def built(
+    models: Mapping[str, DeclaredModel], stages: Sequence[Stage], unfinished: frozenset[str]
+) -> tuple[list[Built], list[str]]:
+    """What became of each cvimodel, and the stages that did not succeed and belong to no single one.
+
+    Args:
+        models: those of the release, by name.
+        stages: theirs.
+        unfinished: the names of those that did not succeed.
+    """
+    found = []
+    left = set(unfinished)
+    for cvimodel in contents.cvimodels(stages):
+        own = [
+            stage.action.name
+            for stage in stages
+            if stage.row and stage.row.info == cvimodel.info and stage.action.name in unfinished
+        ]
+        left -= set(own)
+        name = f"{cvimodel.model}:{cvimodel.variant}"
+        # Without its cvimodel, an info is of an earlier one.
+        info = None if name in unfinished else read_info(cvimodel.info)
+        budget = models[cvimodel.model].model.budget
+        found.append(Built(name=name, info=info, budget=budget, unfinished=own))
+    return found, sorted(left)
+
+
+def read_info(path: Path) -> Info | None:
+    """What is in a cvimodel; None where that is not known."""
+    try:
+        return Info.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A release that is complete but for being written.
+
+    Attributes:
+        files: what each of its files holds.
+        paths: every file whose digest stands in it: another digest later means that it is not true any more.
+    """
+
+    files: dict[str, Content]
+    paths: Mapping[Path, str]
+
+
+def draft(origin: Origin, models: Mapping[str, DeclaredModel], stages: Sequence[Stage]) -> Draft:
+    """All files of a release.
+
+    Raises:
+        CvimakeError: a file of class names cannot be read.
+        OSError: a file that the build made is gone.
+    """
+    actions = [stage.action for stage in stages]
+    cvimodels = list(contents.cvimodels(stages))
+    infos = [(cvimodel, info) for cvimodel in cvimodels if (info := read_info(cvimodel.info))]
+    files: dict[str, Content] = {}
+    classes = class_names(models)
+    for cvimodel, _info in infos:
+        files[cvimodel.name] = cvimodel.file
+        files[cvimodel.info_name] = cvimodel.info
+        md5 = contents.md5_of(cvimodel.file)
+        files[cvimodel.sidecar_name] = contents.sidecar(cvimodel, classes.get(cvimodel.model, ()), md5)
+        files |= cvimodel.tables
+    class_files = [path for model in models.values() if (path := _class_file(model))]
+    origin = replace(origin, declarations=(*origin.declarations, *class_files))
+    files[README] = readme.write(
+        origin, infos, {name: model.model.description for name, model in models.items()}
+    )
+    known: dict[Path, str] = {}
+
+    def sha256(path: Path) -> str:
+        known[path] = str(CONTENTS.state(str(path))[-1])
+        return known[path]
+
+    digests = {
+        name: sha256(content) if isinstance(content, Path) else contents.sha256_of(content)
+        for name, content in files.items()
+    }
+    files[PROVENANCE] = contents.as_json(provenance.statement(origin, actions, sha256, digests))
+    digests[PROVENANCE] = contents.sha256_of(files[PROVENANCE])
+    files[SUMS] = sums.write(digests).encode()
+    return Draft(files=files, paths=known)
+
+
+def declarations(root: Path, models: Iterable[DeclaredModel], datasets: Iterable[Path]) -> tuple[Path, ...]:
+    """The files in which it is declared what is released."""
+    candidates = [PYPROJECT, Path("dodo.py"), *(model.folder / "model.toml" for model in models)]
+    candidates += [folder / "dataset.toml" for folder in datasets]
+    return tuple(path for path in candidates if (root / path).is_file())
+
+
+def declared(model: DeclaredModel) -> dict[str, Any]:
+    """What a model declares, as far as it is given; a JSON value."""
+    value: dict[str, Any] = json.loads(model.model.model_dump_json(exclude_unset=True))
+    return value
+
+
+def class_names(models: Mapping[str, DeclaredModel]) -> dict[str, tuple[str, ...]]:
+    """The class names of each model that declares some.
+
+    Raises:
+        CvimakeError: files of them cannot be read; names all of those.
+    """
+    found, wrong = {}, []
+    for name, model in models.items():
+        if path := _class_file(model):
+            try:
+                lines = path.read_text(encoding="utf-8").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                wrong.append(f"{model.folder / 'model.toml'}: classes: {path}: {error}")
+            else:
+                found[name] = tuple(line.strip() for line in lines if line.strip())
+    if wrong:
+        raise CvimakeError("\n".join(wrong))
+    return found
+
+
+def _class_file(model: DeclaredModel) -> Path | None:
+    return model.folder / model.model.classes if model.model.classes else None

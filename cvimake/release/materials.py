@@ -1,0 +1,64 @@
+"""The bill of materials of a toolchain: CycloneDX 1.6.
+
+Source: https://cyclonedx.org/docs/1.6/json/
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cvimake import __version__, digest
+
+# Serial numbers are uuids; this makes them from a fingerprint, equal for equal toolchains.
+_SERIALS = uuid.UUID("6f1d3a52-4d0e-5b4e-9f0a-3f6b1b6a7c11")
+_SHA256_DIGITS = 64
+
+
+def bill(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The bill; a JSON value, equal for equal toolchains.
+
+    Args:
+        identity: what computes; see `steps/toolchain_identity.py`.
+    """
+    fingerprint = digest.of_value(identity)
+    return {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(_SERIALS, fingerprint)}",
+        "version": 1,
+        "metadata": {
+            "tools": {"components": [{"type": "application", "name": "cvimake", "version": __version__}]},
+            "component": {
+                "type": "container",
+                "bom-ref": "toolchain",
+                "name": "cvimake-toolchain",
+                "version": fingerprint,
+            },
+        },
+        "components": list(_components(identity)),
+    }
+
+
+def _components(identity: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    python = str(identity["python"])
+    yield {"type": "platform", "bom-ref": "python", "name": "python", "version": python}
+    for name, package in sorted(identity["packages"].items()):
+        purl = f"pkg:pypi/{name}@{package['version'].replace('+', '%2B')}"
+        yield {
+            "type": "library",
+            "bom-ref": purl,
+            "name": name,
+            "version": package["version"],
+            "purl": purl,
+            "hashes": [{"alg": "SHA-256", "content": package["sha256"]}],
+        }
+    for name, version in sorted(identity["system"].items()):
+        # Where there is no package manager, each library is known by its bytes.
+        if len(version) == _SHA256_DIGITS:
+            hashes = [{"alg": "SHA-256", "content": version}]
+            yield {"type": "file", "bom-ref": f"file:{name}", "name": name, "hashes": hashes}
+        else:
+            yield {"type": "library", "bom-ref": f"system:{name}", "name": name, "version": version}

@@ -1,0 +1,218 @@
+"""A release that somebody gave us, as a folder or an archive: read without trusting anything in it.
+
+Nothing is unpacked, no link is followed, and no name is used that was not found among the files themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import stat
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from cvimake.errors import CvimakeError
+from cvimake.release import sums
+
+ARCHIVE_SUFFIX, SIGNATURE_SUFFIX = ".tar", ".sig"
+# Nothing of a release comes near these; more is an attack on whoever reads it.
+LARGEST_FILE, MOST_FILES = 2 * 1024**3, 100_000
+LARGEST_TEXT = 64 * 1024**2
+_BLOCK = 1024 * 1024
+
+
+class Opened(Protocol):
+    """A release's files.
+
+    Attributes:
+        path: where it is.
+        label: NAME-VERSION.
+        sizes: bytes of each file, by name.
+        faults: what is there and belongs in no release.
+    """
+
+    path: Path
+    label: str
+    sizes: dict[str, int]
+    faults: list[str]
+
+    def open(self, name: str) -> BinaryIO:
+        """Opens one of its files."""
+        ...
+
+
+class FolderRelease:
+    """A release as a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.label = path.name
+        self.sizes: dict[str, int] = {}
+        self.faults: list[str] = []
+        for entry in self._walk(path, ""):
+            self.faults.append(entry)
+
+    def open(self, name: str) -> BinaryIO:
+        """See `Opened.open`."""
+        descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return os.fdopen(descriptor, "rb")
+
+    def _walk(self, folder: Path, prefix: str) -> Iterator[str]:
+        """Takes note of all files of a folder; yields what is wrong with them."""
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        if not entries:
+            yield f"{prefix or '.'}: an empty folder"
+        for entry in entries:
+            name = prefix + entry.name
+            status = entry.stat(follow_symlinks=False)
+            if not sums.is_safe(name):
+                yield f"{name!r}: no file of a release is called so"
+            elif stat.S_ISDIR(status.st_mode):
+                yield from self._walk(folder / entry.name, f"{name}/")
+            elif not stat.S_ISREG(status.st_mode):
+                yield f"{name}: not a plain file"
+            elif status.st_size > LARGEST_FILE:
+                yield f"{name}: larger than any file of a release"
+            elif len(self.sizes) >= MOST_FILES:
+                yield f"{name}: one file too many"
+                return
+            else:
+                self.sizes[name] = status.st_size
+
+
+class ArchiveRelease:
+    """A release as a tar archive."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.label = path.name.removesuffix(ARCHIVE_SUFFIX)
+        self.sizes: dict[str, int] = {}
+        self.faults: list[str] = []
+        self._places: dict[str, int] = {}
+        with path.open("rb") as file:
+            try:
+                self._list(file)
+            except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
+                raise CvimakeError(f"{path}: not an archive of a release: {error}") from error
+
+    def _list(self, file: BinaryIO) -> None:
+        end = file.seek(0, 2)
+        file.seek(0)
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            for member in archive:
+                folder, _, name = member.name.partition("/")
+                if folder != self.label or not sums.is_safe(name):
+                    self.faults.append(f"{member.name!r}: no file of {self.label} is called so")
+                elif not member.isreg() or member.issparse():
+                    self.faults.append(f"{name}: not a plain file")
+                elif name in self.sizes:
+                    self.faults.append(f"{name}: is there twice")
+                elif member.size > LARGEST_FILE or member.offset_data + member.size > end:
+                    self.faults.append(f"{name}: larger than any file of a release, or cut off")
+                elif len(self.sizes) >= MOST_FILES:
+                    self.faults.append(f"{name}: one file too many")
+                    return
+                else:
+                    self.sizes[name] = member.size
+                    self._places[name] = member.offset_data
+
+        # A damaged header looks like the end.
+        blocks = sum(1 + -(-size // tarfile.BLOCKSIZE) for size in self.sizes.values()) + 2
+        if end != -(-blocks * tarfile.BLOCKSIZE // tarfile.RECORDSIZE) * tarfile.RECORDSIZE:
+            last = max(self.sizes, default="its beginning", key=self._places.__getitem__)
+            self.faults.append(f"{self.path.name}: damaged or cut off behind {last}")
+
+    def open(self, name: str) -> BinaryIO:
+        """See `Opened.open`."""
+        return cast("BinaryIO", io.BufferedReader(_Part(self.path, self._places[name], self.sizes[name])))
+
+
+class _Part(io.RawIOBase):
+    """A part of a file, as a file to read from front to back."""
+
+    def __init__(self, path: Path, start: int, size: int) -> None:
+        self._file = path.open("rb")
+        self._start, self._size = start, size
+        self._file.seek(start)
+
+    def close(self) -> None:
+        """As of any file."""
+        self._file.close()
+        super().close()
+
+    def readable(self) -> bool:
+        """As of any file."""
+        return True
+
+    def seekable(self) -> bool:
+        """As of any file."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # it is always given one
+        """As of any file."""
+        left = self._start + self._size - self._file.tell()
+        data = self._file.read(min(len(buffer), left))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As of any file."""
+        start = {
+            os.SEEK_SET: self._start,
+            os.SEEK_CUR: self._file.tell(),
+            os.SEEK_END: self._start + self._size,
+        }
+        return self._file.seek(start[whence] + offset) - self._start
+
+
+def open_release(path: Path) -> Opened:
+    """Opens a release.
+
+    Raises:
+        CvimakeError: there is none.
+    """
+    if path.is_symlink():
+        path = path.resolve()
+    if path.is_dir():
+        return FolderRelease(path.resolve())
+    if path.is_file():
+        return ArchiveRelease(path)
+    raise CvimakeError(
+        f"no release {path}", "A release is a folder, or its archive: release/NAME-VERSION.tar"
+    )
+
+
+def read(opened: Opened, name: str) -> bytes:
+    """What a small file of a release holds.
+
+    Raises:
+        CvimakeError: it is missing, or too large to be read at once.
+    """
+    if name not in opened.sizes:
+        raise CvimakeError(f"{name}: missing")
+    if opened.sizes[name] > LARGEST_TEXT:
+        raise CvimakeError(f"{name}: larger than it can be")
+    with opened.open(name) as file:
+        return file.read(LARGEST_TEXT + 1)
+
+
+def sha256(opened: Opened, name: str) -> str:
+    """The sha256 of a file of a release."""
+    hashed = hashlib.sha256()
+    with opened.open(name) as file:
+        while block := file.read(_BLOCK):
+            hashed.update(block)
+    return hashed.hexdigest()
+
+
+def beside(opened: Opened, suffix: str) -> Path | None:
+    """The archive or the signature that lies beside a release."""
+    path = opened.path.parent / f"{opened.label}{suffix}"
+    with contextlib.suppress(OSError):
+        if path.is_file() and path != opened.path:
+            return path
+    return None

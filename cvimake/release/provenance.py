@@ -1,0 +1,244 @@
+"""How a release came about, as an in-toto Statement v1 with SLSA v1 provenance.
+
+Source: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md and
+https://slsa.dev/spec/v1.0/provenance. It holds what decides the bytes, and nothing of when, where or by whom.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cvimake import __version__, digest, resources
+from cvimake.action import Action
+from cvimake.key import action_key
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:cvimake:release:v1"
+BUILDER = "urn:cvimake:doit"
+
+Sha256 = Callable[[Path], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a release is made of.
+
+    Attributes:
+        models: those that are in it, by name.
+        commit: of git; empty where there is none.
+        dirty: whether the tree held something else than the commit.
+        epoch: that everything is dated with, in seconds since 1970.
+        allowed: what was let pass that would have stopped the release.
+        not_held: what the machine could not hold still, so that others may get other bytes.
+        identity: of the toolchain; see `steps/toolchain_identity.py`.
+        declared: what each model declares; JSON values.
+        declarations: the files that they stand in, relative to the project.
+    """
+
+    name: str
+    version: str
+    models: Sequence[str]
+    commit: str
+    dirty: bool
+    epoch: int
+    allowed: Sequence[str]
+    not_held: Sequence[str]
+    identity: Mapping[str, Any]
+    declared: Mapping[str, Any]
+    declarations: Sequence[Path]
+
+
+def statement(
+    origin: Origin, actions: Sequence[Action], sha256: Sha256, files: Mapping[str, str]
+) -> dict[str, Any]:
+    """The statement; a JSON value.
+
+    Args:
+        origin: what the release is made of.
+        actions: all that ran for it.
+        sha256: of each file that they read and wrote.
+        files: the sha256 of each file of the release that is not about its other files, by name.
+    """
+    fingerprint = digest.of_value(origin.identity)
+    dependencies: list[dict[str, Any]] = [{"name": "toolchain", "digest": {"sha256": fingerprint}}]
+    if origin.commit:
+        dependencies.append({"name": "commit", "digest": {"gitCommit": origin.commit}})
+    dependencies += [
+        {"name": name, "digest": {"sha256": sha256(path)}}
+        for name, path in sorted(sources(actions, origin.declarations).items())
+    ]
+    return {
+        "_type": STATEMENT,
+        "subject": [{"name": name, "digest": {"sha256": files[name]}} for name in sorted(files)],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {
+                    "name": origin.name,
+                    "version": origin.version,
+                    "models": list(origin.models),
+                    "sourceDateEpoch": origin.epoch,
+                    "allowed": list(origin.allowed),
+                },
+                "internalParameters": {
+                    "dirty": origin.dirty,
+                    "notHeld": list(origin.not_held),
+                    "toolchain": dict(origin.identity),
+                    "declared": dict(origin.declared),
+                    "actions": [_action(action, fingerprint, sha256) for action in actions],
+                },
+                "resolvedDependencies": dependencies,
+            },
+            "runDetails": {"builder": {"id": BUILDER, "version": {"cvimake": __version__}}},
+        },
+    }
+
+
+def _action(action: Action, fingerprint: str, sha256: Sha256) -> dict[str, Any]:
+    return {
+        "name": action.name,
+        "key": action_key(action, fingerprint, sha256),
+        "definition": action.definition(),
+        "inputs": {file.name: sha256(file.path) for file in action.inputs},
+        "folders": {
+            folder.target: {name: sha256(path) for name, path in folder.files.items()}
+            for folder in action.folders
+        },
+        "outputs": {file.name: sha256(file.path) for file in action.outputs},
+    }
+
+
+def sources(actions: Iterable[Action], declarations: Iterable[Path]) -> dict[str, Path]:
+    """The files that no action makes, by names that are the same in every folder."""
+    actions = list(actions)
+    made = {file.path for action in actions for file in action.outputs}
+    paths = {path for action in actions for path in action.paths()} - made
+    return {_portable(path): path for path in (*paths, *declarations)}
+
+
+def _portable(path: Path) -> str:
+    """A path from the project's folder, as everybody has it."""
+    steps = resources.step("").parent
+    if path.is_relative_to(steps):
+        return f"cvimake/steps/{path.relative_to(steps).as_posix()}"
+    return Path(os.path.relpath(path) if path.is_absolute() else os.path.normpath(path)).as_posix()
+
+
+# Reading
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """A statement that was read; its shape is that of `statement`.
+
+    Attributes:
+        value: the whole of it.
+    """
+
+    value: dict[str, Any]
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """SLSA's buildDefinition."""
+        found: dict[str, Any] = self.value["predicate"]["buildDefinition"]
+        return found
+
+    @property
+    def external(self) -> dict[str, Any]:
+        """What the user asked for."""
+        found: dict[str, Any] = self.definition["externalParameters"]
+        return found
+
+    @property
+    def internal(self) -> dict[str, Any]:
+        """All else that decides the bytes."""
+        found: dict[str, Any] = self.definition["internalParameters"]
+        return found
+
+    @property
+    def subjects(self) -> dict[str, str]:
+        """The sha256 of each file that it is about."""
+        return {subject["name"]: subject["digest"]["sha256"] for subject in self.value["subject"]}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The digest of each source, with the commit and the toolchain among them."""
+        return {
+            item["name"]: next(iter(item["digest"].values()))
+            for item in self.definition["resolvedDependencies"]
+        }
+
+    @property
+    def cvimake(self) -> str:
+        """The version of what made it."""
+        return str(self.value["predicate"]["runDetails"]["builder"]["version"]["cvimake"])
+
+
+def read(text: bytes) -> Provenance:
+    """Reads a statement.
+
+    Raises:
+        ValueError: it is no JSON, or not one of ours.
+    """
+    try:
+        value = json.loads(text)
+        found = Provenance(value)
+        if value["_type"] != STATEMENT or value["predicateType"] != PREDICATE:
+            raise ValueError("not an in-toto Statement v1 with SLSA v1 provenance")
+        if found.definition["buildType"] != BUILD_TYPE:
+            raise ValueError(f"its buildType is not {BUILD_TYPE}")
+        _read_all(found)
+    except (KeyError, TypeError, AttributeError, StopIteration, RecursionError) as error:
+        raise ValueError(f"not of the shape that cvimake writes: {error!r}") from error
+    return found
+
+
+def _read_all(found: Provenance) -> None:
+    """Looks at each field that is used later, so that a missing one is told here."""
+    if not all(
+        isinstance(text, str) for text in (*found.subjects.values(), *found.sources.values(), found.cvimake)
+    ):
+        raise TypeError("a digest is a text")
+    external, internal = found.external, found.internal
+    for field in ("name", "version"):
+        if not isinstance(external[field], str):
+            raise TypeError(f"{field} is a text")
+    if not isinstance(external["sourceDateEpoch"], int):
+        raise TypeError("sourceDateEpoch is a number")
+    for texts in (external["models"], external["allowed"], internal["notHeld"]):
+        if not (isinstance(texts, list) and all(isinstance(text, str) for text in texts)):
+            raise TypeError("models, allowed and notHeld are lists of texts")
+    for table in (internal["toolchain"], internal["declared"]):
+        table.items()
+    bool(internal["dirty"])
+    for action in internal["actions"]:
+        action["name"], action["key"], action["definition"]["argv"]
+        dict(action["inputs"]), dict(action["folders"]), dict(action["outputs"])
+
+
+def inconsistencies(found: Provenance) -> Iterator[str]:
+    """Where a statement contradicts itself: keys that do not follow, results that nothing made."""
+    fingerprint = digest.of_value(found.internal["toolchain"])
+    if found.sources.get("toolchain") != fingerprint:
+        yield "the toolchain's digest is not that of what it lists"
+    made: dict[str, str] = {}
+    for action in found.internal["actions"]:
+        parts = {part: action[part] for part in ("definition", "inputs", "folders")}
+        key = digest.of_value({**parts, "toolchain": fingerprint})
+        if key != action["key"]:
+            yield f"{action['name']}: its key does not follow from its definition and inputs"
+        model = action["name"].partition(":")[0]
+        for name, sha256 in action["inputs"].items():
+            if made.get(f"{model}/{name}", sha256) != sha256:
+                yield f"{action['name']}: it read another {name} than was made"
+        made |= {f"{model}/{name}": sha256 for name, sha256 in action["outputs"].items()}
+    for name, sha256 in found.subjects.items():
+        if name.endswith(".cvimodel") and made.get(name) != sha256:
+            yield f"{name}: none of the actions made it"

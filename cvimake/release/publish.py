@@ -1,0 +1,134 @@
+"""Writes a release so that it is there as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from cvimake.errors import CvimakeError
+from cvimake.release import archive, fields
+from cvimake.release.contents import Content
+from cvimake.release.opened import ARCHIVE_SUFFIX
+
+RECORD_SUFFIX = ".build"
+_MOST_SHOWN = 20
+
+
+def publish(place: Path, files: Mapping[str, Content], epoch: int) -> bool:
+    """Writes a release's folder, and its archive beside it.
+
+    Args:
+        place: the folder that is made.
+        files: what each of its files holds.
+        epoch: that all are dated with, in seconds since 1970.
+
+    Returns:
+        False where exactly this release is there already.
+
+    Raises:
+        CvimakeError: another one of this name is there; names what differs.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in place.parent.glob(f".{place.name}.*"):
+        # Of one that was killed by force; nobody else is at it, who releases holds the project's lock.
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    if is_new := not place.exists():
+        _write_folder(place, files, epoch)
+    elif differing := differences(files, existing(place)):
+        more = [f"and {len(differing) - _MOST_SHOWN} more"] if len(differing) > _MOST_SHOWN else []
+        raise CvimakeError(
+            f"{place} is there already, and is another release",
+            "\n".join(
+                [
+                    *differing[:_MOST_SHOWN],
+                    *more,
+                    "Give this one another version (--version), or move that one away.",
+                ]
+            ),
+        )
+    _write_archive(place, files, epoch)
+    return is_new
+
+
+def existing(place: Path) -> dict[str, Content]:
+    """The files of a folder, by their names in it."""
+    return {
+        path.relative_to(place).as_posix(): path for path in sorted(place.rglob("*")) if not path.is_dir()
+    }
+
+
+def differences(files: Mapping[str, Content], others: Mapping[str, Content]) -> list[str]:
+    """Which files are not the same in two releases, and where they differ."""
+    found = []
+    for name in sorted({*files, *others}):
+        if name not in files or name not in others:
+            found.append(f"{name}: only in one of them")
+        elif places := fields.differences(name, _bytes(files[name]), _bytes(others[name])):
+            found.append(f"{name}: {'; '.join(places)}")
+    return found
+
+
+def write_record(place: Path, files: Mapping[str, Content]) -> None:
+    """Writes the build record of a release, in the place of an earlier one."""
+    with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as folder:
+        fresh = Path(folder) / "fresh"
+        _fill(fresh, files)
+        if place.exists():
+            place.rename(Path(folder) / "old")
+        fresh.rename(place)
+
+
+def _write_folder(place: Path, files: Mapping[str, Content], epoch: int) -> None:
+    with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as folder:
+        fresh = Path(folder) / place.name
+        _fill(fresh, files)
+        for path in [*fresh.rglob("*"), fresh]:
+            os.utime(path, (epoch, epoch))
+            _sync(path)
+        fresh.rename(place)
+    _sync(place.parent)
+
+
+def _fill(folder: Path, files: Mapping[str, Content]) -> None:
+    """Writes files with the same rights whatever those of new files here are."""
+    folder.mkdir()
+    folder.chmod(0o755)
+    for name, content in files.items():
+        path = folder / name
+        for parent in reversed(path.relative_to(folder).parents):
+            (folder / parent).mkdir(exist_ok=True)
+            (folder / parent).chmod(0o755)
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            shutil.copyfile(content, path)
+        path.chmod(0o644)
+
+
+def _write_archive(place: Path, files: Mapping[str, Content], epoch: int) -> None:
+    path = place.with_name(place.name + ARCHIVE_SUFFIX)
+    fresh = place.with_name(f".{path.name}.new")
+    opener: Callable[[str], BinaryIO] = lambda name: (place / name).open("rb")  # noqa: E731 - a name for its type
+    with fresh.open("wb") as file:
+        archive.write(file, place.name, files, opener, epoch)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.chmod(0o644)
+    fresh.replace(path)
+    _sync(place.parent)
+
+
+def _bytes(content: Content) -> bytes:
+    return content if isinstance(content, bytes) else content.read_bytes()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

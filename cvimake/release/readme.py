@@ -1,0 +1,87 @@
+"""The page of a release that a person reads first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cvimake import clock, digest, summary
+from cvimake.conclusions import Info
+from cvimake.release.contents import PROVENANCE, SUMS, Cvimodel
+from cvimake.release.provenance import Origin
+
+_SHOWN_OF_DIGEST = 12
+_DIRTY = "**Made of a tree that no commit holds (`--allow-dirty`): it cannot be rebuilt from its sources.**"
+
+
+def write(origin: Origin, infos: Sequence[tuple[Cvimodel, Info]], descriptions: Mapping[str, str]) -> bytes:
+    """The page.
+
+    Args:
+        origin: what the release is made of.
+        infos: what is in each cvimodel.
+        descriptions: of the models, by name.
+    """
+    changed = ", and changes to it" if origin.dirty else ""
+    commit = (f"`{origin.commit}`" if origin.commit else "none") + changed
+    label = f"{origin.name}-{origin.version}"
+    described = [f"- **{model}**: {text}" for model, text in descriptions.items() if text]
+    lines = [
+        f"# {origin.name} {origin.version}",
+        "",
+        *([_DIRTY, ""] if origin.dirty else []),
+        "| file | size | ION memory | similarity | recognised as | for |",
+        "|---|--:|--:|--:|---|---|",
+        *(_row(cvimodel, info) for cvimodel, info in infos),
+        "",
+        "Similarity is the least cosine of any compared layer with the float network. Recognised as is what",
+        "the camera takes the file for, by its outputs.",
+        "",
+        *([*described, ""] if described else []),
+        "Beside each `NAME.cvimodel` lie `NAME.json`, what the camera wants to know of it (there:",
+        "`/userdata/Models/model.json`), `NAME_info.json`, what is in it, and the calibration table and the",
+        "qtable that it was made with.",
+        "",
+        "## Made of",
+        "",
+        f"- commit: {commit}",
+        f"- toolchain: tpu_mlir {_tpu_mlir(origin)}, fingerprint `{_fingerprint(origin)}`",
+        f"- dated {clock.written(origin.epoch)} UTC, whenever it was built",
+        *(f"- option: `{option}`" for option in origin.allowed),
+        "",
+    ]
+    if origin.not_held:
+        lines += ["What could not be held still, so that another machine may get other bytes:", ""]
+        lines += [*(f"- {text}" for text in origin.not_held), ""]
+    lines += [
+        f"`{PROVENANCE}` has every source, option, action and digest.",
+        "",
+        "## To check it",
+        "",
+        f"    sha256sum --check {SUMS}",
+        f"    ./doit release:verify {label}              # that, signature and provenance",
+        f"    ./doit release:verify {label} --rebuild    # builds it anew, and compares",
+        "",
+    ]
+    return "\n".join(lines).encode()
+
+
+def _row(cvimodel: Cvimodel, info: Info) -> str:
+    """A cvimodel's line of the table."""
+    cosine = info.similarity[0].cosine if info.similarity else None
+    cells = (
+        f"[{cvimodel.file.name}]({cvimodel.name})",
+        summary.size(info.size),
+        f"{info.ion_memory:.2f} MB",
+        "not validated" if not info.similarity else "" if cosine is None else f"{cosine:.4f}",
+        info.recognised_as or "nothing",
+        info.processor,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _tpu_mlir(origin: Origin) -> str:
+    return str(origin.identity.get("packages", {}).get("tpu-mlir", {}).get("version", "unknown"))
+
+
+def _fingerprint(origin: Origin) -> str:
+    return digest.of_value(origin.identity)[:_SHOWN_OF_DIGEST]

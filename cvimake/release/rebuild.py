@@ -1,0 +1,167 @@
+"""Builds a release anew, in an empty folder and without any kept result."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cvimake import __version__, announce, clock, git
+from cvimake.commands.run import INVOKED_FROM
+from cvimake.errors import CvimakeError
+from cvimake.release import fields, sums
+from cvimake.release.making import read_info
+from cvimake.release.opened import Opened
+from cvimake.release.provenance import Provenance
+from cvimake.release.refusal import SWITCHES
+from cvimake.spec.declared import NAME
+
+RELEASES = Path("release")
+_LAST_LINES = 20
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+# What git has in the place of a file that git-lfs keeps.
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+# A kept result would only show that it was kept.
+_WITHOUT_STORE = {"CVIMAKE_STORE": "none"}
+
+
+def differences(release: Opened, known: Provenance, project: Path) -> list[str]:
+    """Where a release and the same one built anew are not equal, byte by byte; empty where they are.
+
+    Args:
+        release: whose sums and provenance are good.
+        known: its provenance.
+        project: with the repository that has its commit.
+
+    Raises:
+        CvimakeError: it cannot be built anew; says why.
+    """
+    label = f"{known.external['name']}-{known.external['version']}"
+    if not NAME.fullmatch(label):
+        raise CvimakeError(f"{label!r} is not a name of a release")
+    external = known.external
+    if unknown := [option for option in external["allowed"] if option not in SWITCHES]:
+        # They become arguments of a command: nothing that a stranger wrote may be one.
+        raise CvimakeError(f"its provenance names options that there are not: {unknown}")
+    if unknown := [model for model in external["models"] if not NAME.fullmatch(model)]:
+        raise CvimakeError(f"its provenance names models that cannot be: {unknown}")
+    if known.internal["dirty"] or not known.sources.get("commit"):
+        raise CvimakeError(
+            "it was made of a tree that no commit holds, and cannot be built anew from its sources",
+            "What it is made of stands in its provenance, with digests.",
+        )
+    if known.cvimake != __version__:
+        announce.note(f"warning: it was made by cvimake {known.cvimake}, and this is {__version__}")
+    with _checkout(project, known) as folder:
+        _build(folder, known)
+        return list(_compared(release, folder / RELEASES / label))
+
+
+@contextlib.contextmanager
+def _checkout(project: Path, known: Provenance) -> Iterator[Path]:
+    """An empty folder with the commit, and the sources that are in no commit."""
+    tree = git.tree(project)
+    if not tree.commit:
+        raise CvimakeError(f"there is no repository to build from: {tree.reason}")
+    commit = known.sources["commit"]
+    if not _COMMIT.fullmatch(commit):
+        raise CvimakeError(f"{commit!r} is not a commit")
+    scratch = project / "build"
+    scratch.mkdir(exist_ok=True)
+    # Beside what is built here: an engine that sees this folder sees that one.
+    with tempfile.TemporaryDirectory(prefix=".rebuild-", dir=scratch) as name:
+        clone = Path(name) / "clone"
+        root = git.git(project, "rev-parse", "--show-toplevel")
+        git.git(Path(name), "clone", "--quiet", "--shared", "--no-checkout", root, str(clone))
+        try:
+            git.git(clone, "checkout", "--quiet", "--detach", commit, "--")
+        except CvimakeError as error:
+            raise CvimakeError(
+                f"its commit {commit} is not in the repository of {project}", "git fetch may bring it."
+            ) from error
+        folder = clone / tree.prefix
+        _add_sources(project, folder, known.sources)
+        yield folder
+
+
+def _add_sources(project: Path, folder: Path, sources: Mapping[str, str]) -> None:
+    """Copies sources that git does not keep (large ones, often), if they are what they were.
+
+    Raises:
+        CvimakeError: some are not; names all of them.
+    """
+    wrong = []
+    for name, digest in sources.items():
+        if name in {"commit", "toolchain"} or name.startswith("cvimake/steps/"):
+            continue
+        path = folder / name
+        if name.partition("/")[0] == ".git":
+            wrong.append(f"{name}: no source lies there")
+        elif path.is_file() and not path.read_bytes().startswith(_LFS_POINTER):
+            if _sha256(path) != digest:
+                wrong.append(f"{name}: the commit holds another one")
+        elif not sums.is_safe(name):
+            # Outside of the project it is where it was: nothing is written there.
+            if not path.is_file() or _sha256(path) != digest:
+                wrong.append(f"{name}: not there, or another one")
+        elif not (project / name).is_file() or _sha256(project / name) != digest:
+            wrong.append(f"{name}: not in the commit, and not here as it was")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(project / name, path)
+    if wrong:
+        raise CvimakeError("sources of the release are not there", "\n".join(wrong))
+
+
+def _build(folder: Path, known: Provenance) -> None:
+    """Runs `./doit release` as it was run."""
+    external = known.external
+    command = [
+        sys.executable, "-m", "doit", "release",
+        "--name", external["name"], "--version", external["version"],
+        *external["allowed"], *external["models"],
+    ]  # fmt: skip
+    environment = {name: value for name, value in os.environ.items() if name != INVOKED_FROM}
+    environment |= {clock.VARIABLE: str(external["sourceDateEpoch"]), **_WITHOUT_STORE}
+    with announce.step("building it anew in an empty folder"):
+        result = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    if result.returncode != 0:
+        lines = (result.stdout + result.stderr).splitlines()[-_LAST_LINES:]
+        raise CvimakeError("building it anew failed", "\n".join(lines))
+
+
+def _compared(release: Opened, rebuilt: Path) -> Iterator[str]:
+    """Where the files of a release are not those of a folder."""
+    others = {path.relative_to(rebuilt).as_posix() for path in rebuilt.rglob("*") if path.is_file()}
+    for name in sorted({*release.sizes, *others}):
+        if name not in others:
+            yield f"{name}: not in what was built anew"
+        elif name not in release.sizes:
+            yield f"{name}: only in what was built anew"
+        else:
+            with release.open(name) as file:
+                old = file.read()
+            new = (rebuilt / name).read_bytes()
+            if old != new:
+                info = read_info(rebuilt / f"{name.removesuffix('.cvimodel')}_info.json")
+                places = "; ".join(fields.differences(name, old, new, info))
+                yield f"{name}: built anew it is another: {places}"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

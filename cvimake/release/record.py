@@ -1,0 +1,66 @@
+"""What is worth knowing of one build of a release, and differs from build to build: it lies beside it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cvimake import __version__, sandbox
+from cvimake.history import History
+from cvimake.release.contents import Content, as_json
+from cvimake.release.materials import bill
+
+
+def files(
+    stages: Iterable[str],
+    history: History,
+    identity: Mapping[str, Any],
+    machine: Mapping[str, Any],
+    started: float,
+) -> dict[str, Content]:
+    """The files of a build record.
+
+    Args:
+        stages: those that made the release.
+        history: says when each last ran, and for how long.
+        identity: of the toolchain.
+        machine: the engine's; a JSON value.
+        started: when the release began, in seconds since 1970.
+    """
+    names = list(stages)
+    logs = {
+        f"logs/{path.parent.name}/{path.name}": path
+        for name in names
+        if (path := sandbox.log_path(Path(), name)).is_file()
+    }
+    record = {
+        "started": _time(started),
+        "ended": _time(time.time()),
+        "seconds": round(time.time() - started, 1),
+        "host": {
+            "cvimake": __version__,
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "user": os.geteuid(),
+        },
+        "machine": dict(machine),
+        "stages": [_stage(name, history) for name in names],
+    }
+    return {"record.json": as_json(record), "toolchain.cdx.json": as_json(bill(identity)), **logs}
+
+
+def _stage(name: str, history: History) -> dict[str, Any]:
+    run = history.last(name)
+    return {
+        "name": name,
+        "ended": _time(run.ended) if run else None,
+        "seconds": round(run.seconds, 1) if run else None,
+    }
+
+
+def _time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -1,0 +1,103 @@
+"""Why a release is not made; all reasons at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from cvimake import git
+from cvimake.conclusions import Info, over_budget
+from cvimake.git import Tree
+from cvimake.spec.model import Budget
+
+ALLOW_DIRTY, ALLOW_LOCAL, ALLOW_UNVALIDATED = "--allow-dirty", "--allow-local", "--allow-unvalidated"
+REQUIRE_RECOGNISED = "--require-recognised"
+SWITCHES = frozenset({ALLOW_DIRTY, ALLOW_LOCAL, ALLOW_UNVALIDATED, REQUIRE_RECOGNISED})
+# What the tool calls the outputs of the finished file, run on the simulator, when it compares them.
+_FINISHED = "_model_outputs.npz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What became of one cvimodel.
+
+    Attributes:
+        name: `MODEL:VARIANT`.
+        info: what is in it; None where it was not built.
+        budget: what was declared of it.
+        unfinished: those of its stages that did not succeed.
+    """
+
+    name: str
+    info: Info | None
+    budget: Budget
+    unfinished: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """How a release was to be made.
+
+    Attributes:
+        waiting: for each model that has no source yet, where it belongs.
+        local: whether steps ran without containers.
+        unfinished: stages that did not succeed and belong to no cvimodel.
+        allowed: the options that let something pass, and those that ask for more.
+    """
+
+    tree: Tree
+    waiting: Mapping[str, str]
+    local: bool
+    unfinished: Sequence[str]
+    allowed: frozenset[str]
+
+
+def reasons(conditions: Conditions, cvimodels: Sequence[Built]) -> list[str]:
+    """All that stops a release; empty where nothing does."""
+    found = list(_of_the_tree(conditions))
+    found += (
+        f"{model} waits for its source: put it at {places}, or name the models to release"
+        for model, places in conditions.waiting.items()
+    )
+    if conditions.local and ALLOW_LOCAL not in conditions.allowed:
+        found.append(
+            f"the steps ran without containers, which hold less still; use a Docker engine, or {ALLOW_LOCAL}"
+        )
+    found += (f"{stage} did not succeed" for stage in conditions.unfinished)
+    for built in cvimodels:
+        found += _of_one(built, conditions.allowed)
+    if not cvimodels and not found:
+        found.append("there is nothing to release: no model is declared")
+    return found
+
+
+def _of_the_tree(conditions: Conditions) -> Iterator[str]:
+    tree = conditions.tree
+    if ALLOW_DIRTY in conditions.allowed:
+        return
+    if not tree.commit:
+        yield f"there is no commit to make it of ({' '.join(tree.reason.split())}); commit, or {ALLOW_DIRTY}"
+    elif tree.changes:
+        yield (
+            f"the tree holds what commit {tree.commit[:12]} does not: {git.shortened(tree.changes)}; "
+            f"commit, or {ALLOW_DIRTY}"
+        )
+
+
+def _of_one(built: Built, allowed: frozenset[str]) -> Iterator[str]:
+    excesses = over_budget(built.info, built.budget) if built.info else []
+    yield from (f"{built.name} is over its budget: {excess}" for excess in excesses)
+    for stage in built.unfinished:
+        # Its own failure is the excess.
+        if not (excesses and stage.endswith("_info")):
+            yield f"{stage} did not succeed"
+    if built.info is None:
+        return
+    finished = [found for found in built.info.similarity if found.target.endswith(_FINISHED)]
+    if not finished and ALLOW_UNVALIDATED not in allowed:
+        yield (
+            f"{built.name} was not validated on the simulator (test_input = [] or skip_validation); "
+            f"validate it, or {ALLOW_UNVALIDATED}"
+        )
+    if REQUIRE_RECOGNISED in allowed and not built.info.recognised_as:
+        yield f"{built.name} is not recognised by the camera: {built.info.recognition.reason}"

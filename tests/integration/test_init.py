@@ -1,0 +1,83 @@
+"""What `init` knows of the toolchain, held against the toolchain; and a declaration of its, built."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lab import ROOT, Lab, environment
+
+from cvimake.image import ToolchainImage
+from cvimake.intake.operators import CONVERTED, LIMITS
+
+SECONDS = 600.0
+READ_TABLES = """
+import json, os, re
+root = os.environ["TPUC_ROOT"]
+with open(root + "/python/transform/OnnxConverter.py", encoding="utf-8") as file:
+    source = file.read()
+with open(root + "/bin/tpuc-opt", "rb") as file:
+    lowered = set(re.findall(rb"tpu_mlir::cv18xx::(\\w+?)Lowering\\b", file.read()))
+with open("out.json", "w", encoding="utf-8") as file:
+    json.dump({"source": source, "lowered": sorted(name.decode() for name in lowered)}, file)
+"""
+# Operators of LIMITS that have no form on cv181x however they are used, by the toolchain's names.
+WITHOUT_FORM = {
+    "Ceil": "Ceil", "CumSum": "CumSum", "Floor": "Floor", "GatherElements": "GatherElements",
+    "Greater": "Compare", "NonMaxSuppression": "Nms", "NonZero": "NonZero", "Range": "Range",
+    "RoiAlign": "RoiAlign", "Round": "Round", "Sign": "Sign", "Sin": "Sin", "Cos": "Cos", "Erf": "Erf",
+    "ScatterElements": "ScatterElements", "TopK": "TopK", "Trilu": "Trilu", "Where": "Where",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory, new_lab: Callable[[Path], Lab]) -> dict[str, object]:
+    lab = new_lab(tmp_path_factory.mktemp("tables"))
+    lab.sandbox.run(lab.action(READ_TABLES))
+    found: dict[str, object] = json.loads((lab.root / "out" / "out.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_the_operators_that_the_tool_converts_are_those_of_its_own_table(tables: dict[str, object]) -> None:
+    (table,) = (
+        node.value
+        for node in ast.walk(ast.parse(str(tables["source"])))
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Dict)
+        and isinstance(node.targets[0], ast.Attribute)
+        and node.targets[0].attr == "onnxop_factory"
+    )
+    assert {key.value for key in table.keys if isinstance(key, ast.Constant)} == CONVERTED
+
+
+def test_what_is_said_to_have_no_form_has_no_lowering_in_the_compiler(tables: dict[str, object]) -> None:
+    lowered = tables["lowered"]
+    assert isinstance(lowered, list)
+    assert {"Conv", "Sigmoid"} <= set(lowered)
+    assert set(WITHOUT_FORM) <= {op for limit in LIMITS for op in limit.ops}
+    assert set(WITHOUT_FORM.values()).isdisjoint(lowered)
+
+
+def test_what_it_declares_is_built_and_recognised_without_an_edit(
+    tmp_path: Path, toolchain_image: ToolchainImage
+) -> None:
+    assert toolchain_image.id
+    shutil.copy(ROOT / "dodo.py", tmp_path)
+    shutil.copytree(ROOT / "datasets", tmp_path / "datasets")
+    for arguments in (
+        ["init", str(ROOT / "models/shapes/shapes.onnx"), "--name", "mine"],
+        ["mine:int8_info"],
+    ):
+        result = subprocess.run(
+            [sys.executable, "-m", "doit", *arguments],
+            cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stdout + result.stderr
+    info = json.loads((tmp_path / "build/mine/mine_cv181x_int8_info.json").read_text(encoding="utf-8"))
+    assert info["recognised_as"] == "YOLO11"

@@ -1,0 +1,68 @@
+"""Every stage twice, with everything different that must not matter; in the manner of reprotest.
+
+By itself it varies all at once, for the tiny model. REPRODUCIBILITY_MODEL=shapes takes the bundled one,
+REPRODUCIBILITY_EACH=1 one variation after another, which tells which one a difference comes from, and
+REPRODUCIBILITY_ENGINE=tcp://... builds the second time on another engine, or on one that was started anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from variations import ROOT, VARIATIONS, Setting
+
+from cvimake import cvimodel, image
+from cvimake.engine import connection
+from cvimake.engine.docker import DockerEngine
+from cvimake.errors import EngineError
+from cvimake.image import ToolchainImage
+from cvimake.recipe import Recipe
+from cvimake.release import fields
+
+MODEL = os.environ.get("REPRODUCIBILITY_MODEL", "tiny")
+SOURCE = ROOT / "tests" if MODEL == "tiny" else ROOT
+TOGETHER = ", ".join(VARIATIONS)
+
+
+@pytest.fixture(scope="module")
+def toolchain_image() -> Iterator[ToolchainImage]:
+    """The image on this machine's engine. These tests are worth nothing without it: none is a failure."""
+    try:
+        client = connection.find()
+    except EngineError as error:
+        pytest.fail(f"the reproducibility tests need a Docker engine: {error}")
+    with contextlib.closing(client):
+        found = image.find(DockerEngine(client).client, Recipe.from_environment())
+        if found is None:
+            pytest.fail("the toolchain image is not there: run ./doit image")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> dict[str, bytes]:
+    assert toolchain_image.id
+    return Setting(tmp_path_factory.mktemp("first") / "p", arguments=("-n", "1")).build(MODEL, SOURCE)
+
+
+def differences(old: dict[str, bytes], new: dict[str, bytes]) -> list[str]:
+    """Where two builds differ, down to the field."""
+    found = [f"{name}: only in one of them" for name in sorted(old.keys() ^ new.keys())]
+    for name in sorted(old.keys() & new.keys()):
+        listing = old.get(f"{name.removesuffix('.cvimodel')}_info.txt", b"").decode()
+        known = cvimodel.parse(listing) if name.endswith(".cvimodel") else None
+        found += (f"{name}: {place}" for place in fields.differences(name, old[name], new[name], known))
+    return found
+
+
+@pytest.mark.parametrize("names", VARIATIONS if os.environ.get("REPRODUCIBILITY_EACH") else [TOGETHER])
+def test_every_byte_is_equal(first: dict[str, bytes], tmp_path: Path, names: str) -> None:
+    setting = Setting(tmp_path / "p", arguments=("-n", "1"))
+    for name in names.split(", "):
+        setting = VARIATIONS[name](setting)
+    second = setting.build(MODEL, SOURCE)
+    assert any(name.endswith(".cvimodel") for name in first)
+    assert differences(first, second) == []

@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import onnx
+import pytest
+from small_networks import EXPORTED, SHARED, Operator, exported_bytes, model
+
+from cvimake.commands.init import Init
+from cvimake.errors import DeclarationError
+from cvimake.spec import DeclaredModel, read_declarations
+
+CONVOLUTION: list[Operator] = [
+    ("Conv", ["x", "w"], ["c"], {"kernel_shape": [1, 1]}),
+    ("Relu", ["c"], ["y"], {}),
+]
+IMAGE = b"no real image"
+
+
+class Place:
+    """A project with a folder of networks beside it."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root / "project"
+        self.networks = root / "networks"
+        self.root.mkdir()
+        self.networks.mkdir()
+        monkeypatch.chdir(self.root)
+        monkeypatch.delenv("CVIMAKE_INVOKED_FROM", raising=False)
+
+    def dataset(self, name: str) -> None:
+        folder = self.root / "datasets" / name
+        folder.mkdir(parents=True)
+        (folder / "dataset.toml").write_text("", encoding="utf-8")
+        for number in range(3):
+            (folder / f"{number}.jpg").write_bytes(IMAGE)
+
+    def network(self, name: str, data: bytes) -> Path:
+        path = self.networks / name
+        path.write_bytes(data)
+        return path
+
+    def init(self, *arguments: str | Path) -> int:
+        code: int = Init().parse_execute([str(argument) for argument in arguments])
+        return code
+
+    def declared(self, name: str) -> DeclaredModel:
+        return read_declarations(self.root).models[name]
+
+    def text(self, name: str) -> str:
+        return (self.root / "models" / name / "model.toml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return Place(tmp_path, monkeypatch)
+
+
+def test_a_recognised_network_is_declared_ready_to_build(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.dataset("street")
+    path = place.network("yolo11n.onnx", exported_bytes("yolo11n"))
+    assert place.init(path) == 0
+    declared = place.declared("yolo11n")
+    assert declared.inputs.shapes == [[1, 3, 640, 640]]
+    assert declared.inputs.scale == [0.0039216] * 3
+    assert declared.model.output.names[1] == "/model.23/cv3.0/cv3.0.2/Conv_output_0"
+    assert declared.calibration.dataset == "street"
+    assert declared.calibration.input_num == 3
+    assert declared.model.verify.input == "../../datasets/street/0.jpg"
+    assert [variant.name for variant in declared.variants] == ["f16", "int8", "mix"]
+    assert declared.variants[1].options.aligned_input
+    assert declared.source.read_bytes() == path.read_bytes()
+    assert (declared.folder / "classes.txt").read_text(encoding="utf-8").split() == [
+        str(n) for n in range(80)
+    ]
+    out = capsys.readouterr().out
+    for words in (
+        "wrote models/yolo11n/model.toml", "copied yolo11n.onnx", "recognised as YOLO11, detect: 80 classes",
+        "its exporter calls it YOLO11n", "the camera takes it for YOLO11", "calibrates with street, the only",
+        "next: ./doit yolo11n",
+    ):  # fmt: skip
+        assert words in out
+
+
+@pytest.mark.parametrize("name", sorted(path.name.removesuffix(".onnx.gz") for path in EXPORTED.glob("*.gz")))
+def test_every_exported_network_gets_a_declaration_that_is_right(place: Place, name: str) -> None:
+    place.dataset("street")
+    assert place.init(place.network(f"{name}.onnx", exported_bytes(name))) == 0
+    if name == "yolo11n-oriented" or name.startswith("unknown"):
+        with pytest.raises(DeclarationError, match=r"model\.toml:\d+: input\.pixel_format"):
+            place.declared(name)
+    else:
+        assert place.declared(name).name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "yolo11n.onnx",
+        "yolo11n_opset20.onnx",
+        "yolov5s.onnx",
+        "yolox_nano.onnx",
+        "ultraface_rfb320.onnx",
+        "pnet.prototxt",
+    ],
+)
+def test_the_networks_of_others_get_a_declaration_that_is_right(place: Place, name: str) -> None:
+    if not (SHARED / name).is_file():
+        pytest.skip(f"{name} is not here")
+    place.dataset("street")
+    assert place.init(SHARED / name) == 0
+    assert place.declared(Path(name).stem).source.is_file()
+
+
+def test_a_row_that_the_tools_pad_differently_is_not_aligned_and_it_is_said_why(place: Place) -> None:
+    place.dataset("street")
+    place.init(place.network("net.onnx", exported_bytes("yolo11n-simplified")))
+    assert "\naligned_input" not in place.text("net")
+    assert "# Without aligned_input: at width 320" in place.text("net")
+
+
+# The choice of a dataset
+
+
+def test_with_several_datasets_the_line_to_fill_in_is_refused_with_its_place(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.dataset("street")
+    place.dataset("house")
+    place.init(place.network("net.onnx", exported_bytes("yolo11n")))
+    assert "[calibration] dataset: house, street" in capsys.readouterr().out
+    text = place.text("net")
+    line = text[: text.index("CHOOSE-A-DATASET")].count("\n") + 1
+    with pytest.raises(DeclarationError, match=rf"model\.toml:{line}: calibration\.dataset: no dataset"):
+        place.declared("net")
+    path = place.root / "models/net/model.toml"
+    path.write_text(text.replace("CHOOSE-A-DATASET", "house"), encoding="utf-8")
+    assert place.declared("net").calibration.dataset == "house"
+
+
+def test_without_a_dataset_an_image_is_to_be_chosen_too(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.init(place.network("net.onnx", exported_bytes("yolo11n")))
+    out = capsys.readouterr().out
+    assert "there is none yet" in out
+    assert "[verify] input: an image" in out
+    assert "next:" not in out
+
+
+def test_a_dataset_can_be_named_and_options_stand_anywhere(place: Place) -> None:
+    place.dataset("street")
+    place.dataset("house")
+    path = place.network("net.onnx", exported_bytes("yolo11n"))
+    assert place.init(path, "--name", "mine", "--dataset=house") == 0
+    assert place.declared("mine").calibration.dataset == "house"
+
+
+def test_a_dataset_that_is_not_there_is_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.dataset("street")
+    assert place.init(place.network("net.onnx", exported_bytes("yolo11n")), "--dataset", "stret") == 2
+    assert "did you mean street?" in capsys.readouterr().err
+
+
+# What is not recognised
+
+
+def test_for_another_network_inputs_and_outputs_are_listed_and_nothing_is_guessed(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.dataset("street")
+    made = model(CONVOLUTION, ["y"], weights={"w": [8, 3, 1, 1]})
+    assert place.init(place.network("filter.onnx", made.SerializeToString())) == 0
+    out = capsys.readouterr().out
+    assert "not recognised" in out
+    assert "input   x [1, 3, 32, 32]" in out
+    assert "output  y [1, 8, 32, 32]" in out
+    assert "output  c [1, 8, 32, 32]" in out
+    assert '#     "c",  # [1, 8, 32, 32]' in place.text("filter")
+    with pytest.raises(DeclarationError, match=r"model\.toml:\d+: input\.pixel_format"):
+        place.declared("filter")
+
+
+def test_what_cannot_be_built_is_said_before_anything_is_built(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operators: list[Operator] = [CONVOLUTION[0], ("Mod", ["c", "k"], ["y"], {"fmod": 1})]
+    made = model(operators, ["y"], weights={"w": [8, 3, 1, 1], "k": [1]}, shape=[2, 3, 32, 32], opset=20)
+    assert place.init(place.network("net.onnx", made.SerializeToString())) == 0
+    out = capsys.readouterr().out
+    for words in ("Mod (n1) is no operator that tpu_mlir 1.7 reads", "opset 20", "2 images at a time"):
+        assert words in out
+
+
+def test_a_large_network_is_told_to_be_large(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    made = model(CONVOLUTION, ["y"], weights={"w": [8, 3, 1, 1]})
+    made.graph.initializer.append(onnx.TensorProto(name="large", data_type=1, dims=[20_000_000]))
+    place.init(place.network("net.onnx", made.SerializeToString()))
+    assert "20.0 million weights" in capsys.readouterr().out
+
+
+def test_names_from_a_file_can_neither_steer_a_terminal_nor_leave_a_comment(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.dataset("street")
+    made = model([CONVOLUTION[0]], ["c"], weights={"w": [8, 3, 1, 1]})
+    made.graph.output[0].name = made.graph.node[0].output[0] = 'c\x1b[2J\n[variant.evil]\n"'
+    place.init(place.network("net.onnx", made.SerializeToString()))
+    assert "\x1b" not in capsys.readouterr().out
+    assert "\n[variant.evil]" not in place.text("net")
+
+
+# What is refused
+
+
+def refused(place: Place, capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    before = sorted(place.root.rglob("*"))
+    assert place.init(*arguments) == 2
+    assert sorted(place.root.rglob("*")) == before
+    return capsys.readouterr().err
+
+
+def test_nothing_is_overwritten(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    path = place.network("net.onnx", exported_bytes("yolo11n"))
+    place.init(path)
+    before = place.text("net")
+    assert "is there already, and is left as it is" in refused(place, capsys, path)
+    assert place.text("net") == before
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "classes.txt"])
+def test_a_file_of_another_content_is_not_overwritten(
+    place: Place, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = place.network("net.onnx", exported_bytes("yolo11n"))
+    mine = place.root / "models" / "net" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine", encoding="utf-8")
+    assert "is there already and holds something else" in refused(place, capsys, path)
+    assert mine.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_file_that_lies_in_its_place_stays_there(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.dataset("street")
+    path = place.root / "models" / "net" / "net.onnx"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(exported_bytes("yolo11n"))
+    inode = path.stat().st_ino
+    assert place.init(path, "--name=net") == 0
+    assert "copied" not in capsys.readouterr().out
+    assert path.stat().st_ino == inode
+    assert place.declared("net").source == path
+
+
+def test_a_checkpoint_is_answered_with_the_command_that_exports_it(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = place.networks / "best.pt"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("best/data.pkl", b"")
+    assert "yolo export model=best.pt format=onnx opset=17" in refused(place, capsys, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("plan.onnx", "a model cannot be called 'plan'"),
+        ("int 8.onnx", ""),
+        ("-.onnx", "a model cannot be called"),
+    ],
+)
+def test_a_name_that_cannot_be_is_answered_with_another(
+    place: Place, capsys: pytest.CaptureFixture[str], name: str, words: str
+) -> None:
+    path = place.network(name, exported_bytes("yolo11n"))
+    if words:
+        assert words in (error := refused(place, capsys, path))
+        assert "--name ANOTHER" in error
+    else:
+        place.init(path)
+        assert (place.root / "models" / "int-8" / "model.toml").is_file()
+
+
+def test_no_file_or_several_are_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "takes one file" in refused(place, capsys)
+    assert "takes one file" in refused(place, capsys, "a.onnx", "b.onnx")
+    assert "no file" in refused(place, capsys, "absent.onnx")
+    assert "no file" in refused(place, capsys, place.networks)
+
+
+def test_rubbish_is_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is not an ONNX file" in refused(place, capsys, place.network("net.onnx", b"\xff" * 64))
+
+
+def test_weights_in_other_files_are_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    made = model(CONVOLUTION, ["y"], weights={"w": [8, 3, 1, 1]})
+    onnx.external_data_helper.convert_model_to_external_data(made, location="w.bin", size_threshold=0)
+    onnx.save(made, place.networks / "net.onnx")
+    assert "its weights lie in other files (w.bin)" in refused(place, capsys, place.networks / "net.onnx")
+
+
+def test_a_caffe_network_without_its_weights_is_told(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "no net.caffemodel beside it" in refused(
+        place, capsys, place.network("net.prototxt", b"input_dim: 1")
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write anywhere")
+def test_a_folder_that_cannot_be_written_is_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    path = place.network("net.onnx", exported_bytes("yolo11n"))
+    place.root.chmod(0o555)
+    assert "cannot be written" in refused(place, capsys, path)

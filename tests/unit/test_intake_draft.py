@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from small_networks import exported
+
+from cvimake.intake.draft import CHOOSE_FORMAT, Draft, Samples, declaration
+from cvimake.intake.families import recognise
+from cvimake.intake.findings import Findings
+from cvimake.spec.model import Model
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+STREET = Samples(dataset="street", count=250, image="../../datasets/street/0.jpg", known=("street",))
+
+
+def found(name: str) -> Findings:
+    findings = recognise(exported(name))
+    assert findings is not None
+    return findings
+
+
+def values_of(text: str) -> dict[str, Any]:
+    values: dict[str, Any] = tomllib.loads(text)
+    return values
+
+
+def read(draft: Draft) -> Model:
+    return Model.model_validate(values_of(declaration(draft)))
+
+
+def test_a_recognised_network_needs_nothing_more() -> None:
+    model = read(Draft(source="net.onnx", classes="classes.txt", samples=STREET, findings=found("yolo11n")))
+    assert model.description == "YOLO11, detect, 80 classes"
+    assert model.classes == "classes.txt"
+    assert model.calibration.input_num == 100
+    assert model.input.keep_aspect_ratio
+    assert model.input.pad_value == 114
+    assert model.deploy.customization_format == "RGB_PACKED"
+    assert model.variant["mix"].aligned_input
+    assert model.variant["f16"].aligned_input is None
+
+
+def test_a_classifier_is_stretched() -> None:
+    model = read(Draft(source="net.onnx", samples=STREET, findings=found("yolo11n-classify")))
+    assert not model.input.keep_aspect_ratio
+    assert model.description.endswith("classify, 5 classes")
+
+
+def test_where_coordinates_and_scores_share_a_scale_it_is_said() -> None:
+    text = declaration(Draft(source="net.onnx", samples=STREET, findings=found("yolo11n-segment")))
+    assert "INT8 has one scale for both" in text
+
+
+def test_what_is_unsure_stands_at_the_top() -> None:
+    text = declaration(Draft(source="net.onnx", samples=STREET, findings=found("yolo26n-four-classes")))
+    head = text[: text.index("description")]
+    assert "# Not sure:\n# - it was exported without its end-to-end branch" in head
+    assert all(len(line) <= 110 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("name", ['a"b\\c', "line\nbreak", "tab\t", "delete\x7f", "null\x00", "ünï"])
+def test_any_name_stays_itself(name: str) -> None:
+    candidates = [(name, (1, None, 3))]
+    text = declaration(Draft(source=name, samples=STREET, candidates=candidates, remarks=[f"see {name}"]))
+    values = values_of(text)
+    assert values["source"] == name
+    assert set(values) == {
+        "description",
+        "source",
+        "input",
+        "output",
+        "verify",
+        "calibration",
+        "deploy",
+        "variant",
+    }
+
+
+def test_a_network_that_is_not_recognised_waits_for_its_reader() -> None:
+    draft = Draft(source="net.onnx", samples=STREET, inputs=[("x", (1, 3, None, None))])
+    values = values_of(declaration(draft))
+    assert values["input"] == {"pixel_format": CHOOSE_FORMAT}
+    assert "# x is [1, 3, ?, ?]" in declaration(draft)
+
+
+def test_caffe_reads_bgr() -> None:
+    draft = Draft(source="n.prototxt", weights="n.caffemodel", samples=STREET, inputs=[("x", (1, 3, 12, 12))])
+    model = read(draft)
+    assert (model.weights, model.input.pixel_format, model.input.shapes) == (
+        "n.caffemodel",
+        "bgr",
+        [[1, 3, 12, 12]],
+    )

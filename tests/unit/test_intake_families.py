@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+from small_networks import EXPORTED, SHARED, Operator, exported, exported_bytes, small
+
+from cvimake.intake import network
+from cvimake.intake.families import recognise
+from cvimake.intake.findings import Findings
+from cvimake.intake.network import Network
+
+BOX, CLASS = "/model.{m}/cv2.{s}/cv2.{s}.2/Conv_output_0", "/model.{m}/cv3.{s}/cv3.{s}.2/Conv_output_0"
+
+
+def grouped(number: int) -> tuple[str, ...]:
+    return tuple(head.format(m=number, s=scale) for head in (BOX, CLASS) for scale in range(3))
+
+
+def interleaved(number: int, prefix: str = "") -> tuple[str, ...]:
+    return tuple(
+        head.format(m=number, s=scale).replace("cv", f"{prefix}cv")
+        for scale in range(3)
+        for head in (BOX, CLASS)
+    )
+
+
+def found(name: str) -> Findings:
+    findings = recognise(exported(name))
+    assert findings is not None
+    return findings
+
+
+EXPECTED = {
+    "yolov8n": ("YOLOv8", "detect", 80, grouped(22), "YOLOv8"),
+    "yolov8n-one-class": ("YOLOv8", "detect", 1, grouped(22), ""),
+    "yolov8n-segment": ("YOLOv8", "segment", 2, ("output0", "output1"), "YOLO11-seg"),
+    "yolov8n-pose": ("YOLOv8", "pose", 1, ("output0",), "YOLO11-pose"),
+    "yolov8n-classify": ("Ultralytics classifier", "classify", 1000, ("output0",), "classifier"),
+    "yolo11n": ("YOLO11", "detect", 80, interleaved(23), "YOLO11"),
+    "yolo11n-64-classes": ("YOLO11", "detect", 64, interleaved(23), "YOLO11"),
+    "yolo11n-opset20": ("YOLO11", "detect", 4, interleaved(23), "YOLO11"),
+    "yolo11n-dynamic": ("YOLO11", "detect", 3, interleaved(23), "YOLO11"),
+    "yolo11n-simplified": ("YOLO11", "detect", 3, interleaved(23), "YOLO11"),
+    "yolo11n-segment": ("YOLO11", "segment", 80, ("output0", "output1"), "YOLO11-seg"),
+    "yolo11n-pose": ("YOLO11", "pose", 1, ("output0",), "YOLO11-pose"),
+    "yolo11n-pose-two-classes": ("YOLO11", "pose", 2, ("output0",), ""),
+    "yolo11n-classify": ("Ultralytics classifier", "classify", 5, ("output0",), "classifier"),
+    "yolo26n": ("YOLO26", "detect", 80, interleaved(23, "one2one_"), "YOLO26"),
+    "yolo26n-four-classes": ("YOLO26", "detect", 4, interleaved(23), "YOLO26"),
+    "yolo26n-segment": ("YOLO26", "segment", 1, ("output0", "output1"), "YOLO11-seg"),
+    "yolo26n-pose": ("YOLO26", "pose", 1, ("output0",), "YOLO11-pose"),
+    "yolo26n-classify": ("Ultralytics classifier", "classify", 10, ("output0",), "classifier"),
+    "yolov5nu": ("YOLOv8", "detect", 80, grouped(24), "YOLOv8"),
+    "yolov5n6u": ("YOLOv8", "detect", 80, grouped(33), "YOLOv8"),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_what_ultralytics_exports_is_recognised(name: str) -> None:
+    findings = found(name)
+    assert (
+        findings.family, findings.task, findings.classes, findings.outputs, findings.camera
+    ) == EXPECTED[name]  # fmt: skip
+    assert findings.preprocessing.pixel_format == "rgb"
+    assert findings.preprocessing.scale == (0.0039216,) * 3
+    assert any("its exporter calls it" in reason for reason in findings.why)
+
+
+def test_no_name_and_no_metadata_is_needed() -> None:
+    """Tensors and nodes are called 0, 1, 2 …: what is recognised is the structure."""
+    model = onnx.load_model_from_string(exported_bytes("yolo26n"))
+    del model.metadata_props[:]
+    new: dict[str, str] = {}
+    for node in model.graph.node:
+        node.name = ""
+        for names in (node.input, node.output):
+            names[:] = [new.setdefault(name, str(len(new))) if name else "" for name in names]
+    for values in (model.graph.initializer, model.graph.input, model.graph.output):
+        for value in values:
+            value.name = new[value.name]
+    del model.graph.value_info[:]
+    findings = recognise(network.from_model(model))
+    assert findings is not None
+    assert (findings.family, findings.task, findings.classes) == ("YOLO26", "detect", 80)
+    assert findings.outputs == tuple(new[name] for name in EXPECTED["yolo26n"][3])
+
+
+@pytest.mark.parametrize("task", ["pose", "segment"])
+def test_an_end_to_end_result_is_cut_before_what_the_toolchain_has_not(task: str) -> None:
+    findings = found(f"yolo26n-{task}-end-to-end")
+    assert (findings.family, findings.task, findings.classes) == ("YOLO26", task, 1)
+    assert len(findings.outputs) == (9 if task == "pose" else 10)
+    assert all("one2one" in name for name in findings.outputs[:9])
+    assert findings.camera == ""
+    assert "operators that the toolchain has not" in findings.unsure[0]
+
+
+def test_heads_without_their_end_to_end_branch_are_doubted() -> None:
+    assert "without its end-to-end branch" in found("yolo26n-four-classes").unsure[0]
+    assert not found("yolo26n").unsure
+
+
+def test_a_fourth_grid_is_left_out_and_it_is_said() -> None:
+    assert "a fourth grid" in found("yolov5n6u").unsure[0]
+
+
+def test_a_detector_that_is_not_square_is_told_to_be_refused_by_the_camera() -> None:
+    assert "detectors must be square" in found("yolov8n-one-class").unsure[0]
+
+
+def test_heads_that_are_the_outputs_already_keep_their_order() -> None:
+    path = Path(__file__).parents[2] / "models" / "shapes" / "shapes.onnx"
+    findings = recognise(network.read(path))
+    assert findings is not None
+    assert findings.outputs == ("box_8", "class_8", "box_16", "class_16", "box_32", "class_32")
+    assert findings.camera == "YOLO11"
+
+
+def test_oriented_boxes_are_none_of_these() -> None:
+    assert recognise(exported("yolo11n-oriented")) is None
+
+
+# The networks that are not Ultralytics'
+
+
+def shared(name: str) -> Findings:
+    path = SHARED / name
+    if not path.is_file():
+        pytest.skip(f"{name} is not here")
+    findings = recognise(network.read(path))
+    assert findings is not None
+    return findings
+
+
+def test_yolov5_is_recognised() -> None:
+    findings = shared("yolov5s.onnx")
+    assert (findings.family, findings.classes, findings.outputs) == ("YOLOv5", 80, ("output",))
+    assert findings.camera == "YOLOv5"
+
+
+def test_yolox_is_recognised() -> None:
+    findings = shared("yolox_nano.onnx")
+    assert (findings.family, findings.classes, findings.outputs) == ("YOLOX", 3, ("output",))
+    assert (findings.preprocessing.pixel_format, findings.preprocessing.pad_value) == ("bgr", 114)
+    assert findings.preprocessing.scale == (1.0,) * 3
+
+
+def test_a_detector_of_anchors_is_cut_before_its_decoding() -> None:
+    findings = shared("ultraface_rfb320.onnx")
+    assert (findings.family, findings.classes, findings.outputs) == ("SSD", 1, ("460", "459"))
+
+
+# Those that PyTorch exported
+
+PLAIN = {"other-residual-classifier": 12, "other-flat-classifier": 7, "other-squeezed-classifier": 9}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_classifiers_that_pytorch_exports_are_recognised(name: str) -> None:
+    findings = found(name)
+    assert (findings.family, findings.classes, findings.camera) == ("classifier", PLAIN[name], "classifier")
+
+
+@pytest.mark.parametrize("path", sorted(EXPORTED.glob("unknown-*.gz")), ids=lambda path: path.name)
+def test_other_networks_that_pytorch_exports_are_not_recognised(path: Path) -> None:
+    assert recognise(exported(path.name.removesuffix(".onnx.gz"))) is None
+
+
+def test_there_are_other_networks() -> None:
+    assert len(list(EXPORTED.glob("unknown-*.gz"))) == 9
+
+
+# Small networks
+
+CONVOLUTION: Operator = ("Conv", ["x", "w"], ["c"], {"kernel_shape": [1, 1]})
+WEIGHTS = {"w": [8, 3, 1, 1], "f": [8, 5]}
+POOL: Operator = ("GlobalAveragePool", ["c"], ["p"], {})
+FLATTEN: Operator = ("Flatten", ["p"], ["v"], {})
+SCORES: Operator = ("MatMul", ["v", "f"], ["s"], {})
+CLASSIFIER = [CONVOLUTION, POOL, FLATTEN, SCORES]
+
+
+def plain(operators: list[Operator], outputs: list[str], **options: object) -> Network:
+    return small(operators, outputs, weights=WEIGHTS, **options)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [[], [("Softmax", ["s"], ["t"], {})], [("LogSoftmax", ["s"], ["t"], {}), ("Identity", ["t"], ["u"], {})]],
+)
+def test_a_plain_classifier_is_recognised_and_its_preprocessing_doubted(more: list[Operator]) -> None:
+    operators = [*CLASSIFIER, *more]
+    findings = recognise(plain(operators, [operators[-1][2][0]]))
+    assert findings is not None
+    assert (findings.family, findings.classes, findings.camera) == ("classifier", 5, "classifier")
+    assert findings.preprocessing.mean == (123.675, 116.28, 103.53)
+    assert "ImageNet" in findings.unsure[0]
+
+
+def test_a_classifier_without_a_last_matrix_is_recognised() -> None:
+    findings = recognise(plain([CONVOLUTION, POOL, FLATTEN], ["v"]))
+    assert findings is not None
+    assert findings.classes == 8
+
+
+def test_a_gray_input_is_doubted() -> None:
+    findings = recognise(
+        small(CLASSIFIER, ["s"], weights={"w": [8, 1, 1, 1], "f": [8, 5]}, shape=[1, 1, 32, 32])
+    )
+    assert findings is not None
+    assert findings.preprocessing.pixel_format == "gray"
+    assert "gray" in findings.unsure[-1]
+
+
+NORMALISED: Operator = ("LayerNormalization", ["v", "v"], ["n"], {})
+UNKNOWN = {
+    "a filter": plain([CONVOLUTION, ("Relu", ["c"], ["y"], {})], ["y"]),
+    "two results": plain([*CLASSIFIER, ("Relu", ["c"], ["y"], {})], ["s", "y"]),
+    "no convolution": plain([("GlobalAveragePool", ["x"], ["p"], {}), FLATTEN], ["v"]),
+    "not an image": small([("MatMul", ["x", "f"], ["s"], {})], ["s"], weights={"f": [8, 5]}, shape=[1, 8]),
+    "one number": small([CONVOLUTION, POOL, FLATTEN], ["v"], weights={"w": [1, 3, 1, 1]}),
+    "a transformer": plain(
+        [CONVOLUTION, POOL, FLATTEN, NORMALISED, ("MatMul", ["n", "f"], ["s"], {})], ["s"]
+    ),
+    "an attention": plain(
+        [
+            CONVOLUTION,
+            ("Flatten", ["c"], ["q"], {"axis": 2}),
+            ("Transpose", ["q"], ["k"], {}),
+            ("MatMul", ["q", "k"], ["a"], {}),
+            ("Softmax", ["a"], ["b"], {}),
+            ("MatMul", ["b", "q"], ["s"], {}),
+        ],
+        ["s"],
+    ),
+    "many channels": small(
+        [CONVOLUTION, POOL, FLATTEN], ["v"], weights={"w": [8, 7, 1, 1]}, shape=[1, 7, 32, 32]
+    ),
+    "two grids": plain(
+        [CONVOLUTION, ("MaxPool", ["c"], ["m"], {"kernel_shape": [2, 2], "strides": [2, 2]})], ["c", "m"]
+    ),
+    "nothing where inputs should be": plain(
+        [("Conv", [], ["c"], {}), ("Gemm", [], ["g"], {}), ("Softmax", ["g"], ["s"], {})],
+        ["s"],
+    ),
+    "a circle": plain([("Relu", ["b"], ["a"], {}), ("Relu", ["a"], ["b"], {})], ["b"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_anything_else_is_not_recognised(name: str) -> None:
+    assert recognise(UNKNOWN[name]) is None

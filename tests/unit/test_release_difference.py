@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from releases import Shop
+
+from cvimake.conclusions import Comparison
+from cvimake.errors import CvimakeError
+from cvimake.release import difference, opened
+from cvimake.release.difference import EVERYTHING, Change
+
+INT8, MIX = "m0000/m0000_cv181x_int8.cvimodel", "m0000/m0000_cv181x_mix.cvimodel"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    shop = Shop(tmp_path, monkeypatch)
+    shop.released()
+    return shop
+
+
+def changes(shop: Shop) -> list[Change]:
+    """From the release to one of the project as it is now."""
+    shop.commit()
+    new = shop.released(version="1.1")
+    old = shop.root / "release" / "bench-1.0"
+    return difference.changes(
+        *(difference.read(opened.open_release(path)) for path in (old, Path(f"{new}.tar")))
+    )
+
+
+def found(changes: list[Change], subject: str) -> dict[str, tuple[str, str]]:
+    return {change.what: (change.old, change.new) for change in changes if change.subject == subject}
+
+
+def test_the_same_again_is_another_version_and_nothing_else(shop: Shop) -> None:
+    told = changes(shop)
+    assert {change.what for change in told} <= {"version", "commit"}
+    assert found(told, EVERYTHING)["version"] == ("1.0", "1.1")
+
+
+def test_what_a_person_asks_of_a_cvimodel_is_told(shop: Shop) -> None:
+    shop.conclude(
+        size=2000,
+        ion_memory=0.25,
+        recognised_as="YOLO11",
+        similarity=(
+            Comparison(target="m_tpu_outputs.npz", cosine=0.5, euclidean=None, signal_to_noise=None),
+            Comparison(target="m_model_outputs.npz", cosine=1.0, euclidean=1.0, signal_to_noise=None),
+        ),
+    )
+    shop.declare(
+        '[variant.int8]\nquantize = "INT8"', '[variant.int8]\nquantize = "INT8"\nquant_output = true'
+    )
+    told = found(changes(shop), INT8)
+    assert told["size"] == ("1.0 kB (1000)", "2.0 kB (2000)")
+    assert told["ION memory"] == ("0.10 MB", "0.25 MB")
+    assert told["similarity"] == ("0.990000/0.900000", "0.500000/-")
+    assert told["recognised as"] == ("nothing", "YOLO11")
+    assert told["--quant_output"] == ("", "given")
+    assert "sha256" in told
+
+
+def test_sources_samples_options_and_the_toolchain_are_told_once(shop: Shop) -> None:
+    source = shop.root / "models" / "m0000" / "tiny.onnx"
+    source.write_bytes(source.read_bytes() + b"x")
+    for path in sorted((shop.root / "datasets" / "samples").glob("*.png"))[:6]:
+        path.write_bytes(path.read_bytes() + b"x")
+    shop.declare('dataset = "samples"', 'dataset = "samples"\ninput_num = 4')
+    shop.identity["packages"]["numpy"] = {"version": "2", "sha256": "cc"}
+    shop.doit("forget", "toolchain")
+    told = found(changes(shop), EVERYTHING)
+    assert "source models/m0000/tiny.onnx" in told
+    assert told["files in datasets/samples"] == ("0 gone", "0 new, 6 of other contents")
+    assert told["m0000:calibration --input_num"] == ("", "4")
+    assert told["toolchain: packages.numpy.version"] == ("1.26.4", "2")
+
+
+def test_layers_that_stay_float_are_counted(shop: Shop) -> None:
+    """The tool of this workshop writes one line into its qtable."""
+    contents = difference.read(opened.open_release(shop.root / "release" / "bench-1.0"))
+    assert contents.float_layers == {INT8: None, MIX: 1}
+
+
+def test_variants_come_and_go(shop: Shop) -> None:
+    shop.declare("[variant.mix]", "[variant.blend]")
+    told = changes(shop)
+    assert found(told, MIX)["cvimodel"] == ("there", "gone")
+    assert found(told, "m0000/m0000_cv181x_blend.cvimodel")["cvimodel"] == ("", "new")
+
+
+def test_what_is_no_release_is_told(shop: Shop) -> None:
+    folder = shop.root / "release" / "bench-1.0"
+    (folder / "m0000" / "m0000_cv181x_int8_info.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(CvimakeError, match=r"int8_info\.json: not an info of a cvimodel"):
+        difference.read(opened.open_release(folder))
+    shutil.rmtree(folder)
+    with pytest.raises(CvimakeError, match="no release"):
+        opened.open_release(folder)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cvimake.engine.local import LocalEngine
+from cvimake.image import ToolchainImage
+from cvimake.release.machine import described
+from cvimake.runtime import Runtime
+from cvimake.sandbox import Sandbox
+from cvimake.system import WITHOUT_AVX2
+
+CPU = "Linux 6.1 x86_64\nprocessor\t: 0\nmodel name\t: A Processor\nflags\t\t: fpu {}sse\nprocessor\t: 1\n"
+
+
+def runtime(engine: Any) -> Runtime:  # noqa: ANN401 - any engine
+    image = ToolchainImage(id="sha256:abc", base="a base", identity={})
+    return Runtime(image, Sandbox(root=Path("/project"), engine=engine, image=image.id))
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> LocalEngine:
+    return LocalEngine(tmp_path)
+
+
+def test_a_machine_is_described(local: LocalEngine) -> None:
+    record = described(CPU.format("avx2 "), runtime(local)).record
+    assert record == {
+        "kernel": "Linux 6.1 x86_64", "processor": "A Processor", "cores": 2, "engine": {"kind": "local"},
+        "image": "sha256:abc", "base": "a base",
+    }  # fmt: skip
+
+
+def test_what_the_local_engine_cannot_hold_is_told(local: LocalEngine) -> None:
+    local.clock = None
+    without, paths, clock = (
+        described(CPU.format(""), runtime(local)).not_held[-1],
+        *described(CPU.format("avx2 "), runtime(local)).not_held,
+    )
+    assert without == WITHOUT_AVX2
+    assert "host name" in paths
+    assert "libfaketime is not installed" in clock
+
+
+def test_a_container_holds_everything_but_the_processor() -> None:
+    assert described(CPU.format("avx2 "), runtime(object())).not_held == ()
+    assert described(CPU.format("avx2x "), runtime(object())).not_held == (WITHOUT_AVX2,)

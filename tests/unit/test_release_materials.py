@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from cvimake.release.materials import bill
+
+IDENTITY = {
+    "python": "3.10.13",
+    "packages": {
+        "numpy": {"version": "1.24.3", "sha256": "ab" * 32},
+        "torch": {"version": "2.0.1+cpu", "sha256": "cd" * 32},
+    },
+    "system": {"libc6": "2.36-9+deb12u14", "libm.so.6": "ef" * 32},
+}
+
+
+def test_it_is_valid_by_the_official_schema() -> None:
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill(IDENTITY))) is None
+
+
+def test_the_validator_sees_what_is_wrong() -> None:
+    wrong = {**bill(IDENTITY), "components": [{"name": "without a type"}]}
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(wrong)) is not None
+
+
+def test_it_names_everything_that_computes() -> None:
+    components = {component["name"]: component for component in bill(IDENTITY)["components"]}
+    assert set(components) == {"python", "numpy", "torch", "libc6", "libm.so.6"}
+    assert components["numpy"]["purl"] == "pkg:pypi/numpy@1.24.3"
+    assert components["torch"]["purl"] == "pkg:pypi/torch@2.0.1%2Bcpu"
+    assert components["numpy"]["hashes"] == [{"alg": "SHA-256", "content": "ab" * 32}]
+    assert components["libc6"]["version"] == "2.36-9+deb12u14"
+    assert components["libm.so.6"]["hashes"][0]["content"] == "ef" * 32
+
+
+def test_equal_toolchains_have_equal_bills_and_others_another_number() -> None:
+    assert bill(IDENTITY) == bill(json.loads(json.dumps(IDENTITY)))
+    assert bill(IDENTITY)["serialNumber"] != bill({**IDENTITY, "python": "3.10.14"})["serialNumber"]

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+from in_toto_attestation.v1 import statement_pb2
+from in_toto_attestation.v1.statement import Statement
+from releases import Shop
+
+from cvimake import digest
+from cvimake.release import provenance
+from cvimake.release.contents import PROVENANCE
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        shop = Shop(tmp_path_factory.mktemp("project"), monkeypatch)
+        shop.released()
+        return shop
+
+
+@pytest.fixture
+def told(shop: Shop) -> dict[str, Any]:
+    path = shop.root / "release" / "bench-1.0" / PROVENANCE
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value
+
+
+def test_it_is_a_statement_and_a_provenance_by_the_official_definitions(told: dict[str, Any]) -> None:
+    """A field that they do not have, or a value of another type, is refused here."""
+    Statement.copy_from_pb(json_format.ParseDict(told, statement_pb2.Statement())).validate()
+    parsed = json_format.ParseDict(told["predicate"], provenance_pb2.Provenance())
+    # Those that SLSA requires.
+    assert parsed.build_definition.build_type
+    assert parsed.build_definition.HasField("external_parameters")
+    assert parsed.run_details.builder.id
+    for descriptor in parsed.build_definition.resolved_dependencies:
+        assert descriptor.digest
+
+
+def test_it_names_every_source_with_its_digest_and_the_commit(shop: Shop, told: dict[str, Any]) -> None:
+    found = {
+        item["name"]: item["digest"] for item in told["predicate"]["buildDefinition"]["resolvedDependencies"]
+    }
+    for name in (
+        "dodo.py",
+        "pyproject.toml",
+        "datasets/samples/00.png",
+        "datasets/samples/dataset.toml",
+        "models/m0000/model.toml",
+        "models/m0000/tiny.onnx",
+    ):
+        assert found[name] == {"sha256": digest.of_file(shop.root / name)}
+    assert len(found["commit"]["gitCommit"]) == 40
+    assert "cvimake/steps/run_tool.py" in found
+    assert found["toolchain"] == {"sha256": digest.of_value(shop.identity)}
+
+
+def test_nothing_in_it_tells_the_place(shop: Shop, told: dict[str, Any]) -> None:
+    text = json.dumps(told)
+    assert str(shop.root) not in text
+    assert str(Path(provenance.__file__).parents[2]) not in text
+    assert not [part for part in shop.root.parts if len(part) > 8 and part in text]
+
+
+def test_every_action_is_there_with_its_key_and_command(shop: Shop, told: dict[str, Any]) -> None:
+    actions = {
+        action["name"]: action
+        for action in told["predicate"]["buildDefinition"]["internalParameters"]["actions"]
+    }
+    assert set(actions) == set(shop.ran)
+    assert len({action["key"] for action in actions.values()}) == len(actions)
+    mlir, int8 = actions["m0000:mlir"], actions["m0000:int8"]
+    assert int8["inputs"]["m0000.mlir"] == mlir["outputs"]["m0000.mlir"]
+    assert "--quantize=INT8" in int8["definition"]["argv"]
+    assert "00.png" in actions["m0000:calibration"]["folders"]["/dataset"]
+
+
+def test_a_whole_one_has_no_inconsistencies(told: dict[str, Any]) -> None:
+    assert list(provenance.inconsistencies(provenance.read(json.dumps(told).encode()))) == []
+
+
+def test_an_input_that_nothing_made_so_is_one(told: dict[str, Any]) -> None:
+    for action in told["predicate"]["buildDefinition"]["internalParameters"]["actions"]:
+        if action["name"] == "m0000:mlir":
+            action["outputs"]["m0000.mlir"] = "0" * 64
+    found = list(provenance.inconsistencies(provenance.read(json.dumps(told).encode())))
+    assert "m0000:int8: it read another m0000.mlir than was made" in found
+
+
+def test_a_table_of_the_users_own_is_released_under_the_cvimodels_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path, monkeypatch)
+    (shop.root / "models" / "m0000" / "mine.txt").write_text("# layers\nconv F32\n", encoding="utf-8")
+    shop.declare("qtable = { expected_cos = 0.9999, min_layer_cos = 0.9999 }", 'qtable = "mine.txt"')
+    shop.commit()
+    folder = shop.released()
+    assert (
+        (folder / "m0000" / "m0000_cv181x_mix_quantize_table.txt")
+        .read_text(encoding="utf-8")
+        .endswith("F32\n")
+    )
+    assert shop.doit("release:verify", str(folder)) == 0
+    shutil.rmtree(folder)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from releases import LABEL, Shop
+
+from cvimake.errors import CvimakeError
+from cvimake.release import opened, rebuild, verify
+
+
+class Anew:
+    """In the place of the `./doit release` that builds anew: puts down a release, as it was or changed.
+
+    Attributes:
+        change: the file that comes out as another.
+    """
+
+    def __init__(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.shop, self.change, self.code = shop, "", 0
+        self.folder = Path()
+        self.command: list[str] = []
+        self.variables: dict[str, str] = {}
+        self._run = subprocess.run
+        monkeypatch.setattr(subprocess, "run", self.run)
+
+    def run(self, command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 - run's own
+        if command[0] != sys.executable:
+            return self._run(command, **options)
+        self.folder, self.command, self.variables = Path(options["cwd"]), command, options["env"]
+        self.seen = sorted(path.name for path in self.folder.iterdir())
+        made = self.folder / "release" / LABEL
+        made.parent.mkdir()
+        self._run(["cp", "-r", self.shop.root / "release" / LABEL, made], check=True)
+        if self.change:
+            (made / self.change).write_bytes(b"another")
+        return subprocess.CompletedProcess(command, self.code, "out", "its own error")
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    shop = Shop(tmp_path, monkeypatch)
+    shop.released()
+    return shop
+
+
+@pytest.fixture
+def anew(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Anew:
+    return Anew(shop, monkeypatch)
+
+
+def differences(shop: Shop, label: str = LABEL) -> list[str]:
+    release = opened.open_release(shop.root / "release" / label)
+    return rebuild.differences(release, verify.read_provenance(release), shop.root)
+
+
+def test_it_is_built_in_an_empty_folder_of_the_commit(shop: Shop, anew: Anew) -> None:
+    assert differences(shop) == []
+    assert anew.seen == [".git", ".gitignore", "datasets", "dodo.py", "models", "pyproject.toml"]
+    assert anew.command[3:] == ["release", "--name", "bench", "--version", "1.0", "m0000"]
+    assert anew.variables["SOURCE_DATE_EPOCH"] == "1704067200"
+    assert not anew.folder.exists()
+
+
+def test_a_file_that_comes_out_as_another_is_named(shop: Shop, anew: Anew) -> None:
+    anew.change = "m0000/m0000_cv181x_int8.cvimodel"
+    (fault,) = differences(shop)
+    assert fault.startswith(f"{anew.change}: built anew it is another: from byte 0 on: ")
+
+
+def test_a_failing_build_says_why(shop: Shop, anew: Anew) -> None:
+    anew.code = 1
+    with pytest.raises(CvimakeError, match="building it anew failed") as caught:
+        differences(shop)
+    assert "its own error" in str(caught.value)
+
+
+def test_a_dirty_one_cannot_be_built_anew(shop: Shop) -> None:
+    (shop.root / "more").touch()
+    assert shop.release("--allow-dirty") == 0
+    with pytest.raises(CvimakeError, match="no commit holds"):
+        differences(shop, f"{LABEL}-dirty")
+
+
+def test_a_source_that_git_does_not_keep_is_taken_from_here_if_it_is_what_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project").mkdir()
+    shop = Shop(tmp_path / "project", monkeypatch)
+    ignore = shop.root / ".gitignore"
+    ignore.write_text(ignore.read_text(encoding="utf-8") + "*.onnx\n", encoding="utf-8")
+    subprocess.run(
+        ["git", "-C", shop.root, "rm", "--quiet", "--cached", "models/m0000/tiny.onnx"], check=True
+    )
+    shop.commit()
+    shop.released()
+    Anew(shop, monkeypatch)
+    assert differences(shop) == []
+    (shop.root / "models" / "m0000" / "tiny.onnx").write_bytes(b"another")
+    with pytest.raises(CvimakeError, match="sources of the release are not there") as caught:
+        differences(shop)
+    assert "models/m0000/tiny.onnx: not in the commit, and not here as it was" in str(caught.value)
+
+
+def test_a_commit_that_is_not_here_is_told(shop: Shop, anew: Anew) -> None:
+    release = opened.open_release(shop.root / "release" / LABEL)
+    known = verify.read_provenance(release)
+    for item in known.definition["resolvedDependencies"]:
+        if item["name"] == "commit":
+            item["digest"] = {"gitCommit": "0" * 40}
+    with pytest.raises(CvimakeError, match=r"its commit 0{40} is not in the repository"):
+        rebuild.differences(release, known, shop.root)
+    assert not anew.command
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "told"),
+    [
+        ("allowed", ["--file=/tmp/dodo.py"], "options that there are not"),
+        ("allowed", ["--sign=/root/.ssh/id_ed25519"], "options that there are not"),
+        ("models", ["--dir=/tmp"], "models that cannot be"),
+        ("version", "../../x", "is not a name of a release"),
+        ("commit", "--upload-pack=x", "is not a commit"),
+    ],
+)
+def test_nothing_that_a_stranger_wrote_becomes_an_argument(
+    shop: Shop, anew: Anew, place: str, wrong: object, told: str
+) -> None:
+    release = opened.open_release(shop.root / "release" / LABEL)
+    known = verify.read_provenance(release)
+    if place == "commit":
+        (commit,) = (item for item in known.definition["resolvedDependencies"] if item["name"] == place)
+        commit["digest"] = {"gitCommit": wrong}
+    else:
+        known.external[place] = wrong
+    with pytest.raises(CvimakeError, match=told):
+        rebuild.differences(release, known, shop.root)
+    assert not anew.command
+
+
+def test_a_source_in_gits_own_folder_is_refused(shop: Shop, anew: Anew) -> None:
+    release = opened.open_release(shop.root / "release" / LABEL)
+    known = verify.read_provenance(release)
+    known.definition["resolvedDependencies"].append({"name": ".git/hooks/x", "digest": {"sha256": "0"}})
+    with pytest.raises(CvimakeError, match="sources of the release are not there"):
+        rebuild.differences(release, known, shop.root)
+    assert not anew.command
