@@ -115,7 +115,7 @@ def tasks(root: Path) -> list[dict[str, Any]]:
     """A project's whole graph, as it is given to doit."""
     with working_in(root):
         _, task_toolchain, task_models = dodo.graph(str(root / "dodo.py"))
-        return [task_toolchain(), *task_models()]
+        return [*task_toolchain(), *task_models()]
 
 
 def mark_done(root: Path) -> None:

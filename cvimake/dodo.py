@@ -26,19 +26,21 @@ STAGES = (
 )
 
 
-Graph = tuple[dict[str, Any], Callable[[], Task], Callable[[], Iterator[Task]]]
+Graph = tuple[dict[str, Any], Callable[[], Iterator[Task]], Callable[[], Iterator[Task]]]
 
 
 def graph(dodo_file: str, stages: Sequence[pipeline.StageOf] = STAGES) -> Graph:
-    """The settings for doit, the toolchain's task, and all models' tasks of the project of a `dodo.py`."""
+    """The settings for doit, the toolchain's tasks, and all models' tasks of the project of a `dodo.py`."""
     # What is made until all tasks are known stays to the end. With many models, looking for garbage among it
     # again and again would take longer than everything else here.
     gc.disable()
     project = open_project(dodo_file)
 
-    def task_toolchain() -> Task:
-        """The image that every step runs in."""
-        return project.toolchain_task()
+    def task_toolchain() -> Iterator[Task]:
+        """The image that every step runs in, and the one that some networks are read in."""
+        yield project.toolchain_task()
+        if project.takes_frameworks:
+            yield project.frameworks_task()
 
     def task_models() -> Iterator[Task]:
         """Every stage of every model."""

@@ -1,4 +1,4 @@
-"""The toolchain image: found by its recipe, or built, and told apart by what computes in it."""
+"""The images that steps run in: found by their recipes, or built, and told apart by what computes in them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from cvimake.base_image import LABEL_BASE, find_or_make
 from cvimake.engine import Engine
 from cvimake.engine.docker import DockerEngine
 from cvimake.errors import ImageError
-from cvimake.recipe import FILES, IDENTITY_STEP, Recipe
+from cvimake.recipe import FrameworksRecipe, Recipe
 from cvimake.resources import docker_folder, step
 from cvimake.sandbox import Sandbox
 
@@ -34,7 +34,11 @@ LABEL_RECIPE = "cvimake.recipe"
 LABEL_IDENTITY = "cvimake.identity"
 # On images that are only on the way to another; they are removed when that one is done.
 LABEL_PARTIAL = "cvimake.partial"
+# Where the output of their builds goes, in the folder of logs.
+LOGS = {Recipe.what: "image.log", FrameworksRecipe.what: "frameworks.log"}
 _LAST_LINES = 12
+# How long building one takes, on two cores.
+_MINUTES = {Recipe.what: "about 2 minutes", FrameworksRecipe.what: "about 2 minutes"}
 _CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -92,31 +96,43 @@ def build(engine: DockerEngine, recipe: Recipe, folder: Path) -> ToolchainImage:
     logs = folder / "build" / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     try:
-        base, origin = find_or_make(client, recipe.base, logs, engine.platform)
+        base, origin = _base(engine, recipe, folder, logs)
         with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
             context = Path(name)
             _fill_context(context, recipe)
             raw = _build(
                 client,
-                logs / "image.log",
+                recipe,
+                logs,
                 path=str(context),
-                buildargs={"BASE": base.id, **_client_settings()},
+                dockerfile=recipe.files[0],
+                buildargs={"BASE": base, **_client_settings()},
                 labels={LABEL_PARTIAL: "1"},
                 network_mode="host",
                 platform=engine.platform,
             )
-        identity = identify(engine, raw, folder)
+        what = "image" if recipe.what == Recipe.what else f"{recipe.what} image"
+        identity = identify(engine, raw, folder, steps=recipe.identity_steps, what=what)
         finished = _label(engine, raw, recipe, origin, identity)
     except docker.errors.DockerException as error:
-        raise ImageError(f"the toolchain image cannot be built: {error}") from error
+        raise ImageError(f"the {recipe.what} image cannot be built: {error}") from error
     # What was on the way to it is not needed again.
     client.images.prune(filters={"dangling": True, "label": LABEL_PARTIAL})
     return ToolchainImage(id=str(finished.id), base=origin, identity=identity)
 
 
+def _base(engine: DockerEngine, recipe: Recipe, folder: Path, logs: Path) -> tuple[str, str]:
+    """What an image is made on, by the engine's name for it, and where that came from."""
+    if not isinstance(recipe, FrameworksRecipe):
+        base, origin = find_or_make(engine.client, recipe.base, logs, engine.platform)
+        return str(base.id), origin
+    toolchain_image = ensure(engine, Recipe(base=recipe.base, wheel=recipe.wheel), folder)
+    return toolchain_image.id, toolchain_image.base
+
+
 def _fill_context(context: Path, recipe: Recipe) -> None:
     """The files that the Dockerfile copies: pins, this machine's certificates, the user's wheel."""
-    for name in FILES:
+    for name in recipe.files:
         shutil.copy(docker_folder() / name, context)
     named = next(
         (Path(path) for name in _CERTIFICATES if (path := os.environ.get(name))), _SYSTEM_CERTIFICATES
@@ -146,7 +162,14 @@ def _client_settings() -> dict[str, str]:
     return settings
 
 
-def identify(engine: Engine, image: str, folder: Path, *records: str, what: str = "image") -> dict[str, Any]:
+def identify(
+    engine: Engine,
+    image: str,
+    folder: Path,
+    *records: str,
+    steps: Sequence[str] = Recipe.identity_steps,
+    what: str = "image",
+) -> dict[str, Any]:
     """What computes in an image, found out by running it.
 
     Args:
@@ -154,18 +177,19 @@ def identify(engine: Engine, image: str, folder: Path, *records: str, what: str 
         image: its name for it.
         folder: the project's.
         records: the folder with pip's reports, where it is not an image's own.
+        steps: the program that finds it out, and what that imports.
         what: people call it.
     """
-    script = step(IDENTITY_STEP)
+    scripts = [step(name) for name in steps]
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
         result = Path(name) / "identity.json"
         action = Action(
-            name=f"{what}:identity",
-            argv=(*toolchain.DETERMINISTIC, "python3", script.name, result.name, *records),
+            name=f"{what.replace(' ', '_')}:identity",
+            argv=(*toolchain.DETERMINISTIC, "python3", scripts[0].name, result.name, *records),
             environment=toolchain.environment(),
-            inputs=(Input(name=script.name, path=script),),
+            inputs=tuple(Input(name=script.name, path=script) for script in scripts),
             outputs=(Output(name=result.name, path=result, kind=FileKind.JSON),),
-            limits=Limits(seconds=300.0),
+            limits=Limits(seconds=1800.0),
         )
         with announce.step(f"asking the {what} what it computes with"):
             Sandbox(root=folder, engine=engine, image=image).run(action)
@@ -188,14 +212,18 @@ def _label(engine: DockerEngine, raw: str, recipe: Recipe, origin: str, identity
         platform=engine.platform,
     )
     version = identity["packages"]["tpu-mlir"]["version"]
-    image.tag(REPOSITORY, f"{version}-{recipe.digest()[:8]}")
+    name = recipe.digest()[:8]
+    image.tag(
+        REPOSITORY, f"{version}-{name}" if recipe.what == Recipe.what else f"{version}-{recipe.what}-{name}"
+    )
     return image
 
 
-def _build(client: docker.DockerClient, log_path: Path, **arguments: Any) -> str:  # noqa: ANN401 - the SDK's
+def _build(client: docker.DockerClient, recipe: Recipe, logs: Path, **arguments: Any) -> str:  # noqa: ANN401 - the SDK's
     """Runs one `docker build` through the API, its output to a log; returns the image's id."""
     image, stage = "", ""
-    what = "building the toolchain image (about 2 minutes)"
+    log_path = logs / LOGS[recipe.what]
+    what = f"building the {recipe.what} image ({_MINUTES[recipe.what]})"
     with announce.step(what) as show, log_path.open("w", encoding="utf-8") as log:
         for message in client.api.build(decode=True, rm=True, forcerm=True, **arguments):
             if text := message.get("stream", ""):
@@ -209,7 +237,7 @@ def _build(client: docker.DockerClient, log_path: Path, **arguments: Any) -> str
                 log.flush()
                 last_lines = log_path.read_text(encoding="utf-8").splitlines()[-_LAST_LINES:]
                 raise ImageError(
-                    "building the toolchain image failed",
+                    f"building the {recipe.what} image failed",
                     "\n".join([*last_lines, f"The whole log: {log_path}"]),
                 )
             image = message.get("aux", {}).get("ID") or image

@@ -37,26 +37,31 @@ class Found:
     entry: Entry
 
 
-def key_of(root: Path, action: Action) -> str:
+def key_of(root: Path, action: Action, toolchain: Path = TOOLCHAIN) -> str:
     """The key of an action of a project, by what its inputs hold now.
+
+    Args:
+        root: the project's.
+        action: what would run.
+        toolchain: the record of what it would run in.
 
     Raises:
         OSError: an input cannot be read, or it is not known what the toolchain is.
     """
-    return action_key(action, _fingerprint(root), lambda path: str(CONTENTS.state(str(path))[-1]))
+    return action_key(action, _fingerprint(root, toolchain), lambda path: str(CONTENTS.state(str(path))[-1]))
 
 
-def _fingerprint(root: Path) -> str:
-    return digest.of_value(json.loads((root / TOOLCHAIN).read_text(encoding="utf-8")))
+def _fingerprint(root: Path, toolchain: Path) -> str:
+    return digest.of_value(json.loads((root / toolchain).read_text(encoding="utf-8")))
 
 
-def find(root: Path, action: Action) -> Found | None:
+def find(root: Path, action: Action, toolchain: Path = TOOLCHAIN) -> Found | None:
     """An action's result in the store; None where it is not there."""
     store = CURRENT.store
     if store is None:
         return None
     try:
-        key = key_of(root, action)
+        key = key_of(root, action, toolchain)
     except OSError:
         # What is missing is for the stage itself to say.
         return None
@@ -100,12 +105,13 @@ def restore(root: Path, action: Action, found: Found) -> bool:
     return True
 
 
-def foresee(root: Path, stages: Iterable[tuple[Iterable[str], Action | None]]) -> list[bool]:
+def foresee(root: Path, stages: Iterable[tuple[Iterable[str], Action | None, Path]]) -> list[bool]:
     """Which of the stages that are stale would come from the store.
 
     Args:
         root: the project's.
-        stages: in the order in which they run: the files that each makes, and its action where it has one.
+        stages: in the order in which they run: the files that each makes, its action where it has one, and
+            the record of what it would run in.
     """
     store = CURRENT.store
     # What files will hold; None where that is not known before they are made.
@@ -117,17 +123,17 @@ def foresee(root: Path, stages: Iterable[tuple[Iterable[str], Action | None]]) -
             raise FileNotFoundError(path)
         return str(sha256)
 
-    def entry_of(action: Action) -> Entry | None:
-        if store is None or str(TOOLCHAIN) in foreseen:
+    def entry_of(action: Action, toolchain: Path) -> Entry | None:
+        if store is None or str(toolchain) in foreseen:
             return None
         try:
-            return store.find(action_key(action, _fingerprint(root), sha256_of))
+            return store.find(action_key(action, _fingerprint(root, toolchain), sha256_of))
         except OSError:
             return None
 
     found: list[bool] = []
-    for targets, action in stages:
-        entry = entry_of(action) if action else None
+    for targets, action, toolchain in stages:
+        entry = entry_of(action, toolchain) if action else None
         foreseen |= dict.fromkeys(targets)
         if action and entry:
             outputs = {file.name: str(file.path) for file in action.outputs}

@@ -29,25 +29,10 @@ def check(model: DeclaredModel) -> None:
         CvimakeError: it is not; every mistake with its line in model.toml.
         OSError: it cannot be read.
     """
-    from cvimake import onnx_names  # noqa: PLC0415 - only a stage that runs needs it
-
-    if not model.is_onnx:
-        onnx_header.refuse_frameworks(model.source)
-        return
-    onnx_header.check(model.source, model.external_data)
-    names = onnx_names.read(model.source)
-    if undeclared := sorted(set(names.external) - set(model.external_data)):
-        raise CvimakeError(
-            f"{model.source} keeps weights in other files, not declared: {', '.join(undeclared[:3])}",
-            f"Put them beside the network, and name them in {model.folder / 'model.toml'}: "
-            "[onnx] external_data = [...].",
-        )
     path = model.folder / "model.toml"
     file = File(path, path.read_text(encoding="utf-8"))
-    mistakes = [
-        file.mistake(tuple(key.split(".")), what)
-        for key, what in (*output_faults(model, names.tensors), *shape_faults(model, names.inputs))
-    ]
+    network = onnx_faults(model) if model.is_onnx else ()
+    mistakes = [file.mistake(tuple(key.split(".")), what) for key, what in network]
     mistakes += [file.mistake(key, what) for key, what in own_file_faults(model)]
     if mistakes:
         raise DeclarationError("\n".join(mistakes))
@@ -56,6 +41,26 @@ def check(model: DeclaredModel) -> None:
     files = [model.folder / name for name in as_files(model.model.verify.input)]
     files += [path for one in sampled if one for path in one.files.values()]
     check_samples(f"{model.name}:mlir", model, files)
+
+
+def onnx_faults(model: DeclaredModel) -> Iterator[Fault]:
+    """What an ONNX network does not have of what is declared.
+
+    Raises:
+        CvimakeError: it is none that can be converted.
+    """
+    from cvimake import onnx_names  # noqa: PLC0415 - only a stage that runs needs it
+
+    onnx_header.check(model.source, model.external_data)
+    names = onnx_names.read(model.source)
+    if undeclared := sorted(set(names.external) - set(model.external_data)):
+        raise CvimakeError(
+            f"{model.source} keeps weights in other files, not declared: {', '.join(undeclared[:3])}",
+            f"Put them beside the network, and name them in {model.folder / 'model.toml'}: "
+            "[onnx] external_data = [...].",
+        )
+    yield from output_faults(model, names.tensors)
+    yield from shape_faults(model, names.inputs)
 
 
 def check_samples(name: str, model: DeclaredModel, paths: Iterable[Path]) -> None:

@@ -57,19 +57,6 @@ def check(path: Path, external_data: Sequence[str] = ()) -> None:
             )
 
 
-def refuse_frameworks(path: Path) -> None:
-    """Refuses what takes a framework that is not there.
-
-    Raises:
-        CvimakeError: it is a network of PyTorch or TensorFlow.
-    """
-    if path.suffix != ".prototxt":
-        raise CvimakeError(
-            f"{path}: {path.suffix} takes PyTorch or TensorFlow, and the toolchain image has neither",
-            "Export the network to ONNX.",
-        )
-
-
 def read(path: Path) -> Versions:
     """The versions of an ONNX file.
 

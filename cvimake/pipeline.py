@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cvimake import conclusions, load, network_check, toolchain
 from cvimake.action import GIBIBYTE, Action, FileKind, Folder, Input, Limits, Output, Text
+from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN
 from cvimake.load import Load
 from cvimake.resources import step
 from cvimake.spec.dataset import Samples
@@ -32,6 +33,7 @@ class Stage:
     """One stage of a model.
 
     Attributes:
+        toolchain: the record of what computes in the image that it runs in.
         before: what is looked at on the host before the tool runs.
         after: what is made of its outputs on the host.
         concluded: the files that `after` writes.
@@ -43,6 +45,7 @@ class Stage:
 
     action: Action
     load: Load
+    toolchain: Path = TOOLCHAIN
     row: Row | None = None
     before: HostWork | None = None
     after: HostWork | None = None
@@ -138,14 +141,21 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
         "excepts": declared.verify.excepts,
         "mlir": _mlir(name),
     }
+    arguments = toolchain.arguments(toolchain.MODEL_TRANSFORM, options)
+    is_tflite = model.source.suffix == ".tflite"
     yield Stage(
         action=Action(
             name=f"{name}:mlir",
-            argv=toolchain.command(
-                "model_transform", toolchain.arguments(toolchain.MODEL_TRANSFORM, options)
-            ),
+            argv=toolchain.tflite_command(name, arguments)
+            if is_tflite
+            else toolchain.command("model_transform", arguments),
             environment=toolchain.environment(),
-            inputs=(source, *([weights] if weights else []), *test_inputs),
+            inputs=(
+                source,
+                *([weights] if weights else []),
+                *test_inputs,
+                *([_TRANSFORM_TFLITE] if is_tflite else []),
+            ),
             outputs=(
                 _output(model, _mlir(name), FileKind.MLIR),
                 _output(model, _weights(name), FileKind.NPZ),
@@ -154,6 +164,7 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
             limits=_limits(model),
         ),
         load=load.transform(_size(model)),
+        toolchain=FRAMEWORKS if model.takes_frameworks else TOOLCHAIN,
         before=functools.partial(_check, model),
     )
 
@@ -346,6 +357,7 @@ _DEPLOYMENT = (
     "customization_format", "aligned_input", "op_divide", "ignore_f16_overflow", "disable_layer_group", "opt",
     "addr_mode", "num_core", "model_version", "tolerance", "excepts", "compare_all", "skip_validation",
 )  # fmt: skip
+_TRANSFORM_TFLITE = Input(name="transform_tflite.py", path=step("transform_tflite"))
 _RUN_TOOL = Input(name="run_tool.py", path=step("run_tool"))
 # The first is run, and imports the others.
 _CALIBRATION = tuple(

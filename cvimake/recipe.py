@@ -1,10 +1,11 @@
-"""What the user can choose about the toolchain image, and what decides its contents."""
+"""What the user can choose about the images that steps run in, and what decides their contents."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from cvimake import digest
 from cvimake.errors import ImageError
@@ -22,19 +23,33 @@ FILES = (
 )
 # What finds out the identity of what was made.
 IDENTITY_STEP = "toolchain_identity"
+# The same of the image with PyTorch and TensorFlow, beside the toolchain image that it is made on.
+FRAMEWORKS_FILES = (
+    "frameworks.Dockerfile",
+    "build-requirements.txt",
+    "frameworks-requirements.txt",
+    "without-cuda.sh",
+)
+FRAMEWORKS_IDENTITY_STEP = "frameworks_identity"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How an image is to be made.
+    """How the toolchain image is to be made.
 
     Attributes:
         base: the base image's name; empty for the official one, or a bootstrapped one in its place.
         wheel: a local tpu_mlir wheel; None for the locked one.
+        files: what it is made from beside the base; a Dockerfile and what that copies.
+        identity_steps: the program that finds out what computes in it, and what that imports.
+        what: people call it.
     """
 
     base: str = ""
     wheel: Path | None = None
+    files: ClassVar[tuple[str, ...]] = FILES
+    identity_steps: ClassVar[tuple[str, ...]] = (IDENTITY_STEP,)
+    what: ClassVar[str] = "toolchain"
 
     @classmethod
     def from_environment(cls) -> Recipe:
@@ -60,3 +75,26 @@ class Recipe:
     def digest(self) -> str:
         """The sha256 of the definition."""
         return digest.of_value(self.definition())
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameworksRecipe(Recipe):
+    """How the image with PyTorch and TensorFlow is to be made, on the toolchain image.
+
+    Attributes:
+        toolchain: the fingerprint of the toolchain image; empty where it is not known yet.
+    """
+
+    toolchain: str = ""
+    files: ClassVar[tuple[str, ...]] = FRAMEWORKS_FILES
+    identity_steps: ClassVar[tuple[str, ...]] = (FRAMEWORKS_IDENTITY_STEP, IDENTITY_STEP)
+    what: ClassVar[str] = "frameworks"
+
+    def definition(self) -> dict[str, object]:
+        """Equal for recipes that make equal images of equal bases; a JSON value."""
+        return {
+            "toolchain": super().definition(),
+            "fingerprint": self.toolchain,
+            "files": {name: digest.of_file(docker_folder() / name) for name in FRAMEWORKS_FILES},
+            "identity": digest.of_file(step(FRAMEWORKS_IDENTITY_STEP)),
+        }

@@ -12,20 +12,20 @@ from typing import Any
 
 from cvimake import announce, digest, image, local_toolchain
 from cvimake.engine import Engine, connection
-from cvimake.engine.choice import DOCKER, ENGINE_VARIABLE, LOCAL, chosen
+from cvimake.engine.choice import DOCKER, ENGINE_VARIABLE, LOCAL, TOOLCHAIN, chosen
 from cvimake.engine.docker import DockerEngine
 from cvimake.engine.local import LocalEngine
 from cvimake.errors import CvimakeError, ImageError
 from cvimake.image import ToolchainImage
 from cvimake.load import Capacity
-from cvimake.recipe import Recipe
+from cvimake.recipe import FrameworksRecipe, Recipe
 from cvimake.sandbox import Sandbox
 from cvimake.system import WITHOUT_AVX2, has_avx2
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """An engine with the toolchain image on it."""
+    """An engine with an image on it."""
 
     image: ToolchainImage
     sandbox: Sandbox
@@ -41,6 +41,29 @@ class Runtime:
         engine, found = _engine_and_toolchain(root)
         return cls(found, Sandbox(root=root, engine=engine, image=found.id))
 
+    @classmethod
+    @functools.cache
+    def with_frameworks(cls, root: Path) -> Runtime:
+        """The same engine with the image that has PyTorch and TensorFlow; makes what is missing.
+
+        Raises:
+            CvimakeError: no engine answers, or the image cannot be built, as without containers.
+        """
+        plain = cls.of(root)
+        engine = plain.sandbox.engine
+        if not isinstance(engine, DockerEngine):
+            raise ImageError(
+                "networks of Caffe, PyTorch and TFLite are read in an image of their own, and here steps run "
+                "without containers",
+                "Use a Docker engine, or export the network to ONNX.",
+            )
+        chosen_by_user = Recipe.from_environment()
+        recipe = FrameworksRecipe(
+            base=chosen_by_user.base, wheel=chosen_by_user.wheel, toolchain=plain.image.fingerprint
+        )
+        found = image.ensure(engine, recipe, root)
+        return cls(found, Sandbox(root=root, engine=engine, image=found.id))
+
     def capacity(self) -> Capacity:
         """What its machine bears."""
         return self.sandbox.engine.capacity()
@@ -49,16 +72,20 @@ class Runtime:
         """Ends every step that runs, and lets no other begin."""
         self.sandbox.engine.cancel()
 
-    def check(self, recorded: Mapping[str, Any]) -> None:
+    def check(self, recorded: Mapping[str, Any], record: Path = TOOLCHAIN) -> None:
         """Sees that the image is the one that the build was planned with.
+
+        Args:
+            recorded: what computes, as the build has it.
+            record: the file that it stands in, named like the task that wrote it.
 
         Raises:
             ImageError: somebody replaced it in the meantime.
         """
         if digest.of_value(recorded) != self.image.fingerprint:
             raise ImageError(
-                "the toolchain image is not the one that build/toolchain.json describes",
-                "Run `./doit forget toolchain` and start again; what is affected is then built anew.",
+                f"the {record.stem} image is not the one that {record} describes",
+                f"Run `./doit forget {record.stem}` and start again; what is affected is then built anew.",
             )
 
 

@@ -16,7 +16,7 @@ from cvimake import digest
 from cvimake.content import CONTENTS, OUTPUTS, State
 from cvimake.differences import Definition, definition_changes, identity_changes, members
 from cvimake.doit_types import Records, Task
-from cvimake.engine.choice import TOOLCHAIN
+from cvimake.engine.choice import RECORDS
 from cvimake.history import History, Run
 from cvimake.reasons import (
     DefinitionChanged,
@@ -123,9 +123,9 @@ def record(history: History, task: Task, why: Iterable[Reason], inputs: Mapping[
         reasons=[to_json(reason) for reason in why],
         seconds=task.values.get(SECONDS, 0.0),
     )
-    toolchain = inputs.get(str(TOOLCHAIN))
-    kept = TOOLCHAIN.read_text(encoding="utf-8") if toolchain else ""
-    history.add(run, [kept] if digest.of_text(kept) == toolchain else [])
+    toolchains = {path: sha256 for path in RECORDS if (sha256 := inputs.get(str(path)))}
+    kept = {path.read_text(encoding="utf-8"): sha256 for path, sha256 in toolchains.items()}
+    history.add(run, [text for text, sha256 in kept.items() if digest.of_text(text) == sha256])
 
 
 # What follows
@@ -175,10 +175,10 @@ def judge(
         # Whatever such files are now, they are made anew first, or may be.
         rewritten = {path for verdict in stale if verdict.certain for path in tasks[verdict.stage].targets}
         unsure = {path for verdict in stale for path in tasks[verdict.stage].targets}
-        reasons = [reason for reason in own(task) if _file_of(reason) not in rewritten]
+        reasons = [reason for reason in own(task) if _file_of(task, reason) not in rewritten]
         follows = [Follows(verdict.stage, verdict.certain) for verdict in stale]
         if reasons or follows:
-            certain = any(_file_of(reason) not in unsure for reason in reasons)
+            certain = any(_file_of(task, reason) not in unsure for reason in reasons)
             verdicts[task.name] = Verdict(task.name, certain, (*reasons, *follows))
     return verdicts
 
@@ -220,11 +220,16 @@ def in_order(tasks: Mapping[str, Task], selected: Iterable[str]) -> Iterator[Tas
             left += [(needed, False) for needed in reversed(tasks[name].task_dep)]
 
 
-def _file_of(reason: Reason) -> str | None:
-    """The file whose contents, now, are a reason."""
+def toolchain_of(task: Task) -> str | None:
+    """The record of what a task runs in; None where it runs in nothing of ours."""
+    return next((str(path) for path in RECORDS if str(path) in task.file_dep), None)
+
+
+def _file_of(task: Task, reason: Reason) -> str | None:
+    """The file whose contents, now, are a task's reason."""
     if isinstance(reason, InputChanged | InputMissing):
         return reason.path
-    return str(TOOLCHAIN) if isinstance(reason, ToolchainChanged) else None
+    return toolchain_of(task) if isinstance(reason, ToolchainChanged) else None
 
 
 def _definition(task: Task) -> Definition:
@@ -248,7 +253,7 @@ def _membership(task: Task, inputs: Mapping[str, str], old: Definition, new: Def
 
 def _input(path: str, old: str, history: History) -> tuple[Reason, ...]:
     """What has changed in a file; of the toolchain's record, in which parts."""
-    if path == str(TOOLCHAIN) and (before := history.text(old)):
+    if Path(path) in RECORDS and (before := history.text(old)):
         # Whoever edited it may have left anything.
         with contextlib.suppress(OSError, ValueError):
             now = json.loads(Path(path).read_text(encoding="utf-8"))

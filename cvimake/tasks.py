@@ -10,18 +10,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 
 from cvimake import clock, doit_types, kept, pipeline
-from cvimake.action import Action
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
-from cvimake.engine.choice import TOOLCHAIN, chosen, would_change
+from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN, chosen, would_change
 from cvimake.errors import CvimakeError, StepFailedError, harmless
 from cvimake.load import own_share
-from cvimake.recipe import Recipe
+from cvimake.recipe import FrameworksRecipe, Recipe
 from cvimake.records import CORES, RESTORED, SECONDS
 from cvimake.report import ROW, WAITING, Reporter
 from cvimake.runner import LOAD, LOOK_UP, Restore
@@ -30,7 +29,10 @@ from cvimake.spec import Declarations, DeclaredModel, read_declarations
 from cvimake.staleness import WAITS_FOR, Unchanged
 from cvimake.store.current import CURRENT, choose
 
-TOOLCHAIN_TASK = "toolchain"
+if TYPE_CHECKING:
+    from cvimake.runtime import Runtime
+
+TOOLCHAIN_TASK, FRAMEWORKS_TASK = "toolchain", "frameworks"
 # What a task's `meta` says of what it does.
 STAGE = "stage"
 
@@ -71,6 +73,28 @@ class Project:
             "clean": True,
             **_OWN_OUTPUT,
         }
+
+    def frameworks_task(self) -> Task:
+        """The same for the image that has PyTorch and TensorFlow too."""
+        recipe = FrameworksRecipe(base=self.recipe.base, wheel=self.recipe.wheel)
+        return {
+            "basename": FRAMEWORKS_TASK,
+            "doc": "the image that networks of Caffe, PyTorch and TFLite are read in",
+            "actions": [
+                (_guarded, [functools.partial(self._record_toolchain, FRAMEWORKS), [str(FRAMEWORKS)]])
+            ],
+            # It is made on the other one.
+            "file_dep": [str(TOOLCHAIN)],
+            "targets": [str(FRAMEWORKS)],
+            "uptodate": [Unchanged(recipe.definition), _intact],
+            "clean": True,
+            **_OWN_OUTPUT,
+        }
+
+    @property
+    def takes_frameworks(self) -> bool:
+        """Whether there is a model that it takes PyTorch or TensorFlow to read."""
+        return any(model.takes_frameworks and not model.missing for model in self.models)
 
     def tasks(self, model: DeclaredModel, stages: Iterable[pipeline.StageOf]) -> Iterator[Task]:
         """A model's tasks: the model itself, and each of its stages as `MODEL:STAGE`."""
@@ -124,7 +148,7 @@ class Project:
             "name": name,
             "doc": ", ".join(target.rpartition("/")[2] for target in targets),
             "actions": [(_guarded, [functools.partial(self._run, stage), targets])],
-            "file_dep": [str(path) for path in (TOOLCHAIN, *action.paths(), *stage.also_read)],
+            "file_dep": [str(path) for path in (stage.toolchain, *action.paths(), *stage.also_read)],
             "targets": targets,
             # One `Unchanged` for all: two of them in one task would share their record.
             "uptodate": [
@@ -141,31 +165,34 @@ class Project:
             **_OWN_OUTPUT,
         }
 
-    def _record_toolchain(self) -> None:
+    def _runtime(self, toolchain: Path) -> Runtime:
+        """What a stage runs in, by its record."""
         from cvimake.runtime import Runtime  # noqa: PLC0415 - only a step that runs needs an engine
 
-        runtime = Runtime.of(self.root)
-        text = json.dumps(runtime.image.identity, indent=1, sort_keys=True) + "\n"
-        path = self.root / TOOLCHAIN
+        return Runtime.with_frameworks(self.root) if toolchain == FRAMEWORKS else Runtime.of(self.root)
+
+    def _record_toolchain(self, toolchain: Path = TOOLCHAIN) -> None:
+        text = json.dumps(self._runtime(toolchain).image.identity, indent=1, sort_keys=True) + "\n"
+        path = self.root / toolchain
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 
     def _run(self, stage: pipeline.Stage) -> None:
-        from cvimake.runtime import Runtime  # noqa: PLC0415 - only a step that runs needs an engine
-
         if stage.before:
             stage.before()
-        runtime = Runtime.of(self.root)
-        runtime.check(json.loads((self.root / TOOLCHAIN).read_text(encoding="utf-8")))
-        self._run_action(runtime.sandbox, stage.action)
+        runtime = self._runtime(stage.toolchain)
+        recorded = json.loads((self.root / stage.toolchain).read_text(encoding="utf-8"))
+        runtime.check(recorded, stage.toolchain)
+        self._run_action(runtime.sandbox, stage)
         if stage.after:
             stage.after()
 
-    def _run_action(self, sandbox: Sandbox, action: Action) -> None:
-        """Runs an action, and keeps its outputs for who will need the same."""
+    def _run_action(self, sandbox: Sandbox, stage: pipeline.Stage) -> None:
+        """Runs a stage's action, and keeps its outputs for who will need the same."""
+        action = stage.action
         watch = functools.partial(ACTIVITIES.read, action.name)
         try:
-            key, before = kept.key_of(self.root, action), kept.inputs_of(action)
+            key, before = kept.key_of(self.root, action, stage.toolchain), kept.inputs_of(action)
         except OSError:
             # What is missing is the sandbox's to say.
             sandbox.run(action, watch)
@@ -178,7 +205,7 @@ class Project:
 
     def _look_up(self, stage: pipeline.Stage, targets: list[str]) -> Restore | None:
         """What takes a stage's outputs from the store; None where they are not there."""
-        found = kept.find(self.root, stage.action)
+        found = kept.find(self.root, stage.action, stage.toolchain)
         return functools.partial(self._restore, stage, targets, found) if found else None
 
     def _restore(

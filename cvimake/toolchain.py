@@ -92,6 +92,18 @@ def calibration_command(arguments: Iterable[str]) -> tuple[str, ...]:
     return (*DETERMINISTIC, "python3", "calibrate.py", *arguments)
 
 
+def tflite_command(model_name: str, arguments: Iterable[str]) -> tuple[str, ...]:
+    """The command that transforms a TFLite network; see `steps/transform_tflite.py`."""
+    return (
+        *DETERMINISTIC,
+        "python3",
+        "transform_tflite.py",
+        model_name,
+        _file("model_transform"),
+        *arguments,
+    )
+
+
 def info_command(model: str, listing: str) -> tuple[str, ...]:
     """The command that writes what is in a cvimodel to a file."""
     return (*DETERMINISTIC, "sh", "-c", 'exec model_tool --info "$0" >"$1"', model, listing)

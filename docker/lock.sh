@@ -1,5 +1,5 @@
 #!/bin/sh
-# Renews the four lock files of the toolchain image. Needs `uv` (it is in the development environment)
+# Renews the lock files of the toolchain image. Needs `uv` (it is in the development environment)
 # and a Python 3.10 that uv can find. The package index is the one that uv is configured for.
 set -eu
 cd "$(dirname "$0")"
@@ -11,3 +11,4 @@ compile requirements.in --no-emit-package pycocotools --output-file requirements
 compile onnx-requirements.in --output-file onnx-requirements.txt
 compile build-requirements.in --output-file build-requirements.txt
 echo 'pycocotools==2.0.6' | compile --no-deps --output-file source-requirements.txt -
+compile frameworks-requirements.in --no-deps --output-file frameworks-requirements.txt

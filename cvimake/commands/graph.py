@@ -21,12 +21,14 @@ from cvimake.picture import Group, Kind, Node, Picture, State, dot, mermaid, red
 from cvimake.records import SECONDS
 from cvimake.report import ROW
 from cvimake.staleness import WAITS_FOR, Verdict, in_order
-from cvimake.tasks import TOOLCHAIN_TASK
+from cvimake.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
 
 FORMATS = {"svg": svg.drawn, "mermaid": mermaid.drawn, "dot": dot.drawn}
 _SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot"}
 # More than that nobody finds anything in, and GitHub does not draw.
 MOST_MODELS = 30
+# The stages that belong to no model.
+_SHARED = (TOOLCHAIN_TASK, FRAMEWORKS_TASK)
 # From here on, the files of one folder are one node.
 _MANY_FILES = 4
 _OWN = Path(cvimake.__file__).resolve().parent
@@ -64,7 +66,7 @@ class Graph(GraphCommand):
         if self.sel_default_tasks:
             # Also what waits for its source.
             selected = [name for name, task in graph.tasks.items() if not task.subtask_of]
-        models = {name.partition(":")[0] for name in stages_of(graph, selected)} - {TOOLCHAIN_TASK}
+        models = {name.partition(":")[0] for name in stages_of(graph, selected)} - {*_SHARED}
         if len(models) > MOST_MODELS:
             raise CvimakeError(
                 f"a picture of {len(models)} models could not be read; it can hold {MOST_MODELS}",
@@ -95,7 +97,7 @@ class Graph(GraphCommand):
             state = State.LEFT_OUT if task.name in left_out else _state(verdicts.get(task.name))
             return self._node(task, state, verdicts.get(task.name))
 
-        shared = tuple(node(task) for task in groups.pop(TOOLCHAIN_TASK, []))
+        shared = tuple(node(task) for name in _SHARED for task in groups.pop(name, []))
         return Picture(
             shared=shared,
             groups=tuple(

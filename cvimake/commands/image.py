@@ -1,4 +1,4 @@
-"""`image`: builds the toolchain image alone."""
+"""`image`: builds the toolchain image alone, or the one with PyTorch and TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cvimake import image
 from cvimake.commands.base import PlainCommand
 from cvimake.engine import connection
 from cvimake.engine.docker import DockerEngine
-from cvimake.recipe import Recipe
+from cvimake.recipe import FrameworksRecipe, Recipe
 
 
 class Image(PlainCommand):
@@ -29,6 +29,13 @@ class Image(PlainCommand):
             "default": False,
             "help": "build it anew even if it is there",
         },
+        {
+            "name": "frameworks",
+            "long": "frameworks",
+            "type": bool,
+            "default": False,
+            "help": "the one that networks of Caffe, PyTorch and TFLite are read in, and what it is made on",
+        },
     )
 
     def perform(self, options: dict[str, Any], _arguments: list[str]) -> int:
@@ -36,6 +43,9 @@ class Image(PlainCommand):
         engine = DockerEngine(connection.ensure())
         recipe = Recipe.from_environment()
         make = image.build if options["rebuild"] else image.ensure
+        if options["frameworks"]:
+            toolchain = image.ensure(engine, recipe, Path.cwd())
+            recipe = FrameworksRecipe(base=recipe.base, wheel=recipe.wheel, toolchain=toolchain.fingerprint)
         made = make(engine, recipe, Path.cwd())
         packages = made.identity["packages"]
         print(f"image        {made.id}")

@@ -11,10 +11,14 @@ from doit.control import TaskControl
 from cvimake import sandbox
 from cvimake.commands.base import GraphCommand, stages_of
 from cvimake.errors import CvimakeError
-from cvimake.tasks import TOOLCHAIN_TASK
+from cvimake.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
 
-# The image's, its base's, and that of the toolchain without containers.
-_TOOLCHAIN_LOGS = ("image.log", "base.log", "local_toolchain.log")
+# What is written when an image is made. Of the toolchain: the image's, its base's, and that of the toolchain
+# without containers.
+_IMAGE_LOGS = {
+    TOOLCHAIN_TASK: ("image.log", "base.log", "local_toolchain.log"),
+    FRAMEWORKS_TASK: ("frameworks.log",),
+}
 
 
 class Log(GraphCommand):
@@ -27,8 +31,8 @@ class Log(GraphCommand):
     def look(self, graph: TaskControl, selected: list[str], _options: dict[str, Any]) -> int:
         """Prints where the log is, the line, and the log."""
         name = _one_stage(graph, selected)
-        if name == TOOLCHAIN_TASK:
-            return _show_toolchain()
+        if name in _IMAGE_LOGS:
+            return _show_image(name)
         path = sandbox.log_path(Path(), name)
         try:
             by_hand, lines = sandbox.read_log(path)
@@ -53,17 +57,18 @@ def broken(command: str) -> str:
     return "".join(parts)
 
 
-def _show_toolchain() -> int:
-    """Prints the log of what was made for the toolchain last, and names the others.
+def _show_image(task: str) -> int:
+    """Prints the log of what was made for an image last, and names the others.
 
     Raises:
         CvimakeError: nothing was made here.
     """
-    written = [path for name in _TOOLCHAIN_LOGS if (path := Path("build/logs") / name).exists()]
+    written = [path for name in _IMAGE_LOGS[task] if (path := Path("build/logs") / name).exists()]
     if not written:
+        command = "./doit image" if task == TOOLCHAIN_TASK else f"./doit image --{task}"
         raise CvimakeError(
-            "toolchain has no log: this project has built no image; it uses one that was there",
-            "./doit image says which one; ./doit image --rebuild builds it anew, and writes a log.",
+            f"{task} has no log: this project has built no image; it uses one that was there",
+            f"{command} says which one; {command} --rebuild builds it anew, and writes a log.",
         )
     last, *others = sorted(written, key=lambda path: path.stat().st_mtime, reverse=True)
     sys.stdout.write(f"{last}\n" + "".join(f"see also {path}\n" for path in others) + "\n")

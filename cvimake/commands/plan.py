@@ -14,6 +14,7 @@ from doit.control import TaskControl
 from cvimake import summary
 from cvimake.commands.base import OPTION_JSON, GraphCommand
 from cvimake.doit_types import Task
+from cvimake.engine.choice import TOOLCHAIN
 from cvimake.kept import foresee
 from cvimake.reasons import Follows, to_json
 from cvimake.records import SECONDS
@@ -78,8 +79,11 @@ class Plan(GraphCommand):
     def _kept(graph: TaskControl, running: list[str]) -> set[str]:
         """The stages whose outputs are in the store."""
         tasks = [graph.tasks[name] for name in running]
-        actions = [stage.action if (stage := (task.meta or {}).get(STAGE)) else None for task in tasks]
-        makes = [(task.targets, action) for task, action in zip(tasks, actions, strict=True)]
+        makes = []
+        for task in tasks:
+            stage = (task.meta or {}).get(STAGE)
+            known = (stage.action, stage.toolchain) if stage else (None, TOOLCHAIN)
+            makes.append((task.targets, *known))
         foreseen = foresee(Path(), makes)
         return {name for name, is_kept in zip(running, foreseen, strict=True) if is_kept}
 

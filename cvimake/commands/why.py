@@ -13,11 +13,10 @@ from doit.control import TaskControl
 
 from cvimake import summary
 from cvimake.commands.base import OPTION_JSON, GraphCommand, stages_of
-from cvimake.engine.choice import TOOLCHAIN
 from cvimake.errors import CvimakeError
 from cvimake.history import History, Run
 from cvimake.reasons import Follows, InputChanged, Reason, ToolchainChanged, from_json, to_json
-from cvimake.staleness import Verdict
+from cvimake.staleness import Verdict, toolchain_of
 
 
 class Why(GraphCommand):
@@ -139,15 +138,15 @@ class _Told:
         for reason in reasons:
             if isinstance(reason, Follows):
                 causes[reason] = reason.task
-            elif (maker := self._maker(reason)) and self._came_before(maker, None if verdict else run):
+            elif (maker := self._maker(stage, reason)) and self._came_before(maker, None if verdict else run):
                 causes[reason] = maker
         return _Node(stage, str(verdict) if verdict else "up to date", run, reasons, causes)
 
-    def _maker(self, reason: Reason) -> str | None:
-        """The stage that made a file that has changed."""
+    def _maker(self, stage: str, reason: Reason) -> str | None:
+        """The stage that made a file that has changed for another."""
         targets: Mapping[str, str] = self._graph.targets
         if isinstance(reason, ToolchainChanged):
-            return targets.get(str(TOOLCHAIN))
+            return targets.get(toolchain_of(self._graph.tasks[stage]) or "")
         return targets.get(reason.path) if isinstance(reason, InputChanged) else None
 
     def _came_before(self, maker: str, run: Run | None) -> bool:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from cvimake import toml
+from cvimake import toml, torch_file
 from cvimake.errors import DeclarationError
 from cvimake.spec import rules
 from cvimake.spec.dataset import Dataset, DeclaredDataset, Samples, mixed, read_list
@@ -31,9 +31,9 @@ from cvimake.spec.settings import Settings
 DEFAULT_PROCESSOR = "cv181x"
 # What doit itself or cvimake understands as a command or task.
 RESERVED_NAMES = frozenset({
-    "clean", "doctor", "dumpdb", "engine", "forget", "graph", "help", "ignore", "image", "info", "init",
-    "list", "log", "new", "onnx", "plan", "release", "report", "reset-dep", "run", "schema", "store",
-    "strace", "tabcompletion", "test", "toolchain", "view", "why",
+    "clean", "doctor", "dumpdb", "engine", "forget", "frameworks", "graph", "help", "ignore", "image",
+    "info", "init", "list", "log", "new", "onnx", "plan", "release", "report", "reset-dep", "run",
+    "schema", "store", "strace", "tabcompletion", "test", "toolchain", "view", "why",
 })  # fmt: skip
 _PYPROJECT = Path("pyproject.toml")
 
@@ -98,6 +98,11 @@ class DeclaredModel:
     def is_onnx(self) -> bool:
         """Whether the network is an ONNX file."""
         return self.source.suffix == ".onnx"
+
+    @property
+    def takes_frameworks(self) -> bool:
+        """Whether it takes PyTorch or TensorFlow to read it."""
+        return self.source.suffix in rules.FRAMEWORK_SOURCES
 
     @property
     def missing(self) -> tuple[Path, ...]:
@@ -226,6 +231,9 @@ class _Reader:
             for key, what in rules.input_faults(inputs, model.source, tested_with)
         ]
         self.mistakes += [file.mistake((key,), what) for key, what in rules.source_faults(model)]
+        source = folder / model.source
+        if source.suffix == ".pt" and source.is_file() and (what := torch_file.fault(source)):
+            self.mistakes.append(file.mistake(("source",), what))
         samples = self._samples(file, ("calibration",), calibration, datasets)
         self.mistakes += [
             file.mistake(("verify", "input"), what) for what in rules.test_input_faults(tested_with)

@@ -40,6 +40,7 @@ class Workshop:
 
     Attributes:
         identity: what computes, as the image would say.
+        frameworks: the same of the image with PyTorch and TensorFlow.
         same: stages whose outputs do not depend on their inputs and options.
         failing: stages whose tool fails.
     """
@@ -47,6 +48,7 @@ class Workshop:
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
         self.identity: dict[str, Any] = json.loads(json.dumps(IDENTITY))
+        self.frameworks: dict[str, Any] = {**self.identity, "packages": {"torch": {"version": "2.0.1"}}}
         self.same: set[str] = set()
         self.failing: set[str] = set()
         self.ran: list[str] = []
@@ -59,7 +61,8 @@ class Workshop:
         monkeypatch.delenv("CVIMAKE_INVOKED_FROM", raising=False)
         monkeypatch.delenv("CVIMAKE_ENGINE", raising=False)
         monkeypatch.delenv("CVIMAKE_BASE", raising=False)
-        monkeypatch.setattr(runtime.Runtime, "of", lambda _root: self._runtime())
+        monkeypatch.setattr(runtime.Runtime, "of", lambda _root: self._runtime(self.identity))
+        monkeypatch.setattr(runtime.Runtime, "with_frameworks", lambda _root: self._runtime(self.frameworks))
 
     @property
     def declaration(self) -> Path:
@@ -101,8 +104,8 @@ class Workshop:
 
         return dataclasses.replace(stage, before=None, after=conclude)
 
-    def _runtime(self) -> runtime.Runtime:
-        image = ToolchainImage(id="sha256:abc", base="a base", identity=self.identity)
+    def _runtime(self, identity: dict[str, Any]) -> runtime.Runtime:
+        image = ToolchainImage(id="sha256:abc", base="a base", identity=identity)
         return _Runtime(image, self)  # type: ignore[arg-type]
 
     def run(self, action: Action, watch: Callable[[bytes], None]) -> None:

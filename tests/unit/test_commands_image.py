@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cvimake import image
 from cvimake.commands import image as command
 from cvimake.engine import connection
 from cvimake.image import ToolchainImage
+from cvimake.recipe import Recipe
 
 MADE = ToolchainImage(
     id="sha256:abc",
@@ -14,26 +17,37 @@ MADE = ToolchainImage(
 )
 
 
-@pytest.mark.parametrize(("rebuild", "way"), [(False, "ensure"), (True, "build")])
+@pytest.mark.parametrize(
+    ("options", "way"),
+    [
+        ({}, ["ensure toolchain"]),
+        ({"rebuild": True}, ["build toolchain"]),
+        ({"frameworks": True}, ["ensure toolchain", "ensure frameworks"]),
+        ({"frameworks": True, "rebuild": True}, ["ensure toolchain", "build frameworks"]),
+    ],
+)
 def test_the_image_is_made_and_described(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, rebuild: bool, way: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: dict[str, bool],
+    way: list[str],
 ) -> None:
     made: list[str] = []
 
-    def ensure(*_arguments: object) -> ToolchainImage:
-        made.append("ensure")
+    def ensure(_engine: object, recipe: Recipe, _folder: Path) -> ToolchainImage:
+        made.append(f"ensure {recipe.what}")
         return MADE
 
-    def build(*_arguments: object) -> ToolchainImage:
-        made.append("build")
+    def build(_engine: object, recipe: Recipe, _folder: Path) -> ToolchainImage:
+        made.append(f"build {recipe.what}")
         return MADE
 
     monkeypatch.setattr(image, "ensure", ensure)
     monkeypatch.setattr(image, "build", build)
     monkeypatch.setattr(connection, "ensure", lambda: None)
     monkeypatch.setattr(command, "DockerEngine", lambda _client: None)
-    assert command.Image().perform({"rebuild": rebuild}, []) == 0
-    assert made == [way]
+    assert command.Image().perform({"rebuild": False, "frameworks": False, **options}, []) == 0
+    assert made == way
     assert capsys.readouterr().out.splitlines() == [
         "image        sha256:abc",
         "base         the official one",

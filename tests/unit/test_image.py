@@ -13,7 +13,7 @@ import pytest
 from cvimake import image
 from cvimake.errors import ImageError
 from cvimake.image import ToolchainImage
-from cvimake.recipe import Recipe
+from cvimake.recipe import FRAMEWORKS_FILES, FrameworksRecipe, Recipe
 
 IDENTITY = {"python": "3.10.14", "packages": {"tpu-mlir": {"version": "1.7", "sha256": "00"}}, "system": {}}
 
@@ -106,7 +106,7 @@ def no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.crt").write_text("certificates", encoding="utf-8")
     monkeypatch.setenv("PIP_CERT", str(tmp_path / "mine.crt"))
     monkeypatch.setattr(image, "find_or_make", lambda *_: (SimpleNamespace(id="sha256:base"), "a base"))
-    monkeypatch.setattr(image, "identify", lambda *_: IDENTITY)
+    monkeypatch.setattr(image, "identify", lambda *_, **__: IDENTITY)
     set_pip(monkeypatch, "")
     for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -231,3 +231,33 @@ def test_an_image_that_is_there_is_not_built(tmp_path: Path) -> None:
     engine = SimpleNamespace(client=client, platform="linux/amd64")
     assert image.ensure(engine, Recipe(), tmp_path).id == "sha256:new"  # type: ignore[arg-type]
     assert client.events == []
+
+
+# The one with PyTorch and TensorFlow
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_the_frameworks_image_is_built_on_the_toolchain_image_under_a_tag_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def identify(*_arguments: object, steps: tuple[str, ...], what: str) -> object:
+        asked.append((what, *steps))
+        return IDENTITY
+
+    monkeypatch.setattr(image, "identify", identify)
+    client = FakeClient(stored("sha256:toolchain", "2024-03-01T00:00:00Z", labels()), messages=BUILT)
+    recipe = FrameworksRecipe(toolchain="abc")
+    made = build(client, tmp_path, recipe)
+    assert made == ToolchainImage(id="sha256:finished", base="a base", identity=IDENTITY)
+    # What it is made on was there.
+    assert client.filters == {"label": f"cvimake.recipe={Recipe().digest()}"}
+    options = options_of(client, "build")
+    assert options["buildargs"] == {"BASE": "sha256:toolchain"}
+    assert options["dockerfile"] == "frameworks.Dockerfile"
+    assert set(options["context"]) == {*FRAMEWORKS_FILES, "certificates.crt", "wheels"}
+    assert options_of(client, "label")["labels"]["cvimake.recipe"] == recipe.digest()
+    assert options_of(client, "tag")["name"] == f"cvimake/tpu_mlir:1.7-frameworks-{recipe.digest()[:8]}"
+    assert asked == [("frameworks image", "frameworks_identity", "toolchain_identity")]
+    assert (tmp_path / "build" / "logs" / "frameworks.log").exists()

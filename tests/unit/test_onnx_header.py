@@ -178,10 +178,3 @@ def test_weights_are_taken_from_the_sources_folder_only(tmp_path: Path) -> None:
     onnx_header.check(folder / "net.onnx", ["own", "link"])
     with pytest.raises(CvimakeError, match=r"out leads out of .*model"):
         onnx_header.check(folder / "net.onnx", ["out"])
-
-
-@pytest.mark.parametrize("name", ["net.tflite", "net.pt"])
-def test_what_takes_a_framework_is_refused_with_a_remedy(tmp_path: Path, name: str) -> None:
-    with pytest.raises(CvimakeError, match="the toolchain image has neither") as caught:
-        onnx_header.refuse_frameworks(tmp_path / name)
-    assert "ONNX" in caught.value.remedy

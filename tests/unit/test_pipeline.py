@@ -10,7 +10,6 @@ import pytest
 
 from cvimake import network_check, pipeline, toolchain
 from cvimake.action import Action, FileKind
-from cvimake.errors import CvimakeError
 from cvimake.intake import check
 from cvimake.pipeline import Stage, StageOf
 from cvimake.spec import DeclaredModel, read_declarations
@@ -570,11 +569,24 @@ def test_the_network_is_looked_at_before_it_is_converted_and_transformed(
     assert converted == ([(Path("build/net/net.onnx"), ())] if stage_of is pipeline.mlir else [])
 
 
-def test_what_takes_a_framework_is_refused_before_the_transform(tmp_path: Path) -> None:
-    (stage,) = pipeline.mlir(declared(tmp_path, FULL))
-    assert stage.before
-    with pytest.raises(CvimakeError, match="has neither"):
-        stage.before()
+@pytest.mark.parametrize("name", ["net.tflite", "net.pt", "net.prototxt"])
+def test_only_the_transform_of_such_a_network_runs_in_the_image_with_the_frameworks(
+    tmp_path: Path, name: str
+) -> None:
+    text = SMALL.replace('source = "net.onnx"', f'source = "{name}"')
+    if name == "net.prototxt":
+        text = text.replace("[", 'weights = "net.caffemodel"\n[', 1)
+    text = text.replace("[verify]", "[input]\nshapes = [[1, 3, 8, 8]]\n[verify]")
+    stages = list(stages_of(declared(tmp_path, text)))
+    assert {stage.action.name: stage.toolchain.name for stage in stages} == {
+        stage.action.name: "frameworks.json" if stage.action.name == "net:mlir" else "toolchain.json"
+        for stage in stages
+    }
+    # The tool's MLIR of a TFLite network is mended.
+    assert ("transform_tflite.py" in stages[0].action.argv) == (name == "net.tflite")
+    assert ("transform_tflite.py" in {file.name for file in stages[0].action.inputs}) == (
+        name == "net.tflite"
+    )
 
 
 def test_the_info_is_concluded_from_cvimodel_listing_and_validation(tmp_path: Path) -> None:

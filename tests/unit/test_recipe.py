@@ -6,7 +6,7 @@ import pytest
 
 from cvimake import recipe
 from cvimake.errors import ImageError
-from cvimake.recipe import FILES, Recipe
+from cvimake.recipe import FILES, FRAMEWORKS_FILES, FrameworksRecipe, Recipe
 from cvimake.resources import docker_folder, step
 
 
@@ -74,3 +74,37 @@ def test_recipes_differ_in_the_step_that_finds_out_the_identity(
     changed.write_bytes(step("toolchain_identity").read_bytes() + b"#")
     monkeypatch.setattr(recipe, "step", lambda _name: changed)
     assert Recipe().digest() != before
+
+
+# The image with PyTorch and TensorFlow
+
+
+def test_the_named_files_are_all_that_the_frameworks_dockerfile_copies() -> None:
+    dockerfile, *names = FRAMEWORKS_FILES
+    words = (docker_folder() / dockerfile).read_text(encoding="utf-8").split()
+    assert set(names) <= set(words)
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS_FILES)
+def test_frameworks_recipes_differ_in_every_file_and_leave_the_toolchains_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for path in docker_folder().iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(recipe, "docker_folder", lambda: tmp_path)
+    before, plain = FrameworksRecipe().digest(), Recipe().digest()
+    (tmp_path / name).write_text("changed", encoding="utf-8")
+    assert FrameworksRecipe().digest() != before
+    assert (Recipe().digest() == plain) == (name not in FILES)
+
+
+def test_frameworks_recipes_differ_in_what_the_toolchain_is_and_how_it_is_made() -> None:
+    recipes = (FrameworksRecipe(), FrameworksRecipe(base="x"), FrameworksRecipe(toolchain="y"))
+    assert len({made.digest() for made in recipes}) == 3
+
+
+def test_nothing_of_cuda_is_locked() -> None:
+    locked = (docker_folder() / "frameworks-requirements.txt").read_text(encoding="utf-8")
+    names = [line.partition("==")[0] for line in locked.splitlines() if "==" in line]
+    assert {"torch", "torchvision", "tensorflow-cpu"} <= set(names)
+    assert not [name for name in names if name.startswith(("nvidia", "triton"))]

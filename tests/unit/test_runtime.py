@@ -9,6 +9,7 @@ import pytest
 from cvimake import image, local_toolchain
 from cvimake import runtime as runtime_module
 from cvimake.engine import connection
+from cvimake.engine.choice import FRAMEWORKS
 from cvimake.engine.local import LocalEngine
 from cvimake.errors import EngineError, ImageError
 from cvimake.image import ToolchainImage
@@ -35,6 +36,11 @@ def test_another_toolchain_is_refused_with_a_remedy(runtime: Runtime) -> None:
 # Which engine
 
 
+class FakeDockerEngine:
+    def __init__(self, client: object) -> None:
+        self.client = client
+
+
 class Engines:
     """What brings up an engine or a toolchain, in the place of what really does."""
 
@@ -44,9 +50,15 @@ class Engines:
         monkeypatch.delenv("CVIMAKE_ENGINE", raising=False)
         monkeypatch.setattr(connection, "ensure", self.ensure)
         monkeypatch.setattr(connection, "is_this_machines", lambda: not named)
-        monkeypatch.setattr(runtime_module, "DockerEngine", lambda client: client)
+        monkeypatch.setattr(runtime_module, "DockerEngine", FakeDockerEngine)
         monkeypatch.setattr(
-            image, "ensure", lambda *_: ToolchainImage(id="sha256:abc", base="", identity=identity)
+            image,
+            "ensure",
+            lambda _engine, recipe, _root: ToolchainImage(
+                id="sha256:abc" if recipe.what == "toolchain" else f"{recipe.what} on {recipe.toolchain}",
+                base="",
+                identity=identity,
+            ),
         )
         monkeypatch.setattr(
             local_toolchain, "ensure", lambda *_: ToolchainImage(id="/prefix", base="", identity=identity)
@@ -60,6 +72,7 @@ class Engines:
 
 def made(tmp_path: Path) -> Runtime:
     Runtime.of.cache_clear()
+    Runtime.with_frameworks.cache_clear()
     return Runtime.of(tmp_path)
 
 
@@ -110,3 +123,30 @@ def test_a_machine_without_avx2_is_told(
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     runtime_module._warn_without_avx2()
     assert "the machine has no AVX2" in capsys.readouterr().err
+
+
+# The image with PyTorch and TensorFlow
+
+
+def test_some_networks_are_read_in_an_image_of_their_own_on_the_same_engine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Engines(monkeypatch, docker=True)
+    plain = made(tmp_path)
+    runtime = Runtime.with_frameworks(tmp_path)
+    assert runtime.sandbox.engine is plain.sandbox.engine
+    assert runtime.sandbox.image == runtime.image.id == f"frameworks on {plain.image.fingerprint}"
+
+
+def test_without_containers_such_networks_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Engines(monkeypatch, docker=False)
+    made(tmp_path)
+    with pytest.raises(ImageError, match=r"(?s)steps run without containers.*export the network to ONNX"):
+        Runtime.with_frameworks(tmp_path)
+
+
+def test_another_frameworks_image_is_refused_by_the_name_of_its_record(runtime: Runtime) -> None:
+    with pytest.raises(ImageError, match=r"(?s)build/frameworks\.json.*forget frameworks"):
+        runtime.check({"a": 1}, FRAMEWORKS)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from importlib import metadata
 from pathlib import Path
 from textwrap import dedent
@@ -91,6 +92,18 @@ def test_paths_are_relative_to_the_models_folder(tmp_path: Path) -> None:
     declare(tmp_path)
     model = the_model(tmp_path)
     assert model.source == tmp_path / "models" / "net" / "net.onnx"
+
+
+def test_a_training_checkpoint_is_told_before_anything_runs(tmp_path: Path) -> None:
+    shapes = "[input]\nshapes = [[1, 3, 8, 8]]\n[verify]"
+    declare(tmp_path, text=FLOAT.replace("net.onnx", "net.pt").replace("[verify]", shapes))
+    # It may still come.
+    assert the_model(tmp_path).takes_frameworks
+    with zipfile.ZipFile(tmp_path / "models" / "net" / "net.pt", "w") as archive:
+        archive.writestr("net/data.pkl", b"")
+    (mistake,) = mistakes(tmp_path)
+    assert "source: net.pt is a training checkpoint" in mistake
+    assert "yolo export model=net.pt" in mistake
 
 
 def test_a_model_waits_for_every_file_of_its_network(tmp_path: Path) -> None:

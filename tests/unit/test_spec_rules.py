@@ -304,6 +304,12 @@ def test_other_weights_are_refused(layers: list[str], fault: str) -> None:
 # The source
 
 
+def test_torchscript_needs_shapes() -> None:
+    assert [key for key, _ in rules.input_faults(ModelInput(), "net.pt", ["a.png"])] == ["shapes"]
+    assert list(rules.input_faults(ModelInput(shapes=[[1, 3, 8, 8]]), "net.pt", ["a.png"])) == []
+    assert list(rules.input_faults(ModelInput(), "net.tflite", ["a.png"])) == []
+
+
 def source(name: str, weights: str | None = None) -> set[str]:
     model = Model(source=name, weights=weights, verify={"input": "a"}, variant={"a": {}})  # type: ignore[arg-type, dict-item]
     return {key for key, _what in rules.source_faults(model)}
@@ -317,6 +323,22 @@ def test_a_source_is_a_file_that_the_toolchain_reads(name: str) -> None:
 @pytest.mark.parametrize("name", ["net.pdmodel", "net", "net.mlir", "net.h5"])
 def test_another_source_is_refused(name: str) -> None:
     assert source(name) == {"source"}
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("inference.pdmodel", "no front end for it, and the PaddlePaddle that it names is gone"),
+        ("inference.pdmodel", "paddle2onnx --opset_version 17"),
+        ("best.pth", "torch.onnx.export"),
+        ("net.h5", "TFLiteConverter"),
+        ("net.caffemodel", "say its .prototxt as source"),
+    ],
+)
+def test_a_known_file_that_is_not_read_is_answered_with_what_to_do(name: str, answer: str) -> None:
+    model = Model(source=name, verify={"input": "a"}, variant={"a": {}})  # type: ignore[arg-type, dict-item]
+    (what,) = [what for key, what in rules.source_faults(model) if key == "source"]
+    assert answer in what
 
 
 def test_a_caffe_network_is_two_files_and_no_other_is() -> None:

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cvimake import image, toolchain
+from cvimake.action import Action, FileKind, Input, Limits, Output
+from cvimake.engine import connection
+from cvimake.engine.docker import DockerEngine
+from cvimake.recipe import FrameworksRecipe, Recipe
+from cvimake.sandbox import Sandbox
+
+MAKE_NETWORKS = Path(__file__).with_name("make_networks.py")
+NETWORKS = {
+    "caffe": ("net.prototxt", "net.caffemodel"),
+    "torch": ("net.pt", "two.pt", "checkpoint.pt"),
+    "tflite": ("net.tflite", "quantised.tflite"),
+}
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[DockerEngine]:
+    with contextlib.closing(connection.find()) as client:
+        yield DockerEngine(client)
+
+
+@pytest.fixture(scope="session")
+def toolchain_image(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> image.ToolchainImage:
+    return image.ensure(engine, Recipe.from_environment(), tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="session")
+def frameworks_image(
+    engine: DockerEngine, toolchain_image: image.ToolchainImage, tmp_path_factory: pytest.TempPathFactory
+) -> image.ToolchainImage:
+    """Built where it is not there: minutes."""
+    chosen = Recipe.from_environment()
+    recipe = FrameworksRecipe(base=chosen.base, wheel=chosen.wheel, toolchain=toolchain_image.fingerprint)
+    return image.ensure(engine, recipe, tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="session")
+def networks(
+    engine: DockerEngine, frameworks_image: image.ToolchainImage, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder with the networks that the image itself makes."""
+    folder = tmp_path_factory.mktemp("networks")
+    sandbox = Sandbox(root=folder, engine=engine, image=frameworks_image.id)
+    for framework, names in NETWORKS.items():
+        sandbox.run(
+            Action(
+                name=f"networks:{framework}",
+                argv=(*toolchain.DETERMINISTIC, "python3", MAKE_NETWORKS.name, framework),
+                environment=toolchain.environment(),
+                inputs=(Input(name=MAKE_NETWORKS.name, path=MAKE_NETWORKS),),
+                outputs=tuple(Output(name=name, path=folder / name, kind=FileKind.TEXT) for name in names),
+                limits=Limits(seconds=1800.0),
+            )
+        )
+    return folder

@@ -1,0 +1,154 @@
+"""Networks of Caffe, PyTorch and TFLite, from their own files to cvimodels, in the image that reads them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lab import ROOT
+from networks import save_images
+from projects import Project
+
+from cvimake.image import ToolchainImage
+
+SHARED = ROOT.parent / "shared" / "data" / "models"
+FLOAT = '[variant.bf16]\nquantize = "BF16"\ntolerance = [0.99, 0.9]\n'
+INT8 = '[calibration]\ndata_list = "samples.txt"\ninput_num = 2\n[variant.int8]\nquantize = "INT8"\n'
+PNET = """
+source = "pnet.prototxt"
+weights = "pnet.caffemodel"
+[input]
+shapes = [[1, 3, 12, 12]]
+mean = [127.5, 127.5, 127.5]
+scale = [0.0078125, 0.0078125, 0.0078125]
+[verify]
+input = "images/0.png"
+tolerance = [0.99, 0.99]
+"""
+IMAGE = """
+source = "%s"
+[input]
+shapes = [[1, 3, 32, 32]]
+mean = [127.5, 127.5, 127.5]
+scale = [0.0078125, 0.0078125, 0.0078125]
+[verify]
+input = "images/0.png"
+tolerance = [0.99, 0.99]
+"""
+TWO = """
+source = "two.pt"
+[input]
+shapes = [[1, 3, 16, 16], [1, 1, 16, 16]]
+types = ["float32", "float32"]
+channel_format = "none"
+[verify]
+input = "both.npz"
+tolerance = [0.99, 0.99]
+"""
+
+
+def make(folder: Path, declaration: str, *files: Path) -> Project:
+    project = Project.make(folder, "net", declaration)
+    save_images(project.model / "images")
+    (project.model / "samples.txt").write_text("images/0.png\nimages/1.png\n", encoding="utf-8")
+    for file in files:
+        shutil.copy(file, project.model)
+    return project
+
+
+def least_cosine(project: Project, variant: str) -> float:
+    """Of the compared layers of a variant."""
+    compared = project.json(f"_cv181x_{variant}_validation.json")["comparisons"]
+    return min(float(found["cosine"]) for found in compared)
+
+
+def plan(project: Project) -> list[dict[str, Any]]:
+    result = project.doit("plan", "--json")
+    assert result.returncode == 0, result.stderr
+    stages: list[dict[str, Any]] = json.loads(result.stdout)["stages"]
+    return stages
+
+
+def test_caffe_in_bf16_and_int8(tmp_path: Path, networks: Path, frameworks_image: ToolchainImage) -> None:
+    declaration = IMAGE.replace("%s", 'net.prototxt"\nweights = "net.caffemodel') + INT8 + FLOAT
+    project = make(tmp_path, declaration, networks / "net.prototxt", networks / "net.caffemodel")
+    assert [stage["stage"] for stage in plan(project)][:3] == ["toolchain", "frameworks", "net:mlir"]
+    project.built()
+    assert least_cosine(project, "bf16") > 0.99
+    assert least_cosine(project, "int8") > 0.9
+    recorded = json.loads((tmp_path / "build" / "frameworks.json").read_text(encoding="utf-8"))
+    assert recorded == frameworks_image.identity
+    assert plan(project) == []
+    # Only what reads the network is another image's.
+    why = json.loads(project.doit("why", "--json", "net:mlir").stdout)
+    read = json.loads(project.doit("why", "--json", "net:bf16").stdout)
+    assert not why["stale"]
+    assert not read["stale"]
+
+
+@pytest.mark.usefixtures("frameworks_image")
+def test_a_trained_caffe_network(tmp_path: Path) -> None:
+    files = [SHARED / f"pnet.{suffix}" for suffix in ("prototxt", "caffemodel")]
+    if not all(file.exists() for file in files):
+        pytest.skip(f"no Caffe network in {SHARED}")
+    project = make(tmp_path, PNET + INT8 + FLOAT, *files).built()
+    assert least_cosine(project, "bf16") > 0.99
+    assert least_cosine(project, "int8") > 0.9
+
+
+def test_torchscript_in_bf16_and_int8(tmp_path: Path, networks: Path) -> None:
+    project = make(tmp_path, IMAGE % "net.pt" + INT8 + FLOAT, networks / "net.pt").built()
+    assert least_cosine(project, "bf16") > 0.99
+    assert least_cosine(project, "int8") > 0.9
+
+
+def test_torchscript_with_two_inputs_and_an_npz(tmp_path: Path, networks: Path) -> None:
+    project = make(tmp_path, TWO + FLOAT, networks / "two.pt")
+    random = np.random.default_rng(1)
+    # PyTorch numbers the names of the arguments.
+    shapes = {"image.1": (1, 3, 16, 16), "mask.1": (1, 1, 16, 16)}
+    samples = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    np.savez(project.model / "both.npz", **samples)  # type: ignore[arg-type]
+    project.built()
+    assert [found["shape"] for found in project.json("_cv181x_bf16_info.json")["inputs"]] == [
+        [1, 3, 16, 16],
+        [1, 1, 16, 16],
+    ]
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path: Path, networks: Path) -> None:
+    bytes_of = []
+    for folder in ("one", "two"):
+        project = make(tmp_path / folder, IMAGE % "net.pt" + FLOAT, networks / "net.pt").built()
+        bytes_of.append({name: (project.path("").parent / name).read_bytes() for name in project.published()})
+    assert bytes_of[0] == bytes_of[1]
+    assert "net_cv181x_bf16.cvimodel" in bytes_of[0]
+
+
+def test_a_training_checkpoint_is_answered_with_the_export_command(tmp_path: Path, networks: Path) -> None:
+    project = make(tmp_path, IMAGE % "checkpoint.pt" + FLOAT, networks / "checkpoint.pt")
+    result = project.doit()
+    assert result.returncode == 2
+    assert "models/net/model.toml:2: source: checkpoint.pt is a training checkpoint" in result.stderr
+    assert "yolo export model=checkpoint.pt format=onnx opset=17" in result.stderr
+    # Before any container, even that of an image.
+    assert not (tmp_path / "build" / "toolchain.json").exists()
+    assert project.published() == []
+
+
+def test_tflite_in_bf16_and_int8(tmp_path: Path, networks: Path) -> None:
+    project = make(tmp_path, IMAGE % "net.tflite" + INT8 + FLOAT, networks / "net.tflite").built()
+    assert least_cosine(project, "bf16") > 0.99
+    assert least_cosine(project, "int8") > 0.9
+
+
+def test_a_quantised_tflite_is_refused_with_what_to_do(tmp_path: Path, networks: Path) -> None:
+    project = make(tmp_path, IMAGE % "quantised.tflite" + FLOAT, networks / "quantised.tflite")
+    result = project.doit()
+    assert result.returncode == 1
+    assert "Convert it to TFLite without quantisation" in result.stdout + result.stderr
+    assert project.published() == []
