@@ -192,7 +192,7 @@ def _variants(draft: Draft) -> Iterator[str]:
     yield "# Computes in BF16, the only float of this processor."
     yield "[variant.f16]"
     yield 'quantize = "F16"'
-    yield "tolerance = [0.99, 0.9]"
+    yield "tolerance = [0.99, 0.8]"
     yield ""
     aligned = list(_aligned(draft.findings)) if draft.findings else []
     yield "[variant.int8]"

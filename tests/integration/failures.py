@@ -530,6 +530,10 @@ def fail(failure: Failure, root: Path, engine: RecordingEngine, image_id: str) -
     failure.make(root)
     (model,) = read_declarations(root).models.values()
     sandbox = Sandbox(root=root, engine=engine, image=image_id)
+    # As it is: the conversion would refuse some of them before the toolchain does.
+    converted = root / "build" / model.name / f"{model.name}.onnx"
+    converted.parent.mkdir(parents=True)
+    shutil.copy(model.source, converted)
     for stage_of in STAGES:
         for stage in stage_of(model):
             action = failure.change(stage.action)
