@@ -124,6 +124,7 @@ class Release(Run):
                 waiting=waiting,
                 local=was_local(TOOLCHAIN),
                 unfinished=(),
+                unrecorded=[stage.action.name for stage in stages if stage.toolchain != TOOLCHAIN],
                 allowed=frozenset(self._allowed()),
             )
             self._refuse(models, stages, conditions, code)
