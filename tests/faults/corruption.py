@@ -12,7 +12,7 @@ from pathlib import Path
 
 import docker
 from tests.faults.cases import Case
-from tests.faults.site import Site, Undisturbed, differences, faults_after, last_lines
+from tests.faults.site import Site, Undisturbed, died, differences, faults_after, last_lines
 
 Damage = Callable[[Path, random.Random], None]
 
@@ -202,7 +202,7 @@ def _case(  # noqa: PLR0913, PLR0917 - all that a case is made of
         # The damage gave the bytes that were there.
         return Case(campaign="corruption", kind=kind, place=path.name, struck=False)
     code, output, _ = site.run()
-    faults = [f"it died: {last_lines(output)}"] if "Traceback" in output else []
+    faults = [f"it died: {last_lines(output)}"] if died(output) else []
     if code == 0:
         faults += [f"unnoticed: {fault}" for fault in differences(site, undisturbed)]
     elif path.name == "doit.sqlite" and str(path.relative_to(site.folder)) in output:

@@ -95,7 +95,7 @@ def _case(  # noqa: PLR0913, PLR0917 - all that a case is made of
     if struck and stage != BEGINNING:
         if process.returncode not in victim.exit_codes:
             faults.append(f"the build ended with {process.returncode}: {last_lines(output)}")
-        if "Traceback" in output:
+        if died(output):
             faults.append(f"the build died: {last_lines(output)}")
     if victim.cleans_up and containers(client, process.pid):
         faults.append("the build left a container")

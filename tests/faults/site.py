@@ -152,7 +152,7 @@ def faults_after(site: Site, undisturbed: Undisturbed, client: docker.DockerClie
     code, output, process = site.run()
     if code != 0:
         yield f"the next build ended with {code}: {last_lines(output)}"
-    if "Traceback" in output:
+    if died(output):
         yield f"the next build died: {last_lines(output)}"
     yield from differences(site, undisturbed)
     if containers(client, process):
@@ -191,6 +191,11 @@ def leftovers(site: Site) -> Iterator[str]:
                 found = str(error)
         if found != "ok":
             yield f"{name}: {found}"
+
+
+def died(output: str) -> bool:
+    """Whether cvimake itself ended with a traceback; of a failed tool's, it shows no frames."""
+    return "Traceback" in output and 'File "' in output
 
 
 def last_lines(output: str) -> str:
