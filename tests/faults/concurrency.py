@@ -13,7 +13,7 @@ from pathlib import Path
 
 import docker
 from tests.faults.cases import Case
-from tests.faults.site import SECONDS, Site, Undisturbed, containers, faults_after, last_lines
+from tests.faults.site import SECONDS, Site, Undisturbed, containers, died, faults_after, last_lines
 
 _BUILT = re.compile(r"^(\S+): built in ", re.MULTILINE)
 
@@ -76,7 +76,7 @@ def _case(  # noqa: PLR0913, PLR0917 - all that a case is made of
             outputs = [process.communicate(timeout=SECONDS)[0] for process in (first, second)]
     for process, output in zip((first, second), outputs, strict=True):
         right = {0, -9} if pair.kills_first and process is first else {0}
-        if process.returncode not in right or "Traceback" in output:
+        if process.returncode not in right or died(output):
             faults.append(f"one ended with {process.returncode}: {last_lines(output)}")
     built = _BUILT.findall("".join(outputs))
     if not pair.apart and len(built) != len(set(built)):

@@ -18,6 +18,7 @@ from tests.faults.site import (
     Site,
     Undisturbed,
     containers,
+    died,
     faults_after,
     last_lines,
     until,
