@@ -76,6 +76,7 @@ class Init(PlainCommand):
             inputs=examined.inputs,
             candidates=examined.candidates,
             remarks=examined.problems,
+            attends=examined.attends,
         )
         _write(folder, examined, declaration(draft))
         sys.stdout.writelines(f"{_printable(line)}\n" for line in _report(folder, examined, samples))

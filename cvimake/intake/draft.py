@@ -44,6 +44,7 @@ class Draft:
         inputs: name and shape of each input, where they are known.
         candidates: tensors that it could end in, with their shapes.
         remarks: what else is said at the top.
+        attends: whether it multiplies computed tensors with each other, as attention does.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Draft:
     inputs: Sequence[tuple[str, Sequence[int | None]]] = ()
     candidates: Sequence[tuple[str, Sequence[int | None]]] = ()
     remarks: Sequence[str] = ()
+    attends: bool = False
 
 
 def declaration(draft: Draft) -> str:
@@ -206,10 +208,14 @@ def _variants(draft: Draft) -> Iterator[str]:
         )
     else:
         yield "# Layers that lose too much in INT8 stay float."
-    yield "[variant.mix]"
-    yield 'quantize = "INT8"'
-    yield from (line for line in aligned if not line.startswith("#"))
-    yield "qtable = { expected_cos = 0.999, min_layer_cos = 0.99, input_num = 10 }"
+    mixed = ["[variant.mix]", 'quantize = "INT8"', *(line for line in aligned if not line.startswith("#"))]
+    mixed.append("qtable = { expected_cos = 0.999, min_layer_cos = 0.99, input_num = 10 }")
+    if draft.attends:
+        yield from _comment(
+            "Not built: the toolchain's search for them mostly dies on attention, which this network has. "
+            "A table of your own does not: qtable = FILE."
+        )
+    yield from (f"# {line}" if draft.attends else line for line in mixed)
     yield ""
 
 

@@ -28,6 +28,7 @@ class Examined:
         weights: the file with a Caffe network's weights.
         findings: None where the network is not recognised.
         classes: the names of the classes, where the exporter noted them.
+        attends: whether it multiplies computed tensors with each other, as attention does.
         problems: what will stop a build, or the camera; each says where and what to do.
     """
 
@@ -39,6 +40,7 @@ class Examined:
     candidates: Sequence[tuple[str, Shape]] = ()
     classes: tuple[str, ...] = ()
     problems: tuple[str, ...] = field(default=())
+    attends: bool = False
 
 
 def examine(path: Path) -> Examined:
@@ -80,6 +82,10 @@ def _onnx(path: Path) -> Examined:
         candidates=() if findings else candidates(network),
         classes=names if findings and len(names) == findings.classes else (),
         problems=(*_advice(network), *operators.problems(network, outputs)),
+        attends=any(
+            node.op == "MatMul" and network.constants.isdisjoint(node.inputs)
+            for node in network.behind(outputs)
+        ),
     )
 
 

@@ -71,7 +71,7 @@ def test_a_recognised_network_is_declared_ready_to_build(
     assert declared.calibration.dataset == "street"
     assert declared.calibration.input_num == 3
     assert declared.model.verify.input == "../../datasets/street/0.jpg"
-    assert [variant.name for variant in declared.variants] == ["f16", "int8", "mix"]
+    assert [variant.name for variant in declared.variants] == ["f16", "int8"]
     assert declared.variants[1].options.aligned_input
     assert declared.source.read_bytes() == path.read_bytes()
     assert (declared.folder / "classes.txt").read_text(encoding="utf-8").split() == [

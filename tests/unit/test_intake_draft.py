@@ -46,6 +46,12 @@ def test_a_recognised_network_needs_nothing_more() -> None:
     assert model.variant["f16"].aligned_input is None
 
 
+def test_where_the_search_would_die_the_mixed_variant_is_only_a_proposal() -> None:
+    draft = Draft(source="net.onnx", samples=STREET, findings=found("yolo11n"), attends=True)
+    assert set(read(draft).variant) == {"f16", "int8"}
+    assert "# [variant.mix]\n" in declaration(draft)
+
+
 def test_a_classifier_is_stretched() -> None:
     model = read(Draft(source="net.onnx", samples=STREET, findings=found("yolo11n-classify")))
     assert not model.input.keep_aspect_ratio

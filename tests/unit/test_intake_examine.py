@@ -32,6 +32,12 @@ def test_a_recognised_network_has_findings_and_class_names(tmp_path: Path) -> No
     assert (found.candidates, found.problems) == ((), ())
 
 
+@pytest.mark.parametrize(("name", "attends"), [("yolo11n", True), ("yolov8n", False)])
+def test_attention_is_seen(tmp_path: Path, name: str, attends: bool) -> None:  # noqa: FBT001 - what is expected
+    (tmp_path / "net.onnx").write_bytes(exported_bytes(name))
+    assert examine(tmp_path / "net.onnx").attends is attends
+
+
 def test_names_of_another_number_of_classes_are_not_taken(tmp_path: Path) -> None:
     made = onnx.load_model_from_string(exported_bytes("yolo11n-classify"))
     for entry in made.metadata_props:
