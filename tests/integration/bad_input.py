@@ -268,7 +268,7 @@ CASES: dict[str, Case] = {
     ),
     "declaration: test input elsewhere": Case(edit("images/00.png", "/etc/passwd"), "verify.input"),
     "declaration: PyTorch": Case(
-        both(edit("tiny.onnx", "tiny.pt"), put("tiny.pt", b"PK\3\4")), "Export the network to ONNX"
+        both(edit("tiny.onnx", "tiny.pt"), put("tiny.pt", b"PK\3\4")), "is not TorchScript"
     ),
     "declaration: no number": Case(edit("0.0039216, 0.0039216, 0.0039216", "nan, inf, 1.0"), "input.scale"),
     "declaration: negative size": Case(edit("128, 128", "-128, 128"), "input.shapes"),
