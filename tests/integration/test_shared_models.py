@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -240,7 +241,16 @@ SEARCHED = {
 }
 
 
-@pytest.mark.parametrize("file", SEARCHED)
+# Each of them takes minutes for every way in which it is searched.
+LONG = pytest.mark.skipif(
+    os.environ.get("CVIMAKE_TEST_LONG") != "1", reason="takes minutes: CVIMAKE_TEST_LONG=1 runs it"
+)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(file, marks=LONG if file in {"yolo11n.onnx", "yolov5s.onnx"} else ()) for file in SEARCHED],
+)
 def test_the_search_in_several_processes_is_the_tools_own(
     new_lab: Callable[[Path], Lab], tmp_path: Path, file: str
 ) -> None:
