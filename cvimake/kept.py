@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Iterable
@@ -52,7 +53,13 @@ def key_of(root: Path, action: Action, toolchain: Path = TOOLCHAIN) -> str:
 
 
 def _fingerprint(root: Path, toolchain: Path) -> str:
-    return digest.of_value(json.loads((root / toolchain).read_text(encoding="utf-8")))
+    return _fingerprint_of((root / toolchain).read_text(encoding="utf-8"))
+
+
+# All stages of a build share one or two, and there can be thousands.
+@functools.lru_cache(maxsize=8)
+def _fingerprint_of(identity: str) -> str:
+    return digest.of_value(json.loads(identity))
 
 
 def find(root: Path, action: Action, toolchain: Path = TOOLCHAIN) -> Found | None:
