@@ -126,20 +126,18 @@ class Current:
 
     def hit(self, seconds_saved: float) -> None:
         """A stage's results came from it."""
-        uses = self._counted()
-        uses.hits += 1
-        uses.seconds_saved += max(0.0, seconds_saved)
+        self._count(hits=1, seconds_saved=max(0.0, seconds_saved))
 
     def miss(self) -> None:
         """It did not know a stage."""
-        self._counted().misses += 1
+        self._count(misses=1)
 
     def keep(self, key: str, entry: Entry, files: Mapping[str, Path]) -> None:
         """Begins to put a finished action's outputs into it."""
         store = self.store
         if store is None or not store.takes_results:
             return
-        self._counted().kept += 1
+        self._count(kept=1)
         self._jobs.put(lambda: store.keep(key, entry, files))
         if self._keeper is None:
             # No process waits for one that does not answer: `finish` does, as long as it makes progress.
@@ -184,13 +182,16 @@ class Current:
         while job := self._jobs.get():
             job()
 
-    def _counted(self) -> Uses:
+    def _count(self, hits: int = 0, misses: int = 0, kept: int = 0, seconds_saved: float = 0.0) -> None:
+        """Adds to what this build used it for; called from several threads."""
         from cvimake.store.statistics import Uses  # noqa: PLC0415 - only needed where something is stale
 
         with self._guard:
-            if self._uses is None:
-                self._uses = Uses()
-            return self._uses
+            uses = self._uses = self._uses or Uses()
+            uses.hits += hits
+            uses.misses += misses
+            uses.kept += kept
+            uses.seconds_saved += seconds_saved
 
 
 def database() -> Path:
