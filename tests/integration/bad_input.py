@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import resource
 import shutil
 import struct
 import subprocess
@@ -458,23 +457,35 @@ def build(project: Path, *arguments: str, user: int | None = None) -> Ended:
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(command, cwd=project, env=environment(), stdout=output, stderr=output)
         try:
-            _, status, usage = _wait(process, started + SECONDS)
+            memory = _wait(process, started + SECONDS)
         finally:
             process.kill()
         output.seek(0)
         text = output.read().decode("utf-8", errors="replace")
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return Ended(process.returncode, text, time.monotonic() - started, usage.ru_maxrss * 1024)
+    return Ended(process.returncode, text, time.monotonic() - started, memory)
 
 
-def _wait(process: subprocess.Popen[bytes], until: float) -> tuple[int, int, resource.struct_rusage]:
-    while time.monotonic() < until:
-        ended = os.wait4(process.pid, os.WNOHANG)
-        if ended[0]:
-            return ended
+def _wait(process: subprocess.Popen[bytes], until: float) -> int:
+    """Waits for a command; returns the most memory that it was seen to hold, in bytes.
+
+    What the kernel tells of a process that has ended counts the memory of the one that started it.
+    """
+    memory = 0
+    while process.poll() is None and time.monotonic() < until:
+        memory = max(memory, _held(process.pid))
         time.sleep(0.01)
     process.kill()
-    return os.wait4(process.pid, 0)
+    process.wait()
+    return memory
+
+
+def _held(process: int) -> int:
+    """The most memory that a process has held since its program began, in bytes; 0 of one that has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def blocks(ended: Ended) -> int:
