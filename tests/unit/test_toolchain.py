@@ -103,6 +103,7 @@ def test_names_of_files_are_no_shell_text_in_the_info_command() -> None:
         ("TZ", "UTC"),
         ("LC_ALL", "C.UTF-8"),
         ("DONT_FAKE_MONOTONIC", "1"),
+        ("FAKETIME_FORCE_MONOTONIC_FIX", "0"),
     ],
 )
 def test_the_environment_holds_results_still(name: str, value: str) -> None:
