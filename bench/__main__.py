@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench import (
     calibration,
+    guide,
     hashing,
     no_op,
     report,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Result]]] = {
     "hashing": hashing.run,
     "calibration": calibration.run,
     "search": functools.partial(search.run, stages=[search.DEFAULT]),
+    "guide": guide.run,
 }
 
 
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="[default: %(default)s]")
     parser.add_argument(
         "--models", type=Path, metavar="DIR",
-        help="for calibration: a project, all of whose models are measured [default: this checkout]",
+        help="for calibration and guide: a project, whose models are measured [default: this checkout]",
     )  # fmt: skip
     parser.add_argument(
         "--search",
@@ -67,6 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     facts = machine()
     benchmarks = BENCHMARKS | {
         "calibration": functools.partial(calibration.run, root=options.models),
+        "guide": functools.partial(guide.run, root=options.models),
         "search": functools.partial(search.run, stages=options.search or [search.DEFAULT]),
     }
     results: list[Result] = []
