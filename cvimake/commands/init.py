@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cvimake.spec import DeclaredDataset
 
 DECLARATION, CLASSES = "model.toml", "classes.txt"
+_FEW = 4
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -70,6 +71,7 @@ class Init(PlainCommand):
         draft = Draft(
             source=path.name,
             weights=examined.weights.name if examined.weights else "",
+            external=examined.external,
             classes=CLASSES if examined.classes else "",
             samples=samples,
             findings=examined.findings,
@@ -137,24 +139,36 @@ def _seen_from(folder: Path, file: Path) -> str:
 def _write(folder: Path, examined: Examined, text: str) -> None:
     """Writes the model's folder; the declaration last, so that it is there when all is."""
     made: list[Path] = []
-    is_new = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for source in filter(None, (examined.path, examined.weights)):
-            _add(folder / source.name, partial(_copy, source), made, same_as=source)
+        for name, source in _files(examined).items():
+            _add(folder / name, partial(_copy, source), made, same_as=source)
         if examined.classes:
             names = "".join(f"{name}\n" for name in examined.classes).encode()
             _add(folder / CLASSES, lambda file: file.write(names), made)
         _add(folder / DECLARATION, lambda file: file.write(text.encode()), made)
     except BaseException as error:
-        for path in made:
-            path.unlink(missing_ok=True)
-        if is_new:
+        for path in reversed(made):
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                path.rmdir() if path.is_dir() else path.unlink()
         if isinstance(error, OSError):
             raise CvimakeError(f"{folder} cannot be written: {error.strerror}") from error
         raise
+
+
+def _files(examined: Examined) -> dict[str, Path]:
+    """All that the network is, by the names that it has in the model's folder.
+
+    Raises:
+        CvimakeError: one is called as no declaration can say.
+    """
+    from cvimake.spec.declared import unusable_file  # noqa: PLC0415 - takes a while to load
+
+    path = examined.path
+    files = {source.name: source for source in (path, examined.weights) if source}
+    files |= {name: path.parent / name for name in examined.external}
+    if reason := next(filter(None, map(unusable_file, files)), ""):
+        raise CvimakeError(f"{path}: {reason}", "Save the network under other names.")
+    return files
 
 
 def _copy(source: Path, file: IO[bytes]) -> None:
@@ -175,6 +189,9 @@ def _add(
         if same_as and (path.samefile(same_as) or filecmp.cmp(path, same_as, shallow=False)):
             return
         raise CvimakeError(f"{path} is there already and holds something else; nothing was written")
+    for parent in [above for above in reversed(path.parents) if not above.exists()]:
+        parent.mkdir()
+        made.append(parent)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".init-") as file:
         write(file)
         file.flush()
@@ -189,7 +206,9 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
     found = examined.findings
     yield f"wrote {place / DECLARATION}"
     if (folder / examined.path.name) != examined.path:
-        yield f"  copied {examined.path.name} into {place}; the file itself is untouched"
+        names = list(_files(examined))
+        more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+        yield f"  copied {', '.join(names[:_FEW])}{more} into {place}; what was given is untouched"
     if examined.classes:
         yield f"  {CLASSES} has the {len(examined.classes)} class names that the exporter noted"
     if found:

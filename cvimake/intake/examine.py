@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cvimake import onnx_header, onnx_names
 from cvimake.errors import CvimakeError
 from cvimake.intake import network as graph
 from cvimake.intake import operators, sources
@@ -26,6 +27,7 @@ class Examined:
     Attributes:
         kind: onnx, caffe, tflite, torchscript.
         weights: the file with a Caffe network's weights.
+        external: the files with an ONNX network's weights, relative to its folder; none where it holds them.
         findings: None where the network is not recognised.
         classes: the names of the classes, where the exporter noted them.
         attends: whether it multiplies computed tensors with each other, as attention does.
@@ -35,6 +37,7 @@ class Examined:
     path: Path
     kind: sources.Kind
     weights: Path | None = None
+    external: tuple[str, ...] = ()
     findings: Findings | None = None
     inputs: Sequence[tuple[str, Shape]] = ()
     candidates: Sequence[tuple[str, Shape]] = ()
@@ -64,19 +67,16 @@ def examine(path: Path) -> Examined:
 
 
 def _onnx(path: Path) -> Examined:
+    external = onnx_names.read(path).external
+    onnx_header.check(path, external)
     network = graph.read(path)
-    if network.external:
-        raise CvimakeError(
-            f"{path}: its weights lie in other files ({', '.join(network.external[:3])}), and the toolchain "
-            "gets one",
-            "Join them: python -c \"import onnx; onnx.save(onnx.load('IN.onnx'), 'OUT.onnx')\"",
-        )
     findings = recognise(network)
     outputs = findings.outputs if findings else tuple(network.outputs)
     names = graph.class_names(network.metadata)
     return Examined(
         path=path,
         kind="onnx",
+        external=external,
         findings=findings,
         inputs=tuple(network.inputs.items()),
         candidates=() if findings else candidates(network),
