@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cvimake import onnx_header
+from cvimake import network_file, onnx_header
 from cvimake.action import GIBIBYTE
 from cvimake.errors import CvimakeError, DeclarationError
 from cvimake.spec.mistakes import File, did_you_mean
@@ -29,6 +29,7 @@ def check(model: DeclaredModel) -> None:
         CvimakeError: it is not; every mistake with its line in model.toml.
         OSError: it cannot be read.
     """
+    network_file.check(model.source)
     path = model.folder / "model.toml"
     file = File(path, path.read_text(encoding="utf-8"))
     network = onnx_faults(model) if model.is_onnx else ()

@@ -18,6 +18,7 @@ from cvimake.commands.base import PlainCommand, options_first
 from cvimake.commands.run import invoked_from
 from cvimake.doit_types import Value
 from cvimake.errors import CvimakeError
+from cvimake.network_file import Kind
 
 if TYPE_CHECKING:
     from cvimake.intake.draft import Samples
@@ -113,6 +114,7 @@ def _samples(datasets: Mapping[str, DeclaredDataset], wanted: str, folder: Path)
     """What to calibrate and check with."""
     from cvimake.intake.draft import Samples  # noqa: PLC0415 - only this needs it
     from cvimake.spec.mistakes import did_you_mean  # noqa: PLC0415 - as above
+    from cvimake.spec.rules import FUSABLE_IMAGES  # noqa: PLC0415 - as above
 
     if wanted and wanted not in datasets:
         hint = did_you_mean(wanted, datasets) or f"; there are: {', '.join(datasets) or 'none'}"
@@ -124,7 +126,12 @@ def _samples(datasets: Mapping[str, DeclaredDataset], wanted: str, folder: Path)
             files = datasets[name].samples.files
             count = len(files) if name == chosen else 0
             image = image or next(
-                (_seen_from(folder, file) for file in files.values() if file.suffix in {".jpg", ".png"}), ""
+                (
+                    _seen_from(folder, file)
+                    for file in files.values()
+                    if file.suffix.lower() in FUSABLE_IMAGES
+                ),
+                "",
             )
     return Samples(dataset=chosen, count=count, image=image, known=tuple(datasets))
 
@@ -219,7 +226,7 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
         if found.camera:
             yield f"  the camera takes it for {found.camera}"
         yield from _listed("not sure", found.unsure)
-    elif examined.kind == "onnx":
+    elif examined.kind is Kind.ONNX:
         yield "  not recognised. Its inputs and what it could end in:"
         yield from (f"    input   {name} {_shape(shape)}" for name, shape in examined.inputs)
         yield from (f"    output  {name} {_shape(shape)}" for name, shape in examined.candidates)
@@ -237,11 +244,15 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
         yield f"  next: ./doit {folder.name}"
 
 
-_KINDS = {"caffe": "a Caffe network", "tflite": "a TFLite network", "torchscript": "a TorchScript network"}
+_KINDS = {
+    Kind.CAFFE: "a Caffe network",
+    Kind.TFLITE: "a TFLite network",
+    Kind.TORCHSCRIPT: "a TorchScript network",
+}
 
 
 def _choices(examined: Examined, samples: Samples) -> Iterator[str]:
-    if examined.findings is None and examined.kind == "caffe":
+    if examined.findings is None and examined.kind is Kind.CAFFE:
         yield "[input] mean and scale, if it has some, and whether bgr is right"
     elif examined.findings is None:
         yield "[input]: how an image becomes its input"

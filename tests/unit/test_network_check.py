@@ -49,6 +49,13 @@ def test_a_network_as_declared_is_taken(declared: Callable[..., DeclaredModel]) 
     network_check.check(declared())
 
 
+def test_a_file_that_is_something_else_is_told_as_such(declared: Callable[..., DeclaredModel]) -> None:
+    model = declared()
+    model.source.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 9\n")
+    with pytest.raises(CvimakeError, match="Git LFS's pointer, not the file itself\n  git lfs pull"):
+        network_check.check(model)
+
+
 def test_an_output_that_is_not_there_is_told_with_its_line_and_the_nearest_name(
     declared: Callable[..., DeclaredModel],
 ) -> None:
