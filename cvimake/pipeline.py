@@ -265,15 +265,19 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
                 limits=dataclasses.replace(_limits(model), processes=_MANY),
             ),
             load=load.search(_size(model), _count(samples, search.input_num or _SEARCHED)),
-            before=functools.partial(
-                network_check.check_samples,
-                f"{model.name}:{target.label}_qtable",
-                model,
-                samples.files.values(),
-            ),
+            before=functools.partial(_check_search, target, samples),
             row=target.row,
             after=functools.partial(conclusions.search, f"{model.name}:{target.label}", published),
         )
+
+
+def _check_search(target: _Target, samples: Samples) -> None:
+    """Sees that a search can read what it is given."""
+    name = f"{target.model.name}:{target.label}_qtable"
+    network_check.check_samples(name, target.model, samples.files.values())
+    network_check.check_tables(
+        name, target.model, target.variant, _place(target.model.name, _mlir(target.model.name))
+    )
 
 
 def cvimodel(model: DeclaredModel) -> Iterator[Stage]:
@@ -317,6 +321,13 @@ def cvimodel(model: DeclaredModel) -> Iterator[Stage]:
             ),
             load=load.deployment(_size(model)),
             row=target.row,
+            before=functools.partial(
+                network_check.check_tables,
+                f"{model.name}:{target.label}",
+                model,
+                target.variant,
+                _place(model.name, _mlir(model.name)),
+            ),
             after=functools.partial(conclusions.float_type, f"{model.name}:{target.label}", options.quantize),
         )
 
