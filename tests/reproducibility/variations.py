@@ -50,7 +50,8 @@ class Setting:
             for name, value in os.environ.items()
             if not name.startswith("CVIMAKE_") and name != "SOURCE_DATE_EPOCH"
         }
-        child |= {"PYTHONPATH": str(ROOT), "HOME": str(self.folder), **self.variables}
+        # A kept result would be equal because it was kept.
+        child |= {"CVIMAKE_STORE": "none", "PYTHONPATH": str(ROOT), "HOME": str(self.folder)} | self.variables
         command = [
             *self.prefix,
             *self._as_user(),
