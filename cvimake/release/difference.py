@@ -13,7 +13,7 @@ from cvimake.conclusions import Info
 from cvimake.errors import CvimakeError
 from cvimake.release import opened
 from cvimake.release.opened import Opened
-from cvimake.release.provenance import Provenance
+from cvimake.release.provenance import COMMIT, IMAGES, Provenance
 from cvimake.release.verify import read_provenance
 
 # Of every cvimodel, whatever it is called on.
@@ -170,8 +170,7 @@ def _shared(old: Provenance, new: Provenance) -> Iterator[Change]:
             yield Change(EVERYTHING, field, str(old.external[field]), str(new.external[field]))
     if old.cvimake != new.cvimake:
         yield Change(EVERYTHING, "cvimake", old.cvimake, new.cvimake)
-    for reason in differences.identity_changes(old.internal["toolchain"], new.internal["toolchain"]):
-        yield Change(EVERYTHING, f"toolchain: {reason.part}", reason.old or "", reason.new or "")
+    yield from _images(old, new)
     stages = [
         {
             action["name"]: action["definition"]
@@ -185,10 +184,25 @@ def _shared(old: Provenance, new: Provenance) -> Iterator[Change]:
     yield from _sources(old.sources, new.sources)
 
 
+def _images(old: Provenance, new: Provenance) -> Iterator[Change]:
+    """What is another in the images that steps ran in; what several have in common once."""
+    told = set()
+    for name in (name for name in IMAGES if name in old.images or name in new.images):
+        if name not in old.images or name not in new.images:
+            yield Change(
+                EVERYTHING, f"{name} image", *(found.sources.get(name, "")[:12] for found in (old, new))
+            )
+            continue
+        for reason in differences.identity_changes(old.images[name], new.images[name]):
+            if reason not in told:
+                told.add(reason)
+                yield Change(EVERYTHING, f"{name}: {reason.part}", reason.old or "", reason.new or "")
+
+
 def _sources(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
     """The files that are not what they were; many of one folder on one line, as those of a dataset."""
     folders: dict[str, list[str]] = {}
-    for source in sorted({*old, *new} - {"toolchain"}):
+    for source in sorted({*old, *new} - {*IMAGES}):
         if old.get(source) != new.get(source):
             folders.setdefault(source.rpartition("/")[0], []).append(source)
     for folder, changed in folders.items():
@@ -201,5 +215,5 @@ def _sources(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]
             )
             continue
         for source in changed:
-            what = source if source == "commit" else f"source {source}"
+            what = source if source == COMMIT else f"source {source}"
             yield Change(EVERYTHING, what, old.get(source, "")[:12], new.get(source, "")[:12])

@@ -78,6 +78,32 @@ def test_sources_samples_options_and_the_toolchain_are_told_once(shop: Shop) -> 
     assert told["toolchain: packages.numpy.version"] == ("1.26.4", "2")
 
 
+def test_what_two_images_have_in_common_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Shop(tmp_path, monkeypatch)
+    shop.released()
+    shop.take_tflite()
+    shop.commit()
+    shop.released(version="1.0.1")
+    for identity in (shop.identity, shop.frameworks):
+        identity["python"] = "3.10.15"
+    shop.frameworks["packages"]["torch"]["version"] = "2.0.2"
+    shop.doit("forget", "toolchain", "frameworks")
+    shop.released(version="1.1")
+    first, second, third = (
+        difference.read(opened.open_release(shop.root / "release" / f"bench-{version}"))
+        for version in ("1.0", "1.0.1", "1.1")
+    )
+    told = found(difference.changes(second, third), EVERYTHING)
+    assert {what: value for what, value in told.items() if what.startswith(("toolchain", "frameworks"))} == {
+        "toolchain: python": ("3.10.14", "3.10.15"),
+        "frameworks: packages.torch.version": ("2.0.1", "2.0.2"),
+    }
+    # One that was not needed before is one line, and not all its packages.
+    assert [change.what for change in difference.changes(first, second) if "frameworks" in change.what] == [
+        "frameworks image"
+    ]
+
+
 def test_layers_that_stay_float_are_counted(shop: Shop) -> None:
     """The tool of this workshop writes one line into its qtable."""
     contents = difference.read(opened.open_release(shop.root / "release" / "bench-1.0"))
