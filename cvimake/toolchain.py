@@ -175,6 +175,7 @@ ONNX_DOWNGRADE = (
     Option("fixed", None),
     Option("external"),
     Option("keep-metadata", None),
+    Option("figures", None),
 )
 
 MODEL_TRANSFORM = (

@@ -126,6 +126,7 @@ def _converted(
         "input-shapes": shapes,
         "external": EXTERNAL if names else None,
         "keep-metadata": True,
+        "figures": True,
     }
     with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
         summary = Path(folder) / "summary.json"
