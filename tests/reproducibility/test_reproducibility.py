@@ -90,6 +90,16 @@ def differences(old: dict[str, bytes], new: dict[str, bytes]) -> list[str]:
     return found
 
 
+def test_a_folder_in_memory_is_read_in_another_order(tmp_path: Path, memory: Path) -> None:
+    """Else the variation of that name varies nothing."""
+    names = [f"{number:02}.png" for number in range(16)]
+    for folder, ordered in ((tmp_path, names), (memory, names[::-1])):
+        for name in ordered:
+            (folder / name).touch()
+    one, other = ([path.name for path in folder.iterdir()] for folder in (tmp_path, memory))
+    assert one != other
+
+
 @pytest.mark.parametrize("names", VARIATIONS if os.environ.get("REPRODUCIBILITY_EACH") else [TOGETHER])
 def test_every_byte_is_equal(
     first: dict[str, bytes], tmp_path: Path, memory: Path, libfaketime: Path, names: str
