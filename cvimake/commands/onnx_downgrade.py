@@ -122,6 +122,7 @@ def _converted(
         "input-shapes": shapes,
         "external": EXTERNAL if external else None,
         "keep-metadata": True,
+        "figures": True,
     }
     with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
         summary = Path(folder) / "summary.json"

@@ -287,6 +287,13 @@ def test_the_settings_take_effect(observed: Facts) -> None:
     assert observed["host name"] == "cvimake"
 
 
+def test_numpy_takes_the_kernels_that_every_processor_has(observed: Facts) -> None:
+    """Here only where there is AVX-512, and the same without a word where there is none."""
+    assert "AVX2" in observed["numpy"]["features"]
+    assert not {"AVX512F", "AVX512_SKX", "AVX512_ICL"} & {*observed["numpy"]["features"]}
+    assert not observed["numpy"]["said"]
+
+
 def test_the_environment_is_the_declared_one(observed: Facts) -> None:
     added = {
         name: value

@@ -57,7 +57,7 @@ def test_it_converts_and_says_what_was_done(
     (action,) = ran
     assert action.inputs[0].path == tmp_path / "in.onnx"
     options = action.argv[action.argv.index("summary.json") + 1 :]
-    assert options == ("--opset=13", "--ir=7", "--input-shapes=[[1,3,64,64]]", "--keep-metadata")
+    assert options == ("--opset=13", "--ir=7", "--input-shapes=[[1,3,64,64]]", "--keep-metadata", "--figures")
     assert capsys.readouterr().out.splitlines() == [
         "is           IR 8, opset 17, from IR 9, opset 20",
         "by           rewrites: 2 Gelu, 1 Split",
