@@ -1,4 +1,4 @@
-"""`python -m bench [BENCHMARK ...]`: measures, prints a table, and writes everything to a JSON file.
+"""`python -m bench [BENCHMARK ...]`: measures, prints a table, and writes it as JSON, Markdown and a plot.
 
 The exit code is 0 also where a bound is missed: on a busy machine that can be the machine's doing.
 """
@@ -6,83 +6,115 @@ The exit code is 0 also where a bound is missed: on a busy machine that can be t
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import functools
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench import (
     calibration,
     guide,
     hashing,
-    no_op,
+    machine,
+    other_tools,
+    plot,
+    project,
+    records,
     report,
     search,
     step_overhead,
-    thousand_models,
-    thousand_plans,
     warm_store,
 )
-from bench.measure import Result, machine
-from cvimake import announce
+from bench.measure import Result
+from bench.records import Record
+from cvimake import announce, git
 from cvimake.commands.run import INVOKED_FROM
 from cvimake.errors import CvimakeError
 from cvimake.store.current import NONE, STORE_VARIABLE
 
-BENCHMARKS: dict[str, Callable[[Path], Iterator[Result]]] = {
+BENCHMARKS: Mapping[str, Callable[..., Iterator[Result]]] = {
     "step-overhead": step_overhead.run,
-    "no-op": no_op.run,
-    "thousand-models": thousand_models.run,
+    "other-tools": other_tools.run,
     "warm-store": warm_store.run,
-    "thousand-plans": thousand_plans.run,
     "hashing": hashing.run,
     "calibration": calibration.run,
-    "search": functools.partial(search.run, stages=[search.DEFAULT]),
+    "search": search.run,
     "guide": guide.run,
 }
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the named benchmarks, or all."""
+    options = _options(arguments)
+    # The builds are not meant from where this was started.
+    os.environ.pop(INVOKED_FROM, None)
+    # What is measured is to run.
+    os.environ[STORE_VARIABLE] = NONE
+    benchmarks = dict(BENCHMARKS)
+    if options.models:
+        benchmarks["calibration"] = functools.partial(calibration.run, root=options.models)
+        benchmarks["guide"] = functools.partial(guide.run, root=options.models)
+    if options.search:
+        benchmarks["search"] = functools.partial(search.run, stages=options.search)
+    repeats = {"repeats": options.repeats} if options.repeats else {}
+    try:
+        before = records.load(options.json) if options.add and options.json.exists() else []
+        found = []
+        for name in options.benchmark or benchmarks:
+            found += _run(name, functools.partial(benchmarks[name], **repeats))
+            # After each: what one took an hour for is not lost with the next.
+            records.save(records.merged(before, found), options.json)
+    except CvimakeError as error:
+        announce.note(str(error))
+        return error.exit_code
+    report.show(found)
+    everything = records.merged(before, found)
+    options.json.with_suffix(".md").write_text(report.markdown(everything), encoding="utf-8")
+    plot.draw(everything, options.json.with_suffix(".svg"))
+    return 0
+
+
+def _run(name: str, benchmark: Callable[[Path], Iterator[Result]]) -> list[Record]:
+    date = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
+    tree = git.tree(project.CHECKOUT)
+    commit = tree.described + ("+" if tree.changes else "")
+    facts = machine.facts()
+    with tempfile.TemporaryDirectory(prefix="cvimake-bench-") as scratch, announce.step(name):
+        results = list(benchmark(Path(scratch).resolve()))
+    return [Record(date=date, commit=commit, machine=facts, result=result) for result in results]
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="How fast cvimake is.")
     parser.add_argument("benchmark", nargs="*", help=f"one of {', '.join(BENCHMARKS)}; without, all")
-    parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="[default: %(default)s]")
+    parser.add_argument(
+        "--json", type=Path, default=Path("build/bench.json"), metavar="FILE",
+        help="where results go; the table and the plot lie beside it, as .md and .svg [default: %(default)s]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--add", action="store_true",
+        help="to what is in the file already; what is measured again takes the old one's place",
+    )  # fmt: skip
+    parser.add_argument(
+        "--repeats", type=int, metavar="N", help="how often each thing is run [default: the benchmark's own]"
+    )
     parser.add_argument(
         "--models", type=Path, metavar="DIR",
         help="for calibration and guide: a project, whose models are measured [default: this checkout]",
     )  # fmt: skip
     parser.add_argument(
-        "--search",
-        action="append",
-        metavar="PROJECT:MODEL:STAGE",
+        "--search", action="append", metavar="PROJECT:MODEL:STAGE",
         help="a search to measure, in any project; may be given several times [default: this one's shapes]",
-    )
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.benchmark) - BENCHMARKS.keys()):
         parser.error(f"no benchmark {', '.join(unknown)}: there are {', '.join(BENCHMARKS)}")
-    # The builds are not meant from where this was started.
-    os.environ.pop(INVOKED_FROM, None)
-    # What is measured is to run.
-    os.environ[STORE_VARIABLE] = NONE
-    facts = machine()
-    benchmarks = BENCHMARKS | {
-        "calibration": functools.partial(calibration.run, root=options.models),
-        "guide": functools.partial(guide.run, root=options.models),
-        "search": functools.partial(search.run, stages=options.search or [search.DEFAULT]),
-    }
-    results: list[Result] = []
-    try:
-        for name in options.benchmark or BENCHMARKS:
-            with tempfile.TemporaryDirectory(prefix="cvimake-bench-") as scratch, announce.step(name):
-                results += benchmarks[name](Path(scratch).resolve())
-    except CvimakeError as error:
-        announce.note(str(error))
-        return error.exit_code
-    report.show(results, facts)
-    report.save(results, facts, options.json)
-    return 0
+    if options.repeats is not None and options.repeats < 1:
+        parser.error(f"--repeats {options.repeats}: at least 1")
+    return options
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ import functools
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import onnx
 
 from bench import project
-from bench.measure import Comparison, Result, Times, timed
+from bench.measure import Result, Runs, Unit, timed
 from cvimake import image, pipeline, toolchain
 from cvimake.action import Action
 from cvimake.engine import connection
@@ -30,6 +30,7 @@ REPEATS = 1
 # What a build may take at most, of the time that the commands take.
 FROM_NOTHING = 0.55
 CHANGES = {"an option of one variant changed": 0.3, "one image added": 0.55, "re-exported": 0.1}
+_BY_HAND, _FROM_NOTHING = "its commands by hand", "from nothing"
 # Our programs that stand in for a tool, and the tools that are run by hand.
 _TOOLS = {
     "model_transform.py": "model_transform.py",
@@ -49,38 +50,55 @@ _HELD_STILL = (
 _NOT_COPIED = shutil.ignore_patterns("build", ".venv", ".git", ".cvimake")
 
 
-def run(scratch: Path, root: Path | None = None) -> Iterator[Result]:
+def run(scratch: Path, repeats: int = REPEATS, root: Path = project.CHECKOUT) -> Iterator[Result]:
     """Measures it.
 
     Args:
         scratch: an empty folder.
-        root: of the project; by default this checkout.
+        repeats: how often each is run.
+        root: of the project.
     """
-    root = (root or project.CHECKOUT).resolve()
     ours, by_hand = scratch / "ours", scratch / "by-hand"
-    times: dict[str, list[float]] = {name: [] for name in ("by hand", "from nothing", *CHANGES)}
-    for _ in range(REPEATS):
+    names = (_BY_HAND, _FROM_NOTHING, *CHANGES)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    disk: dict[str, list[float]] = {name: [] for name in names[:2]}
+    for _ in range(repeats):
         for folder in (ours, by_hand):
             shutil.rmtree(folder, ignore_errors=True)
-        _copy(root, ours)
-        times["by hand"].append(_by_hand(ours, by_hand))
+        _copy(root.resolve(), ours)
+        times[_BY_HAND].append(_run_by_hand(ours, by_hand))
+        disk[_BY_HAND].append(_mebibytes(by_hand.glob("*/work")))
         launcher = str(project.add_launcher(ours))
         timed([launcher, "toolchain"], ours)
         build = functools.partial(timed, [launcher], ours)
-        times["from nothing"].append(build())
+        times[_FROM_NOTHING].append(build())
+        disk[_FROM_NOTHING].append(_mebibytes([ours / "build"]))
         for name, change in changes(ours).items():
             change()
             times[name].append(build())
-    for name, bound in {"from nothing": FROM_NOTHING, **CHANGES}.items():
-        yield Result(
-            benchmark="guide",
-            figure=name,
-            times=Times(tuple(times[name])),
-            against="its commands by hand",
-            against_times=Times(tuple(times["by hand"])),
-            comparison=Comparison.RATIO,
-            bound=bound,
-        )
+    for name, bound in {_FROM_NOTHING: FROM_NOTHING, **CHANGES}.items():
+        yield _result(name, times, bound=bound)
+    yield _result(_FROM_NOTHING, disk, unit=Unit.MEBIBYTES_ON_DISK)
+
+
+def _result(
+    name: str, runs: Mapping[str, Sequence[float]], bound: float | None = None, unit: Unit = Unit.SECONDS
+) -> Result:
+    return Result(
+        benchmark="guide",
+        figure=name,
+        ours=Runs(tuple(runs[name])),
+        against=_BY_HAND,
+        theirs=Runs(tuple(runs[_BY_HAND])),
+        bound=bound,
+        unit=unit,
+    )
+
+
+def _mebibytes(folders: Iterable[Path]) -> float:
+    """What the files in some folders hold."""
+    files = (path for folder in folders for path in folder.rglob("*"))
+    return sum(path.lstat().st_size for path in files if path.is_file()) / 2**20
 
 
 def _copy(root: Path, to: Path) -> None:
@@ -92,7 +110,7 @@ def _copy(root: Path, to: Path) -> None:
             shutil.copy(file, to)
 
 
-def _by_hand(root: Path, folder: Path) -> float:
+def _run_by_hand(root: Path, folder: Path) -> float:
     """Seconds that the commands of all models take, one after another."""
     image_id = image.ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), folder).id
     with project.working_in(root):

@@ -1,68 +1,71 @@
-"""Alternating runs of what is compared, what came of them, and the machine that they ran on."""
+"""What is compared, run in turns, and what came of it."""
 
 from __future__ import annotations
 
+import functools
+import math
 import os
-import platform
+import signal
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
-from cvimake.action import GIBIBYTE
-
-
-@dataclass(frozen=True)
-class Times:
-    """The times of equal runs, in seconds, in their order."""
-
-    seconds: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """In seconds."""
-        return statistics.median(self.seconds)
+_T = TypeVar("_T")
+_Key = TypeVar("_Key", bound=Hashable)
 
 
-def alternate(runs: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, Times]:
-    """Times several things in turns, so that what else the machine does meets all of them.
+class Unit(Enum):
+    """What a figure counts: time, the time of all processors, the memory of the largest process, files."""
 
-    Args:
-        runs: each does one thing once and returns the seconds that count.
-        repeats: how often each is done.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            seconds[name].append(run())
-    return {name: Times(tuple(values)) for name, values in seconds.items()}
-
-
-def timed(command: list[str], folder: Path) -> float:
-    """Runs a command in a folder; returns the seconds from its start to its end.
-
-    Raises:
-        RuntimeError: it failed; with all that it printed.
-    """
-    started = time.monotonic()
-    result = subprocess.run(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    seconds = time.monotonic() - started
-    if result.returncode != 0:
-        raise RuntimeError(f"{command[0]} failed with exit code {result.returncode}:\n{result.stdout}")
-    return seconds
+    SECONDS = "s"
+    PROCESSOR_SECONDS = "processor s"
+    MEBIBYTES = "MiB"
+    MEBIBYTES_ON_DISK = "MiB on disk"
 
 
 class Comparison(Enum):
-    """What of two times is held against the bound."""
+    """What of two figures is held against the bound."""
 
-    TIME = "time"
+    ITSELF = "itself"
     DIFFERENCE = "difference"
     RATIO = "ratio"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What equal runs came to, in their order.
+
+    Attributes:
+        values: one for each run; none where nothing could be run.
+        ended: they were ended then; they take more.
+        missing: why there are none, and what to do.
+    """
+
+    values: tuple[float, ...] = ()
+    ended: bool = False
+    missing: str = ""
+
+    @property
+    def median(self) -> float:
+        """Of all runs."""
+        return statistics.median(self.values)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Which size of the same thing a figure is of: 1,000 models, 2 processes."""
+
+    number: int
+    of: str
+
+    def __str__(self) -> str:
+        plural = "es" if self.of.endswith("s") else "s"
+        return f"{self.number:,} {self.of}{plural if self.number != 1 else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,56 +75,174 @@ class Result:
     Attributes:
         benchmark: what it belongs to.
         figure: what was measured.
+        scale: at which size; None where there is one only.
+        ours: what it came to.
         against: what it is measured against.
-        bound: what the comparison may come to at most: a ratio, or seconds.
+        theirs: what that came to.
+        unit: of both.
+        bound: what the comparison may come to at most: a ratio, or in the unit; None where there is no bound.
+        projected: whether ours was reckoned from other runs, and not measured.
     """
 
     benchmark: str
     figure: str
-    times: Times
+    ours: Runs
     against: str
-    against_times: Times
-    comparison: Comparison
-    bound: float
+    theirs: Runs
+    comparison: Comparison = Comparison.RATIO
+    bound: float | None = None
+    unit: Unit = Unit.SECONDS
+    scale: Scale | None = None
+    projected: bool = False
 
     @property
-    def value(self) -> float:
-        """What is held against the bound: a ratio, or seconds."""
-        ours, other = self.times.median, self.against_times.median
-        if self.comparison is Comparison.RATIO:
-            return ours / other
-        return ours - other if self.comparison is Comparison.DIFFERENCE else ours
+    def name(self) -> str:
+        """What was measured, with its size."""
+        return f"{self.figure}, {self.scale}" if self.scale else self.figure
 
     @property
-    def is_within(self) -> bool:
-        """Whether it keeps to its bound."""
-        return self.value <= self.bound
+    def ratio(self) -> float | None:
+        """Ours over theirs; where theirs was ended, the most it can be. None where one of them is missing."""
+        if not self.ours.values or not self.theirs.values or self.ours.ended:
+            return None
+        return self.ours.median / self.theirs.median
+
+    @property
+    def value(self) -> float | None:
+        """What is held against the bound; None where something is missing."""
+        if self.comparison is Comparison.RATIO or self.ratio is None:
+            return self.ratio
+        if self.comparison is Comparison.DIFFERENCE:
+            return self.ours.median - self.theirs.median
+        return self.ours.median
+
+    @property
+    def is_within(self) -> bool | None:
+        """Whether it keeps to its bound; None where there is none, or nothing to hold against it."""
+        return None if self.bound is None or self.value is None else self.value <= self.bound
 
 
-def machine() -> dict[str, object]:
-    """What the figures depend on; the load as the average of the last minute."""
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "cpu": _cpu(),
-        "memory (GiB)": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIBIBYTE, 1),
-        "load": round(os.getloadavg()[0], 1),
-        "docker": _docker(),
-        "python": platform.python_version(),
-    }
+class TakesLongerError(Exception):
+    """A run was ended after this many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"it takes more than {seconds:.0f} s")
+        self.seconds = seconds
 
 
-def _cpu() -> str:
-    """The processor's name, as the kernel tells it."""
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
+def in_turns(runs: Mapping[_Key, Callable[[], _T]], repeats: int) -> dict[_Key, tuple[_T, ...]]:
+    """Runs several things in turns, so that what else the machine does meets all of them.
+
+    Args:
+        runs: each does one thing once and returns what came of it.
+        repeats: how often each is done.
+    """
+    found: dict[_Key, list[_T]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            found[name].append(run())
+    return {name: tuple(values) for name, values in found.items()}
 
 
-def _docker() -> str | None:
-    """The engine's version; None where no engine answers."""
-    command = ["docker", "version", "--format", "{{.Server.Version}}"]
+def alternate(runs: Mapping[_Key, Callable[[], float]], repeats: int) -> dict[_Key, Runs]:
+    """Measures several things in turns; one that has to be ended is not run again.
+
+    Args:
+        runs: each does one thing once and returns the figure that counts.
+        repeats: how often each is done.
+    """
+    ended: dict[_Key, Runs] = {}
+
+    def once(name: _Key) -> float:
+        if name not in ended:
+            try:
+                return runs[name]()
+            except TakesLongerError as error:
+                ended[name] = Runs((error.seconds,), ended=True)
+        return ended[name].median
+
+    found = in_turns({name: functools.partial(once, name) for name in runs}, repeats)
+    return {name: ended.get(name, Runs(values)) for name, values in found.items()}
+
+
+def timed(command: list[str], folder: Path, limit: float | None = None) -> float:
+    """Runs a command in a folder; returns the seconds from its start to its end.
+
+    Args:
+        command: it, and its arguments.
+        folder: where it runs.
+        limit: seconds after which it and all its processes are ended.
+
+    Raises:
+        TakesLongerError: it was ended.
+        RuntimeError: it failed; with all that it printed.
+    """
+    seconds, _ = timed_output(command, folder, limit)
+    return seconds
+
+
+def timed_output(command: list[str], folder: Path, limit: float | None = None) -> tuple[float, str]:
+    """The same, with all that it printed."""
+    started = time.monotonic()
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise TakesLongerError(error.timeout) from None
+            raise
+    seconds = time.monotonic() - started
+    if process.returncode != 0:
+        raise RuntimeError(f"{command[0]} failed with exit code {process.returncode}:\n{output}")
+    return seconds, output
+
+
+def peak(command: list[str], folder: Path, limit: float | None = None) -> float:
+    """Runs a command in a folder; returns the most memory that its process was seen to hold, in MiB.
+
+    What the kernel tells of a process that has ended counts the memory of the one that started it.
+
+    Raises:
+        TakesLongerError: it was ended.
+        RuntimeError: it failed.
+    """
+    until, most = time.monotonic() + (math.inf if limit is None else limit), 0.0
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        try:
+            while process.poll() is None and time.monotonic() < until:
+                most = max(most, _held(process.pid))
+                time.sleep(_LOOK)
+            is_over = process.poll() is not None
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        if not is_over:
+            os.killpg(process.pid, signal.SIGKILL)
+    if limit is not None and not is_over:
+        raise TakesLongerError(limit)
+    if process.returncode != 0:
+        raise RuntimeError(f"{command[0]} failed with exit code {process.returncode}")
+    return most
+
+
+# Seconds from one look at a process's memory to the next; a short one is over in a few of them.
+_LOOK = 0.001
+
+
+def _held(process: int) -> float:
+    """The most memory that a process has held since its program began, in MiB; 0 of one that has ended."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)

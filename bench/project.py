@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
-import subprocess
 import sys
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import doit
 from doit.control import TaskControl
 from doit.dependency import Dependency
 from doit.loader import generate_tasks
@@ -62,26 +58,6 @@ quantize = "INT8"
 [variant.mix]
 quantize = "INT8"
 qtable = { expected_cos = 0.9999, min_layer_cos = 0.9999 }
-"""
-# The same tasks in doit's own words and with its own checker. They do nothing, and that before anything is
-# measured.
-_PLAIN_DODO = """\
-import json
-
-DOIT_CONFIG = {"backend": "sqlite3", "dep_file": "build/plain.sqlite"}
-
-
-def done():
-    pass
-
-
-def task_all():
-    with open("build/graph.json", encoding="utf-8") as file:
-        tasks = json.load(file)
-    for task in tasks:
-        if "targets" in task:
-            task["actions"] = [done]
-        yield task
 """
 
 
@@ -138,52 +114,6 @@ def mark_done(root: Path) -> None:
             task.values[OUTPUTS] = {target: CONTENTS.state(target) for target in task.targets}
             records.save_success(task)
         records.close()
-
-
-def commands(root: Path) -> tuple[list[str], list[str]]:
-    """What builds a project where everything is up to date: our launcher, and doit alone.
-
-    Raises:
-        RuntimeError: one of them has something to do; then it would be something else that is measured.
-    """
-    ours = [str(add_launcher(root))]
-    plain = [str(add_plain_doit(root)), "-m", "doit", "-f", add_plain_graph(root).name]
-    # The records of doit alone come from a run: its tasks do nothing.
-    _output(plain, root)
-    built, unchanged = _output(ours, root).splitlines()[-1].split(", ")
-    if built != "0 built":
-        raise RuntimeError(f"not everything is up to date: {built}")
-    up_to_date = _output(plain, root).count("-- ")
-    if unchanged != f"{up_to_date} unchanged":
-        raise RuntimeError(f"{unchanged}, and doit alone has {up_to_date} tasks that are up to date")
-    return ours, plain
-
-
-def _output(command: list[str], folder: Path) -> str:
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
-
-
-def add_plain_graph(root: Path) -> Path:
-    """Adds the graph of a project as doit alone would have it, over the same files; returns its `dodo.py`."""
-    kept = ("basename", "name", "doc", "file_dep", "targets", "task_dep")
-    graph = [{key: task[key] for key in kept if key in task} for task in tasks(root)]
-    for task in graph:
-        if "targets" in task and "file_dep" not in task:
-            # The toolchain's: doit takes what depends on nothing for stale.
-            task["uptodate"] = [True]
-    (root / "build" / "graph.json").write_text(json.dumps(graph), encoding="utf-8")
-    dodo_file = root / "plain_dodo.py"
-    dodo_file.write_text(_PLAIN_DODO, encoding="utf-8")
-    return dodo_file
-
-
-def add_plain_doit(root: Path) -> Path:
-    """Adds an environment with doit and nothing else, so no plugins of ours either; returns its Python."""
-    environment = root / ".plain"
-    venv.create(environment, symlinks=True)
-    (packages,) = environment.glob("lib/python*/site-packages")
-    (packages / "doit").symlink_to(Path(doit.__file__).parent)
-    return environment / "bin" / "python"
 
 
 def _content(target: Path) -> str:

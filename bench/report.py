@@ -1,83 +1,117 @@
-"""Results for people and for programs."""
+"""Results for people: a table on the terminal, and the same in Markdown."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+import math
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.measure import Comparison, Result, Times
+from bench.measure import Comparison, Result, Runs, Unit
+from bench.records import Record
 
 # Wide enough for every figure's name; what is not a terminal has no width.
-_WIDTH = 200
+_WIDTH = 220
+_COUNTED = {
+    Unit.SECONDS: "",
+    Unit.PROCESSOR_SECONDS: ", time of all processors",
+    Unit.MEBIBYTES: ", memory of the largest process",
+    Unit.MEBIBYTES_ON_DISK: ", its files",
+}
+_SHORT = {
+    Unit.SECONDS: "s",
+    Unit.PROCESSOR_SECONDS: "s",
+    Unit.MEBIBYTES: "MiB",
+    Unit.MEBIBYTES_ON_DISK: "MiB",
+}
+_HEADINGS = ("measured", "median (all runs)", "against", "median (all runs)", "is", "at most", "")
+
+
+def cells(result: Result) -> tuple[str, ...]:
+    """A result's line: the medians, from the least to the most of all runs, and what they come to."""
+    ours, theirs = (_runs(runs, result.unit) for runs in (result.ours, result.theirs))
+    value = result.theirs.missing if result.value is None else _comparison(result, result.value)
+    verdict = {None: "", True: "within", False: "MISSED"}[result.is_within]
+    return (
+        f"{result.name}{_COUNTED[result.unit]}",
+        f"{ours}, projected" if result.projected else ours,
+        result.against,
+        theirs,
+        f"less than {value}" if result.theirs.ended else value,
+        "" if result.bound is None else _comparison(result, result.bound),
+        verdict,
+    )
 
 
 def table(results: Iterable[Result]) -> Table:
-    """A line for each result: the medians, from the shortest to the longest run, and what they come to."""
+    """A line for each result."""
     drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in ("benchmark", "figure", "median (all runs)", "against", "median (all runs)", "is"):
+    for heading in ("benchmark", *_HEADINGS):
         drawn.add_column(heading, no_wrap=True)
-    drawn.add_column("at most", no_wrap=True)
-    drawn.add_column("", no_wrap=True)
+    styles = {None: "", True: "green", False: "bold red"}
     for result in results:
-        cells = (
-            result.benchmark,
-            result.figure,
-            _times(result.times),
-            result.against,
-            _times(result.against_times),
-            _value(result, result.value),
-            _value(result, result.bound),
+        *texts, verdict = cells(result)
+        drawn.add_row(
+            result.benchmark, *(Text(text) for text in texts), Text(verdict, style=styles[result.is_within])
         )
-        within = Text("within", style="green") if result.is_within else Text("MISSED", style="bold red")
-        drawn.add_row(*(Text(cell) for cell in cells), within)
     return drawn
 
 
-def show(results: Iterable[Result], machine: Mapping[str, object]) -> None:
+def show(records: Sequence[Record]) -> None:
     """Prints the table, and what it was measured on."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)
-    console.print(table(results))
-    console.print(
-        ", ".join(f"{name}: {fact}" for name, fact in machine.items()), style="dim", highlight=False
-    )
+    console.print(table(record.result for record in records))
+    for origin in dict.fromkeys(map(_origin, records)):
+        console.print(origin, style="dim", highlight=False)
 
 
-def save(results: Sequence[Result], machine: Mapping[str, object], path: Path) -> None:
-    """Writes everything that was measured, every single run too; times in seconds."""
-    document = {"machine": dict(machine), "results": [_as_json(result) for result in results]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+def markdown(records: Sequence[Record]) -> str:
+    """A table for each benchmark, with what it was measured on."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.result.benchmark, []).append(record)
+    parts = []
+    for benchmark, found in groups.items():
+        rows = [_HEADINGS, ["---"] * len(_HEADINGS), *(cells(record.result) for record in found)]
+        origins = "\n\n".join(dict.fromkeys(map(_origin, found)))
+        parts.append(f"### {benchmark}\n\n{''.join(map(_line, rows))}\n{origins}\n")
+    return "\n".join(parts)
 
 
-def _as_json(result: Result) -> dict[str, object]:
-    return {
-        "benchmark": result.benchmark,
-        "figure": result.figure,
-        "median": result.times.median,
-        "seconds": list(result.times.seconds),
-        "against": result.against,
-        "against_median": result.against_times.median,
-        "against_seconds": list(result.against_times.seconds),
-        "comparison": result.comparison.value,
-        "value": result.value,
-        "bound": result.bound,
-        "within": result.is_within,
-    }
+def amount(number: float) -> str:
+    """A figure with three digits, and no more than three of them behind the point."""
+    before = math.floor(math.log10(abs(number))) + 1 if number else 1
+    return f"{number:,.{min(3, max(0, 3 - before))}f}"
 
 
-def _times(times: Times) -> str:
-    return f"{times.median:.2f} s ({min(times.seconds):.2f} - {max(times.seconds):.2f})"
+def _line(texts: Iterable[str]) -> str:
+    return f"| {' | '.join(text.replace('|', '&#124;') for text in texts)} |\n"
 
 
-def _value(result: Result, number: float) -> str:
-    """A number of the result's comparison: `2.03 times`, `0.41 s more`, `0.27 s`."""
+def _origin(record: Record) -> str:
+    facts = ", ".join(f"{name}: {fact}" for name, fact in record.machine.items())
+    return f"{record.date}, cvimake {record.commit}; {facts}"
+
+
+def _runs(runs: Runs, unit: Unit) -> str:
+    if not runs.values:
+        return "not measured"
+    median = f"{amount(runs.median)} {_SHORT[unit]}"
+    if runs.ended:
+        return f"more than {median}"
+    if len(runs.values) == 1:
+        return median
+    return f"{median} ({amount(min(runs.values))} - {amount(max(runs.values))})"
+
+
+def _comparison(result: Result, number: float) -> str:
+    """A number of the result's comparison: `2.03 times`, `0.410 s more`, `0.270 s`."""
     if result.comparison is Comparison.RATIO:
-        return f"{number:.2f} times"
-    return f"{number:.2f} s more" if result.comparison is Comparison.DIFFERENCE else f"{number:.2f} s"
+        return f"{amount(number)} times"
+    if result.comparison is Comparison.DIFFERENCE:
+        return f"{amount(abs(number))} {_SHORT[result.unit]} {'more' if number >= 0 else 'less'}"
+    return f"{amount(number)} {_SHORT[result.unit]}"

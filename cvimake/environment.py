@@ -47,16 +47,11 @@ def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
     """
     environment = project / ".venv"
     with _exclusive(project / ".venv.lock"):
-        if _is_ready(project, environment, requirements):
+        if (environment / "bin" / "doit").exists() and _is_marked(
+            environment, _expected(project, requirements)
+        ):
             return environment
-        if not _belongs_here(project, environment):
-            with _announced(f"making .venv with Python {_version()}", quiet=quiet):
-                _make(environment)
-            _mark(environment, "place", str(project) + "\n")
-        # From here on it is not what any mark says, until it is finished.
-        for mark in (environment / MARKS).glob("*.t*"):
-            mark.unlink()
-        pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+        pip = _begin(project, environment, quiet=quiet)
         own_lock = project / "requirements" / f"{requirements}.txt"
         lock = own_lock
         if not own_lock.exists():
@@ -80,6 +75,48 @@ def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
     return environment
 
 
+def prepare_apart(project: Path, requirements: str, *, quiet: bool = False) -> Path:
+    """Sees that `PROJECT/.venv-REQUIREMENTS` holds what `requirements/REQUIREMENTS.txt` locks, and no more.
+
+    It is for programs whose packages must not meet the project's own.
+
+    Args:
+        project: the checkout, an absolute path.
+        requirements: name of the lock file.
+        quiet: say nothing of a step that succeeds.
+
+    Returns:
+        The environment's folder.
+
+    Raises:
+        EnvironmentFailedError: a step failed; its output is in `install.log` in that folder.
+    """
+    environment, lock = project / f".venv-{requirements}", project / "requirements" / f"{requirements}.txt"
+    with _exclusive(project / ".venv.lock"):
+        marks = {"place": f"{project}\n", lock.name: lock.read_text(encoding="utf-8")}
+        if not _is_marked(environment, marks):
+            pip = _begin(project, environment, quiet=quiet)
+            with _announced(f"installing the packages locked in requirements/{lock.name}", quiet=quiet):
+                _run([*pip, "--require-hashes", "-r", str(lock)], environment)
+            _mark(environment, lock.name, marks[lock.name])
+    return environment
+
+
+def _begin(project: Path, environment: Path, *, quiet: bool) -> list[str]:
+    """Sees that there is an environment to install into, which no mark calls finished.
+
+    Returns:
+        The command that installs something.
+    """
+    if not _belongs_here(project, environment):
+        with _announced(f"making {environment.name} with Python {_version()}", quiet=quiet):
+            _make(environment)
+        _mark(environment, "place", f"{project}\n")
+    for mark in (environment / MARKS).glob("*.t*"):
+        mark.unlink()
+    return [str(environment / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+
+
 def _belongs_here(project: Path, environment: Path) -> bool:
     """Whether a working environment was made in this place: the scripts in it hold absolute paths."""
     try:
@@ -90,11 +127,10 @@ def _belongs_here(project: Path, environment: Path) -> bool:
     return place == f"{project}\n" and _succeeds([str(python), "-m", "pip", "--version"])
 
 
-def _is_ready(project: Path, environment: Path, requirements: str) -> bool:
+def _is_marked(environment: Path, marks: dict[str, str]) -> bool:
     try:
-        return (environment / "bin" / "doit").exists() and all(
-            (environment / MARKS / name).read_text(encoding="utf-8") == text
-            for name, text in _expected(project, requirements).items()
+        return all(
+            (environment / MARKS / name).read_text(encoding="utf-8") == text for name, text in marks.items()
         )
     except OSError:
         return False

@@ -1,10 +1,13 @@
 #!/bin/sh
-# Renews the lock files of the program: what runs it, and what tests it. Needs `uv`.
+# Renews the lock files of the program: what runs it, what tests it, and what it is measured against. Needs `uv`.
 set -eu
 cd "$(dirname "$0")/.."
 compile() {
-    uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
-        --custom-compile-command requirements/lock.sh pyproject.toml "$@"
+    uv pip compile --quiet --universal --generate-hashes --no-annotate \
+        --custom-compile-command requirements/lock.sh "$@"
 }
-compile --extra build --output-file requirements/run.txt
-compile --extra build --extra dev --constraint requirements/run.txt --output-file requirements/test.txt
+own() { compile --python-version 3.10 pyproject.toml --extra build "$@"; }
+own --output-file requirements/run.txt
+own --extra dev --constraint requirements/run.txt --output-file requirements/test.txt
+# In an environment of its own. Snakemake needs a Python that is newer than ours.
+compile --python-version 3.11 --group bench --output-file requirements/bench.txt

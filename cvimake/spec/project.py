@@ -32,8 +32,8 @@ from cvimake.spec.settings import Settings
 DEFAULT_PROCESSOR = "cv181x"
 # What doit itself or cvimake understands as a command or task.
 RESERVED_NAMES = frozenset({
-    "clean", "doctor", "dumpdb", "engine", "forget", "frameworks", "graph", "help", "ignore", "image",
-    "info", "init", "list", "log", "new", "onnx", "plan", "release", "report", "reset-dep", "run",
+    "bench", "clean", "doctor", "dumpdb", "engine", "forget", "frameworks", "graph", "help", "ignore",
+    "image", "info", "init", "list", "log", "new", "onnx", "plan", "release", "report", "reset-dep", "run",
     "schema", "store", "strace", "tabcompletion", "test", "toolchain", "view", "why",
 })  # fmt: skip
 _PYPROJECT = Path("pyproject.toml")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cvimake import environment
-from cvimake.environment import EnvironmentFailedError, prepare
+from cvimake.environment import EnvironmentFailedError, prepare, prepare_apart
 
 
 class FakePip:
@@ -115,6 +115,35 @@ def test_an_environment_whose_python_is_gone_is_made_anew(
     prepare(project, "run")
     assert len(made) == 2
     assert len(pip.installed) == 4
+
+
+def test_what_must_not_meet_the_project_goes_into_an_environment_of_its_own(
+    project: Path, pip: FakePip, made: list[Path]
+) -> None:
+    lock = project / "requirements" / "bench.txt"
+    lock.write_text("ninja==1\n", encoding="utf-8")
+    assert prepare_apart(project, "bench") == project / ".venv-bench"
+    assert pip.installed == [str(lock)]
+    prepare_apart(project, "bench")
+    assert pip.installed == [str(lock)]
+    lock.write_text("ninja==2\n", encoding="utf-8")
+    prepare_apart(project, "bench")
+    assert pip.installed == [str(lock)] * 2
+    assert made == [project / ".venv-bench"]
+    # Neither takes the other for its own.
+    assert prepare(project, "run") == project / ".venv"
+    assert made == [project / ".venv-bench", project / ".venv"]
+
+
+def test_an_environment_of_its_own_that_was_not_finished_is(project: Path, pip: FakePip) -> None:
+    (project / "requirements" / "bench.txt").write_text("ninja==1\n", encoding="utf-8")
+    pip.fails_on = "bench.txt"
+    with pytest.raises(EnvironmentFailedError):
+        prepare_apart(project, "bench")
+    pip.fails_on = ""
+    pip.installed.clear()
+    prepare_apart(project, "bench")
+    assert len(pip.installed) == 1
 
 
 @pytest.mark.parametrize("step", ["run.txt", "project"])

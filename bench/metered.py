@@ -1,0 +1,182 @@
+"""A stage that stands in for one of the toolchain's programs: in one process and in two, against the program.
+
+All run in the same sandbox, in turns, on the same files. What is measured is measured inside, so that the
+container's own start does not count.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from bench import project
+from bench.measure import Result, Runs, Scale, Unit, in_turns, timed
+from cvimake import toolchain
+from cvimake.action import Action, FileKind
+from cvimake.load import Share, granted
+from cvimake.pipeline import Stage
+from cvimake.runtime import Runtime
+from cvimake.sandbox import Sandbox
+from cvimake.spec import DeclaredModel, read_declarations
+
+PROJECTED = (4, 8, 16)
+_MARK = "MEASURED "
+# Runs a command, and then says what it and all its processes took.
+_METER = f"""
+import json, resource, subprocess, sys, time
+started = time.monotonic()
+code = subprocess.run(sys.argv[1:]).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+taken = [time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]
+print("\\n{_MARK}" + json.dumps(taken), flush=True)
+sys.exit(code)
+"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Program:
+    """One of the toolchain's, and what stands in for it.
+
+    Attributes:
+        benchmark: what its results belong to.
+        name: the toolchain's, without `.py`.
+        stand_in: the file of ours, as the stage's command line has it.
+        bounds: of the program's time, what so many processes may take at most.
+    """
+
+    benchmark: str
+    name: str
+    stand_in: str
+    bounds: Mapping[int, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """What one run took: seconds, processor seconds of all processes, and MiB of the largest one."""
+
+    seconds: float
+    processor: float
+    memory: float
+
+
+def stages(root: Path, stage_of: Callable[[DeclaredModel], Iterator[Stage]]) -> list[Stage]:
+    """All stages of a kind in a project whose sources are there."""
+    with project.working_in(root):
+        models = read_declarations(Path()).models.values()
+        return [stage for model in models if not model.missing for stage in stage_of(model)]
+
+
+def compare(program: Program, root: Path, stage: Stage, scratch: Path, repeats: int) -> Iterator[Result]:
+    """Measures a stage of a project, whose inputs are built before.
+
+    Args:
+        program: what the stage stands in for.
+        root: the project's folder.
+        stage: one of it.
+        scratch: where the results go.
+        repeats: how often each is run.
+
+    Raises:
+        RuntimeError: the program and its stand-in made different tables.
+    """
+    built = [str(file.path) for file in stage.action.inputs if file.path.parts[0] == "build"]
+    timed([sys.executable, "-m", "doit", *built], root)
+    # Under a name of its own, so that the project keeps the stage's log.
+    action = dataclasses.replace(
+        stage.action,
+        name=f"bench:{stage.action.name.replace(':', '_')}",
+        outputs=tuple(
+            dataclasses.replace(output, path=scratch / output.name) for output in stage.action.outputs
+        ),
+    )
+    tables = [output.path for output in action.outputs if output.kind is FileKind.TABLE]
+    made: set[tuple[bytes, ...]] = set()
+
+    def once(processes: int) -> Taken:
+        taken = _run(action, Runtime.of(root).sandbox, program, processes)
+        made.add(tuple(path.read_bytes() for path in tables))
+        return taken
+
+    with project.working_in(root):
+        counts = (0, *sorted(program.bounds))
+        runs = in_turns({count: functools.partial(once, count) for count in counts}, repeats)
+    if len(made) > 1:
+        raise RuntimeError(
+            f"{stage.action.name}: {program.name} and {program.stand_in} made different tables"
+        )
+    yield from results(
+        program,
+        stage.action.name,
+        runs,
+        # Each sample can keep a core busy.
+        samples=stage.load.cores,
+    )
+
+
+def results(
+    program: Program, name: str, runs: Mapping[int, tuple[Taken, ...]], samples: int
+) -> Iterator[Result]:
+    """What the runs of the program (0) and of its stand-in in 1 and 2 processes come to.
+
+    Args:
+        program: what was run.
+        name: the stage's.
+        runs: by the number of processes.
+        samples: that are shared out to processes.
+    """
+
+    def result(of: Callable[[Taken], float], processes: int, unit: Unit = Unit.SECONDS) -> Result:
+        ours, theirs = (Runs(tuple(map(of, runs[count]))) for count in (processes, 0))
+        return Result(
+            benchmark=program.benchmark,
+            figure=name,
+            scale=Scale(processes, "process"),
+            ours=ours,
+            against=program.name,
+            theirs=theirs,
+            unit=unit,
+        )
+
+    times = [result(lambda taken: taken.seconds, processes) for processes in sorted(program.bounds)]
+    for processes, found in zip(sorted(program.bounds), times, strict=True):
+        yield dataclasses.replace(found, bound=program.bounds[processes])
+    one, two = (statistics.median(taken.seconds for taken in runs[count]) for count in (1, 2))
+    for processes in PROJECTED:
+        yield dataclasses.replace(
+            times[0],
+            scale=Scale(processes, "process"),
+            ours=Runs((projected(one, two, samples, processes),)),
+            projected=True,
+        )
+    for processes in sorted(program.bounds):
+        yield result(lambda taken: taken.processor, processes, Unit.PROCESSOR_SECONDS)
+    for processes in sorted(program.bounds):
+        yield result(lambda taken: taken.memory, processes, Unit.MEBIBYTES)
+
+
+def projected(one: float, two: float, samples: int, processes: int) -> float:
+    """Seconds with so many processes on as many cores, from those with one and with two.
+
+    What is not serial takes as long as the process with the most samples.
+    """
+    shared = max(0.0, one - two) / (1 - math.ceil(samples / 2) / samples) if samples > 1 else 0.0
+    return max(0.0, one - shared) + min(one, shared) * math.ceil(samples / processes) / samples
+
+
+def _run(action: Action, sandbox: Sandbox, program: Program, processes: int) -> Taken:
+    """Runs it in so many processes; with none, the toolchain's own program."""
+    argv = list(action.argv)
+    if not processes:
+        argv[argv.index(program.stand_in)] = f"{toolchain.ROOT}/python/tools/{program.name}.py"
+    start = argv.index("python3")
+    metered = (*argv[:start], "python3", "-c", _METER, *argv[start:])
+    with granted(Share(cores=max(1, processes))):
+        sandbox.run(dataclasses.replace(action, argv=metered))
+    log = sandbox.log_path(action).read_text(encoding="utf-8", errors="replace")
+    return Taken(*json.loads(log.rpartition(_MARK)[2].splitlines()[0]))
