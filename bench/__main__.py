@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench import (
     calibration,
+    guide,
     hashing,
     machine,
     other_tools,
@@ -41,6 +42,7 @@ BENCHMARKS: Mapping[str, Callable[..., Iterator[Result]]] = {
     "hashing": hashing.run,
     "calibration": calibration.run,
     "search": search.run,
+    "guide": guide.run,
 }
 
 
@@ -54,6 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     benchmarks = dict(BENCHMARKS)
     if options.models:
         benchmarks["calibration"] = functools.partial(calibration.run, root=options.models)
+        benchmarks["guide"] = functools.partial(guide.run, root=options.models)
     if options.search:
         benchmarks["search"] = functools.partial(search.run, stages=options.search)
     repeats = {"repeats": options.repeats} if options.repeats else {}
@@ -100,7 +103,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--models", type=Path, metavar="DIR",
-        help="for calibration: a project, all of whose models are measured [default: this checkout]",
+        help="for calibration and guide: a project, whose models are measured [default: this checkout]",
     )  # fmt: skip
     parser.add_argument(
         "--search", action="append", metavar="PROJECT:MODEL:STAGE",

@@ -20,11 +20,12 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 
 class Unit(Enum):
-    """What a figure counts: time, the time of all processors, the memory of the largest process."""
+    """What a figure counts: time, the time of all processors, the memory of the largest process, files."""
 
     SECONDS = "s"
     PROCESSOR_SECONDS = "processor s"
     MEBIBYTES = "MiB"
+    MEBIBYTES_ON_DISK = "MiB on disk"
 
 
 class Comparison(Enum):

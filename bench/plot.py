@@ -149,15 +149,16 @@ def _name_lines(axes: Axes, ends: Sequence[_End], dpi: float) -> None:
         )  # fmt: skip
 
 
+# What a figure is of, where it is not time.
+_COUNTED = {Unit.MEBIBYTES: ", memory", Unit.MEBIBYTES_ON_DISK: ", files"}
+
+
 def _draw_points(axes: Axes, results: Sequence[Result]) -> None:
     _ratios(axes.xaxis, results)
     axes.axvspan(axes.get_xlim()[0], 1.0, color=_LESS, zorder=0)
     axes.axvline(1.0, color=_TEXT, linewidth=1)
     axes.set_ylim(len(results) - 0.4, -0.6)
-    names = [
-        f"{result.name}{', memory' if result.unit is Unit.MEBIBYTES else ''}, against {result.against}"
-        for result in results
-    ]
+    names = [f"{result.name}{_COUNTED.get(result.unit, '')}, against {result.against}" for result in results]
     axes.set_yticks(range(len(results)), names, fontsize=8, color=_TEXT)
     axes.tick_params(axis="y", length=0)
     for place, result in enumerate(results):

@@ -18,8 +18,14 @@ _COUNTED = {
     Unit.SECONDS: "",
     Unit.PROCESSOR_SECONDS: ", time of all processors",
     Unit.MEBIBYTES: ", memory of the largest process",
+    Unit.MEBIBYTES_ON_DISK: ", its files",
 }
-_SHORT = {Unit.SECONDS: "s", Unit.PROCESSOR_SECONDS: "s", Unit.MEBIBYTES: "MiB"}
+_SHORT = {
+    Unit.SECONDS: "s",
+    Unit.PROCESSOR_SECONDS: "s",
+    Unit.MEBIBYTES: "MiB",
+    Unit.MEBIBYTES_ON_DISK: "MiB",
+}
 _HEADINGS = ("measured", "median (all runs)", "against", "median (all runs)", "is", "at most", "")
 
 

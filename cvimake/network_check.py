@@ -6,17 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cvimake import onnx_header
+from cvimake import mlir_names, network_file, onnx_header, table_check
 from cvimake.action import GIBIBYTE
 from cvimake.errors import CvimakeError, DeclarationError
 from cvimake.spec.mistakes import File, did_you_mean
 from cvimake.spec.model import RAW
-from cvimake.spec.project import DeclaredModel, as_files
+from cvimake.spec.project import DeclaredModel, DeclaredVariant, as_files
 from cvimake.spec.rules import FUSABLE_IMAGES, Fault
 
 if TYPE_CHECKING:
     from cvimake import onnx_names
 
+# A key of model.toml, and what is wrong there.
+KeyedFault = tuple[tuple[str, ...], str]
 _IMAGE_AXES = 4
 _CHANNELS = {"gray": 1, "rgba": 4}
 _FOR_CHANNELS = {1: "gray", 3: "rgb or bgr", 4: "rgba"}
@@ -29,11 +31,13 @@ def check(model: DeclaredModel) -> None:
         CvimakeError: it is not; every mistake with its line in model.toml.
         OSError: it cannot be read.
     """
+    network_file.check(model.source)
     path = model.folder / "model.toml"
     file = File(path, path.read_text(encoding="utf-8"))
-    network = onnx_faults(model) if model.is_onnx else ()
+    names = _onnx_names(model) if model.is_onnx else None
+    network = [*output_faults(model, names.tensors), *shape_faults(model, names.inputs)] if names else []
     mistakes = [file.mistake(tuple(key.split(".")), what) for key, what in network]
-    mistakes += [file.mistake(key, what) for key, what in own_file_faults(model)]
+    mistakes += [file.mistake(key, what) for key, what in own_file_faults(model, names)]
     if mistakes:
         raise DeclarationError("\n".join(mistakes))
     # Those of later stages too: who has to mend them need not wait for this one.
@@ -43,8 +47,8 @@ def check(model: DeclaredModel) -> None:
     check_samples(f"{model.name}:mlir", model, files)
 
 
-def onnx_faults(model: DeclaredModel) -> Iterator[Fault]:
-    """What an ONNX network does not have of what is declared.
+def _onnx_names(model: DeclaredModel) -> onnx_names.Names:
+    """The names in an ONNX network.
 
     Raises:
         CvimakeError: it is none that can be converted.
@@ -59,8 +63,7 @@ def onnx_faults(model: DeclaredModel) -> Iterator[Fault]:
             f"Put them beside the network, and name them in {model.folder / 'model.toml'}: "
             "[onnx] external_data = [...].",
         )
-    yield from output_faults(model, names.tensors)
-    yield from shape_faults(model, names.inputs)
+    return names
 
 
 def check_samples(name: str, model: DeclaredModel, paths: Iterable[Path]) -> None:
@@ -74,18 +77,66 @@ def check_samples(name: str, model: DeclaredModel, paths: Iterable[Path]) -> Non
     sample_check.check(name, paths, int(model.settings.limits.memory * GIBIBYTE))
 
 
-def own_file_faults(model: DeclaredModel) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Tables and references of the user's that are not there: the variants need them later."""
+def own_file_faults(model: DeclaredModel, names: onnx_names.Names | None) -> Iterator[KeyedFault]:
+    """What is wrong with tables and references of the user's: the variants need them later.
+
+    Args:
+        model: what is declared.
+        names: those of the network, if it is ONNX. The layers of others are known when they are MLIR.
+    """
     for variant in model.variants:
-        qtable = variant.options.qtable
-        files = {
-            "calibration_table": variant.options.calibration_table,
-            "qtable": qtable if isinstance(qtable, str) else None,
-            "test_reference": variant.options.test_reference,
-        }
-        for key, name in files.items():
-            if name and not (model.folder / name).is_file():
-                yield ("variant", variant.name, key), f"no file {model.folder / name}"
+        references = {"test_reference": variant.options.test_reference} | _own_tables(variant)
+        for key, name in references.items():
+            path, place = model.folder / (name or ""), ("variant", variant.name, key)
+            if name and not path.is_file():
+                yield place, f"no file {path}"
+            elif name and key in _READERS:
+                for what in _table_faults(key, path, names):
+                    yield place, what
+
+
+def _table_faults(key: str, path: Path, names: onnx_names.Names | None) -> Iterator[str]:
+    try:
+        table = _READERS[key](path)
+    except CvimakeError as error:
+        yield str(error)
+        return
+    if names and (what := table_check.foreign_names(table, names.tensors | names.inputs.keys())):
+        yield f"{what}. {table_check.REMEDIES[key]}"
+
+
+def check_tables(name: str, model: DeclaredModel, variant: DeclaredVariant, mlir: Path) -> None:
+    """Sees that the user's own tables of a variant are of the network that was made.
+
+    Args:
+        name: of the stage that they are for.
+        model: what is declared.
+        variant: the one of it that may take such tables.
+        mlir: the network as the toolchain has it.
+
+    Raises:
+        CvimakeError: one is not.
+    """
+    tables = {key: file for key, file in _own_tables(variant).items() if file}
+    if not tables:
+        return
+    layers = mlir_names.layers(mlir)
+    faults = {"calibration_table": table_check.missing_layers, "qtable": table_check.unknown_layers}
+    for key, file in tables.items():
+        if what := faults[key](_READERS[key](model.folder / file), layers):
+            raise CvimakeError(f"{name}: {what}", table_check.REMEDIES[key])
+
+
+def _own_tables(variant: DeclaredVariant) -> dict[str, str | None]:
+    """The tables of the user's that a variant takes, by their keys."""
+    qtable = variant.options.qtable
+    return {
+        "calibration_table": variant.options.calibration_table,
+        "qtable": qtable if isinstance(qtable, str) else None,
+    }
+
+
+_READERS = {"calibration_table": table_check.read_calibration, "qtable": table_check.read_qtable}
 
 
 def output_faults(model: DeclaredModel, tensors: frozenset[str]) -> Iterator[Fault]:

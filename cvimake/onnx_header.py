@@ -19,6 +19,8 @@ _IR_VERSION, _OPSET_IMPORT = 1, 8
 _DOMAIN, _VERSION = 1, 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SMALL_MESSAGE = 1024
+# What one ONNX file holds, in bytes; the toolchain gets one.
+_LARGEST = 2**31 - 1
 _VARINT_BYTES = 10
 
 
@@ -38,7 +40,7 @@ def check(path: Path, external_data: Sequence[str] = ()) -> None:
         external_data: the files beside it that hold its weights, relative to its folder.
 
     Raises:
-        CvimakeError: it is not an ONNX file, or too new, or its weights are elsewhere.
+        CvimakeError: it is not an ONNX file, or too new or too large, or its weights are elsewhere.
     """
     versions = read(path)
     if versions.opset > NEWEST_OPSET:
@@ -48,13 +50,30 @@ def check(path: Path, external_data: Sequence[str] = ()) -> None:
             f"Export it with opset {NEWEST_OPSET} or older; 17 needs no conversion (Ultralytics: yolo export "
             "opset=17; torch.onnx.export: opset_version=17).",
         )
-    folder = path.parent.resolve()
     for name in external_data:
-        if not (path.parent / name).resolve().is_relative_to(folder):
-            raise CvimakeError(
-                f"{path.parent / name} leads out of {path.parent}, and weights are taken from there only",
-                "Put the file itself there.",
-            )
+        _check_place(path, name)
+    size = sum(file.stat().st_size for file in (path, *(path.parent / name for name in external_data)))
+    if size > _LARGEST:
+        raise CvimakeError(
+            f"{path} is of {size / 1024**3:.1f} GB with its weights; an ONNX file holds 2, a camera some MB"
+        )
+
+
+def _check_place(path: Path, name: str) -> None:
+    """Sees that a file with weights lies in the network's own folder."""
+    file = path.parent / name
+    # A name that leads out and in again would lead elsewhere from a copy.
+    leads_out = Path(name).is_absolute() or ".." in Path(name).parts
+    if leads_out or not file.resolve().is_relative_to(path.parent.resolve()):
+        raise CvimakeError(
+            f"{file} leads out of {path.parent}, and weights are taken from there only",
+            "Put the file itself there.",
+        )
+    if not file.is_file():
+        raise CvimakeError(
+            f"{path} keeps weights in {name!r}, and there is no such file beside it",
+            "Put it there: a network that was exported as several files is all of them together.",
+        )
 
 
 def read(path: Path) -> Versions:

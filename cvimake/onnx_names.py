@@ -18,8 +18,11 @@ _LAST_SHIFT = 63
 # Fields, by message.
 _GRAPH = 7
 _NODE, _INITIALIZER, _INPUT = 1, 5, 11
-_NODE_OUTPUT = 2
+_NODE_OUTPUT, _NODE_ATTRIBUTE = 2, 5
+_ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = (5, 10), (6, 11)
 _TENSOR_NAME, _TENSOR_EXTERNAL, _ENTRY_KEY, _ENTRY_VALUE = 8, 13, 1, 2
+# Graphs in graphs; more is no network.
+_DEEPEST = 16
 _VALUE_NAME, _VALUE_TYPE, _TENSOR_TYPE, _SHAPE, _DIMENSION, _SIZE = 1, 2, 1, 2, 1, 1
 
 Shape = tuple[int, ...]
@@ -49,10 +52,12 @@ def read(path: Path) -> Names:
         CvimakeError: it is cut off or damaged.
         OSError: it cannot be read.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with path.open("rb") as file:
         try:
-            return _read(data)
-        except (IndexError, UnicodeDecodeError) as error:
+            # Of an empty file there is no map.
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                return _read(data)
+        except (IndexError, ValueError) as error:
             raise CvimakeError(f"{path} is not an ONNX file, or is cut off") from error
 
 
@@ -67,14 +72,30 @@ def _read(data: mmap.mmap) -> Names:
                 tensors.update(_text(data, name) for name in _all(data, value, _NODE_OUTPUT))
             elif field == _INITIALIZER:
                 weights.update(_text(data, name) for name in _all(data, value, _TENSOR_NAME))
-                external.update(dict.fromkeys(_locations(data, value)))
             elif field == _INPUT:
                 inputs.update(
                     {_text(data, name): _shape(data, value) for name in _all(data, value, _VALUE_NAME)}
                 )
+        external.update(
+            (location, None) for tensor in _tensors(data, graph) for location in _locations(data, tensor)
+        )
     # Old exporters list the weights among the inputs.
     own = {name: shape for name, shape in inputs.items() if name not in weights}
     return Names(inputs=own, tensors=frozenset(tensors - {""}), external=tuple(external))
+
+
+def _tensors(data: mmap.mmap, graph: _Span, depth: int = 0) -> Iterator[_Span]:
+    """Where every fixed tensor of a graph lies, also those in its nodes and in the graphs inside them."""
+    if depth > _DEEPEST:
+        raise IndexError(depth)
+    yield from _all(data, graph, _INITIALIZER)
+    for node in _all(data, graph, _NODE):
+        for attribute in _all(data, node, _NODE_ATTRIBUTE):
+            for field, value in _fields(data, attribute):
+                if field in _ATTRIBUTE_TENSORS and value[1] >= 0:
+                    yield value
+                elif field in _ATTRIBUTE_GRAPHS and value[1] >= 0:
+                    yield from _tensors(data, value, depth + 1)
 
 
 def _locations(data: mmap.mmap, tensor: _Span) -> Iterator[str]:

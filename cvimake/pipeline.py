@@ -142,19 +142,17 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
         "mlir": _mlir(name),
     }
     arguments = toolchain.arguments(toolchain.MODEL_TRANSFORM, options)
-    is_tflite = model.source.suffix == ".tflite"
+    programs = list(_around_transform(model))
     yield Stage(
         action=Action(
             name=f"{name}:mlir",
-            argv=toolchain.tflite_command(name, arguments)
-            if is_tflite
-            else toolchain.command("model_transform", arguments),
+            argv=toolchain.transform_command([program.name for program in programs], name, arguments),
             environment=toolchain.environment(),
             inputs=(
                 source,
                 *([weights] if weights else []),
                 *test_inputs,
-                *([_TRANSFORM_TFLITE] if is_tflite else []),
+                *programs,
             ),
             outputs=(
                 _output(model, _mlir(name), FileKind.MLIR),
@@ -167,6 +165,14 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
         toolchain=FRAMEWORKS if model.takes_frameworks else TOOLCHAIN,
         before=functools.partial(_check, model),
     )
+
+
+def _around_transform(model: DeclaredModel) -> Iterator[Input]:
+    """The programs that stand around the tool, the outermost first."""
+    if not any(variant.options.compare_all for variant in model.variants):
+        yield _REDUCE_REFERENCE
+    if model.source.suffix == ".tflite":
+        yield _TRANSFORM_TFLITE
 
 
 def _check(model: DeclaredModel) -> None:
@@ -259,15 +265,19 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
                 limits=dataclasses.replace(_limits(model), processes=_MANY),
             ),
             load=load.search(_size(model), _count(samples, search.input_num or _SEARCHED)),
-            before=functools.partial(
-                network_check.check_samples,
-                f"{model.name}:{target.label}_qtable",
-                model,
-                samples.files.values(),
-            ),
+            before=functools.partial(_check_search, target, samples),
             row=target.row,
             after=functools.partial(conclusions.search, f"{model.name}:{target.label}", published),
         )
+
+
+def _check_search(target: _Target, samples: Samples) -> None:
+    """Sees that a search can read what it is given."""
+    name = f"{target.model.name}:{target.label}_qtable"
+    network_check.check_samples(name, target.model, samples.files.values())
+    network_check.check_tables(
+        name, target.model, target.variant, _place(target.model.name, _mlir(target.model.name))
+    )
 
 
 def cvimodel(model: DeclaredModel) -> Iterator[Stage]:
@@ -311,6 +321,13 @@ def cvimodel(model: DeclaredModel) -> Iterator[Stage]:
             ),
             load=load.deployment(_size(model)),
             row=target.row,
+            before=functools.partial(
+                network_check.check_tables,
+                f"{model.name}:{target.label}",
+                model,
+                target.variant,
+                _place(model.name, _mlir(model.name)),
+            ),
             after=functools.partial(conclusions.float_type, f"{model.name}:{target.label}", options.quantize),
         )
 
@@ -357,6 +374,7 @@ _DEPLOYMENT = (
     "customization_format", "aligned_input", "op_divide", "ignore_f16_overflow", "disable_layer_group", "opt",
     "addr_mode", "num_core", "model_version", "tolerance", "excepts", "compare_all", "skip_validation",
 )  # fmt: skip
+_REDUCE_REFERENCE = Input(name="reduce_reference.py", path=step("reduce_reference"))
 _TRANSFORM_TFLITE = Input(name="transform_tflite.py", path=step("transform_tflite"))
 _RUN_TOOL = Input(name="run_tool.py", path=step("run_tool"))
 # The first is run, and imports the others.

@@ -12,7 +12,7 @@ from typing import Any
 
 from cvimake import announce, digest, image, local_toolchain
 from cvimake.engine import Engine, connection
-from cvimake.engine.choice import DOCKER, ENGINE_VARIABLE, LOCAL, TOOLCHAIN, chosen
+from cvimake.engine.choice import DOCKER, ENGINE_VARIABLE, FRAMEWORKS, LOCAL, TOOLCHAIN, chosen
 from cvimake.engine.docker import DockerEngine
 from cvimake.engine.local import LocalEngine
 from cvimake.errors import CvimakeError, ImageError
@@ -63,6 +63,15 @@ class Runtime:
         )
         found = image.ensure(engine, recipe, root)
         return cls(found, Sandbox(root=root, engine=engine, image=found.id))
+
+    @classmethod
+    def recorded_in(cls, record: Path, root: Path) -> Runtime:
+        """The runtime of the stages of a project whose image stands in this record.
+
+        Raises:
+            CvimakeError: as for the others.
+        """
+        return cls.with_frameworks(root) if record == FRAMEWORKS else cls.of(root)
 
     def capacity(self) -> Capacity:
         """What its machine bears."""

@@ -169,7 +169,7 @@ class Project:
         """What a stage runs in, by its record."""
         from cvimake.runtime import Runtime  # noqa: PLC0415 - only a step that runs needs an engine
 
-        return Runtime.with_frameworks(self.root) if toolchain == FRAMEWORKS else Runtime.of(self.root)
+        return Runtime.recorded_in(toolchain, self.root)
 
     def _record_toolchain(self, toolchain: Path = TOOLCHAIN) -> None:
         text = json.dumps(self._runtime(toolchain).image.identity, indent=1, sort_keys=True) + "\n"

@@ -47,10 +47,17 @@ def environment() -> dict[str, str]:
         "FAKETIME": clock.written(clock.epoch()),
         # Sleeping and time-outs go on while the clock stands still.
         "DONT_FAKE_MONOTONIC": "1",
+        # Otherwise waits with a time limit end at once, and Python's threads, which wait so for each other,
+        # keep a core busy with nothing else: the tools' comparisons took ten times as long on a busy machine.
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
         # Kernels are chosen by instruction set, and their sums differ in the last bit. AVX2 is what any
         # x86-64 machine of the last ten years has.
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "OPENBLAS_CORETYPE": "Haswell",
+        # numpy has kernels of its own: with those for AVX-512, validations find other signal-to-noise ratios.
+        "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL",
+        # That it has nothing to disable where there is no AVX-512.
+        "PYTHONWARNINGS": "ignore:During parsing environment variable:RuntimeWarning",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -92,16 +99,16 @@ def calibration_command(arguments: Iterable[str]) -> tuple[str, ...]:
     return (*DETERMINISTIC, "python3", "calibrate.py", *arguments)
 
 
-def tflite_command(model_name: str, arguments: Iterable[str]) -> tuple[str, ...]:
-    """The command that transforms a TFLite network; see `steps/transform_tflite.py`."""
-    return (
-        *DETERMINISTIC,
-        "python3",
-        "transform_tflite.py",
-        model_name,
-        _file("model_transform"),
-        *arguments,
-    )
+def transform_command(programs: Iterable[str], model_name: str, arguments: Iterable[str]) -> tuple[str, ...]:
+    """The command that transforms a network.
+
+    Args:
+        programs: of ours that stand around the tool, the outermost first; each takes the model's name.
+        model_name: that.
+        arguments: the tool's.
+    """
+    around = (part for program in programs for part in (program, model_name))
+    return (*DETERMINISTIC, "python3", *around, _file("model_transform"), *arguments)
 
 
 def info_command(model: str, listing: str) -> tuple[str, ...]:
@@ -175,6 +182,7 @@ ONNX_DOWNGRADE = (
     Option("fixed", None),
     Option("external"),
     Option("keep-metadata", None),
+    Option("figures", None),
 )
 
 MODEL_TRANSFORM = (

@@ -18,6 +18,7 @@ from cvimake.commands.base import PlainCommand, options_first
 from cvimake.commands.run import invoked_from
 from cvimake.doit_types import Value
 from cvimake.errors import CvimakeError
+from cvimake.network_file import Kind
 
 if TYPE_CHECKING:
     from cvimake.intake.draft import Samples
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cvimake.spec import DeclaredDataset
 
 DECLARATION, CLASSES = "model.toml", "classes.txt"
+_FEW = 4
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -70,6 +72,7 @@ class Init(PlainCommand):
         draft = Draft(
             source=path.name,
             weights=examined.weights.name if examined.weights else "",
+            external=examined.external,
             classes=CLASSES if examined.classes else "",
             samples=samples,
             findings=examined.findings,
@@ -111,6 +114,7 @@ def _samples(datasets: Mapping[str, DeclaredDataset], wanted: str, folder: Path)
     """What to calibrate and check with."""
     from cvimake.intake.draft import Samples  # noqa: PLC0415 - only this needs it
     from cvimake.spec.mistakes import did_you_mean  # noqa: PLC0415 - as above
+    from cvimake.spec.rules import FUSABLE_IMAGES  # noqa: PLC0415 - as above
 
     if wanted and wanted not in datasets:
         hint = did_you_mean(wanted, datasets) or f"; there are: {', '.join(datasets) or 'none'}"
@@ -122,7 +126,12 @@ def _samples(datasets: Mapping[str, DeclaredDataset], wanted: str, folder: Path)
             files = datasets[name].samples.files
             count = len(files) if name == chosen else 0
             image = image or next(
-                (_seen_from(folder, file) for file in files.values() if file.suffix in {".jpg", ".png"}), ""
+                (
+                    _seen_from(folder, file)
+                    for file in files.values()
+                    if file.suffix.lower() in FUSABLE_IMAGES
+                ),
+                "",
             )
     return Samples(dataset=chosen, count=count, image=image, known=tuple(datasets))
 
@@ -137,24 +146,36 @@ def _seen_from(folder: Path, file: Path) -> str:
 def _write(folder: Path, examined: Examined, text: str) -> None:
     """Writes the model's folder; the declaration last, so that it is there when all is."""
     made: list[Path] = []
-    is_new = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for source in filter(None, (examined.path, examined.weights)):
-            _add(folder / source.name, partial(_copy, source), made, same_as=source)
+        for name, source in _files(examined).items():
+            _add(folder / name, partial(_copy, source), made, same_as=source)
         if examined.classes:
             names = "".join(f"{name}\n" for name in examined.classes).encode()
             _add(folder / CLASSES, lambda file: file.write(names), made)
         _add(folder / DECLARATION, lambda file: file.write(text.encode()), made)
     except BaseException as error:
-        for path in made:
-            path.unlink(missing_ok=True)
-        if is_new:
+        for path in reversed(made):
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                path.rmdir() if path.is_dir() else path.unlink()
         if isinstance(error, OSError):
             raise CvimakeError(f"{folder} cannot be written: {error.strerror}") from error
         raise
+
+
+def _files(examined: Examined) -> dict[str, Path]:
+    """All that the network is, by the names that it has in the model's folder.
+
+    Raises:
+        CvimakeError: one is called as no declaration can say.
+    """
+    from cvimake.spec.declared import unusable_file  # noqa: PLC0415 - takes a while to load
+
+    path = examined.path
+    files = {source.name: source for source in (path, examined.weights) if source}
+    files |= {name: path.parent / name for name in examined.external}
+    if reason := next(filter(None, map(unusable_file, files)), ""):
+        raise CvimakeError(f"{path}: {reason}", "Save the network under other names.")
+    return files
 
 
 def _copy(source: Path, file: IO[bytes]) -> None:
@@ -175,6 +196,9 @@ def _add(
         if same_as and (path.samefile(same_as) or filecmp.cmp(path, same_as, shallow=False)):
             return
         raise CvimakeError(f"{path} is there already and holds something else; nothing was written")
+    for parent in [above for above in reversed(path.parents) if not above.exists()]:
+        parent.mkdir()
+        made.append(parent)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".init-") as file:
         write(file)
         file.flush()
@@ -189,7 +213,9 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
     found = examined.findings
     yield f"wrote {place / DECLARATION}"
     if (folder / examined.path.name) != examined.path:
-        yield f"  copied {examined.path.name} into {place}; the file itself is untouched"
+        names = list(_files(examined))
+        more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+        yield f"  copied {', '.join(names[:_FEW])}{more} into {place}; what was given is untouched"
     if examined.classes:
         yield f"  {CLASSES} has the {len(examined.classes)} class names that the exporter noted"
     if found:
@@ -200,7 +226,7 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
         if found.camera:
             yield f"  the camera takes it for {found.camera}"
         yield from _listed("not sure", found.unsure)
-    elif examined.kind == "onnx":
+    elif examined.kind is Kind.ONNX:
         yield "  not recognised. Its inputs and what it could end in:"
         yield from (f"    input   {name} {_shape(shape)}" for name, shape in examined.inputs)
         yield from (f"    output  {name} {_shape(shape)}" for name, shape in examined.candidates)
@@ -218,11 +244,15 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
         yield f"  next: ./doit {folder.name}"
 
 
-_KINDS = {"caffe": "a Caffe network", "tflite": "a TFLite network", "torchscript": "a TorchScript network"}
+_KINDS = {
+    Kind.CAFFE: "a Caffe network",
+    Kind.TFLITE: "a TFLite network",
+    Kind.TORCHSCRIPT: "a TorchScript network",
+}
 
 
 def _choices(examined: Examined, samples: Samples) -> Iterator[str]:
-    if examined.findings is None and examined.kind == "caffe":
+    if examined.findings is None and examined.kind is Kind.CAFFE:
         yield "[input] mean and scale, if it has some, and whether bgr is right"
     elif examined.findings is None:
         yield "[input]: how an image becomes its input"

@@ -22,7 +22,8 @@ class OnnxDowngrade(PlainCommand):
     doc_usage = "IN.onnx OUT.onnx"
     doc_description = (
         "The newest opset that is read is 23. What is older than asked for stays so. Sizes that are not "
-        "fixed stay that way, unless --input-shapes says them."
+        "fixed stay that way, unless --input-shapes says them. Weights in other files, in IN's folder, come "
+        "into OUT."
     )
     takes_arguments = True
     cmd_options: tuple[dict[str, Any], ...] = (
@@ -31,8 +32,6 @@ class OnnxDowngrade(PlainCommand):
         {"name": "ir", "long": "ir", "type": int, "default": 8, "help": f"from {OLDEST_IR} to {NEWEST_IR}"},
         {"name": "shapes", "long": "input-shapes", "type": str, "default": "",
          "help": "fix the inputs' shapes, as in [[1,3,640,640]]"},
-        {"name": "external", "long": "external-data", "type": list, "default": [],
-         "help": "a file beside IN with weights; IN.data and IN_data are found without; can be repeated"},
         {"name": "force", "long": "force", "type": bool, "default": False, "help": "replace OUT"},
     )  # fmt: skip
 
@@ -55,16 +54,20 @@ class OnnxDowngrade(PlainCommand):
         if len(arguments) != 2:  # noqa: PLR2004 - IN and OUT
             raise CvimakeError("`onnx:downgrade` takes two files", "./doit onnx:downgrade IN.onnx OUT.onnx")
         source, result = (invoked_from() / argument for argument in arguments)
-        _check(options, source, result)
-        summary = _converted(options, source, result, _shapes(options["shapes"]))
+        external = _check(options, source, result)
+        summary = _converted(options, source, result, external, _shapes(options["shapes"]))
         for line in described(summary):
             print(line)
         return 0
 
 
-def _check(options: dict[str, Any], source: Path, result: Path) -> None:
-    """Sees that the arguments make sense, before an engine is looked for."""
-    from cvimake import onnx_header  # noqa: PLC0415 - only for its file
+def _check(options: dict[str, Any], source: Path, result: Path) -> tuple[str, ...]:
+    """Sees that the arguments make sense, before an engine is looked for.
+
+    Returns:
+        The other files that hold the source's weights, relative to its folder.
+    """
+    from cvimake import onnx_header, onnx_names  # noqa: PLC0415 - only for its file
 
     for name, oldest, newest in (("opset", OLDEST_OPSET, NEWEST_OPSET), ("ir", OLDEST_IR, NEWEST_IR)):
         if not oldest <= options[name] <= newest:
@@ -77,19 +80,9 @@ def _check(options: dict[str, Any], source: Path, result: Path) -> None:
         raise CvimakeError(f"{result} cannot be written: it is a folder, or there is none for it")
     if result.exists() and result.samefile(source):
         raise CvimakeError(f"{result} is the source itself", "Name another file.")
-    onnx_header.check(source, _external(options, source))
-
-
-def _external(options: dict[str, Any], source: Path) -> list[str]:
-    """The files with weights, as named beside the source."""
-    usual = [f"{source.name}.data", f"{source.name}_data"]
-    found = [name for name in usual if (source.parent / name).is_file()]
-    for name in options["external"]:
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise CvimakeError(f"--external-data {name} leads out of {source.parent}")
-        if not (source.parent / name).is_file():
-            raise CvimakeError(f"no file {source.parent / name}")
-    return list(dict.fromkeys([*found, *options["external"]]))
+    external = onnx_names.read(source).external
+    onnx_header.check(source, external)
+    return external
 
 
 def _shapes(text: str) -> list[list[int]] | None:
@@ -110,7 +103,11 @@ def _is_lists(value: object) -> bool:
 
 
 def _converted(
-    options: dict[str, Any], source: Path, result: Path, shapes: list[list[int]] | None
+    options: dict[str, Any],
+    source: Path,
+    result: Path,
+    external: tuple[str, ...],
+    shapes: list[list[int]] | None,
 ) -> dict[str, Any]:
     """Runs the conversion in a container; returns its summary."""
     from cvimake import toolchain  # noqa: PLC0415 - only a conversion needs all this
@@ -118,14 +115,14 @@ def _converted(
     from cvimake.pipeline import EXTERNAL  # noqa: PLC0415 - the same
     from cvimake.runtime import Runtime  # noqa: PLC0415 - the same
 
-    names = _external(options, source)
-    external = Folder(target=EXTERNAL, files={name: source.parent / name for name in names})
+    folders = [Folder(target=EXTERNAL, files={name: source.parent / name for name in external})]
     values = {
         "opset": options["opset"],
         "ir": options["ir"],
         "input-shapes": shapes,
-        "external": EXTERNAL if names else None,
+        "external": EXTERNAL if external else None,
         "keep-metadata": True,
+        "figures": True,
     }
     with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
         summary = Path(folder) / "summary.json"
@@ -138,7 +135,7 @@ def _converted(
                 Output(name="result.onnx", path=result, kind=FileKind.ONNX),
                 Output(name="summary.json", path=summary, kind=FileKind.JSON),
             ),
-            folders=(toolchain.ONNX_PROGRAM, *((external,) if names else ())),
+            folders=(toolchain.ONNX_PROGRAM, *(folders if external else ())),
         )
         Runtime.of(Path.cwd()).sandbox.run(action)
         found: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))

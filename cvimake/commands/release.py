@@ -40,7 +40,7 @@ from cvimake.release.refusal import (
 from cvimake.runtime import Runtime
 from cvimake.spec import DeclaredModel, read_declarations
 from cvimake.spec.declared import NAME
-from cvimake.tasks import STAGE, TOOLCHAIN_TASK
+from cvimake.tasks import STAGE
 
 
 def _switch(option: str, text: str) -> dict[str, Any]:
@@ -124,7 +124,6 @@ class Release(Run):
                 waiting=waiting,
                 local=was_local(TOOLCHAIN),
                 unfinished=(),
-                unrecorded=[stage.action.name for stage in stages if stage.toolchain != TOOLCHAIN],
                 allowed=frozenset(self._allowed()),
             )
             self._refuse(models, stages, conditions, code)
@@ -184,7 +183,9 @@ class Release(Run):
         """The stages that are not what they are declared as, as things are now."""
         tasks: dict[str, Task] = {task.name: task for task in self.task_list}
         with _records(self.dep_manager) as records, contextlib.closing(History(HISTORY)) as history:
-            names = [TOOLCHAIN_TASK, *(stage.action.name for stage in stages)]
+            # Tasks are called as what they record.
+            images = [record.stem for record in _records_of_images(stages)]
+            names = [*images, *(stage.action.name for stage in stages)]
             return [name for name in names if staleness.of_task(tasks[name], records, tasks, history)]
 
     def _refuse(
@@ -212,8 +213,13 @@ class Release(Run):
         started: float,
     ) -> int:
         """Writes the release, its archive, its record and its signature."""
-        identity = json.loads(TOOLCHAIN.read_text(encoding="utf-8"))
-        seen = machine.look(Runtime.of(Path.cwd()))
+        identities, runtimes = {}, {}
+        for path in _records_of_images(stages):
+            identities[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+            runtimes[path.stem] = Runtime.recorded_in(path, Path.cwd())
+            # Where nothing had to be built, nobody has looked yet.
+            runtimes[path.stem].check(identities[path.stem], path)
+        seen = machine.look(runtimes)
         declarations = read_declarations(Path())
         origin = Origin(
             name=named.name,
@@ -224,7 +230,7 @@ class Release(Run):
             epoch=clock.epoch(),
             allowed=self._allowed(),
             not_held=seen.not_held,
-            identity=identity,
+            identities=identities,
             declared={name: making.declared(model) for name, model in models.items()},
             declarations=making.declarations(
                 Path(), models.values(), (dataset.folder for dataset in declarations.datasets.values())
@@ -240,7 +246,7 @@ class Release(Run):
         if is_new:
             names = [stage.action.name for stage in stages]
             with contextlib.closing(History(HISTORY)) as history:
-                files = record.files(names, history, identity, seen.record, started)
+                files = record.files(names, history, identities, seen.record, started)
             publish.write_record(place.with_name(place.name + publish.RECORD_SUFFIX), files)
         print(
             f"\n{place}: {len(draft.files)} files, {'written' if is_new else 'was there already, the same'}"
@@ -274,6 +280,11 @@ def _models(names: list[str]) -> tuple[dict[str, DeclaredModel], dict[str, str]]
         if model.missing
     }
     return {name: model for name, model in chosen.items() if name not in waiting}, waiting
+
+
+def _records_of_images(stages: Iterable[Stage]) -> list[Path]:
+    """The records of the images that stages run in, that of the toolchain first."""
+    return list(dict.fromkeys([TOOLCHAIN, *(stage.toolchain for stage in stages)]))
 
 
 def _project_name() -> str:

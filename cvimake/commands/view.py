@@ -10,6 +10,7 @@ from cvimake.commands.base import PlainCommand, options_first
 from cvimake.commands.run import invoked_from
 from cvimake.doit_types import Value
 from cvimake.errors import CvimakeError
+from cvimake.network_file import Kind
 
 
 class View(PlainCommand):
@@ -90,10 +91,10 @@ def _chosen(argument: str) -> tuple[Path, list[str], str]:
 
 
 def _recognised(path: Path) -> tuple[list[str], str]:
-    from cvimake.intake import network, sources  # noqa: PLC0415 - only a file is looked into
+    from cvimake.intake import network  # noqa: PLC0415 - only a file is looked into
     from cvimake.intake.families import recognise  # noqa: PLC0415 - as above
 
-    if sources.kind_of(path) != "onnx":
+    if path.suffix != Kind.ONNX.value:
         return [], "its layers are not looked at"
     found = recognise(network.read(path))
     if found is None:

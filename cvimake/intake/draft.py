@@ -40,6 +40,8 @@ class Draft:
     """What goes into a declaration.
 
     Attributes:
+        weights: the file with a Caffe network's weights.
+        external: the files with an ONNX network's weights.
         findings: None where the network is not recognised.
         inputs: name and shape of each input, where they are known.
         candidates: tensors that it could end in, with their shapes.
@@ -49,6 +51,7 @@ class Draft:
 
     source: str
     weights: str = ""
+    external: Sequence[str] = ()
     classes: str = ""
     samples: Samples
     findings: Findings | None = None
@@ -92,6 +95,13 @@ def _head(draft: Draft) -> Iterator[str]:
     else:
         yield '# classes = "classes.txt"        # one name a line; travels to the camera'
     yield ""
+    if draft.external:
+        yield "[onnx]"
+        yield "# Its weights are in files of their own, beside it."
+        yield "external_data = ["
+        yield from (f"    {_text(name)}," for name in draft.external)
+        yield "]"
+        yield ""
 
 
 def _input(draft: Draft) -> Iterator[str]:

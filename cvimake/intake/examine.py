@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cvimake import network_file, onnx_header, onnx_names
 from cvimake.errors import CvimakeError
+from cvimake.intake import caffe, operators
 from cvimake.intake import network as graph
-from cvimake.intake import operators, sources
 from cvimake.intake.families import recognise
 from cvimake.intake.findings import Findings
 from cvimake.intake.heads import last_convolutions
 from cvimake.intake.network import Network, Shape
+from cvimake.network_file import Kind
 
 # The guide's advice for a cvimodel, in bytes; INT8 takes one for each weight.
 LARGEST_ADVISED = 16_000_000
@@ -24,8 +26,8 @@ class Examined:
     """What a file was found to hold.
 
     Attributes:
-        kind: onnx, caffe, tflite, torchscript.
         weights: the file with a Caffe network's weights.
+        external: the files with an ONNX network's weights, relative to its folder; none where it holds them.
         findings: None where the network is not recognised.
         classes: the names of the classes, where the exporter noted them.
         attends: whether it multiplies computed tensors with each other, as attention does.
@@ -33,8 +35,9 @@ class Examined:
     """
 
     path: Path
-    kind: sources.Kind
+    kind: Kind
     weights: Path | None = None
+    external: tuple[str, ...] = ()
     findings: Findings | None = None
     inputs: Sequence[tuple[str, Shape]] = ()
     candidates: Sequence[tuple[str, Shape]] = ()
@@ -50,33 +53,30 @@ def examine(path: Path) -> Examined:
         CvimakeError: the toolchain cannot read it, and why.
         OSError: it cannot be read.
     """
-    kind = sources.kind_of(path)
-    if kind == "onnx":
+    kind = network_file.check(path)
+    if kind is Kind.ONNX:
         return _onnx(path)
-    if kind == "caffe":
+    if kind is Kind.CAFFE:
         weights = path.with_suffix(".caffemodel")
         if not weights.is_file():
             raise CvimakeError(
                 f"{path} is a Caffe network, and there is no {weights.name} beside it with its weights"
             )
-        return Examined(path=path, kind=kind, weights=weights, inputs=sources.caffe_inputs(path))
+        return Examined(path=path, kind=kind, weights=weights, inputs=caffe.inputs(path))
     return Examined(path=path, kind=kind)
 
 
 def _onnx(path: Path) -> Examined:
+    external = onnx_names.read(path).external
+    onnx_header.check(path, external)
     network = graph.read(path)
-    if network.external:
-        raise CvimakeError(
-            f"{path}: its weights lie in other files ({', '.join(network.external[:3])}), and the toolchain "
-            "gets one",
-            "Join them: python -c \"import onnx; onnx.save(onnx.load('IN.onnx'), 'OUT.onnx')\"",
-        )
     findings = recognise(network)
     outputs = findings.outputs if findings else tuple(network.outputs)
     names = graph.class_names(network.metadata)
     return Examined(
         path=path,
-        kind="onnx",
+        kind=Kind.ONNX,
+        external=external,
         findings=findings,
         inputs=tuple(network.inputs.items()),
         candidates=() if findings else candidates(network),

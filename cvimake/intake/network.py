@@ -49,7 +49,6 @@ class Network:
         constants: names of weights and other tensors that are in the file.
         metadata: what the exporter wrote beside the graph.
         assumed: what was taken for axes whose length the file leaves open.
-        external: files that the weights lie in, if they are not in the file itself.
         parameters: how many numbers the weights are.
     """
 
@@ -62,7 +61,6 @@ class Network:
     constants: frozenset[str]
     metadata: Mapping[str, str]
     assumed: tuple[str, ...] = ()
-    external: tuple[str, ...] = ()
     parameters: int = 0
 
     @cached_property
@@ -123,12 +121,6 @@ def from_model(model: Any) -> Network:  # noqa: ANN401 - onnx.ModelProto, which 
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
-    external = {
-        entry.value
-        for tensor in graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
     assumed = tuple(_settle(graph, constants, metadata))
     known = {entry.domain for entry in model.opset_import}
     for domain in sorted({node.domain for node in graph.node} - known):
@@ -154,7 +146,6 @@ def from_model(model: Any) -> Network:  # noqa: ANN401 - onnx.ModelProto, which 
         constants=frozenset(constants),
         metadata=metadata,
         assumed=assumed,
-        external=tuple(sorted(external)),
         parameters=sum(math.prod(tensor.dims) for tensor in model.graph.initializer),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,15 @@ from cvimake.conclusions import Info
 from cvimake.errors import CvimakeError
 from cvimake.release import opened
 from cvimake.release.opened import Opened
-from cvimake.release.provenance import Provenance
+from cvimake.release.provenance import COMMIT, IMAGES, Provenance
 from cvimake.release.verify import read_provenance
 
 # Of every cvimodel, whatever it is called on.
 EVERYTHING = ""
 # More changed files than that of one folder are counted, and not named.
 _MOST_OF_A_FOLDER = 5
+# More layers than that are not named.
+_MOST_LAYERS = 12
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ class Contents:
 
     Attributes:
         infos: what is in each cvimodel, by its name.
-        float_layers: how many layers of each stay float by its qtable.
+        float_layers: which layers of each stay float by its qtable; None where it was made without one.
     """
 
     provenance: Provenance
     infos: Mapping[str, Info]
-    float_layers: Mapping[str, int | None]
+    float_layers: Mapping[str, Sequence[str] | None]
 
 
 def read(release: Opened) -> Contents:
@@ -91,45 +93,76 @@ def changes(old: Contents, new: Contents) -> list[Change]:
 def _of_one(name: str, old: Contents, new: Contents) -> Iterator[Change]:
     """What has changed of a cvimodel; one whose bytes differ in no such thing is told all the same."""
     before, after = _facts(old.infos[name]), _facts(new.infos[name])
-    before["float layers"] = _count(old.float_layers[name])
-    after["float layers"] = _count(new.float_layers[name])
-    for what, value in before.items():
-        if value != after[what]:
-            yield Change(name, what, value, after[what])
+    for what, fact in before.items():
+        if fact.text != after[what].text:
+            yield Change(name, what, fact.text, after[what].text + _growth(fact.amount, after[what].amount))
+    yield from _layers(name, old.float_layers[name], new.float_layers[name])
     sums = old.provenance.subjects.get(name, ""), new.provenance.subjects.get(name, "")
     if sums[0] != sums[1]:
         yield Change(name, "sha256", sums[0][:12], sums[1][:12])
     yield from _options(name, "", _deployment(name, old.provenance), _deployment(name, new.provenance))
 
 
-def _facts(info: Info) -> dict[str, str]:
-    """What a person asks of a cvimodel, as it is shown."""
-    facts = {
-        "size": f"{summary.size(info.size)} ({info.size})",
-        "ION memory": f"{info.ion_memory:.2f} MB",
-        "similarity": "not validated",
-        "recognised as": info.recognised_as or "nothing",
+@dataclass(frozen=True)
+class _Fact:
+    """What a person asks of a cvimodel.
+
+    Attributes:
+        text: as it is shown.
+        amount: what can have grown; None where that says nothing.
+    """
+
+    text: str
+    amount: float | None = None
+
+
+def _facts(info: Info) -> dict[str, _Fact]:
+    """All that a person asks of a cvimodel."""
+    first = info.similarity[0] if info.similarity else None
+    return {
+        "size": _Fact(f"{summary.size(info.size)} ({info.size})", info.size),
+        "ION memory": _Fact(f"{info.ion_memory:.2f} MB", info.ion_memory),
+        "similarity": _similarity(first.cosine) if first else _Fact("not validated"),
+        "euclidean similarity": _similarity(first.euclidean) if first else _Fact("not validated"),
+        "recognised as": _Fact(info.recognised_as or "nothing"),
         "inputs": _tensors(info.inputs),
         "outputs": _tensors(info.outputs),
-        "compiler": info.compiler,
+        "compiler": _Fact(info.compiler),
     }
-    if info.similarity:
-        first = info.similarity[0]
-        shown = ["-" if value is None else f"{value:.6f}" for value in (first.cosine, first.euclidean)]
-        facts["similarity"] = "/".join(shown)
-    return facts
 
 
-def _tensors(tensors: Any) -> str:  # noqa: ANN401 - a tuple of cvimodel.Tensor
-    return ", ".join(f"{tensor.name} {list(tensor.shape)} {tensor.type}" for tensor in tensors)
+def _similarity(value: float | None) -> _Fact:
+    return _Fact("-" if value is None else f"{value:.6f}")
 
 
-def _count(layers: int | None) -> str:
-    return "by no qtable" if layers is None else str(layers)
+def _growth(old: float | None, new: float | None) -> str:
+    """By how much something has grown, in words to be put behind it."""
+    return f", {(new - old) / old:+.1%}" if old and new is not None else ""
 
 
-def _float_layers(release: Opened, name: str, found: Provenance) -> int | None:
-    """How many layers the qtable of a cvimodel lists; None where it was made without one."""
+def _tensors(tensors: Any) -> _Fact:  # noqa: ANN401 - a tuple of cvimodel.Tensor
+    return _Fact(", ".join(f"{tensor.name} {list(tensor.shape)} {tensor.type}" for tensor in tensors))
+
+
+def _layers(name: str, old: Sequence[str] | None, new: Sequence[str] | None) -> Iterator[Change]:
+    """Which layers a qtable no longer quantises, and which it does now."""
+    if (old is None) != (new is None) or len(old or ()) != len(new or ()):
+        counts = ("by no qtable" if layers is None else str(len(layers)) for layers in (old, new))
+        yield Change(name, "float layers", *counts)
+    before, after = old or (), new or ()
+    if came := [layer for layer in after if layer not in before]:
+        yield Change(name, "now float", "", _named(came))
+    if went := [layer for layer in before if layer not in after]:
+        yield Change(name, "no longer float", _named(went), "")
+
+
+def _named(layers: Sequence[str]) -> str:
+    more = f" and {len(layers) - _MOST_LAYERS} more" if len(layers) > _MOST_LAYERS else ""
+    return ", ".join(layers[:_MOST_LAYERS]) + more
+
+
+def _float_layers(release: Opened, name: str, found: Provenance) -> tuple[str, ...] | None:
+    """The layers that the qtable of a cvimodel lists; None where it was made without one."""
     table = _option(_deployment(name, found).get("argv", []), "quantize_table")
     if not table:
         return None
@@ -137,7 +170,7 @@ def _float_layers(release: Opened, name: str, found: Provenance) -> int | None:
     own = f"{model}/{file.removesuffix('.cvimodel')}_{table}"
     place = own if own in release.sizes else f"{model}/{table}"
     lines = opened.read(release, place).decode(errors="replace").splitlines()
-    return sum(1 for line in lines if line.strip() and not line.startswith("#"))
+    return tuple(line.split()[0] for line in lines if line.strip() and not line.startswith("#"))
 
 
 def _option(argv: list[str], option: str) -> str:
@@ -170,8 +203,7 @@ def _shared(old: Provenance, new: Provenance) -> Iterator[Change]:
             yield Change(EVERYTHING, field, str(old.external[field]), str(new.external[field]))
     if old.cvimake != new.cvimake:
         yield Change(EVERYTHING, "cvimake", old.cvimake, new.cvimake)
-    for reason in differences.identity_changes(old.internal["toolchain"], new.internal["toolchain"]):
-        yield Change(EVERYTHING, f"toolchain: {reason.part}", reason.old or "", reason.new or "")
+    yield from _images(old, new)
     stages = [
         {
             action["name"]: action["definition"]
@@ -185,10 +217,25 @@ def _shared(old: Provenance, new: Provenance) -> Iterator[Change]:
     yield from _sources(old.sources, new.sources)
 
 
+def _images(old: Provenance, new: Provenance) -> Iterator[Change]:
+    """What is another in the images that steps ran in; what several have in common once."""
+    told = set()
+    for name in (name for name in IMAGES if name in old.images or name in new.images):
+        if name not in old.images or name not in new.images:
+            yield Change(
+                EVERYTHING, f"{name} image", *(found.sources.get(name, "")[:12] for found in (old, new))
+            )
+            continue
+        for reason in differences.identity_changes(old.images[name], new.images[name]):
+            if reason not in told:
+                told.add(reason)
+                yield Change(EVERYTHING, f"{name}: {reason.part}", reason.old or "", reason.new or "")
+
+
 def _sources(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
     """The files that are not what they were; many of one folder on one line, as those of a dataset."""
     folders: dict[str, list[str]] = {}
-    for source in sorted({*old, *new} - {"toolchain"}):
+    for source in sorted({*old, *new} - {*IMAGES}):
         if old.get(source) != new.get(source):
             folders.setdefault(source.rpartition("/")[0], []).append(source)
     for folder, changed in folders.items():
@@ -201,5 +248,5 @@ def _sources(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]
             )
             continue
         for source in changed:
-            what = source if source == "commit" else f"source {source}"
+            what = source if source == COMMIT else f"source {source}"
             yield Change(EVERYTHING, what, old.get(source, "")[:12], new.get(source, "")[:12])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,11 @@ class Machine:
     record: dict[str, Any]
 
 
-def look(runtime: Runtime) -> Machine:
+def look(runtimes: Mapping[str, Runtime]) -> Machine:
     """Looks at it from inside a step.
+
+    Args:
+        runtimes: what the steps ran in, by the image's name; the first one is looked from.
 
     Raises:
         CvimakeError: the engine failed.
@@ -46,13 +50,14 @@ def look(runtime: Runtime) -> Machine:
             outputs=(Output(name=seen.name, path=seen, kind=FileKind.TEXT),),
             limits=Limits(seconds=60.0),
         )
-        runtime.sandbox.run(action)
+        next(iter(runtimes.values())).sandbox.run(action)
         text = seen.read_text(encoding="utf-8", errors="replace")
-    return described(text, runtime)
+    return described(text, runtimes)
 
 
-def described(text: str, runtime: Runtime) -> Machine:
+def described(text: str, runtimes: Mapping[str, Runtime]) -> Machine:
     """What is known of a machine that calls itself so and has such processors (`/proc/cpuinfo`)."""
+    runtime = next(iter(runtimes.values()))
     kernel, _, processors = text.partition("\n")
     engine = runtime.sandbox.engine
     not_held = list(engine.not_held()) if isinstance(engine, LocalEngine) else []
@@ -66,7 +71,7 @@ def described(text: str, runtime: Runtime) -> Machine:
             "processor": model[1] if model else "",
             "cores": len(re.findall(r"^processor\s*:", processors, re.MULTILINE)),
             "engine": _engine(engine),
-            "image": runtime.image.id,
+            "images": {name: runtime.image.id for name, runtime in runtimes.items()},
             "base": runtime.image.base,
         },
     )

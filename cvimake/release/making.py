@@ -78,7 +78,6 @@ def draft(origin: Origin, models: Mapping[str, DeclaredModel], stages: Sequence[
         CvimakeError: a file of class names cannot be read.
         OSError: a file that the build made is gone.
     """
-    actions = [stage.action for stage in stages]
     cvimodels = list(contents.cvimodels(stages))
     infos = [(cvimodel, info) for cvimodel in cvimodels if (info := read_info(cvimodel.info))]
     files: dict[str, Content] = {}
@@ -104,7 +103,7 @@ def draft(origin: Origin, models: Mapping[str, DeclaredModel], stages: Sequence[
         name: sha256(content) if isinstance(content, Path) else contents.sha256_of(content)
         for name, content in files.items()
     }
-    files[PROVENANCE] = contents.as_json(provenance.statement(origin, actions, sha256, digests))
+    files[PROVENANCE] = contents.as_json(provenance.statement(origin, stages, sha256, digests))
     digests[PROVENANCE] = contents.sha256_of(files[PROVENANCE])
     files[SUMS] = sums.write(digests).encode()
     return Draft(files=files, paths=known)

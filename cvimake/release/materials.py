@@ -1,4 +1,4 @@
-"""The bill of materials of a toolchain: CycloneDX 1.6.
+"""The bill of materials of an image that steps run in: CycloneDX 1.6.
 
 Source: https://cyclonedx.org/docs/1.6/json/
 """
@@ -11,16 +11,19 @@ from typing import Any
 
 from cvimake import __version__, digest
 
-# Serial numbers are uuids; this makes them from a fingerprint, equal for equal toolchains.
+# Serial numbers are uuids; this makes them from a fingerprint, equal for equal images.
 _SERIALS = uuid.UUID("6f1d3a52-4d0e-5b4e-9f0a-3f6b1b6a7c11")
 _SHA256_DIGITS = 64
+# Of Python packages: the toolchain's own, and the one that converts ONNX networks.
+_ENVIRONMENTS = ("packages", "onnx_packages")
 
 
-def bill(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The bill; a JSON value, equal for equal toolchains.
+def bill(name: str, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The bill; a JSON value, equal for equal images.
 
     Args:
-        identity: what computes; see `steps/toolchain_identity.py`.
+        name: the image's.
+        identity: what computes in it; see `steps/toolchain_identity.py`.
     """
     fingerprint = digest.of_value(identity)
     return {
@@ -33,8 +36,8 @@ def bill(identity: Mapping[str, Any]) -> dict[str, Any]:
             "tools": {"components": [{"type": "application", "name": "cvimake", "version": __version__}]},
             "component": {
                 "type": "container",
-                "bom-ref": "toolchain",
-                "name": "cvimake-toolchain",
+                "bom-ref": name,
+                "name": f"cvimake-{name}",
                 "version": fingerprint,
             },
         },
@@ -45,16 +48,18 @@ def bill(identity: Mapping[str, Any]) -> dict[str, Any]:
 def _components(identity: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     python = str(identity["python"])
     yield {"type": "platform", "bom-ref": "python", "name": "python", "version": python}
-    for name, package in sorted(identity["packages"].items()):
-        purl = f"pkg:pypi/{name}@{package['version'].replace('+', '%2B')}"
-        yield {
-            "type": "library",
-            "bom-ref": purl,
-            "name": name,
-            "version": package["version"],
-            "purl": purl,
-            "hashes": [{"alg": "SHA-256", "content": package["sha256"]}],
-        }
+    for environment in _ENVIRONMENTS:
+        for name, package in sorted(identity.get(environment, {}).items()):
+            purl = f"pkg:pypi/{name}@{package['version'].replace('+', '%2B')}"
+            yield {
+                "type": "library",
+                # A package can be in both.
+                "bom-ref": f"{environment}:{purl}",
+                "name": name,
+                "version": package["version"],
+                "purl": purl,
+                "hashes": [{"alg": "SHA-256", "content": package["sha256"]}],
+            }
     for name, version in sorted(identity["system"].items()):
         # Where there is no package manager, each library is known by its bytes.
         if len(version) == _SHA256_DIGITS:

@@ -15,12 +15,18 @@ from typing import Any
 
 from cvimake import __version__, digest, resources
 from cvimake.action import Action
+from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN
 from cvimake.key import action_key
+from cvimake.pipeline import Stage
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:cvimake:release:v1"
 BUILDER = "urn:cvimake:doit"
+# What a dependency is called that is no file.
+COMMIT = "commit"
+# The second is made on the first, and has all that is in it.
+IMAGES = (TOOLCHAIN.stem, FRAMEWORKS.stem)
 
 Sha256 = Callable[[Path], str]
 
@@ -36,7 +42,8 @@ class Origin:
         epoch: that everything is dated with, in seconds since 1970.
         allowed: what was let pass that would have stopped the release.
         not_held: what the machine could not hold still, so that others may get other bytes.
-        identity: of the toolchain; see `steps/toolchain_identity.py`.
+        identities: what computes in each image that steps ran in, by the image's name; see
+            `steps/toolchain_identity.py`.
         declared: what each model declares; JSON values.
         declarations: the files that they stand in, relative to the project.
     """
@@ -49,29 +56,36 @@ class Origin:
     epoch: int
     allowed: Sequence[str]
     not_held: Sequence[str]
-    identity: Mapping[str, Any]
+    identities: Mapping[str, Mapping[str, Any]]
     declared: Mapping[str, Any]
     declarations: Sequence[Path]
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprint of each image, by its name."""
+        return {name: digest.of_value(identity) for name, identity in sorted(self.identities.items())}
+
 
 def statement(
-    origin: Origin, actions: Sequence[Action], sha256: Sha256, files: Mapping[str, str]
+    origin: Origin, stages: Sequence[Stage], sha256: Sha256, files: Mapping[str, str]
 ) -> dict[str, Any]:
     """The statement; a JSON value.
 
     Args:
         origin: what the release is made of.
-        actions: all that ran for it.
+        stages: all that ran for it.
         sha256: of each file that they read and wrote.
         files: the sha256 of each file of the release that is not about its other files, by name.
     """
-    fingerprint = digest.of_value(origin.identity)
-    dependencies: list[dict[str, Any]] = [{"name": "toolchain", "digest": {"sha256": fingerprint}}]
+    fingerprints = origin.fingerprints
+    dependencies: list[dict[str, Any]] = [
+        {"name": name, "digest": {"sha256": fingerprint}} for name, fingerprint in fingerprints.items()
+    ]
     if origin.commit:
-        dependencies.append({"name": "commit", "digest": {"gitCommit": origin.commit}})
+        dependencies.append({"name": COMMIT, "digest": {"gitCommit": origin.commit}})
     dependencies += [
         {"name": name, "digest": {"sha256": sha256(path)}}
-        for name, path in sorted(sources(actions, origin.declarations).items())
+        for name, path in sorted(sources([stage.action for stage in stages], origin.declarations).items())
     ]
     return {
         "_type": STATEMENT,
@@ -90,9 +104,9 @@ def statement(
                 "internalParameters": {
                     "dirty": origin.dirty,
                     "notHeld": list(origin.not_held),
-                    "toolchain": dict(origin.identity),
+                    "images": {name: dict(identity) for name, identity in origin.identities.items()},
                     "declared": dict(origin.declared),
-                    "actions": [_action(action, fingerprint, sha256) for action in actions],
+                    "actions": [_action(stage, fingerprints, sha256) for stage in stages],
                 },
                 "resolvedDependencies": dependencies,
             },
@@ -101,10 +115,12 @@ def statement(
     }
 
 
-def _action(action: Action, fingerprint: str, sha256: Sha256) -> dict[str, Any]:
+def _action(stage: Stage, fingerprints: Mapping[str, str], sha256: Sha256) -> dict[str, Any]:
+    action, image = stage.action, stage.toolchain.stem
     return {
         "name": action.name,
-        "key": action_key(action, fingerprint, sha256),
+        "image": image,
+        "key": action_key(action, fingerprints[image], sha256),
         "definition": action.definition(),
         "inputs": {file.name: sha256(file.path) for file in action.inputs},
         "folders": {
@@ -169,11 +185,17 @@ class Provenance:
 
     @property
     def sources(self) -> dict[str, str]:
-        """The digest of each source, with the commit and the toolchain among them."""
+        """The digest of each source, with the commit and the images among them."""
         return {
             item["name"]: next(iter(item["digest"].values()))
             for item in self.definition["resolvedDependencies"]
         }
+
+    @property
+    def images(self) -> dict[str, dict[str, Any]]:
+        """What computes in each image that steps ran in, by the image's name."""
+        found: dict[str, dict[str, Any]] = self.internal["images"]
+        return found
 
     @property
     def cvimake(self) -> str:
@@ -215,25 +237,26 @@ def _read_all(found: Provenance) -> None:
     for texts in (external["models"], external["allowed"], internal["notHeld"]):
         if not (isinstance(texts, list) and all(isinstance(text, str) for text in texts)):
             raise TypeError("models, allowed and notHeld are lists of texts")
-    for table in (internal["toolchain"], internal["declared"]):
+    for table in (found.images, *found.images.values(), internal["declared"]):
         table.items()
     bool(internal["dirty"])
     for action in internal["actions"]:
-        action["name"], action["key"], action["definition"]["argv"]
+        action["name"], action["image"], action["key"], action["definition"]["argv"]
         dict(action["inputs"]), dict(action["folders"]), dict(action["outputs"])
 
 
 def inconsistencies(found: Provenance) -> Iterator[str]:
     """Where a statement contradicts itself: keys that do not follow, results that nothing made."""
-    fingerprint = digest.of_value(found.internal["toolchain"])
-    if found.sources.get("toolchain") != fingerprint:
-        yield "the toolchain's digest is not that of what it lists"
+    fingerprints = {name: digest.of_value(identity) for name, identity in found.images.items()}
+    for name in sorted({*fingerprints, *(found.sources.keys() & {*IMAGES})}):
+        if found.sources.get(name) != fingerprints.get(name):
+            yield f"the digest of the {name} image is not that of what is listed of it"
     made: dict[str, str] = {}
     for action in found.internal["actions"]:
         parts = {part: action[part] for part in ("definition", "inputs", "folders")}
-        key = digest.of_value({**parts, "toolchain": fingerprint})
+        key = digest.of_value({**parts, "toolchain": fingerprints.get(action["image"])})
         if key != action["key"]:
-            yield f"{action['name']}: its key does not follow from its definition and inputs"
+            yield f"{action['name']}: its key does not follow from its definition, image and inputs"
         model = action["name"].partition(":")[0]
         for name, sha256 in action["inputs"].items():
             if made.get(f"{model}/{name}", sha256) != sha256:

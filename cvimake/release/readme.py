@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from cvimake import clock, digest, summary
+from cvimake import clock, summary
 from cvimake.conclusions import Info
+from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN
 from cvimake.release.contents import PROVENANCE, SUMS, Cvimodel
 from cvimake.release.provenance import Origin
 
@@ -44,7 +45,7 @@ def write(origin: Origin, infos: Sequence[tuple[Cvimodel, Info]], descriptions: 
         "## Made of",
         "",
         f"- commit: {commit}",
-        f"- toolchain: tpu_mlir {_tpu_mlir(origin)}, fingerprint `{_fingerprint(origin)}`",
+        *_images(origin),
         f"- dated {clock.written(origin.epoch)} UTC, whenever it was built",
         *(f"- option: `{option}`" for option in origin.allowed),
         "",
@@ -79,9 +80,14 @@ def _row(cvimodel: Cvimodel, info: Info) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _tpu_mlir(origin: Origin) -> str:
-    return str(origin.identity.get("packages", {}).get("tpu-mlir", {}).get("version", "unknown"))
-
-
-def _fingerprint(origin: Origin) -> str:
-    return digest.of_value(origin.identity)[:_SHOWN_OF_DIGEST]
+def _images(origin: Origin) -> Iterator[str]:
+    """What the steps ran in."""
+    shown = {name: fingerprint[:_SHOWN_OF_DIGEST] for name, fingerprint in origin.fingerprints.items()}
+    packages = origin.identities[TOOLCHAIN.stem].get("packages", {})
+    version = packages.get("tpu-mlir", {}).get("version", "unknown")
+    yield f"- toolchain: tpu_mlir {version}, fingerprint `{shown[TOOLCHAIN.stem]}`"
+    if FRAMEWORKS.stem in shown:
+        yield (
+            "- networks of Caffe, PyTorch and TFLite were read in the frameworks image, "
+            f"fingerprint `{shown[FRAMEWORKS.stem]}`"
+        )

@@ -19,7 +19,7 @@ from cvimake.errors import CvimakeError
 from cvimake.release import fields, sums
 from cvimake.release.making import read_info
 from cvimake.release.opened import Opened
-from cvimake.release.provenance import Provenance
+from cvimake.release.provenance import COMMIT, IMAGES, Provenance
 from cvimake.release.refusal import SWITCHES
 from cvimake.spec.declared import NAME
 
@@ -52,7 +52,7 @@ def differences(release: Opened, known: Provenance, project: Path) -> list[str]:
         raise CvimakeError(f"its provenance names options that there are not: {unknown}")
     if unknown := [model for model in external["models"] if not NAME.fullmatch(model)]:
         raise CvimakeError(f"its provenance names models that cannot be: {unknown}")
-    if known.internal["dirty"] or not known.sources.get("commit"):
+    if known.internal["dirty"] or not known.sources.get(COMMIT):
         raise CvimakeError(
             "it was made of a tree that no commit holds, and cannot be built anew from its sources",
             "What it is made of stands in its provenance, with digests.",
@@ -70,7 +70,7 @@ def _checkout(project: Path, known: Provenance) -> Iterator[Path]:
     tree = git.tree(project)
     if not tree.commit:
         raise CvimakeError(f"there is no repository to build from: {tree.reason}")
-    commit = known.sources["commit"]
+    commit = known.sources[COMMIT]
     if not _COMMIT.fullmatch(commit):
         raise CvimakeError(f"{commit!r} is not a commit")
     scratch = project / "build"
@@ -99,7 +99,7 @@ def _add_sources(project: Path, folder: Path, sources: Mapping[str, str]) -> Non
     """
     wrong = []
     for name, digest in sources.items():
-        if name in {"commit", "toolchain"} or name.startswith("cvimake/steps/"):
+        if name in {COMMIT, *IMAGES} or name.startswith("cvimake/steps/"):
             continue
         path = folder / name
         if name.partition("/")[0] == ".git":

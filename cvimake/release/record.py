@@ -18,7 +18,7 @@ from cvimake.release.materials import bill
 def files(
     stages: Iterable[str],
     history: History,
-    identity: Mapping[str, Any],
+    identities: Mapping[str, Mapping[str, Any]],
     machine: Mapping[str, Any],
     started: float,
 ) -> dict[str, Content]:
@@ -27,7 +27,7 @@ def files(
     Args:
         stages: those that made the release.
         history: says when each last ran, and for how long.
-        identity: of the toolchain.
+        identities: what computes in each image that they ran in, by the image's name.
         machine: the engine's; a JSON value.
         started: when the release began, in seconds since 1970.
     """
@@ -50,7 +50,8 @@ def files(
         "machine": dict(machine),
         "stages": [_stage(name, history) for name in names],
     }
-    return {"record.json": as_json(record), "toolchain.cdx.json": as_json(bill(identity)), **logs}
+    bills = {f"{name}.cdx.json": as_json(bill(name, identity)) for name, identity in identities.items()}
+    return {"record.json": as_json(record), **bills, **logs}
 
 
 def _stage(name: str, history: History) -> dict[str, Any]:

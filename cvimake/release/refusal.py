@@ -42,7 +42,6 @@ class Conditions:
         waiting: for each model that has no source yet, where it belongs.
         local: whether steps ran without containers.
         unfinished: stages that did not succeed and belong to no cvimodel.
-        unrecorded: stages that run in an image whose identity a release does not record.
         allowed: the options that let something pass, and those that ask for more.
     """
 
@@ -50,7 +49,6 @@ class Conditions:
     waiting: Mapping[str, str]
     local: bool
     unfinished: Sequence[str]
-    unrecorded: Sequence[str] = ()
     allowed: frozenset[str]
 
 
@@ -66,11 +64,6 @@ def reasons(conditions: Conditions, cvimodels: Sequence[Built]) -> list[str]:
             f"the steps ran without containers, which hold less still; use a Docker engine, or {ALLOW_LOCAL}"
         )
     found += (f"{stage} did not succeed" for stage in conditions.unfinished)
-    found += (
-        f"{stage} runs in the frameworks image, and a release records the toolchain's alone; "
-        "export the network to ONNX, or name the models to release"
-        for stage in conditions.unrecorded
-    )
     for built in cvimodels:
         found += _of_one(built, conditions.allowed)
     if not cvimodels and not found:

@@ -10,8 +10,9 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from cvimake import toml, torch_file
-from cvimake.errors import DeclarationError
+from cvimake import network_file, toml
+from cvimake.errors import CvimakeError, DeclarationError
+from cvimake.network_file import Kind
 from cvimake.spec import rules
 from cvimake.spec.dataset import Dataset, DeclaredDataset, Samples, mixed, read_list
 from cvimake.spec.declared import Declared, unusable_name
@@ -97,12 +98,13 @@ class DeclaredModel:
     @property
     def is_onnx(self) -> bool:
         """Whether the network is an ONNX file."""
-        return self.source.suffix == ".onnx"
+        return self.source.suffix == Kind.ONNX.value
 
     @property
     def takes_frameworks(self) -> bool:
         """Whether it takes PyTorch or TensorFlow to read it."""
-        return self.source.suffix in rules.FRAMEWORK_SOURCES
+        # The front end of Caffe imports PyTorch.
+        return not self.is_onnx
 
     @property
     def missing(self) -> tuple[Path, ...]:
@@ -232,8 +234,12 @@ class _Reader:
         ]
         self.mistakes += [file.mistake((key,), what) for key, what in rules.source_faults(model)]
         source = folder / model.source
-        if source.suffix == ".pt" and source.is_file() and (what := torch_file.fault(source)):
-            self.mistakes.append(file.mistake(("source",), what))
+        # The others are looked at when they are built; this one is mostly meant to be another file.
+        if source.suffix == Kind.TORCHSCRIPT.value and source.is_file():
+            try:
+                network_file.check(source)
+            except CvimakeError as error:
+                self.mistakes.append(file.mistake(("source",), str(error)))
         samples = self._samples(file, ("calibration",), calibration, datasets)
         self.mistakes += [
             file.mistake(("verify", "input"), what) for what in rules.test_input_faults(tested_with)

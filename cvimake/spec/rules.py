@@ -10,31 +10,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from cvimake import network_file
 from cvimake.spec.model import RAW, CalibrationOptions, Model, ModelInput, QtableOptions, Variant
 
 Fault = tuple[str, str]
 Rule = Callable[["ModelInput", Variant, Sequence[str]], Iterator[Fault]]
 
-# ONNX, Caffe, TFLite, TorchScript.
-SOURCES = (".onnx", ".prototxt", ".tflite", ".pt")
-# Those that take PyTorch or TensorFlow; the front end of Caffe imports the former.
-FRAMEWORK_SOURCES = frozenset({".prototxt", ".tflite", ".pt"})
-# Files of networks that are not read, and what to do.
-_PADDLE = (
-    "is Paddle's. tpu_mlir 1.7 has no front end for it, and the PaddlePaddle that it names is gone from the "
-    "package index. Convert the network to ONNX: paddle2onnx --opset_version 17"
-)
-_UNREADABLE = {
-    ".caffemodel": "holds a Caffe network's weights: say its .prototxt as source, and this one as weights",
-    ".h5": "is Keras'. Convert it to TFLite (tf.lite.TFLiteConverter), or to ONNX (tf2onnx --opset 17)",
-    ".keras": "is Keras'. Convert it to TFLite (tf.lite.TFLiteConverter), or to ONNX (tf2onnx --opset 17)",
-    ".pb": "is TensorFlow's. Convert it to TFLite (tf.lite.TFLiteConverter), or to ONNX (tf2onnx --opset 17)",
-    ".pdmodel": _PADDLE,
-    ".pdiparams": _PADDLE,
-    ".pth": "is how PyTorch's checkpoints are called. Export the network to ONNX (torch.onnx.export), or to "
-    "TorchScript (torch.jit.trace(network.eval(), example).save(...)), which is called .pt",
-    ".pt2": "is PyTorch's torch.export. Export the network to ONNX (torch.onnx.export), or to TorchScript",
-}
 FUSABLE_IMAGES = frozenset({".jpg", ".jpeg", ".png"})
 # A gigabyte as INT8: four times what the largest of these processors has.
 _MOST_VALUES = 2**30
@@ -232,10 +213,8 @@ def comparison_faults(layers: Sequence[str]) -> Iterator[str]:
 def source_faults(model: Model) -> Iterator[Fault]:
     """What is wrong with the source network's file name."""
     suffix = Path(model.source).suffix
-    if suffix in _UNREADABLE:
-        yield "source", f"{suffix} {_UNREADABLE[suffix]}"
-    elif suffix not in SOURCES:
-        yield "source", f"{suffix or 'no suffix'}: the toolchain reads {', '.join(SOURCES)}"
+    if what := network_file.name_fault(model.source):
+        yield "source", what
     if (suffix == ".prototxt") != (model.weights is not None):
         yield "weights", "a Caffe network is a .prototxt as source and a .caffemodel as weights"
     if suffix != ".onnx" and model.onnx.given():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ tolerance = [0.99, 0.99]
 """
 
 
-def make(folder: Path, declaration: str, *files: Path) -> Project:
-    project = Project.make(folder, "net", declaration)
+def make(folder: Path, declaration: str, *files: Path, name: str = "net") -> Project:
+    project = Project.make(folder, name, declaration)
     save_images(project.model / "images")
     (project.model / "samples.txt").write_text("images/0.png\nimages/1.png\n", encoding="utf-8")
     for file in files:
@@ -90,14 +91,47 @@ def test_caffe_in_bf16_and_int8(tmp_path: Path, networks: Path, frameworks_image
     assert not read["stale"]
 
 
-@pytest.mark.usefixtures("frameworks_image")
-def test_a_trained_caffe_network(tmp_path: Path) -> None:
+def release(project: Project, frameworks_image: ToolchainImage) -> None:
+    """Makes a release of a project, and builds it anew to the last bit."""
+    folder = project.folder
+    (folder / ".gitignore").write_text("/build/\n/release/\n__pycache__/\n", encoding="utf-8")
+    for arguments in (
+        ("init", "--quiet"),
+        ("add", "--all"),
+        ("-c", "user.name=x", "-c", "user.email=x@x", "commit", "--quiet", "--message", "x"),
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
+    project.built("release", "--name", "networks", "--version", "1.0")
+    made = folder / "release" / "networks-1.0"
+    provenance = json.loads((made / "provenance.intoto.json").read_text(encoding="utf-8"))
+    definition = provenance["predicate"]["buildDefinition"]
+    assert {"name": "frameworks", "digest": {"sha256": frameworks_image.fingerprint}} in definition[
+        "resolvedDependencies"
+    ]
+    assert definition["internalParameters"]["images"]["frameworks"] == frameworks_image.identity
+    bill = json.loads((Path(f"{made}.build") / "frameworks.cdx.json").read_text(encoding="utf-8"))
+    assert {"torch", "tensorflow-cpu"} <= {component["name"] for component in bill["components"]}
+    project.built("release:verify", str(made))
+    project.built("release:verify", f"{made}.tar", "--rebuild")
+
+
+def test_a_trained_caffe_network(tmp_path: Path, frameworks_image: ToolchainImage) -> None:
     files = [SHARED / f"pnet.{suffix}" for suffix in ("prototxt", "caffemodel")]
     if not all(file.exists() for file in files):
         pytest.skip(f"no Caffe network in {SHARED}")
     project = make(tmp_path, PNET + INT8 + FLOAT, *files).built()
     assert least_cosine(project, "bf16") > 0.99
     assert least_cosine(project, "int8") > 0.9
+    release(project, frameworks_image)
+
+
+def test_networks_of_torchscript_and_tflite_are_released_together(
+    tmp_path: Path, networks: Path, frameworks_image: ToolchainImage
+) -> None:
+    make(tmp_path, IMAGE % "net.pt" + FLOAT, networks / "net.pt", name="torch")
+    release(
+        make(tmp_path, IMAGE % "net.tflite" + FLOAT, networks / "net.tflite", name="tflite"), frameworks_image
+    )
 
 
 def test_torchscript_in_bf16_and_int8(tmp_path: Path, networks: Path) -> None:
@@ -133,7 +167,8 @@ def test_a_training_checkpoint_is_answered_with_the_export_command(tmp_path: Pat
     project = make(tmp_path, IMAGE % "checkpoint.pt" + FLOAT, networks / "checkpoint.pt")
     result = project.doit()
     assert result.returncode == 2
-    assert "models/net/model.toml:2: source: checkpoint.pt is a training checkpoint" in result.stderr
+    assert "models/net/model.toml:2: source: " in result.stderr
+    assert "checkpoint.pt is a training checkpoint" in result.stderr
     assert "yolo export model=checkpoint.pt format=onnx opset=17" in result.stderr
     # Before any container, even that of an image.
     assert not (tmp_path / "build" / "toolchain.json").exists()

@@ -151,6 +151,20 @@ def test_with(name: str, content: bytes) -> Callable[[Path], object]:
     return both(edit("images/00.png", name), put(name, content))
 
 
+def own_table(text: str) -> Callable[[Path], object]:
+    """A calibration table of the user's."""
+    variant = 'quantize = "INT8"\ncalibration_table = "table"'
+    return both(edit('quantize = "F16"', variant), put("table", text.encode()))
+
+
+def own_qtable(text: str) -> Callable[[Path], object]:
+    """A qtable of the user's."""
+    variant = 'quantize = "INT8"\nqtable = "qtable"\n[calibration]\ndata_list = "list"'
+    return both(
+        edit('quantize = "F16"', variant), put("list", b"images/00.png\n"), put("qtable", text.encode())
+    )
+
+
 def settings(text: str) -> Callable[[Path], object]:
     return lambda model: (model.parents[1] / "pyproject.toml").write_text(text, encoding="utf-8")
 
@@ -410,13 +424,21 @@ CASES: dict[str, Case] = {
         edit('quantize = "F16"', 'quantize = "INT8"\ncalibration_table = "nowhere"'), "no file"
     ),
     "table: of another network": Case(
-        both(
-            edit('quantize = "F16"', 'quantize = "INT8"\ncalibration_table = "table"'),
-            put("table", b"# table\nother_Conv 2.5 -2.5 2.5\n"),
-        ),
-        "the table of another network",
-        1,
+        own_table("# table\nother_Conv 2.5 -2.5 2.5\n"), "the network has no layer"
     ),
+    "table: text": Case(
+        own_table("once upon a time\n"), "table:1: 'once upon a time' is not LAYER THRESHOLD"
+    ),
+    "table: of some layers": Case(own_table("images 1.0 0.0 1.0\n"), "has no threshold for", 2),
+    "table: cut off": Case(own_table("images 1.0 0.0"), "table:1: 'images 1.0 0.0' is not LAYER THRESHOLD"),
+    "table: zero bytes": Case(own_table("\0" * 4096), "is not LAYER THRESHOLD"),
+    "table: an image": Case(both(own_table(""), put("table", IMAGE)), "is not UTF-8 text"),
+    "qtable: of another network": Case(
+        own_qtable("/model.0/conv_Conv BF16\n/model.1/conv_Conv BF16\n"), "it is the table of another network"
+    ),
+    "qtable: mistyped layer": Case(own_qtable("relu1_Rleu BF16\n"), "did you mean relu1"),
+    "qtable: without modes": Case(own_qtable("relu1_Relu\n"), "qtable:1: 'relu1_Relu' is not LAYER MODE"),
+    "qtable: mode of another processor": Case(own_qtable("relu1_Relu W8F16\n"), "is not LAYER MODE"),
 }
 
 

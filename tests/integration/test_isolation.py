@@ -233,6 +233,29 @@ def test_the_clock_stands_still(observed: Facts) -> None:
     assert observed["date of the shell"].startswith("Mon Jan  1 00:00:00 UTC 2024")
 
 
+# As Python's threads wait for their turn: on a condition, until a time of the clock that only goes forward.
+WAITING = """
+import ctypes, json, time
+
+threads = ctypes.CDLL(None)
+attributes, condition, mutex = (ctypes.create_string_buffer(64) for _ in range(3))
+threads.pthread_condattr_init(attributes)
+threads.pthread_condattr_setclock(attributes, time.CLOCK_MONOTONIC)
+threads.pthread_cond_init(condition, attributes)
+threads.pthread_mutex_init(mutex, None)
+threads.pthread_mutex_lock(mutex)
+started = time.monotonic()
+seconds = int(started) + 2
+threads.pthread_cond_timedwait(condition, mutex, (ctypes.c_long * 2)(seconds, 0))
+with open("out.json", "w") as file:
+    json.dump({"early": seconds - time.monotonic()}, file)
+"""
+
+
+def test_a_wait_with_a_time_limit_lasts_until_then(lab: Lab) -> None:
+    assert lab.run(lab.action(WAITING))["early"] <= 0
+
+
 def test_sleeping_and_waiting_go_on(observed: Facts) -> None:
     assert observed["clock"]["monotonic"] == 1
 
@@ -262,6 +285,13 @@ def test_the_settings_take_effect(observed: Facts) -> None:
     assert observed["time zone"] == ["UTC", "UTC"]
     assert observed["encoding"] == "utf-8"
     assert observed["host name"] == "cvimake"
+
+
+def test_numpy_takes_the_kernels_that_every_processor_has(observed: Facts) -> None:
+    """Here only where there is AVX-512, and the same without a word where there is none."""
+    assert "AVX2" in observed["numpy"]["features"]
+    assert not {"AVX512F", "AVX512_SKX", "AVX512_ICL"} & {*observed["numpy"]["features"]}
+    assert not observed["numpy"]["said"]
 
 
 def test_the_environment_is_the_declared_one(observed: Facts) -> None:

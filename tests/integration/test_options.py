@@ -161,6 +161,28 @@ def test_casts_are_stripped_where_it_is_declared(built: Project) -> None:
     assert types("int8_out") == ("fp32", "int8")
 
 
+def test_the_reduced_reference_says_what_the_whole_one_says(
+    tmp_path: Path, toolchain_image: ToolchainImage
+) -> None:
+    assert toolchain_image.id
+    int8 = {name: VARIANTS[name] for name in ("plain", "old", "int8_in", "int8_out")}
+    half = {"half": "", "half_out": "quant_output = true"}
+    declaration = TRANSFORM + variants(int8, "INT8") + variants(half, "F16")
+    # A variant that compares all keeps the whole reference for all of them.
+    whole = make(tmp_path / "whole", declaration + variants({"all": VARIANTS["harmless"]}, "INT8"))
+    reduced = make(tmp_path / "reduced", declaration)
+    for project in (whole, reduced):
+        save_network(project.model / "net.onnx")
+        project.built()
+    for name in (*int8, *half):
+        assert cvimodel(reduced, name) == cvimodel(whole, name)
+        for suffix in ("validation", "info"):
+            result = f"_cv181x_{name}_{suffix}.json"
+            assert reduced.json(result) == whole.json(result)
+    sizes = [project.path("_top_outputs.npz").stat().st_size for project in (reduced, whole)]
+    assert sizes[0] < sizes[1] / 2
+
+
 def test_every_format_of_the_cameras_image_is_taken(tmp_path: Path, toolchain_image: ToolchainImage) -> None:
     assert toolchain_image.id
     fused = {

@@ -8,14 +8,17 @@ REPRODUCIBILITY_ENGINE=tcp://... builds the second time on another engine, or on
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from variations import ROOT, VARIATIONS, Setting
 
-from cvimake import cvimodel, image
+from cvimake import cvimodel, image, toolchain
 from cvimake.engine import connection
 from cvimake.engine.docker import DockerEngine
 from cvimake.errors import EngineError
@@ -26,6 +29,8 @@ from cvimake.release import fields
 MODEL = os.environ.get("REPRODUCIBILITY_MODEL", "tiny")
 SOURCE = ROOT / "tests" if MODEL == "tiny" else ROOT
 TOGETHER = ", ".join(VARIATIONS)
+# Its folders are read newest file first; those of other file systems in an order that the names alone decide.
+IN_MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +45,33 @@ def toolchain_image() -> Iterator[ToolchainImage]:
         if found is None:
             pytest.fail("the toolchain image is not there: run ./doit image")
         yield found
+
+
+@pytest.fixture(scope="module")
+def libfaketime(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Path:
+    """The image's own, for programs of this machine."""
+    folder = tmp_path_factory.mktemp("clock")
+    folder.chmod(0o755)
+    path = Path(toolchain.environment()["LD_PRELOAD"])
+    with contextlib.closing(connection.find()) as client:
+        container = client.containers.create(toolchain_image.id, "true")
+        try:
+            chunks, _ = container.get_archive(str(path))
+            with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as opened:
+                (member,) = opened.getmembers()
+                content = opened.extractfile(member)
+                assert content is not None
+                (folder / path.name).write_bytes(content.read())
+        finally:
+            container.remove(force=True)
+    return folder / path.name
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="cvimake-test-", dir=IN_MEMORY) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +90,21 @@ def differences(old: dict[str, bytes], new: dict[str, bytes]) -> list[str]:
     return found
 
 
+def test_a_folder_in_memory_is_read_in_another_order(tmp_path: Path, memory: Path) -> None:
+    """Else the variation of that name varies nothing."""
+    names = [f"{number:02}.png" for number in range(16)]
+    for folder, ordered in ((tmp_path, names), (memory, names[::-1])):
+        for name in ordered:
+            (folder / name).touch()
+    one, other = ([path.name for path in folder.iterdir()] for folder in (tmp_path, memory))
+    assert one != other
+
+
 @pytest.mark.parametrize("names", VARIATIONS if os.environ.get("REPRODUCIBILITY_EACH") else [TOGETHER])
-def test_every_byte_is_equal(first: dict[str, bytes], tmp_path: Path, names: str) -> None:
-    setting = Setting(tmp_path / "p", arguments=("-n", "1"))
+def test_every_byte_is_equal(
+    first: dict[str, bytes], tmp_path: Path, memory: Path, libfaketime: Path, names: str
+) -> None:
+    setting = Setting(tmp_path / "p", arguments=("-n", "1"), clock=libfaketime, memory=memory)
     for name in names.split(", "):
         setting = VARIATIONS[name](setting)
     second = setting.build(MODEL, SOURCE)

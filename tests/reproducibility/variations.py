@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ SECONDS = 3600.0
 # Nobody in particular.
 USER = 12345
 _YEARS_LATER = 2_000_000_000
+_LATER = "+400d"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,9 @@ class Setting:
         user: who builds; None for the caller.
         reverse: whether the files are written in the opposite order.
         written: when its files say that they were written, in seconds since 1970; None for just now.
+        later: whether it is built at another date.
+        clock: libfaketime, which tells it that.
+        memory: a folder in a file system whose folders are read in the order that they were filled in.
     """
 
     folder: Path
@@ -41,6 +46,9 @@ class Setting:
     user: int | None = None
     reverse: bool = False
     written: int | None = None
+    later: bool = False
+    clock: Path = Path()
+    memory: Path = Path()
 
     def build(self, model: str, source: Path) -> dict[str, bytes]:
         """Builds a model of a folder with `models` and `datasets`; returns what each of its files holds."""
@@ -50,16 +58,13 @@ class Setting:
             for name, value in os.environ.items()
             if not name.startswith("CVIMAKE_") and name != "SOURCE_DATE_EPOCH"
         }
-        child |= {"PYTHONPATH": str(ROOT), "HOME": str(self.folder), **self.variables}
+        # A kept result would be equal because it was kept.
+        child |= {"CVIMAKE_STORE": "none", "PYTHONPATH": str(ROOT), "HOME": str(self.folder)} | self.variables
         command = [
             *self.prefix,
             *self._as_user(),
-            sys.executable,
-            "-m",
-            "doit",
-            "run",
-            *self.arguments,
-            model,
+            *self._at_another_time(),
+            *(sys.executable, "-m", "doit", "run", *self.arguments, model),
         ]
         result = subprocess.run(
             command,
@@ -83,6 +88,17 @@ class Setting:
             "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search",
         )  # fmt: skip
 
+    def _at_another_time(self) -> tuple[str, ...]:
+        if not self.later:
+            return ()
+        prefix = ("env", f"LD_PRELOAD={self.clock}", f"FAKETIME={_LATER}", "DONT_FAKE_MONOTONIC=1")
+        told = subprocess.run(
+            [*prefix, sys.executable, "-c", "import time; print(time.time())"],
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        assert float(told) > time.time() + 1e6, f"{self.clock} does not work on this machine"
+        return prefix
+
     def _put(self, source: Path) -> None:
         self.folder.mkdir(parents=True)
         shutil.copy(ROOT / "dodo.py", self.folder)
@@ -99,16 +115,13 @@ class Setting:
                 os.chown(path, self.user, self.user)
 
 
-def _folder(setting: Setting) -> Setting:
-    return replace(setting, folder=setting.folder / "a folder" / ("with_a_long_name_" * 8))
-
-
 def _user(setting: Setting) -> Setting:
     # Only root can become somebody else.
     return replace(setting, user=USER) if os.geteuid() == 0 else setting
 
 
 def _host_name(setting: Setting) -> Setting:
+    # The same.
     if os.geteuid() != 0:
         return setting
     return replace(setting, prefix=("unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh"))
@@ -129,15 +142,17 @@ def _engine(setting: Setting) -> Setting:
 
 
 VARIATIONS: dict[str, Callable[[Setting], Setting]] = {
+    # First, for it is a folder that the others go on from.
+    "directory order": lambda setting: replace(setting, folder=setting.memory / "p", reverse=True),
     "folder": lambda setting: replace(
         setting, folder=setting.folder / "a folder" / ("with_a_long_name_" * 8)
     ),
     "user": _user,
     "umask": lambda setting: replace(setting, umask=0o077),
-    "time": lambda setting: replace(setting, written=_YEARS_LATER),
+    "file times": lambda setting: replace(setting, written=_YEARS_LATER),
+    "time": lambda setting: replace(setting, later=True),
     "host name": _host_name,
     "parallel": lambda setting: replace(setting, arguments=("-n", "4")),
     "environment": _environment,
-    "directory order": lambda setting: replace(setting, reverse=True),
     "engine": _engine,
 }

@@ -48,7 +48,8 @@ class Workshop:
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
         self.identity: dict[str, Any] = json.loads(json.dumps(IDENTITY))
-        self.frameworks: dict[str, Any] = {**self.identity, "packages": {"torch": {"version": "2.0.1"}}}
+        self.frameworks: dict[str, Any] = json.loads(json.dumps(IDENTITY))
+        self.frameworks["packages"]["torch"] = {"sha256": "cc", "version": "2.0.1"}
         self.same: set[str] = set()
         self.failing: set[str] = set()
         self.ran: list[str] = []
@@ -74,6 +75,11 @@ class Workshop:
         text = self.declaration.read_text(encoding="utf-8")
         assert old in text
         self.declaration.write_text(text.replace(old, new), encoding="utf-8")
+
+    def take_tflite(self) -> None:
+        """Its network is one that the frameworks image reads from now on."""
+        self.declare('source = "tiny.onnx"', 'source = "tiny.tflite"')
+        (self.declaration.parent / "tiny.tflite").write_bytes(b"TFL3")
 
     def doit(self, *arguments: str) -> int:
         """Runs a command as the launcher would; returns the exit code."""

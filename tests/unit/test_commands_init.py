@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -8,6 +9,7 @@ import onnx
 import pytest
 from small_networks import EXPORTED, SHARED, Operator, exported_bytes, model
 
+from cvimake import network_check
 from cvimake.commands.init import Init
 from cvimake.errors import DeclarationError
 from cvimake.spec import DeclaredModel, read_declarations
@@ -214,6 +216,58 @@ def test_names_from_a_file_can_neither_steer_a_terminal_nor_leave_a_comment(
     assert "\n[variant.evil]" not in place.text("net")
 
 
+# Weights in files of their own
+
+
+def with_weights_in(place: Place, name: str) -> Path:
+    """A recognised network whose weights lie in another file."""
+    made = onnx.load_model_from_string(exported_bytes("yolo11n-classify"))
+    for tensor in made.graph.initializer:
+        tensor.raw_data = bytes(4 * math.prod(tensor.dims))
+    (place.networks / name).parent.mkdir(exist_ok=True)
+    path = place.networks / "net.onnx"
+    onnx.save(made, path, save_as_external_data=True, location=name, size_threshold=1024)
+    return path
+
+
+def renamed(data: bytes, location: str) -> bytes:
+    """The same network with its weights in a file of another name."""
+    made = onnx.load_model_from_string(data)
+    for tensor in made.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = location
+    content: bytes = made.SerializeToString()
+    return content
+
+
+@pytest.mark.parametrize("name", ["net.onnx.data", "w.bin", "sub/w.bin"])
+def test_weights_in_other_files_are_taken_along_and_declared(
+    place: Place, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    place.dataset("street")
+    path = with_weights_in(place, name)
+    assert place.init(path) == 0
+    assert f"copied net.onnx, {name} into" in capsys.readouterr().out
+    declared = place.declared("net")
+    assert declared.external_data == (name,)
+    assert (declared.folder / name).read_bytes() == (path.parent / name).read_bytes() != b""
+    for image in (place.root / "datasets" / "street").glob("*.jpg"):
+        image.write_bytes(b"\xff\xd8 begins as one")
+    network_check.check(declared)
+
+
+def test_weights_that_lie_in_their_place_stay_there(place: Place) -> None:
+    place.dataset("street")
+    place.networks = place.root / "models" / "net"
+    place.networks.mkdir(parents=True)
+    path = with_weights_in(place, "w.bin")
+    inode = (place.networks / "w.bin").stat().st_ino
+    assert place.init(path) == 0
+    assert (place.networks / "w.bin").stat().st_ino == inode
+    assert place.declared("net").external_data == ("w.bin",)
+
+
 # What is refused
 
 
@@ -296,11 +350,58 @@ def test_rubbish_is_told(place: Place, capsys: pytest.CaptureFixture[str]) -> No
     assert "is not an ONNX file" in refused(place, capsys, place.network("net.onnx", b"\xff" * 64))
 
 
-def test_weights_in_other_files_are_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    made = model(CONVOLUTION, ["y"], weights={"w": [8, 3, 1, 1]})
-    onnx.external_data_helper.convert_model_to_external_data(made, location="w.bin", size_threshold=0)
-    onnx.save(made, place.networks / "net.onnx")
-    assert "its weights lie in other files (w.bin)" in refused(place, capsys, place.networks / "net.onnx")
+def test_weights_that_are_not_there_are_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    path = with_weights_in(place, "w.bin")
+    (place.networks / "w.bin").unlink()
+    told = refused(place, capsys, path)
+    assert f"{path} keeps weights in 'w.bin', and there is no such file beside it" in told
+
+
+@pytest.mark.parametrize("name", ["../secret", "sub/../../secret"])
+def test_weights_outside_of_the_networks_folder_are_not_taken(
+    place: Place, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = with_weights_in(place, "w.bin")
+    (place.networks.parent / "secret").write_bytes(b"secret")
+    (place.networks / "sub").mkdir()
+    path.write_bytes(renamed(path.read_bytes(), name))
+    assert "leads out of" in refused(place, capsys, path)
+
+
+def test_a_link_out_of_the_networks_folder_is_not_taken(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = with_weights_in(place, "w.bin")
+    (place.networks / "w.bin").rename(place.networks.parent / "secret")
+    (place.networks / "w.bin").symlink_to("../secret")
+    assert "leads out of" in refused(place, capsys, path)
+
+
+def test_what_was_copied_goes_again_where_a_file_is_in_the_way(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = with_weights_in(place, "sub/w.bin")
+    mine = place.root / "models" / "net" / "classes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine", encoding="utf-8")
+    assert "classes.txt is there already" in refused(place, capsys, path)
+
+
+def test_a_file_that_no_declaration_can_name_is_told(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = with_weights_in(place, "w.bin")
+    (place.networks / "w.bin").rename(place.networks / "w\x07")
+    path.write_bytes(renamed(path.read_bytes(), "w\x07"))
+    assert "holds control characters" in refused(place, capsys, path)
+
+
+def test_an_opset_that_cannot_be_proven_is_refused_with_its_reason(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = model(CONVOLUTION, ["y"], weights={"w": [8, 3, 1, 1]}, opset=24)
+    path = place.network("net.onnx", made.SerializeToString())
+    assert "is opset 24; 23 is the newest" in refused(place, capsys, path)
 
 
 def test_a_caffe_network_without_its_weights_is_told(

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import onnx
 import pytest
 
 from cvimake import runtime
@@ -22,7 +23,7 @@ SUMMARY: dict[str, Any] = {
     "differences": {"normal": 1e-6, "uniform": 3e-7},
     "largest_difference": 1.23e-6,
 }
-DEFAULTS: dict[str, Any] = {"opset": 17, "ir": 8, "shapes": "", "external": [], "force": False}
+DEFAULTS: dict[str, Any] = {"opset": 17, "ir": 8, "shapes": "", "force": False}
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_it_converts_and_says_what_was_done(
     (action,) = ran
     assert action.inputs[0].path == tmp_path / "in.onnx"
     options = action.argv[action.argv.index("summary.json") + 1 :]
-    assert options == ("--opset=13", "--ir=7", "--input-shapes=[[1,3,64,64]]", "--keep-metadata")
+    assert options == ("--opset=13", "--ir=7", "--input-shapes=[[1,3,64,64]]", "--keep-metadata", "--figures")
     assert capsys.readouterr().out.splitlines() == [
         "is           IR 8, opset 17, from IR 9, opset 20",
         "by           rewrites: 2 Gelu, 1 Split",
@@ -109,8 +110,6 @@ def test_nothing_is_overwritten_unless_it_is_forced(
         (["in.onnx", "out.onnx"], {"shapes": "640"}, "no list of shapes"),
         (["in.onnx", "out.onnx"], {"shapes": "[[1,"}, "no list of shapes"),
         (["in.onnx", "out.onnx"], {"shapes": "[[1, 0]]"}, "no list of shapes"),
-        (["in.onnx", "out.onnx"], {"external": ["../w"]}, "leads out of"),
-        (["in.onnx", "out.onnx"], {"external": ["w"]}, "no file"),
         (["rubbish.onnx", "out.onnx"], {}, "is not an ONNX file"),
     ],
 )
@@ -126,9 +125,29 @@ def test_what_makes_no_sense_is_refused(
     assert not ran
 
 
+def with_weights_in(path: Path, *names: str) -> None:
+    model = onnx.load(path)
+    for tensor, name in zip(model.graph.initializer, names, strict=False):
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.append(onnx.StringStringEntryProto(key="location", value=name))
+    path.write_bytes(model.SerializeToString())
+
+
 def test_weights_beside_it_go_along(ran: list[Action], tmp_path: Path) -> None:
-    for name in ("in.onnx.data", "w.bin"):
+    with_weights_in(tmp_path / "in.onnx", "in.onnx.data", "sub/w.bin")
+    (tmp_path / "sub").mkdir()
+    for name in ("in.onnx.data", "sub/w.bin"):
         (tmp_path / name).touch()
-    assert execute("in.onnx", "out.onnx", external=["w.bin"]) == 0
-    assert ran[0].folders[1].files.keys() == {"in.onnx.data", "w.bin"}
+    assert execute("in.onnx", "out.onnx") == 0
+    assert ran[0].folders[1].files.keys() == {"in.onnx.data", "sub/w.bin"}
     assert "--external=/external" in ran[0].argv
+
+
+@pytest.mark.parametrize(("name", "told"), [("../w", "leads out of"), ("w", "no such file beside it")])
+def test_weights_elsewhere_are_refused(
+    ran: list[Action], tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, told: str
+) -> None:
+    with_weights_in(tmp_path / "in.onnx", name)
+    assert execute("in.onnx", "out.onnx") == 2
+    assert told in capsys.readouterr().err
+    assert not ran

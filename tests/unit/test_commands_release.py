@@ -73,6 +73,34 @@ def test_the_record_lies_beside_it(shop: Shop) -> None:
     assert json.loads((record / "toolchain.cdx.json").read_text(encoding="utf-8"))["bomFormat"] == "CycloneDX"
 
 
+def test_what_is_read_in_the_frameworks_image_is_released_with_that(shop: Shop) -> None:
+    shop.take_tflite()
+    shop.commit()
+    folder = shop.released()
+    assert shop.doit("release:verify", str(folder)) == 0
+    bills = {
+        name: json.loads(Path(f"{folder}.build", f"{name}.cdx.json").read_text(encoding="utf-8"))
+        for name in ("toolchain", "frameworks")
+    }
+    assert "torch" in {component["name"] for component in bills["frameworks"]["components"]}
+    assert "torch" not in {component["name"] for component in bills["toolchain"]["components"]}
+    fingerprint = bills["frameworks"]["metadata"]["component"]["version"]
+    assert f"in the frameworks image, fingerprint `{fingerprint[:12]}`" in (folder / "README.md").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_an_image_that_was_replaced_since_the_build_stops_it(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.take_tflite()
+    shop.commit()
+    shop.build()
+    shop.frameworks["packages"]["torch"]["version"] = "2.0.2"
+    told = error(shop, capsys)
+    assert "the frameworks image is not the one that build/frameworks.json describes" in told
+
+
 def test_the_same_again_is_said_and_leaves_everything(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     folder = shop.released()
     inodes = {path: path.stat().st_ino for path in folder.rglob("*")}

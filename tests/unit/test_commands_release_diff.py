@@ -24,7 +24,7 @@ def test_it_is_a_table_of_what_has_changed(shop: Shop, capsys: pytest.CaptureFix
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["all", "version", "1.0", "2.0"] in lines
     assert ["--quant_input", "given", "-"] in [line[-3:] for line in lines]
-    assert any(line[1:2] == ["size"] and line[-2:] == ["kB", "(2000)"] for line in lines)
+    assert any(line[1:2] == ["size"] and line[-3:] == ["kB", "(2000),", "+100.0%"] for line in lines)
     assert lines[-1] == ["0", "of", "2", "cvimodels", "unchanged"]
 
 

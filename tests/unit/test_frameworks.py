@@ -17,12 +17,12 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     monkeypatch.setattr("cvimake.store.current.user_cache", lambda: tmp_path / "cache")
     root = tmp_path / "project"
     root.mkdir()
-    return with_tflite(Workshop(root, monkeypatch))
+    return tflite_workshop(root, monkeypatch)
 
 
-def with_tflite(workshop: Workshop) -> Workshop:
-    workshop.declare('source = "tiny.onnx"', 'source = "tiny.tflite"')
-    (workshop.declaration.parent / "tiny.tflite").write_bytes(b"TFL3")
+def tflite_workshop(root: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    workshop = Workshop(root, monkeypatch)
+    workshop.take_tflite()
     return workshop
 
 
@@ -89,11 +89,11 @@ def test_results_are_kept_under_the_image_that_made_them(
     workshop.build()
     second = tmp_path / "second"
     second.mkdir()
-    other = with_tflite(Workshop(second, monkeypatch))
+    other = tflite_workshop(second, monkeypatch)
     assert other.build() == []
     third = tmp_path / "third"
     third.mkdir()
-    changed = with_tflite(Workshop(third, monkeypatch))
+    changed = tflite_workshop(third, monkeypatch)
     changed.frameworks["packages"]["torch"]["version"] = "2.0.2"
     # Its bytes are the same, so that what follows is there.
     assert changed.build() == ["m0000:mlir"]

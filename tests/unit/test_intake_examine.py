@@ -12,6 +12,7 @@ from cvimake.errors import CvimakeError
 from cvimake.intake import examine as examining
 from cvimake.intake.examine import candidates, examine
 from cvimake.intake.network import read
+from cvimake.network_file import Kind
 
 OPERATORS: list[Operator] = [
     ("Conv", ["x", "w"], ["c"], {"kernel_shape": [1, 1]}),
@@ -68,7 +69,7 @@ def test_a_damaged_file_is_examined_or_refused_in_one_sentence(tmp_path: Path, s
         data[damage.randrange(len(data))] ^= 1 << damage.randrange(8)
     (tmp_path / "net.onnx").write_bytes(data)
     with contextlib.suppress(CvimakeError):
-        assert examine(tmp_path / "net.onnx").kind == "onnx"
+        assert examine(tmp_path / "net.onnx").kind is Kind.ONNX
 
 
 def test_open_axes_are_told(tmp_path: Path) -> None:

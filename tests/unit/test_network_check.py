@@ -49,6 +49,13 @@ def test_a_network_as_declared_is_taken(declared: Callable[..., DeclaredModel]) 
     network_check.check(declared())
 
 
+def test_a_file_that_is_something_else_is_told_as_such(declared: Callable[..., DeclaredModel]) -> None:
+    model = declared()
+    model.source.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 9\n")
+    with pytest.raises(CvimakeError, match="Git LFS's pointer, not the file itself\n  git lfs pull"):
+        network_check.check(model)
+
+
 def test_an_output_that_is_not_there_is_told_with_its_line_and_the_nearest_name(
     declared: Callable[..., DeclaredModel],
 ) -> None:
@@ -108,3 +115,101 @@ def test_a_test_input_that_is_no_image_is_found_before(declared: Callable[..., D
 def test_a_table_that_is_not_there_is_told_with_its_line(declared: Callable[..., DeclaredModel]) -> None:
     model = declared('"F16"', '"INT8"\ncalibration_table = "nowhere"')
     assert "model.toml:11: variant.f16.calibration_table: no file" in mistakes(model)
+
+
+# Tables of the user's
+
+CALIBRATED = "images 1.0 0.0 1.0\nrelu1_Relu 2.0 0.0 2.0\nscores_GlobalAveragePool 2.0 0.0 2.0\n"
+MLIR = """%1 = "top.Input"(%arg0) : () -> f32 loc("images")
+%2 = "top.Conv"(%1) : () -> f32 loc("relu1_Relu")
+%3 = "top.AvgPool"(%2) : () -> f32 loc("scores_GlobalAveragePool")
+"""
+
+
+@pytest.fixture
+def tabled(tmp_path: Path, declared: Callable[..., DeclaredModel]) -> Callable[[str, str], DeclaredModel]:
+    def declare(key: str, text: str) -> DeclaredModel:
+        own = 'calibration_table = "own"\n' if key == "calibration_table" else ""
+        samples = '[calibration]\ndata_list = "list.txt"\n' if key == "qtable" else ""
+        declared()
+        (tmp_path / "models" / "tiny" / "list.txt").write_text("images/00.png\n", encoding="utf-8")
+        own = own or 'qtable = "own"\n'
+        model = declared(
+            '[variant.f16]\nquantize = "F16"\n', f'{samples}[variant.v]\nquantize = "INT8"\n{own}'
+        )
+        (model.folder / "own").write_text(text, encoding="utf-8")
+        (tmp_path / "tiny.mlir").write_text(MLIR, encoding="utf-8")
+        return model
+
+    return declare
+
+
+def check_tables(model: DeclaredModel) -> None:
+    mlir = model.folder.parents[1] / "tiny.mlir"
+    network_check.check_tables("tiny:v", model, model.variants[0], mlir)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"), [("calibration_table", CALIBRATED), ("qtable", "# one\nrelu1_Relu BF16\n")]
+)
+def test_tables_of_the_network_are_taken(
+    key: str, text: str, tabled: Callable[[str, str], DeclaredModel]
+) -> None:
+    model = tabled(key, text)
+    network_check.check(model)
+    check_tables(model)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("calibration_table", CALIBRATED.replace("images", "data").replace("relu", "x").replace("sc", "x")),
+        ("qtable", "# another\n/model.0/conv_Conv BF16\n/model.1/conv_Conv BF16\n/model.2/conv_Conv BF16\n"),
+    ],
+)
+def test_the_table_of_another_network_is_told_with_its_line_and_that_in_the_declaration(
+    key: str, text: str, tabled: Callable[[str, str], DeclaredModel]
+) -> None:
+    model = tabled(key, text)
+    said = mistakes(model)
+    assert (
+        f"variant.v.{key}: {model.folder / 'own'}:{2 if key == 'qtable' else 1}: none of its 3 layers" in said
+    )
+    assert "it is the table of another network. " in said
+
+
+def test_a_line_that_is_none_is_told_before_anything_runs(
+    tabled: Callable[[str, str], DeclaredModel],
+) -> None:
+    assert "own:1: 'relu1_Relu' is not LAYER MODE" in mistakes(tabled("qtable", "relu1_Relu\n"))
+
+
+def test_a_layer_that_the_toolchain_calls_otherwise_is_told_before_the_variant(
+    tabled: Callable[[str, str], DeclaredModel],
+) -> None:
+    model = tabled("qtable", "relu1_Conv BF16\n")
+    network_check.check(model)
+    with pytest.raises(CvimakeError) as caught:
+        check_tables(model)
+    assert str(caught.value).startswith(
+        f"tiny:v: {model.folder / 'own'}:1: the network has no layer 'relu1_Conv'"
+    )
+    assert "did you mean relu1_Relu?\n  The toolchain would pass over such lines" in str(caught.value)
+
+
+def test_a_layer_without_a_threshold_is_told_before_the_variant(
+    tabled: Callable[[str, str], DeclaredModel],
+) -> None:
+    model = tabled("calibration_table", CALIBRATED.rpartition("scores")[0])
+    network_check.check(model)
+    with pytest.raises(CvimakeError) as caught:
+        check_tables(model)
+    assert "no threshold for 1 of the network's 3 layers: 'scores_GlobalAveragePool'" in str(caught.value)
+    assert "with the same [output] names" in str(caught.value)
+
+
+def test_without_tables_of_ones_own_the_network_is_not_looked_at(
+    declared: Callable[..., DeclaredModel],
+) -> None:
+    model = declared()
+    network_check.check_tables("tiny:f16", model, model.variants[0], model.folder / "absent.mlir")

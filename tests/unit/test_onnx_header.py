@@ -178,3 +178,25 @@ def test_weights_are_taken_from_the_sources_folder_only(tmp_path: Path) -> None:
     onnx_header.check(folder / "net.onnx", ["own", "link"])
     with pytest.raises(CvimakeError, match=r"out leads out of .*model"):
         onnx_header.check(folder / "net.onnx", ["out"])
+
+
+@pytest.mark.parametrize("name", ["../own/w", "sub/../w", "/etc/passwd"])
+def test_a_name_that_leads_out_is_refused_though_it_may_lead_in_again(tmp_path: Path, name: str) -> None:
+    (tmp_path / "net.onnx").write_bytes(network())
+    (tmp_path / "w").touch()
+    with pytest.raises(CvimakeError, match="leads out of"):
+        onnx_header.check(tmp_path / "net.onnx", [name])
+
+
+def test_weights_that_are_not_there_are_told(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(network())
+    with pytest.raises(CvimakeError, match="keeps weights in 'w', and there is no such file beside it"):
+        onnx_header.check(tmp_path / "net.onnx", ["w"])
+
+
+def test_more_than_an_onnx_file_holds_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(network())
+    with (tmp_path / "w").open("wb") as file:
+        file.truncate(3 * GIBIBYTE)
+    with pytest.raises(CvimakeError, match=r"is of 3\.0 GB with its weights"):
+        onnx_header.check(tmp_path / "net.onnx", ["w"])

@@ -49,6 +49,40 @@ def test_weights_in_other_files_are_named(tmp_path: Path) -> None:
     assert onnx_names.read(saved(tmp_path / "net.onnx", model)).external == ("tiny.data",)
 
 
+def test_constants_in_other_files_are_named_however_deep(tmp_path: Path) -> None:
+    model = onnx.load(TINY)
+
+    def constant(name: str) -> onnx.NodeProto:
+        value = onnx.TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[1])
+        value.data_location = TensorProto.EXTERNAL
+        value.external_data.append(onnx.StringStringEntryProto(key="location", value=f"{name}.data"))
+        return helper.make_node("Constant", [], [name], value=value)
+
+    inner = helper.make_graph([constant("inner")], "inner", [], [])
+    model.graph.node.append(constant("outer"))
+    model.graph.node.append(helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner))
+    found = onnx_names.read(saved(tmp_path / "net.onnx", model))
+    assert found.external == ("outer.data", "inner.data")
+
+
+def test_graphs_in_graphs_without_end_are_refused(tmp_path: Path) -> None:
+    graph = b""
+    for _ in range(40):
+        # An attribute with the graph (6), in a node (5), in a graph (1).
+        for field in (b"\x32", b"\x2a", b"\x0a"):
+            graph = field + bytes((len(graph) & 0x7F | 0x80, len(graph) >> 7)) + graph
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"\x3a" + bytes((len(graph) & 0x7F | 0x80, len(graph) >> 7)) + graph)
+    with pytest.raises(CvimakeError, match="is not an ONNX file"):
+        onnx_names.read(path)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").touch()
+    with pytest.raises(CvimakeError, match="is not an ONNX file"):
+        onnx_names.read(tmp_path / "net.onnx")
+
+
 def test_no_share_of_a_file_crashes_the_reader(tmp_path: Path) -> None:
     data = TINY.read_bytes()
     path = tmp_path / "net.onnx"

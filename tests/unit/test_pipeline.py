@@ -589,6 +589,16 @@ def test_only_the_transform_of_such_a_network_runs_in_the_image_with_the_framewo
     )
 
 
+@pytest.mark.parametrize("extra", ["", "compare_all = true\n"])
+def test_the_reference_is_reduced_unless_a_variant_compares_all(tmp_path: Path, extra: str) -> None:
+    text = SMALL + extra
+    action = action_of(declared(tmp_path, text), "mlir")
+    program = action.argv[action.argv.index("python3") + 1 :]
+    assert (program[:2] == ("reduce_reference.py", "net")) == (not extra)
+    assert ("reduce_reference.py" in {file.name for file in action.inputs}) == (not extra)
+    assert f"{toolchain.ROOT}/python/tools/model_transform.py" in program
+
+
 def test_the_info_is_concluded_from_cvimodel_listing_and_validation(tmp_path: Path) -> None:
     stage = next(pipeline.info(declared(tmp_path)))
     assert stage.concluded == (Path("build/net/net_cv181x_f16_info.json"),)

@@ -55,9 +55,10 @@ def test_what_a_person_asks_of_a_cvimodel_is_told(shop: Shop) -> None:
         '[variant.int8]\nquantize = "INT8"', '[variant.int8]\nquantize = "INT8"\nquant_output = true'
     )
     told = found(changes(shop), INT8)
-    assert told["size"] == ("1.0 kB (1000)", "2.0 kB (2000)")
-    assert told["ION memory"] == ("0.10 MB", "0.25 MB")
-    assert told["similarity"] == ("0.990000/0.900000", "0.500000/-")
+    assert told["size"] == ("1.0 kB (1000)", "2.0 kB (2000), +100.0%")
+    assert told["ION memory"] == ("0.10 MB", "0.25 MB, +150.0%")
+    assert told["similarity"] == ("0.990000", "0.500000")
+    assert told["euclidean similarity"] == ("0.900000", "-")
     assert told["recognised as"] == ("nothing", "YOLO11")
     assert told["--quant_output"] == ("", "given")
     assert "sha256" in told
@@ -78,10 +79,57 @@ def test_sources_samples_options_and_the_toolchain_are_told_once(shop: Shop) -> 
     assert told["toolchain: packages.numpy.version"] == ("1.26.4", "2")
 
 
-def test_layers_that_stay_float_are_counted(shop: Shop) -> None:
+def test_what_two_images_have_in_common_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Shop(tmp_path, monkeypatch)
+    shop.released()
+    shop.take_tflite()
+    shop.commit()
+    shop.released(version="1.0.1")
+    for identity in (shop.identity, shop.frameworks):
+        identity["python"] = "3.10.15"
+    shop.frameworks["packages"]["torch"]["version"] = "2.0.2"
+    shop.doit("forget", "toolchain", "frameworks")
+    shop.released(version="1.1")
+    first, second, third = (
+        difference.read(opened.open_release(shop.root / "release" / f"bench-{version}"))
+        for version in ("1.0", "1.0.1", "1.1")
+    )
+    told = found(difference.changes(second, third), EVERYTHING)
+    assert {what: value for what, value in told.items() if what.startswith(("toolchain", "frameworks"))} == {
+        "toolchain: python": ("3.10.14", "3.10.15"),
+        "frameworks: packages.torch.version": ("2.0.1", "2.0.2"),
+    }
+    # One that was not needed before is one line, and not all its packages.
+    assert [change.what for change in difference.changes(first, second) if "frameworks" in change.what] == [
+        "frameworks image"
+    ]
+
+
+def test_layers_that_stay_float_are_read_from_the_qtable(shop: Shop) -> None:
     """The tool of this workshop writes one line into its qtable."""
     contents = difference.read(opened.open_release(shop.root / "release" / "bench-1.0"))
-    assert contents.float_layers == {INT8: None, MIX: 1}
+    assert contents.float_layers == {INT8: None, MIX: ("m0000_cv181x_mix_qtable",)}
+
+
+def test_layers_that_become_float_and_those_that_no_longer_are_so_are_named(shop: Shop) -> None:
+    table = shop.root / "models" / "m0000" / "mine.txt"
+    table.write_text("# op_name quantize_mode\nfirst_Conv BF16\nlast_Add BF16\n", encoding="utf-8")
+    shop.declare("qtable = { expected_cos = 0.9999, min_layer_cos = 0.9999 }", 'qtable = "mine.txt"')
+    told = found(changes(shop), MIX)
+    assert told["float layers"] == ("1", "2")
+    assert told["now float"] == ("", "first_Conv, last_Add")
+    assert told["no longer float"] == ("m0000_cv181x_mix_qtable", "")
+    layers = "".join(f"layer{number} BF16\n" for number in range(20))
+    table.write_text(f"{layers}last_Add BF16\n", encoding="utf-8")
+    shop.commit()
+    shop.released(version="1.2")
+    second, third = (
+        difference.read(opened.open_release(shop.root / "release" / f"bench-{version}"))
+        for version in ("1.1", "1.2")
+    )
+    told = found(difference.changes(second, third), MIX)
+    assert told["now float"][1].endswith(", layer11 and 8 more")
+    assert told["no longer float"] == ("first_Conv", "")
 
 
 def test_variants_come_and_go(shop: Shop) -> None:

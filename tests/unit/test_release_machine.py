@@ -15,9 +15,9 @@ from cvimake.system import WITHOUT_AVX2
 CPU = "Linux 6.1 x86_64\nprocessor\t: 0\nmodel name\t: A Processor\nflags\t\t: fpu {}sse\nprocessor\t: 1\n"
 
 
-def runtime(engine: Any) -> Runtime:  # noqa: ANN401 - any engine
+def runtimes(engine: Any) -> dict[str, Runtime]:  # noqa: ANN401 - any engine
     image = ToolchainImage(id="sha256:abc", base="a base", identity={})
-    return Runtime(image, Sandbox(root=Path("/project"), engine=engine, image=image.id))
+    return {"toolchain": Runtime(image, Sandbox(root=Path("/project"), engine=engine, image=image.id))}
 
 
 @pytest.fixture
@@ -26,18 +26,18 @@ def local(tmp_path: Path) -> LocalEngine:
 
 
 def test_a_machine_is_described(local: LocalEngine) -> None:
-    record = described(CPU.format("avx2 "), runtime(local)).record
+    record = described(CPU.format("avx2 "), runtimes(local)).record
     assert record == {
         "kernel": "Linux 6.1 x86_64", "processor": "A Processor", "cores": 2, "engine": {"kind": "local"},
-        "image": "sha256:abc", "base": "a base",
+        "images": {"toolchain": "sha256:abc"}, "base": "a base",
     }  # fmt: skip
 
 
 def test_what_the_local_engine_cannot_hold_is_told(local: LocalEngine) -> None:
     local.clock = None
     without, paths, clock = (
-        described(CPU.format(""), runtime(local)).not_held[-1],
-        *described(CPU.format("avx2 "), runtime(local)).not_held,
+        described(CPU.format(""), runtimes(local)).not_held[-1],
+        *described(CPU.format("avx2 "), runtimes(local)).not_held,
     )
     assert without == WITHOUT_AVX2
     assert "host name" in paths
@@ -45,5 +45,5 @@ def test_what_the_local_engine_cannot_hold_is_told(local: LocalEngine) -> None:
 
 
 def test_a_container_holds_everything_but_the_processor() -> None:
-    assert described(CPU.format("avx2 "), runtime(object())).not_held == ()
-    assert described(CPU.format("avx2x "), runtime(object())).not_held == (WITHOUT_AVX2,)
+    assert described(CPU.format("avx2 "), runtimes(object())).not_held == ()
+    assert described(CPU.format("avx2x "), runtimes(object())).not_held == (WITHOUT_AVX2,)

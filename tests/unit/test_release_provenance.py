@@ -82,6 +82,38 @@ def test_every_action_is_there_with_its_key_and_command(shop: Shop, told: dict[s
     assert "00.png" in actions["m0000:calibration"]["folders"]["/dataset"]
 
 
+def test_what_reads_the_network_in_another_image_names_that_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path, monkeypatch)
+    shop.take_tflite()
+    shop.commit()
+    text = (shop.released() / PROVENANCE).read_bytes()
+    found = provenance.read(text)
+    fingerprints = {
+        "toolchain": digest.of_value(shop.identity),
+        "frameworks": digest.of_value(shop.frameworks),
+    }
+    assert {name: found.sources[name] for name in fingerprints} == fingerprints
+    assert found.images == {"toolchain": shop.identity, "frameworks": shop.frameworks}
+    images = {action["name"]: action["image"] for action in found.internal["actions"]}
+    assert {name for name, image in images.items() if image == "frameworks"} == {"m0000:mlir"}
+    assert "models/m0000/tiny.tflite" in found.sources
+    assert list(provenance.inconsistencies(found)) == []
+
+    # Whatever is changed of it shows.
+    found.images["frameworks"]["packages"]["torch"]["version"] = "2.0.2"
+    key = "m0000:mlir: its key does not follow from its definition, image and inputs"
+    listed = "the digest of the frameworks image is not that of what is listed of it"
+    assert list(provenance.inconsistencies(found)) == [listed, key]
+    del found.images["frameworks"]
+    assert list(provenance.inconsistencies(found)) == [listed, key]
+    found = provenance.read(text)
+    for action in found.internal["actions"]:
+        action["image"] = "toolchain"
+    assert list(provenance.inconsistencies(found)) == [key]
+
+
 def test_a_whole_one_has_no_inconsistencies(told: dict[str, Any]) -> None:
     assert list(provenance.inconsistencies(provenance.read(json.dumps(told).encode()))) == []
 

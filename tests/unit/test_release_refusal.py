@@ -1,14 +1,32 @@
 from __future__ import annotations
 
 from cvimake.git import Tree
-from cvimake.release.refusal import Conditions, reasons
+from cvimake.release.refusal import ALLOW_DIRTY, Conditions, reasons
+
+CLEAN = Tree(commit="c0ffee", described="v1", changes=())
 
 
-def test_a_stage_whose_image_is_not_recorded_stops_a_release() -> None:
-    tree = Tree(commit="c0ffee", described="v1", changes=())
-    conditions = Conditions(
-        tree=tree, waiting={}, local=False, unfinished=(), unrecorded=["net:mlir"], allowed=frozenset()
-    )
-    (reason,) = reasons(conditions, [])
-    assert reason.startswith("net:mlir runs in the frameworks image")
-    assert "ONNX" in reason
+def conditions(
+    tree: Tree = CLEAN, *, local: bool = False, allowed: frozenset[str] = frozenset()
+) -> Conditions:
+    return Conditions(tree=tree, waiting={}, local=local, unfinished=["net:mlir"], allowed=allowed)
+
+
+def test_what_stops_it_is_told_together() -> None:
+    changed = Tree(commit="c0ffee", described="v1", changes=("M models/net/model.toml",))
+    tree, local, unfinished = reasons(conditions(changed, local=True), [])
+    assert "models/net/model.toml" in tree
+    assert "--allow-dirty" in tree
+    assert "--allow-local" in local
+    assert unfinished == "net:mlir did not succeed"
+
+
+def test_what_is_allowed_stops_nothing() -> None:
+    nowhere = Tree(commit="", described="", changes=(), reason="no repository")
+    found = reasons(conditions(nowhere, local=True, allowed=frozenset({ALLOW_DIRTY, "--allow-local"})), [])
+    assert found == ["net:mlir did not succeed"]
+
+
+def test_a_release_of_nothing_is_none() -> None:
+    nothing = Conditions(tree=CLEAN, waiting={}, local=False, unfinished=(), allowed=frozenset())
+    assert reasons(nothing, []) == ["there is nothing to release: no model is declared"]

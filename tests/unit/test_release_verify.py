@@ -128,12 +128,12 @@ def test_an_action_that_was_changed_no_longer_has_its_key(folder: Path) -> None:
     told = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
     internal = told["predicate"]["buildDefinition"]["internalParameters"]
     internal["actions"][0]["definition"]["argv"].append("--more")
-    internal["toolchain"]["python"] = "4"
+    internal["images"]["toolchain"]["python"] = "4"
     (folder / PROVENANCE).write_text(json.dumps(told), encoding="utf-8")
     resum(folder)
     found = faults(folder)
-    assert f"{PROVENANCE}: m0000:mlir: its key does not follow from its definition and inputs" in found
-    assert f"{PROVENANCE}: the toolchain's digest is not that of what it lists" in found
+    assert f"{PROVENANCE}: m0000:mlir: its key does not follow from its definition, image and inputs" in found
+    assert f"{PROVENANCE}: the digest of the toolchain image is not that of what is listed of it" in found
 
 
 def test_a_release_under_another_name_says_so(folder: Path) -> None:

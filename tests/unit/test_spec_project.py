@@ -101,9 +101,10 @@ def test_a_training_checkpoint_is_told_before_anything_runs(tmp_path: Path) -> N
     assert the_model(tmp_path).takes_frameworks
     with zipfile.ZipFile(tmp_path / "models" / "net" / "net.pt", "w") as archive:
         archive.writestr("net/data.pkl", b"")
-    (mistake,) = mistakes(tmp_path)
-    assert "source: net.pt is a training checkpoint" in mistake
-    assert "yolo export model=net.pt" in mistake
+    mistake, *remedies = mistakes(tmp_path)
+    assert mistake.startswith("models/net/model.toml:2: source: ")
+    assert "net.pt is a training checkpoint" in mistake
+    assert any("yolo export model=net.pt" in remedy for remedy in remedies)
 
 
 def test_a_model_waits_for_every_file_of_its_network(tmp_path: Path) -> None:

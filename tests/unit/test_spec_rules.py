@@ -332,7 +332,7 @@ def test_another_source_is_refused(name: str) -> None:
         ("inference.pdmodel", "paddle2onnx --opset_version 17"),
         ("best.pth", "torch.onnx.export"),
         ("net.h5", "TFLiteConverter"),
-        ("net.caffemodel", "say its .prototxt as source"),
+        ("net.caffemodel", "the network is its .prototxt"),
     ],
 )
 def test_a_known_file_that_is_not_read_is_answered_with_what_to_do(name: str, answer: str) -> None:

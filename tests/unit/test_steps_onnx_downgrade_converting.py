@@ -124,6 +124,27 @@ def test_a_version_converter_that_dies_is_no_reason_to_die(
     assert (summary["by"], summary["version_converter"]) == ("rewrites", "it ended with -6")
 
 
+def test_a_version_converter_that_is_wrong_is_told_without_figures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They hang on the processor, and the summary must not."""
+    script = tmp_path / "wrong.py"
+    script.write_text(
+        "import sys, onnx\n"
+        "model = onnx.load(sys.argv[1])\n"
+        "model.graph.node[0].op_type = 'Neg'\n"
+        "model.opset_import[0].version = int(sys.argv[3])\n"
+        "onnx.save(model, sys.argv[2])\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(converting, "_CONVERTER", script)
+    summary = convert(network("g (float[2] x) => (float[2] y) { y = Relu(x) }", 18), Wanted())[1]
+    assert (summary["by"], summary["version_converter"]) == (
+        "rewrites",
+        "what it makes does not compute the same",
+    )
+
+
 def test_the_result_is_the_same_for_the_same_source() -> None:
     results = [convert(network(GELU, 20), Wanted()) for _ in range(2)]
     assert results[0][0].SerializeToString(deterministic=True) == results[1][0].SerializeToString(
@@ -360,6 +381,10 @@ def test_the_program_converts_a_file(tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert summary["rewritten"] == {"Gelu": 1}
     assert opset_of(onnx.load(tmp_path / "result.onnx")) == 17
+    # What another processor would find otherwise is only printed.
+    assert (summary["differs_by_at_most"], summary["tried_with"]) == (proof.TOLERANCE, list(proof.KINDS))
+    assert not [name for name in summary if name in {"differences", "largest_difference"}]
+    assert set(json.loads(ended.stdout.splitlines()[-1])["differences"]) == set(proof.KINDS)
 
 
 def test_the_program_says_in_one_line_what_it_refuses(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Converts one file: `python3 -m onnx_downgrade SOURCE RESULT SUMMARY.json OPTION ...`.
 
-Options: --opset=N --ir=N --input-shapes=JSON --fixed --external=FOLDER --keep-metadata.
+Options: --opset=N --ir=N --input-shapes=JSON --fixed --external=FOLDER --keep-metadata --figures.
 
-Writes the converted network and what was done. Exit code 1: it is refused; the last line says why.
+Writes the converted network and what was done; with --figures also how far the two are apart, which another
+processor finds a little different. It is printed in any case.
+
+Exit code 1: it is refused; the last line says why.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .converting import Wanted, convert
+from .converting import Wanted, convert, without_figures
 from .reading import check_size, read
 from .refusal import RefusedError
 
@@ -34,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--fixed", action="store_true")
     parser.add_argument("--external", type=Path, default=Path())
     parser.add_argument("--keep-metadata", action="store_true")
+    parser.add_argument("--figures", action="store_true")
     options = parser.parse_args(arguments)
     wanted = Wanted(
         opset=options.opset, ir=options.ir, shapes=options.input_shapes, fixed=options.fixed,
@@ -55,7 +59,8 @@ def main(arguments: Sequence[str]) -> int:
             f"({type(error).__name__}: {' '.join(str(error).split())[:300]})\n"
         )
         return 1
-    options.summary.write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    written = summary if options.figures else without_figures(summary)
+    options.summary.write_text(json.dumps(written, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     sys.stdout.write(f"{json.dumps(summary, sort_keys=True)}\n")
     return 0
 

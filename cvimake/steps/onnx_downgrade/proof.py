@@ -30,6 +30,10 @@ KINDS: Mapping[str, _Draw] = {
 }
 
 
+class DifferentError(RefusedError):
+    """Two networks that do not compute the same; the text says how far they are apart."""
+
+
 @dataclass(frozen=True)
 class Proof:
     """How far two networks are apart.
@@ -53,7 +57,8 @@ def prove(
     """Runs both on seeded inputs of several kinds.
 
     Raises:
-        RefusedError: one of them does not run, or they differ by more than the tolerance.
+        RefusedError: one of them does not run.
+        DifferentError: they differ by more than the tolerance.
     """
     one, other = (_session(model, which) for model, which in ((source, "source"), (result, "converted")))
     kept = {tensor.name for tensor in source.graph.initializer}
@@ -73,7 +78,7 @@ def prove(
         }
         worst = max(apart, key=lambda name: apart[name])
         if not apart[worst] <= tolerance:
-            raise RefusedError(
+            raise DifferentError(
                 f"the converted network does not compute the same: output {worst!r} differs by "
                 f"{apart[worst]:.3g} of its greatest value (inputs: {kind}); {tolerance:g} is allowed"
             )

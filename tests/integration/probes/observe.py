@@ -77,6 +77,16 @@ def clock() -> dict[str, float]:
     return {"start": wall, "end": time.time(), "monotonic": round(time.monotonic() - monotonic)}
 
 
+def numpy_kernels() -> dict[str, object]:
+    """What it chooses its kernels by, and what it says of that when it starts."""
+    program = (
+        "import json; from numpy.core._multiarray_umath import __cpu_features__ as found; "
+        "print(json.dumps([name for name, is_there in found.items() if is_there]))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    return {"features": json.loads(ended.stdout), "said": ended.stderr}
+
+
 def main(output: str) -> None:
     shared = os.statvfs("/tmp")
     facts = {
@@ -104,6 +114,7 @@ def main(output: str) -> None:
         "writable": writable_folders(),
         "block devices": block_devices(),
         "clock": clock(),
+        "numpy": numpy_kernels(),
     }
     # Must be gone when the next program starts.
     Path("/tmp/left-behind").touch()

@@ -1,0 +1,191 @@
+"""A project built from nothing, and after each of three changes, against its commands by hand.
+
+By hand is how the model conversion guide has it: one command after another in one container, each of them
+the toolchain's own, and from the start again after any change. They run in the same image, with the same
+arguments, on the same files, and without what holds our results still: that takes time, too.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import onnx
+
+from bench import project
+from bench.measure import Result, Runs, Unit, timed
+from cvimake import image, pipeline, toolchain
+from cvimake.action import Action
+from cvimake.engine import connection
+from cvimake.engine.docker import DockerEngine
+from cvimake.recipe import Recipe
+from cvimake.sandbox import WORKSPACE
+from cvimake.spec import DeclaredModel, read_declarations
+
+REPEATS = 1
+# What a build may take at most, of the time that the commands take.
+FROM_NOTHING = 0.55
+CHANGES = {"an option of one variant changed": 0.3, "one image added": 0.55, "re-exported": 0.1}
+_BY_HAND, _FROM_NOTHING = "its commands by hand", "from nothing"
+# Our programs that stand in for a tool, and the tools that are run by hand.
+_TOOLS = {
+    "model_transform.py": "model_transform.py",
+    "calibrate.py": "run_calibration.py",
+    "search.py": "run_qtable.py",
+    "model_deploy.py": "model_deploy.py",
+}
+# What holds a result still and makes nothing faster.
+_HELD_STILL = (
+    "LD_PRELOAD",
+    "FAKETIME",
+    "DONT_FAKE_MONOTONIC",
+    "FAKETIME_FORCE_MONOTONIC_FIX",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+)
+_NOT_COPIED = shutil.ignore_patterns("build", ".venv", ".git", ".cvimake")
+
+
+def run(scratch: Path, repeats: int = REPEATS, root: Path = project.CHECKOUT) -> Iterator[Result]:
+    """Measures it.
+
+    Args:
+        scratch: an empty folder.
+        repeats: how often each is run.
+        root: of the project.
+    """
+    ours, by_hand = scratch / "ours", scratch / "by-hand"
+    names = (_BY_HAND, _FROM_NOTHING, *CHANGES)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    disk: dict[str, list[float]] = {name: [] for name in names[:2]}
+    for _ in range(repeats):
+        for folder in (ours, by_hand):
+            shutil.rmtree(folder, ignore_errors=True)
+        _copy(root.resolve(), ours)
+        times[_BY_HAND].append(_run_by_hand(ours, by_hand))
+        disk[_BY_HAND].append(_mebibytes(by_hand.glob("*/work")))
+        launcher = str(project.add_launcher(ours))
+        timed([launcher, "toolchain"], ours)
+        build = functools.partial(timed, [launcher], ours)
+        times[_FROM_NOTHING].append(build())
+        disk[_FROM_NOTHING].append(_mebibytes([ours / "build"]))
+        for name, change in changes(ours).items():
+            change()
+            times[name].append(build())
+    for name, bound in {_FROM_NOTHING: FROM_NOTHING, **CHANGES}.items():
+        yield _result(name, times, bound=bound)
+    yield _result(_FROM_NOTHING, disk, unit=Unit.MEBIBYTES_ON_DISK)
+
+
+def _result(
+    name: str, runs: Mapping[str, Sequence[float]], bound: float | None = None, unit: Unit = Unit.SECONDS
+) -> Result:
+    return Result(
+        benchmark="guide",
+        figure=name,
+        ours=Runs(tuple(runs[name])),
+        against=_BY_HAND,
+        theirs=Runs(tuple(runs[_BY_HAND])),
+        bound=bound,
+        unit=unit,
+    )
+
+
+def _mebibytes(folders: Iterable[Path]) -> float:
+    """What the files in some folders hold."""
+    files = (path for folder in folders for path in folder.rglob("*"))
+    return sum(path.lstat().st_size for path in files if path.is_file()) / 2**20
+
+
+def _copy(root: Path, to: Path) -> None:
+    to.mkdir()
+    for name in ("models", "datasets"):
+        shutil.copytree(root / name, to / name, ignore=_NOT_COPIED)
+    for file in root.glob("*"):
+        if file.is_file():
+            shutil.copy(file, to)
+
+
+def _run_by_hand(root: Path, folder: Path) -> float:
+    """Seconds that the commands of all models take, one after another."""
+    image_id = image.ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), folder).id
+    with project.working_in(root):
+        models = [model for model in read_declarations(Path()).models.values() if not model.missing]
+        return sum(_commands_of(model, image_id, folder / model.name) for model in models)
+
+
+def _commands_of(model: DeclaredModel, image_id: str, folder: Path) -> float:
+    work = folder / "work"
+    work.mkdir(parents=True)
+    stages = (pipeline.mlir, pipeline.calibration, pipeline.qtable, pipeline.cvimodel)
+    actions = [stage.action for stage_of in stages for stage in stage_of(model)]
+    shared: dict[str, Path] = {}
+    for action in actions:
+        for file in action.inputs:
+            if pipeline.BUILD not in file.path.parents:
+                shutil.copy(file.path, work / file.name)
+        for text in action.texts:
+            (work / text.name).write_text(text.text, encoding="utf-8")
+        for given in action.folders:
+            place = shared.setdefault(given.target, folder / given.target.strip("/"))
+            for name, path in given.files.items():
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, place / name)
+    # As it is: what makes it readable is ours.
+    shutil.copy(model.source, work / f"{model.name}{model.source.suffix}")
+    script = "\n".join(["set -e", *(shlex.join(tool_command(action)) for action in actions)])
+    variables = {name: value for name, value in toolchain.environment().items() if name not in _HELD_STILL}
+    return timed(
+        [
+            *("docker", "run", "--rm", "--user", f"{os.geteuid()}:{os.getegid()}", "--network", "none"),
+            *("--volume", f"{work}:{WORKSPACE}", "--workdir", WORKSPACE),
+            *(part for inside, path in shared.items() for part in ("--volume", f"{path}:{inside}:ro")),
+            *(part for name, value in variables.items() for part in ("--env", f"{name}={value}")),
+            *("--entrypoint", "", image_id, "sh", "-c", script),
+        ],
+        folder,
+    )
+
+
+def tool_command(action: Action) -> list[str]:
+    """The tool's own command for a step, without what stands around it."""
+    for place, part in enumerate(action.argv):
+        if tool := _TOOLS.get(Path(part).name):
+            return ["python3", f"{toolchain.ROOT}/python/tools/{tool}", *action.argv[place + 1 :]]
+    raise ValueError(f"{action.name}: no tool in {shlex.join(action.argv)}")
+
+
+def changes(root: Path) -> dict[str, Callable[[], object]]:
+    """What is done to a project, by its name in CHANGES: all to its first calibrated model."""
+    with project.working_in(root):
+        model, samples = next(
+            (model, model.calibration_samples)
+            for model in read_declarations(Path()).models.values()
+            if model.calibration_samples and not model.missing
+        )
+    declaration = root / "models" / model.name / "model.toml"
+    image_file = root / min(samples.files.values())
+    done: list[Callable[[], object]] = [
+        functools.partial(_change_option, declaration, f"[variant.{model.variants[-1].name}]"),
+        functools.partial(shutil.copy, image_file, image_file.with_name(f"0-{image_file.name}")),
+        functools.partial(_export_again, root / model.source),
+    ]
+    return dict(zip(CHANGES, done, strict=True))
+
+
+def _change_option(declaration: Path, section: str) -> None:
+    text = declaration.read_text(encoding="utf-8")
+    if section not in text:
+        raise ValueError(f"{declaration}: no {section}")
+    declaration.write_text(text.replace(section, f"{section}\nop_divide = true"), encoding="utf-8")
+
+
+def _export_again(source: Path) -> None:
+    """As an exporter of a later version would write the same network."""
+    network = onnx.load(source)
+    network.producer_version += " again"
+    onnx.save(network, source)
