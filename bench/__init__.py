@@ -1,1 +1,1 @@
-"""How fast cvimake is, each figure against something else in the same run: `.venv/bin/python -m bench`."""
+"""How fast cvimake is, each figure against something else in the same run: `./doit bench`."""

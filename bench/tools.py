@@ -190,7 +190,8 @@ OTHERS = (
         program="snakemake",
         installed_by=_LOCKED,
         write=_of(exporters.snakemake),
-        settle=("--cores", "1"),
+        # It thinks between jobs, so many of them at once are sooner done.
+        settle=("--cores", "32"),
         build=("--cores", "1"),
         plan=("--cores", "1", "--dry-run"),
         # Without a word on what it does not know enough of.

@@ -1,0 +1,58 @@
+"""`python -m bench.publish [FILE]`: puts a run's results into docs/performance.md.
+
+Beside it lie what they come from, `performance.json`, and the plot, `performance.svg`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import plot, project, records, report
+from bench.records import Record
+from cvimake import announce
+from cvimake.errors import CvimakeError
+
+PAGE = project.CHECKOUT / "docs" / "performance.md"
+BEGIN, END = "<!-- results: written by `python -m bench.publish` -->", "<!-- end of results -->"
+
+
+def page(text: str, found: Sequence[Record]) -> str:
+    """A page with these results between its marks.
+
+    Raises:
+        CvimakeError: it does not have both marks, once each.
+    """
+    if not text.count(BEGIN) == text.count(END) == 1 or text.index(BEGIN) > text.index(END):
+        raise CvimakeError(f"the page needs a line `{BEGIN}`, and after it a line `{END}`")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    picture = "![what cvimake takes, as a ratio to what others take](performance.svg)"
+    return f"{before}{BEGIN}\n\n{picture}\n\n{report.markdown(found)}\n{END}{after}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Writes the page."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.publish", description="Puts results into docs/performance.md."
+    )
+    parser.add_argument(
+        "json", nargs="?", type=Path, default=Path("build/bench.json"), help="[default: %(default)s]"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        found = records.load(options.json)
+        text = page(PAGE.read_text(encoding="utf-8"), found)
+    except CvimakeError as error:
+        announce.note(str(error))
+        return error.exit_code
+    plot.draw(found, PAGE.with_suffix(".svg"))
+    records.save(found, PAGE.with_suffix(".json"))
+    PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
