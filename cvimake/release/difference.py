@@ -31,7 +31,7 @@ class Change:
     Attributes:
         subject: the cvimodel, `MODEL/FILE`; EVERYTHING for what they share.
         what: has changed.
-        old: as it was, for people; empty where it was not.
+        old: as it was, for people; empty where it was not, of several things one a line.
         new: as it is.
     """
 
@@ -141,7 +141,7 @@ def _growth(old: float | None, new: float | None) -> str:
 
 
 def _tensors(tensors: Any) -> _Fact:  # noqa: ANN401 - a tuple of cvimodel.Tensor
-    return _Fact(", ".join(f"{tensor.name} {list(tensor.shape)} {tensor.type}" for tensor in tensors))
+    return _Fact("\n".join(f"{tensor.name} {list(tensor.shape)} {tensor.type}" for tensor in tensors))
 
 
 def _layers(name: str, old: Sequence[str] | None, new: Sequence[str] | None) -> Iterator[Change]:
@@ -157,8 +157,8 @@ def _layers(name: str, old: Sequence[str] | None, new: Sequence[str] | None) -> 
 
 
 def _named(layers: Sequence[str]) -> str:
-    more = f" and {len(layers) - _MOST_LAYERS} more" if len(layers) > _MOST_LAYERS else ""
-    return ", ".join(layers[:_MOST_LAYERS]) + more
+    more = [f"and {len(layers) - _MOST_LAYERS} more"] if len(layers) > _MOST_LAYERS else []
+    return "\n".join([*layers[:_MOST_LAYERS], *more])
 
 
 def _float_layers(release: Opened, name: str, found: Provenance) -> tuple[str, ...] | None:

@@ -117,7 +117,7 @@ def test_layers_that_become_float_and_those_that_no_longer_are_so_are_named(shop
     shop.declare("qtable = { expected_cos = 0.9999, min_layer_cos = 0.9999 }", 'qtable = "mine.txt"')
     told = found(changes(shop), MIX)
     assert told["float layers"] == ("1", "2")
-    assert told["now float"] == ("", "first_Conv, last_Add")
+    assert told["now float"] == ("", "first_Conv\nlast_Add")
     assert told["no longer float"] == ("m0000_cv181x_mix_qtable", "")
     layers = "".join(f"layer{number} BF16\n" for number in range(20))
     table.write_text(f"{layers}last_Add BF16\n", encoding="utf-8")
@@ -128,7 +128,7 @@ def test_layers_that_become_float_and_those_that_no_longer_are_so_are_named(shop
         for version in ("1.1", "1.2")
     )
     told = found(difference.changes(second, third), MIX)
-    assert told["now float"][1].endswith(", layer11 and 8 more")
+    assert told["now float"][1].endswith("\nlayer11\nand 8 more")
     assert told["no longer float"] == ("first_Conv", "")
 
 
