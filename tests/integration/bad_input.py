@@ -354,7 +354,25 @@ CASES: dict[str, Case] = {
         dataset("", put("a.png", IMAGE), lambda folder: (folder / "b.png").symlink_to("/etc/passwd")),
         "b.png: is no image",
     ),
+    "dataset: channels last": Case(
+        dataset("", put("a.npy", npy(np.zeros((1, 128, 128, 3), dtype=np.float32)))),
+        "its channels stand last",
+    ),
+    "dataset: npz of two for one": Case(
+        dataset("", put("a.npz", npz({"images.npy": GOOD_NPY, "mask.npy": GOOD_NPY}))), "holds 2 arrays"
+    ),
+    "dataset: two files for one": Case(
+        dataset('data_list = "l"', put("l", b"a.npy,a.npy\n"), put("a.npy", GOOD_NPY)),
+        "2 files for a network",
+    ),
+    "dataset: texts": Case(dataset("", put("a.npy", npy(np.array(["a"])))), "not numbers"),
     # Networks
+    "network: Git LFS's pointer": Case(
+        put("tiny.onnx", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n"), "git lfs pull"
+    ),
+    "network: a checkpoint": Case(
+        put("tiny.onnx", npz({"net/data.pkl": b"\x80\x02."})), "is a training checkpoint"
+    ),
     "network: empty": Case(put("tiny.onnx", b""), "is not an ONNX file"),
     "network: text": Case(put("tiny.onnx", b"once upon a time"), "is not an ONNX file"),
     "network: zeros": Case(put("tiny.onnx", bytes(100000)), "is not an ONNX file"),
@@ -417,7 +435,24 @@ CASES: dict[str, Case] = {
         test_with("in.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", 60000) + b"(" * 60000), "is no array"
     ),
     "test input: npy of another shape": Case(
-        test_with("in.npy", npy(np.zeros((1, 3, 16, 16), dtype=np.float32))), "another shape", 1
+        test_with("in.npy", npy(np.zeros((1, 3, 16, 16), dtype=np.float32))),
+        "in.npy: is of shape [1, 3, 16, 16]",
+    ),
+    "test input: npy without a batch": Case(
+        test_with("in.npy", npy(np.zeros((3, 128, 128), dtype=np.float32))), "array[None] adds it"
+    ),
+    "test input: npy of a number": Case(test_with("in.npy", npy(np.array(3.0))), "is of shape []"),
+    "test input: npy of texts": Case(test_with("in.npy", npy(np.array(["a", "b"]))), "not numbers"),
+    "test input: npy of complex numbers": Case(
+        test_with("in.npy", npy(np.zeros((1, 3, 128, 128), dtype=np.complex64))), "not numbers"
+    ),
+    "test input: npz of others": Case(
+        test_with("in.npz", npz({"image.npy": GOOD_NPY, "mask.npy": GOOD_NPY})),
+        "holds no array 'images', which is an input of the network; it holds image, mask",
+    ),
+    "test input: two for one": Case(
+        both(edit('"images/00.png"', '["a.npy", "b.npy"]'), put("a.npy", GOOD_NPY), put("b.npy", GOOD_NPY)),
+        "2 files for a network of 1 input (images)",
     ),
     # Tables
     "table: not there": Case(
@@ -477,7 +512,9 @@ def build(project: Path, *arguments: str, user: int | None = None) -> Ended:
         command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, cwd=project, env=environment(), stdout=output, stderr=output)
+        # What an earlier run has built would be taken instead of looked at.
+        variables = environment(CVIMAKE_STORE="none")
+        process = subprocess.Popen(command, cwd=project, env=variables, stdout=output, stderr=output)
         try:
             memory = _wait(process, started + SECONDS)
         finally:
