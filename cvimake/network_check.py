@@ -135,7 +135,9 @@ def own_file_faults(model: DeclaredModel, names: onnx_names.Names | None) -> Ite
             if name and not path.is_file():
                 yield place, f"no file {path}"
             elif name and key in _READERS:
-                for what in _table_faults(key, path, names):
+                # A post-processing that is added has layers with names of its own.
+                known = None if model.model.output.add_postprocess else names
+                for what in _table_faults(key, path, known):
                     yield place, what
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import shutil
 import struct
 import subprocess
@@ -58,12 +59,14 @@ class Case:
         says: what the error has to say.
         code: the exit code.
         as_other: run as somebody who may not read everything.
+        command: what is done with it.
     """
 
     spoil: Callable[[Path], object]
     says: str
     code: int = 2
     as_other: bool = False
+    command: tuple[str, ...] = ("bad",)
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,41 @@ def own_qtable(text: str) -> Callable[[Path], object]:
     return both(
         edit('quantize = "F16"', variant), put("list", b"images/00.png\n"), put("qtable", text.encode())
     )
+
+
+def given(name: str, content: bytes | Callable[[Path], object], says: str, command: str = "init") -> Case:
+    """A file that a command is given, in a folder of its own."""
+
+    def write(model: Path) -> None:
+        path = model.parents[1] / "given" / name
+        path.parent.mkdir()
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            content(path)
+
+    more = {"onnx:downgrade": ("given/out.onnx",)}.get(command, ())
+    return Case(write, says, command=(command, f"given/{name}", *more))
+
+
+def changed(change: Callable[[onnx.ModelProto], object]) -> Callable[[Path], object]:
+    """The tiny network, changed."""
+
+    def write(path: Path) -> None:
+        proto = onnx.load(EXAMPLE / "models" / "tiny" / "tiny.onnx")
+        change(proto)
+        path.write_bytes(proto.SerializeToString())
+
+    return write
+
+
+def zip_of_zeros(path: Path) -> None:
+    """A gigabyte of zeros that calls itself a checkpoint."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("net/version", b"3")
+        with archive.open("net/data.pkl", "w") as member:
+            for _ in range(1024):
+                member.write(bytes(1024**2))
 
 
 def settings(text: str) -> Callable[[Path], object]:
@@ -454,6 +492,49 @@ CASES: dict[str, Case] = {
         both(edit('"images/00.png"', '["a.npy", "b.npy"]'), put("a.npy", GOOD_NPY), put("b.npy", GOOD_NPY)),
         "2 files for a network of 1 input (images)",
     ),
+    # Files that commands are given
+    "init: not there": given("a.onnx", lambda _path: None, "no file"),
+    "init: a folder": given("a.onnx", Path.mkdir, "no file"),
+    "init: a link to itself": given("a.onnx", lambda path: path.symlink_to(path), "no file"),
+    "init: a pipe": given("a.onnx", os.mkfifo, "no file"),
+    "init: endless": given("a.onnx", lambda path: path.symlink_to("/dev/zero"), "no file"),
+    "init: empty": given("a.onnx", b"", "is not an ONNX file"),
+    "init: text": given("a.onnx", b"once upon a time", "is not an ONNX file"),
+    "init: an image": given("a.onnx", IMAGE, "is not an ONNX file"),
+    "init: immense length": given(
+        "a.onnx", b"\x08\x08\x3a\xff\xff\xff\xff\xff\xff\xff\x7f", "is not an ONNX file"
+    ),
+    "init: opset of the future": given(
+        "a.onnx", changed(lambda proto: setattr(proto.opset_import[0], "version", 999)), "is opset 999"
+    ),
+    "init: weights outside": given("a.onnx", changed(external("../../../../etc/passwd")), "leads out of"),
+    "init: weights that are not there": given("a.onnx", changed(external("w.bin")), "no such file beside it"),
+    "init: Git LFS's pointer": given(
+        "a.onnx", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"
+    ),
+    "init: a program in a pickle": given(
+        "a.pt", pickle.dumps(Evil(), protocol=2), "is a training checkpoint"
+    ),
+    "init: zip bomb": given("a.pt", zip_of_zeros, "is a training checkpoint"),
+    "init: half a zip": given(
+        "a.pt", npz({"net/code/a.py": b"1"})[:-40], "is not TorchScript, or is cut off"
+    ),
+    "init: text for TFLite": given("a.tflite", b"once upon a time", "is not TFLite"),
+    "init: Caffe without weights": given("a.prototxt", b'name: "a"', "there is no a.caffemodel beside it"),
+    "init: Keras": given("a.h5", b"\x89HDF", "is Keras'"),
+    "init: no suffix": given("a", b"", "no suffix: the toolchain reads"),
+    "init: name of a command": given(
+        "plan.onnx", changed(lambda _proto: None), "a model cannot be called 'plan'"
+    ),
+    "init: name that steers a terminal": given("\x1b[31m.onnx", b"", "is not an ONNX file"),
+    "view: not there": given("a.onnx", lambda _path: None, "neither a model nor a file", "view"),
+    "downgrade: text": given("a.onnx", b"once upon a time", "is not an ONNX file", "onnx:downgrade"),
+    "downgrade: a checkpoint": given(
+        "a.onnx", npz({"net/data.pkl": b"\x80\x02."}), "is not an ONNX file", "onnx:downgrade"
+    ),
+    "downgrade: weights outside": given(
+        "a.onnx", changed(external("/etc/passwd")), "leads out of", "onnx:downgrade"
+    ),
     # Tables
     "table: not there": Case(
         edit('quantize = "F16"', 'quantize = "INT8"\ncalibration_table = "nowhere"'), "no file"
@@ -502,8 +583,8 @@ def run(case: Case, template: Path, folder: Path) -> Ended:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, OTHER_USER, OTHER_USER)
         # Unreadable for them too, which a file's owner and 0 already is.
-        return build(folder, "bad", user=OTHER_USER)
-    return build(folder, "bad")
+        return build(folder, *case.command, user=OTHER_USER)
+    return build(folder, *case.command)
 
 
 def build(project: Path, *arguments: str, user: int | None = None) -> Ended:
