@@ -117,6 +117,28 @@ KNOWN: tuple[Known, ...] = (
         "Make [verify] input fit [input] shapes, or the other way round.",
     ),
     Known(
+        "test-input-rank",
+        _log(r"Invalid rank for input: (?P<input>\S+) Got: (?P<got>\d+) Expected: (?P<expected>\d+)"),
+        "the test input for {input} has {got} axes instead of {expected}",
+        "Make [verify] input fit [input] shapes: all axes, batch first.",
+    ),
+    Known(
+        "sample-keys",
+        _log(
+            r"assert \((?:len\(x\.files\) == 1|input in x)\)"
+            r"|^KeyError: '(?P<input>.+) is not a file in the archive'"
+        ),
+        "a sample's npz does not hold the network's inputs",
+        "Its arrays have to be called as the inputs of the network are, and there is one for each:\n"
+        "numpy.savez(file, NAME=array, ...).",
+    ),
+    Known(
+        "sample-input-count",
+        _log(r"assert \(self\.input_num == len\(inputs\)\)"),
+        "a sample has another number of files than the network has inputs",
+        "In the list of samples, one line names one file for each input, joined by commas, or one npz.",
+    ),
+    Known(
         "sample-shape",
         _log(r"Tensor (?P<input>\S+) data need size: (?P<expected>\d+) , but set size: (?P<got>\d+)"),
         "a sample for {input} has another shape: {got} bytes instead of {expected}",

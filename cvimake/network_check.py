@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from cvimake import mlir_names, network_file, onnx_header, table_check
 from cvimake.action import GIBIBYTE
 from cvimake.errors import CvimakeError, DeclarationError
+from cvimake.sample_fit import Purpose, Sample
+from cvimake.spec.dataset import Samples
 from cvimake.spec.mistakes import File, did_you_mean
 from cvimake.spec.model import RAW
 from cvimake.spec.project import DeclaredModel, DeclaredVariant, as_files
@@ -41,10 +43,28 @@ def check(model: DeclaredModel) -> None:
     if mistakes:
         raise DeclarationError("\n".join(mistakes))
     # Those of later stages too: who has to mend them need not wait for this one.
-    sampled = [model.calibration_samples, *(variant.qtable_samples for variant in model.variants)]
-    files = [model.folder / name for name in as_files(model.model.verify.input)]
-    files += [path for one in sampled if one for path in one.files.values()]
-    check_samples(f"{model.name}:mlir", model, files)
+    samples = [Sample(Purpose.TRANSFORM, _files(model, as_files(model.model.verify.input)))]
+    samples += [
+        Sample(Purpose.DEPLOY, _files(model, variant.test_input))
+        for variant in model.variants
+        if variant.test_input
+    ]
+    for purpose, one in (
+        (Purpose.CALIBRATE, model.calibration_samples),
+        (Purpose.CALIBRATE, model.tune_samples),
+        *((Purpose.SEARCH, variant.qtable_samples) for variant in model.variants),
+    ):
+        samples += _samples(purpose, one) if one else ()
+    _check_samples(f"{model.name}:mlir", model, samples, names)
+
+
+def _files(model: DeclaredModel, names: Iterable[str]) -> tuple[Path, ...]:
+    return tuple(model.folder / name for name in names)
+
+
+def _samples(purpose: Purpose, samples: Samples) -> Iterator[Sample]:
+    lines = samples.lines if samples.lines is not None else ((name,) for name in samples.files)
+    return (Sample(purpose, tuple(samples.files[name] for name in line)) for line in lines)
 
 
 def _onnx_names(model: DeclaredModel) -> onnx_names.Names:
@@ -66,15 +86,39 @@ def _onnx_names(model: DeclaredModel) -> onnx_names.Names:
     return names
 
 
-def check_samples(name: str, model: DeclaredModel, paths: Iterable[Path]) -> None:
-    """Sees that a stage's images and arrays can be read.
+def check_samples(name: str, model: DeclaredModel, purpose: Purpose, samples: Samples) -> None:
+    """Sees that a stage's images and arrays can be read, and are what the network takes.
 
     Raises:
-        CvimakeError: some cannot.
+        CvimakeError: some cannot, or are not.
     """
+    names = _onnx_names(model) if model.is_onnx else None
+    _check_samples(name, model, _samples(purpose, samples), names)
+
+
+def _check_samples(
+    name: str, model: DeclaredModel, samples: Iterable[Sample], names: onnx_names.Names | None
+) -> None:
     from cvimake import sample_check  # noqa: PLC0415 - only a stage that runs needs it
 
-    sample_check.check(name, paths, int(model.settings.limits.memory * GIBIBYTE))
+    memory = int(model.settings.limits.memory * GIBIBYTE)
+    sample_check.check(name, samples, memory, _inputs(model, names) if names else None)
+
+
+def _inputs(model: DeclaredModel, names: onnx_names.Names) -> dict[str, onnx_names.Shape]:
+    """The inputs that the network has as it is declared, and their shapes."""
+    declared = model.inputs.shapes or []
+    inputs = {
+        name: tuple(declared[number]) if number < len(declared) else shape
+        for number, (name, shape) in enumerate(names.inputs.items())
+    }
+    if len(inputs) < 2 or not model.model.output.names:  # noqa: PLR2004 - one input is always needed
+        return inputs
+    from cvimake.intake import network  # noqa: PLC0415 - takes a third of a second, and is rarely needed
+
+    nodes = network.read(model.source).behind(model.model.output.names)
+    needed = {name for node in nodes for name in node.inputs}
+    return {name: shape for name, shape in inputs.items() if name in needed}
 
 
 def own_file_faults(model: DeclaredModel, names: onnx_names.Names | None) -> Iterator[KeyedFault]:
@@ -91,7 +135,9 @@ def own_file_faults(model: DeclaredModel, names: onnx_names.Names | None) -> Ite
             if name and not path.is_file():
                 yield place, f"no file {path}"
             elif name and key in _READERS:
-                for what in _table_faults(key, path, names):
+                # A post-processing that is added has layers with names of its own.
+                known = None if model.model.output.add_postprocess else names
+                for what in _table_faults(key, path, known):
                     yield place, what
 
 

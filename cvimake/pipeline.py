@@ -13,6 +13,7 @@ from cvimake.action import GIBIBYTE, Action, FileKind, Folder, Input, Limits, Ou
 from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN
 from cvimake.load import Load
 from cvimake.resources import step
+from cvimake.sample_fit import Purpose
 from cvimake.spec.dataset import Samples
 from cvimake.spec.project import DeclaredModel, DeclaredVariant, as_files
 from cvimake.spec.rules import needs_calibration
@@ -219,7 +220,7 @@ def calibration(model: DeclaredModel) -> Iterator[Stage]:
             _size(model), _count(samples, model.calibration.input_num), model.calibration.tune_num or _TUNED
         ),
         before=functools.partial(
-            network_check.check_samples, f"{model.name}:calibration", model, samples.files.values()
+            network_check.check_samples, f"{model.name}:calibration", model, Purpose.CALIBRATE, samples
         ),
     )
 
@@ -274,7 +275,7 @@ def qtable(model: DeclaredModel) -> Iterator[Stage]:
 def _check_search(target: _Target, samples: Samples) -> None:
     """Sees that a search can read what it is given."""
     name = f"{target.model.name}:{target.label}_qtable"
-    network_check.check_samples(name, target.model, samples.files.values())
+    network_check.check_samples(name, target.model, Purpose.SEARCH, samples)
     network_check.check_tables(
         name, target.model, target.variant, _place(target.model.name, _mlir(target.model.name))
     )

@@ -7,14 +7,17 @@ import math
 import re
 import struct
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from cvimake import sample_fit
 from cvimake.errors import CvimakeError
+from cvimake.sample_fit import Sample, Shape
+from cvimake.spec.dataset import IMAGES
 
 # What the tool's reader (OpenCV) takes, whatever the file is called.
-_IMAGES = (b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF", b"II*\0", b"MM\0*")
+_BEGINNINGS = (b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF", b"II*\0", b"MM\0*")
 _PNG, _PNG_END = b"\x89PNG", b"IEND"
 _NPY = b"\x93NUMPY"
 _MOST_HEADER = 64 * 1024
@@ -26,81 +29,109 @@ _MANY = 5
 _NUMBER = re.compile(r"[<>|=]?[fiub](\d+)")
 
 
-def check(name: str, paths: Iterable[Path], memory: int) -> None:
-    """Sees that tools can read files, before a container starts.
+class _FaultError(Exception):
+    """What is wrong with a file."""
+
+
+def check(
+    name: str, samples: Iterable[Sample], memory: int, inputs: Mapping[str, Shape] | None = None
+) -> None:
+    """Sees that tools can read samples, and that they are what the network takes, before a container starts.
 
     Args:
         name: of the stage that they are for.
-        paths: images, npy and npz; others and those that are not there are for others to judge.
+        samples: images, npy and npz; what is not there is for others to judge.
         memory: bytes that the stage may use.
+        inputs: those of the network, with their shapes; None where they are not known.
 
     Raises:
-        CvimakeError: some cannot be read; says which, and why.
+        CvimakeError: some cannot be read, or are something else; says which, and why.
     """
-    faults = [f"{path}: {what}" for path in dict.fromkeys(paths) for what in _faults(path, memory)]
+    found: dict[Path, Mapping[str, Shape] | None] = {}
+    faults: dict[str, None] = {}
+    for sample in samples:
+        for path in sample.files:
+            if path not in found:
+                try:
+                    found[path] = _arrays(path, memory)
+                except _FaultError as error:
+                    found[path] = None
+                    faults[f"{path}: {error}"] = None
+        arrays = {path: known for path in sample.files if (known := found[path]) is not None}
+        if inputs and arrays and len(arrays) == len(set(sample.files)):
+            faults.update(dict.fromkeys(sample_fit.faults(sample, arrays, inputs)))
     if faults:
-        shown = [*faults[:_MANY], *([f"and {len(faults) - _MANY} more"] if len(faults) > _MANY else [])]
+        told = list(faults)
+        shown = [*told[:_MANY], *([f"and {len(told) - _MANY} more"] if len(told) > _MANY else [])]
         raise CvimakeError(f"{name}: what it reads is not as it should be", "\n".join(shown))
 
 
-def _faults(path: Path, memory: int) -> Iterator[str]:
+def _arrays(path: Path, memory: int) -> Mapping[str, Shape] | None:
+    """The shapes of the arrays in a file, by name; none in an image, None of a file that is not there.
+
+    Raises:
+        _FaultError: no tool can read it.
+    """
     kind = path.suffix.lower()
     try:
-        if kind == ".npz":
-            yield from _npz_faults(path, memory)
-        elif kind == ".npy":
-            with path.open("rb") as file:
-                yield from _npy_faults(file, path.stat().st_size)
-        elif kind in {".jpg", ".jpeg", ".png", ".bmp", ".jfif"}:
-            yield from _image_faults(path)
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            if kind == ".npz":
+                return _in_npz(file, size, memory)
+            if kind == ".npy":
+                return {"": _head(file, size)}
+            if kind in IMAGES:
+                _check_image(file, size)
+            return {}
     except FileNotFoundError:
-        return
+        return None
     except OSError as error:
-        yield f"cannot be read: {error.strerror}"
+        raise _FaultError(f"cannot be read: {error.strerror}") from error
 
 
-def _image_faults(path: Path) -> Iterator[str]:
-    with path.open("rb") as file:
-        head = file.read(16)
-        file.seek(max(0, path.stat().st_size - 1024))
-        end = file.read()
+def _check_image(file: BinaryIO, size: int) -> None:
+    head = file.read(16)
+    file.seek(max(0, size - 1024))
+    end = file.read()
     if not head:
-        yield "is empty"
-    elif not head.startswith(_IMAGES):
-        yield "is no image"
-    elif head.startswith(_PNG) and _PNG_END not in end:
-        yield "is cut off"
+        raise _FaultError("is empty")
+    if not head.startswith(_BEGINNINGS):
+        raise _FaultError("is no image")
+    if head.startswith(_PNG) and _PNG_END not in end:
+        raise _FaultError("is cut off")
 
 
-def _npz_faults(path: Path, memory: int) -> Iterator[str]:
-    with path.open("rb") as file:
-        if reason := _directory_fault(file, path.stat().st_size):
-            yield reason
-            return
-        try:
-            with zipfile.ZipFile(file) as archive:
-                members = archive.infolist()
-                total = sum(member.file_size for member in members)
-                if total > memory:
-                    yield (
-                        f"unpacks to {total / 1024**3:.1f} GiB, more than the step's memory limit "
-                        f"({memory / 1024**3:.1f} GiB, [tool.cvimake.limits])"
-                    )
-                elif not members:
-                    yield "holds no arrays"
-                for member in members[:_MANY] if total <= memory else []:
-                    with archive.open(member) as array:
-                        yield from (
-                            f"{member.filename}: {what}" for what in _npy_faults(array, member.file_size)
-                        )
-        except (
-            zipfile.BadZipFile,
-            zipfile.LargeZipFile,
-            NotImplementedError,
-            RuntimeError,
-            EOFError,
-        ) as error:
-            yield f"is no npz: {error}"
+def _in_npz(file: BinaryIO, size: int, memory: int) -> Mapping[str, Shape]:
+    if reason := _directory_fault(file, size):
+        raise _FaultError(reason)
+    shapes: dict[str, Shape] = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            total = sum(member.file_size for member in members)
+            if total > memory:
+                raise _FaultError(
+                    f"unpacks to {total / 1024**3:.1f} GiB, more than the step's memory limit "
+                    f"({memory / 1024**3:.1f} GiB, [tool.cvimake.limits])"
+                )
+            if not members:
+                raise _FaultError("holds no arrays")
+            for member in members:
+                with archive.open(member) as array:
+                    try:
+                        shape = _head(array, member.file_size)
+                    except _FaultError as error:
+                        raise _FaultError(f"{member.filename}: {error}") from error
+                shapes[member.filename.removesuffix(".npy")] = shape
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+    ) as error:
+        raise _FaultError(f"is no npz: {error}") from error
+    return shapes
 
 
 def _directory_fault(file: BinaryIO, size: int) -> str:
@@ -116,12 +147,19 @@ def _directory_fault(file: BinaryIO, size: int) -> str:
     return ""
 
 
-def _npy_faults(file: IO[bytes], most: int) -> Iterator[str]:
-    """What is wrong with an array by its head, and by how many bytes there are at most."""
+def _head(file: IO[bytes], most: int) -> Shape:
+    """An array's shape, by its head.
+
+    Args:
+        file: the array, from its beginning.
+        most: how many bytes there are.
+
+    Raises:
+        _FaultError: it is none, holds no numbers, or is cut off.
+    """
     head = file.read(8)
     if len(head) < 8 or not head.startswith(_NPY):  # noqa: PLR2004 - magic and two numbers of the version
-        yield "is no array"
-        return
+        raise _FaultError("is no array")
     size_format = "<H" if head[6] == 1 else "<I"
     size = file.read(struct.calcsize(size_format))
     length = (
@@ -129,17 +167,18 @@ def _npy_faults(file: IO[bytes], most: int) -> Iterator[str]:
     )
     text = file.read(length) if length <= _MOST_HEADER else b""
     if length > _MOST_HEADER or len(text) < length:
-        yield "is cut off"
-        return
+        raise _FaultError("is cut off")
     try:
         described = ast.literal_eval(text.decode("latin-1"))
-        kind, shape = str(described["descr"]), tuple(described["shape"])
-    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError):
-        yield "is no array"
-        return
-    if "O" in kind:
-        yield "holds Python objects, not numbers"
-    elif 0 in shape:
-        yield f"holds nothing: its shape is {shape}"
-    elif (number := _NUMBER.fullmatch(kind)) and math.prod(shape) * int(number[1]) > most - file.tell():
-        yield f"is cut off: it says that its shape is {shape}"
+        kind, shape = str(described["descr"]), tuple(map(int, described["shape"]))
+    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
+        raise _FaultError("is no array") from error
+    number = _NUMBER.fullmatch(kind)
+    if number is None:
+        what = "Python objects" if "O" in kind else f"values of type {kind}"
+        raise _FaultError(f"holds {what}, not numbers")
+    if 0 in shape:
+        raise _FaultError(f"holds nothing: its shape is {shape}")
+    if math.prod(shape) * int(number[1]) > most - file.tell():
+        raise _FaultError(f"is cut off: it says that its shape is {shape}")
+    return shape

@@ -11,6 +11,7 @@ import http.server
 import mimetypes
 import re
 import shutil
+import sys
 from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
@@ -75,6 +76,11 @@ class Server(http.server.ThreadingHTTPServer):
         self.netron = netron.resolve()
         self.page = page((netron / "index.html").read_text(encoding="utf-8"), model.name).encode()
         super().__init__((LOOPBACK, port), _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing of a reader that went away; what else goes wrong is shown."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type] # as it was given
 
     @property
     def url(self) -> str:

@@ -14,7 +14,7 @@ toolchain, by `tests/integration/failures.py`. (Written by `docs/list_errors.py`
 
 Much is found before a container starts: unknown outputs with the nearest names, shapes and channels that are
 not the network's, weights in other files, missing or empty datasets, images and arrays that cannot be read,
-tables of another network.
+arrays of other names and shapes than the network's inputs, tables of another network.
 An npz is refused by its directory where it would unpack to more than a step's memory limit; one whose
 directory lies meets that limit in its container, as any network, image or array does.
 """

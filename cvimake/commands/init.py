@@ -217,10 +217,12 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
         more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
         yield f"  copied {', '.join(names[:_FEW])}{more} into {place}; what was given is untouched"
     if examined.classes:
-        yield f"  {CLASSES} has the {len(examined.classes)} class names that the exporter noted"
+        noted = f"class name{'s' * (len(examined.classes) > 1)} that the exporter noted"
+        yield f"  {CLASSES} has the {len(examined.classes)} {noted}"
     if found:
         size = f"{found.image.width} x {found.image.height}"
-        yield f"  recognised as {found.family}, {found.task}: {found.classes} classes, images of {size}"
+        classes = f"{found.classes} class{'es' * (found.classes != 1)}"
+        yield f"  recognised as {found.family}, {found.task}: {classes}, images of {size}"
         yield from _listed("because", found.why)
         yield from _listed("ends in", found.outputs)
         if found.camera:

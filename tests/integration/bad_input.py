@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import shutil
 import struct
 import subprocess
@@ -58,12 +59,14 @@ class Case:
         says: what the error has to say.
         code: the exit code.
         as_other: run as somebody who may not read everything.
+        command: what is done with it.
     """
 
     spoil: Callable[[Path], object]
     says: str
     code: int = 2
     as_other: bool = False
+    command: tuple[str, ...] = ("bad",)
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,41 @@ def own_qtable(text: str) -> Callable[[Path], object]:
     return both(
         edit('quantize = "F16"', variant), put("list", b"images/00.png\n"), put("qtable", text.encode())
     )
+
+
+def given(name: str, content: bytes | Callable[[Path], object], says: str, command: str = "init") -> Case:
+    """A file that a command is given, in a folder of its own."""
+
+    def write(model: Path) -> None:
+        path = model.parents[1] / "given" / name
+        path.parent.mkdir()
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            content(path)
+
+    more = {"onnx:downgrade": ("given/out.onnx",)}.get(command, ())
+    return Case(write, says, command=(command, f"given/{name}", *more))
+
+
+def changed(change: Callable[[onnx.ModelProto], object]) -> Callable[[Path], object]:
+    """The tiny network, changed."""
+
+    def write(path: Path) -> None:
+        proto = onnx.load(EXAMPLE / "models" / "tiny" / "tiny.onnx")
+        change(proto)
+        path.write_bytes(proto.SerializeToString())
+
+    return write
+
+
+def zip_of_zeros(path: Path) -> None:
+    """A gigabyte of zeros that calls itself a checkpoint."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("net/version", b"3")
+        with archive.open("net/data.pkl", "w") as member:
+            for _ in range(1024):
+                member.write(bytes(1024**2))
 
 
 def settings(text: str) -> Callable[[Path], object]:
@@ -354,7 +392,25 @@ CASES: dict[str, Case] = {
         dataset("", put("a.png", IMAGE), lambda folder: (folder / "b.png").symlink_to("/etc/passwd")),
         "b.png: is no image",
     ),
+    "dataset: channels last": Case(
+        dataset("", put("a.npy", npy(np.zeros((1, 128, 128, 3), dtype=np.float32)))),
+        "its channels stand last",
+    ),
+    "dataset: npz of two for one": Case(
+        dataset("", put("a.npz", npz({"images.npy": GOOD_NPY, "mask.npy": GOOD_NPY}))), "holds 2 arrays"
+    ),
+    "dataset: two files for one": Case(
+        dataset('data_list = "l"', put("l", b"a.npy,a.npy\n"), put("a.npy", GOOD_NPY)),
+        "2 files for a network",
+    ),
+    "dataset: texts": Case(dataset("", put("a.npy", npy(np.array(["a"])))), "not numbers"),
     # Networks
+    "network: Git LFS's pointer": Case(
+        put("tiny.onnx", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n"), "git lfs pull"
+    ),
+    "network: a checkpoint": Case(
+        put("tiny.onnx", npz({"net/data.pkl": b"\x80\x02."})), "is a training checkpoint"
+    ),
     "network: empty": Case(put("tiny.onnx", b""), "is not an ONNX file"),
     "network: text": Case(put("tiny.onnx", b"once upon a time"), "is not an ONNX file"),
     "network: zeros": Case(put("tiny.onnx", bytes(100000)), "is not an ONNX file"),
@@ -417,7 +473,67 @@ CASES: dict[str, Case] = {
         test_with("in.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", 60000) + b"(" * 60000), "is no array"
     ),
     "test input: npy of another shape": Case(
-        test_with("in.npy", npy(np.zeros((1, 3, 16, 16), dtype=np.float32))), "another shape", 1
+        test_with("in.npy", npy(np.zeros((1, 3, 16, 16), dtype=np.float32))),
+        "in.npy: is of shape [1, 3, 16, 16]",
+    ),
+    "test input: npy without a batch": Case(
+        test_with("in.npy", npy(np.zeros((3, 128, 128), dtype=np.float32))), "array[None] adds it"
+    ),
+    "test input: npy of a number": Case(test_with("in.npy", npy(np.array(3.0))), "is of shape []"),
+    "test input: npy of texts": Case(test_with("in.npy", npy(np.array(["a", "b"]))), "not numbers"),
+    "test input: npy of complex numbers": Case(
+        test_with("in.npy", npy(np.zeros((1, 3, 128, 128), dtype=np.complex64))), "not numbers"
+    ),
+    "test input: npz of others": Case(
+        test_with("in.npz", npz({"image.npy": GOOD_NPY, "mask.npy": GOOD_NPY})),
+        "holds no array 'images', which is an input of the network; it holds image, mask",
+    ),
+    "test input: two for one": Case(
+        both(edit('"images/00.png"', '["a.npy", "b.npy"]'), put("a.npy", GOOD_NPY), put("b.npy", GOOD_NPY)),
+        "2 files for a network of 1 input (images)",
+    ),
+    # Files that commands are given
+    "init: not there": given("a.onnx", lambda _path: None, "no file"),
+    "init: a folder": given("a.onnx", Path.mkdir, "no file"),
+    "init: a link to itself": given("a.onnx", lambda path: path.symlink_to(path), "no file"),
+    "init: a pipe": given("a.onnx", os.mkfifo, "no file"),
+    "init: endless": given("a.onnx", lambda path: path.symlink_to("/dev/zero"), "no file"),
+    "init: empty": given("a.onnx", b"", "is not an ONNX file"),
+    "init: text": given("a.onnx", b"once upon a time", "is not an ONNX file"),
+    "init: an image": given("a.onnx", IMAGE, "is not an ONNX file"),
+    "init: immense length": given(
+        "a.onnx", b"\x08\x08\x3a\xff\xff\xff\xff\xff\xff\xff\x7f", "is not an ONNX file"
+    ),
+    "init: opset of the future": given(
+        "a.onnx", changed(lambda proto: setattr(proto.opset_import[0], "version", 999)), "is opset 999"
+    ),
+    "init: weights outside": given("a.onnx", changed(external("../../../../etc/passwd")), "leads out of"),
+    "init: weights that are not there": given("a.onnx", changed(external("w.bin")), "no such file beside it"),
+    "init: Git LFS's pointer": given(
+        "a.onnx", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"
+    ),
+    "init: a program in a pickle": given(
+        "a.pt", pickle.dumps(Evil(), protocol=2), "is a training checkpoint"
+    ),
+    "init: zip bomb": given("a.pt", zip_of_zeros, "is a training checkpoint"),
+    "init: half a zip": given(
+        "a.pt", npz({"net/code/a.py": b"1"})[:-40], "is not TorchScript, or is cut off"
+    ),
+    "init: text for TFLite": given("a.tflite", b"once upon a time", "is not TFLite"),
+    "init: Caffe without weights": given("a.prototxt", b'name: "a"', "there is no a.caffemodel beside it"),
+    "init: Keras": given("a.h5", b"\x89HDF", "is Keras'"),
+    "init: no suffix": given("a", b"", "no suffix: the toolchain reads"),
+    "init: name of a command": given(
+        "plan.onnx", changed(lambda _proto: None), "a model cannot be called 'plan'"
+    ),
+    "init: name that steers a terminal": given("\x1b[31m.onnx", b"", "is not an ONNX file"),
+    "view: not there": given("a.onnx", lambda _path: None, "neither a model nor a file", "view"),
+    "downgrade: text": given("a.onnx", b"once upon a time", "is not an ONNX file", "onnx:downgrade"),
+    "downgrade: a checkpoint": given(
+        "a.onnx", npz({"net/data.pkl": b"\x80\x02."}), "is not an ONNX file", "onnx:downgrade"
+    ),
+    "downgrade: weights outside": given(
+        "a.onnx", changed(external("/etc/passwd")), "leads out of", "onnx:downgrade"
     ),
     # Tables
     "table: not there": Case(
@@ -467,8 +583,8 @@ def run(case: Case, template: Path, folder: Path) -> Ended:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, OTHER_USER, OTHER_USER)
         # Unreadable for them too, which a file's owner and 0 already is.
-        return build(folder, "bad", user=OTHER_USER)
-    return build(folder, "bad")
+        return build(folder, *case.command, user=OTHER_USER)
+    return build(folder, *case.command)
 
 
 def build(project: Path, *arguments: str, user: int | None = None) -> Ended:
@@ -477,7 +593,9 @@ def build(project: Path, *arguments: str, user: int | None = None) -> Ended:
         command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, cwd=project, env=environment(), stdout=output, stderr=output)
+        # What an earlier run has built would be taken instead of looked at.
+        variables = environment(CVIMAKE_STORE="none")
+        process = subprocess.Popen(command, cwd=project, env=variables, stdout=output, stderr=output)
         try:
             memory = _wait(process, started + SECONDS)
         finally:

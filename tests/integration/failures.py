@@ -239,14 +239,15 @@ def save_unbalanced(folder: Path, variant: str = f"{INT8}\ntolerance = [0.999, 0
     network.save(model / "net.onnx", {"images": [1, 3, 32, 32]}, {"scores": [1, 8, 1, 1]})
 
 
-def two_inputs(folder: Path, test: str = '"images/0.png"') -> None:
+def two_inputs(folder: Path, test: str = '"images/0.png"', variant: str = F16) -> None:
     network = Network()
     left = network.conv("conv0", "left", (3, 8))
     right = network.conv("conv1", "right", (3, 8))
     network.node("Add", "scores", left, right)
     shape = [1, 3, 32, 32]
+    shapes = "shapes = [[1, 3, 32, 32], [1, 3, 32, 32]]"
     network.save(
-        declare(folder, shapes="shapes = [[1, 3, 32, 32], [1, 3, 32, 32]]", test=test) / "net.onnx",
+        declare(folder, shapes=shapes, test=test, variant=variant) / "net.onnx",
         {"left": shape, "right": shape}, {"scores": [1, 8, 32, 32]},
     )  # fmt: skip
 
@@ -287,6 +288,11 @@ def text_in(name: str, text: str = "no such thing") -> Callable[[Path], None]:
         (folder / name).write_text(text, encoding="utf-8")
 
     return write
+
+
+def sampled(make: Callable[[Path], None], write: Callable[[Path], None]) -> Callable[[Path], None]:
+    """A project with one more file, in.npz, as its only sample."""
+    return and_file(and_file(make, write), text_in("samples.txt", "in.npz\n"))
 
 
 def half_of(name: str) -> Callable[[Path], None]:
@@ -389,6 +395,7 @@ def old_glibc(action: Action) -> Action:
 
 NPZ_TEST = {"test": '"in.npz"'}
 TWO_FROM_NPZ = functools.partial(two_inputs, test='"in.npz"')
+TWO_INT8 = functools.partial(two_inputs, test='["images/0.png", "images/1.png"]', variant=INT8)
 SHAPE = (1, 3, 32, 32)
 SMALLER = (1, 3, 16, 16)
 FAILURES: dict[str, Failure] = {
@@ -413,6 +420,21 @@ FAILURES: dict[str, Failure] = {
     "sample-shape": Failure(
         "sample-shape",
         and_file(and_file(plain(variant=INT8), array("s.npy", SMALLER)), text_in("samples.txt", "s.npy\n")),
+    ),
+    "npy-rank": Failure("test-input-rank", and_file(plain(test='"in.npy"'), array("in.npy", SHAPE[1:]))),
+    "npz-rank": Failure("test-input-rank", and_file(plain(**NPZ_TEST), array("in.npz", SHAPE[1:]))),
+    "sample-of-two": Failure("sample-keys", sampled(plain(variant=INT8), two_arrays)),
+    "sample-of-others": Failure("sample-keys", sampled(TWO_INT8, two_arrays)),
+    "search-of-others": Failure(
+        "sample-keys",
+        sampled(
+            plain(variant=f"{INT8}\nqtable = {{ min_layer_cos = 0.9999 }}"),
+            array("in.npz", SHAPE, key="other"),
+        ),
+    ),
+    "sample-of-one": Failure(
+        "sample-input-count",
+        and_file(sampled(TWO_INT8, array("s.npy", SHAPE)), text_in("samples.txt", "s.npy\n")),
     ),
     "two-inputs": Failure("test-input-count", two_inputs),
     "no-image-input": Failure("no-image-input", plain(), only("mlir", arguments(channel_format="nhwc"))),

@@ -178,6 +178,16 @@ def test_the_table_of_another_network_is_told_with_its_line_and_that_in_the_decl
     assert "it is the table of another network. " in said
 
 
+def test_layers_that_a_postprocessing_adds_are_none_of_another_network(
+    tabled: Callable[[str, str], DeclaredModel],
+) -> None:
+    model = tabled("qtable", "yolo_post BF16\n")
+    assert "no layer 'yolo_post'" in mistakes(model)
+    output = model.model.output.model_copy(update={"add_postprocess": "yolov5"})
+    object.__setattr__(model, "model", model.model.model_copy(update={"output": output}))
+    network_check.check(model)
+
+
 def test_a_line_that_is_none_is_told_before_anything_runs(
     tabled: Callable[[str, str], DeclaredModel],
 ) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from cvimake import sample_check
 from cvimake.errors import CvimakeError
+from cvimake.sample_fit import Purpose, Sample
 
 MEMORY = 1024**3
 ARRAY = np.zeros((1, 3, 8, 8), dtype=np.float32)
@@ -22,9 +24,14 @@ def as_npy(values: object, *, pickled: bool = False) -> bytes:
     return file.getvalue()
 
 
+def alone(paths: Iterable[Path]) -> list[Sample]:
+    """Files of which each is a sample."""
+    return [Sample(Purpose.TRANSFORM, (path,)) for path in paths]
+
+
 def fault(path: Path, memory: int = MEMORY) -> str:
     with pytest.raises(CvimakeError) as caught:
-        sample_check.check("net:mlir", [path], memory)
+        sample_check.check("net:mlir", alone([path]), memory)
     return str(caught.value)
 
 
@@ -32,7 +39,7 @@ def fault(path: Path, memory: int = MEMORY) -> str:
 def test_what_pillow_writes_is_an_image(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a.{suffix}"
     Image.new("RGB", (8, 8)).save(path)
-    sample_check.check("net:mlir", [path], MEMORY)
+    sample_check.check("net:mlir", alone([path]), MEMORY)
 
 
 def test_what_numpy_writes_is_an_array(tmp_path: Path) -> None:
@@ -41,7 +48,7 @@ def test_what_numpy_writes_is_an_array(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "c.npz", images=ARRAY)
     with (tmp_path / "d.npy").open("wb") as file:
         np.lib.format.write_array(file, ARRAY, version=(2, 0))
-    sample_check.check("net:mlir", tmp_path.iterdir(), MEMORY)
+    sample_check.check("net:mlir", alone(tmp_path.iterdir()), MEMORY)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +64,8 @@ def test_what_numpy_writes_is_an_array(tmp_path: Path) -> None:
         ("a.npy", b"\x93NUMPY\x01\x00\x03\x00(((", "is no array"),
         ("a.npy", as_npy(["text", {}], pickled=True), "holds Python objects"),
         ("a.npy", as_npy(np.zeros((0, 3))), "holds nothing"),
+        ("a.npy", as_npy(["text"]), "holds values of type <U4, not numbers"),
+        ("a.npy", as_npy([1j]), "holds values of type <c16, not numbers"),
         ("a.npz", b"text", "is no npz, or cut off"),
         ("a.npz", b"PK\x05\x06" + bytes(18), "holds no arrays"),
     ],
@@ -71,7 +80,7 @@ def test_what_no_tool_can_read_is_named(name: str, content: bytes, what: str, tm
 def test_an_npz_is_refused_by_its_directory_where_it_would_fill_the_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     np.savez_compressed(path, images=np.zeros(1024**2, dtype=np.float32))
-    sample_check.check("net:mlir", [path], 5 * 1024**2)
+    sample_check.check("net:mlir", alone([path]), 5 * 1024**2)
     assert "unpacks to 0.0 GiB, more than the step's memory limit" in fault(path, 3 * 1024**2)
 
 
@@ -96,13 +105,25 @@ def test_all_are_told_at_once_and_many_are_counted(tmp_path: Path) -> None:
     for path in paths:
         path.write_bytes(b"text")
     with pytest.raises(CvimakeError) as caught:
-        sample_check.check("net:calibration", paths, MEMORY)
+        sample_check.check("net:calibration", alone(paths), MEMORY)
     assert str(caught.value).count("is no image") == 5
     assert "and 3 more" in str(caught.value)
 
 
+def test_what_the_network_does_not_take_is_told_once_for_each_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", ARRAY)
+    np.savez(tmp_path / "b.npz", other=ARRAY, images=ARRAY)
+    samples = [Sample(Purpose.SEARCH, (tmp_path / name,)) for name in ("a.npy", "b.npz", "b.npz", "c.npy")]
+    sample_check.check("net:mix_qtable", samples, MEMORY, {"images": (1, 3, 8, 8)})
+    with pytest.raises(CvimakeError) as caught:
+        sample_check.check("net:mix_qtable", samples, MEMORY, {"image": (1, 3, 8, 9)})
+    shape, name = str(caught.value).splitlines()[1:]
+    assert shape.endswith("a.npy: is of shape [1, 3, 8, 8], and the network's input image of [1, 3, 8, 9]")
+    assert name.endswith("which is an input of the network; it holds other, images; did you mean images?")
+
+
 def test_what_is_not_there_is_for_others_to_say(tmp_path: Path) -> None:
-    sample_check.check("net:mlir", [tmp_path / "a.png"], MEMORY)
+    sample_check.check("net:mlir", alone([tmp_path / "a.png"]), MEMORY)
 
 
 def test_an_array_that_says_it_is_larger_than_its_file_is_cut_off(tmp_path: Path) -> None:

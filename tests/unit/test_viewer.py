@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,21 @@ def test_nothing_else_is_served(server: Server, path: str) -> None:
 @pytest.mark.parametrize("host", ["example.com", "127.0.0.1", "127.0.0.1.example.com:80"])
 def test_another_sites_name_for_this_machine_is_refused(server: Server, host: str) -> None:
     assert get(server, "/", host)[0] == 403
+
+
+def test_a_reader_that_goes_away_is_no_error(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    server.model.write_bytes(bytes(64 * 1024**2))
+    with socket.create_connection(("127.0.0.1", server.server_port)) as reader:
+        host = f"127.0.0.1:{server.server_port}"
+        reader.sendall(f"GET /model/net%201.onnx HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        reader.recv(1024)
+    # Its thread has ended when the next is answered by a server that is done with it.
+    server.shutdown()
+    server.server_close()
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(10)
+    assert capfd.readouterr().err == ""
 
 
 def test_it_listens_on_this_machine_alone(server: Server) -> None:
