@@ -181,10 +181,15 @@ def deployment(network: Network) -> Load:
 LISTING = Load(memory=GIBIBYTE // 4, seconds=0.5)
 
 
-def cores_for(seconds: float, all_seconds: float, capacity: Capacity) -> int:
-    """Cores that a stage is to get: its part of all the work that is left, rounded up.
+def cores_for(chain: float, all_seconds: float, capacity: Capacity) -> int:
+    """Cores that a stage is to get: the part that it and what follows from it are of all work, rounded up.
 
     Several stages beside each other lose nothing to waiting for one another's processes, so each gets few
-    cores as long as there is work for all; a stage that will be left alone gets them all from the start.
+    cores as long as there is work for all; what all others will have to wait for gets them from the start.
+
+    Args:
+        chain: seconds of the longest chain that begins with it.
+        all_seconds: of all the work that is left.
+        capacity: what may be taken.
     """
-    return max(1, math.ceil(capacity.cores * seconds / all_seconds)) if all_seconds > 0 else capacity.cores
+    return max(1, math.ceil(capacity.cores * chain / all_seconds)) if all_seconds > 0 else capacity.cores

@@ -93,6 +93,8 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         # thread ends with what takes the task from the store, with nothing where it has to run, or with how
         # it ran.
         self._ready: list[Node] = []
+        # Those of them that are still looked for in the store: if they are not there, they are ready.
+        self._looked_for: dict[Node, None] = {}
         self._running: dict[Node, Share] = {}
         self._futures: dict[Future[Restore | _Ran | None], Node] = {}
 
@@ -122,6 +124,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         """Lets the store be looked into for a stale task, where that makes sense; otherwise it is ready."""
         look_up = None if self.always_execute else (node.task.meta or {}).get(LOOK_UP)
         if look_up:
+            self._looked_for[node] = None
             self._futures[pool.submit(look_up)] = node
         else:
             self._ready.append(node)
@@ -148,6 +151,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         finished: list[Node] = []
         for future in wait(self._futures, return_when=FIRST_COMPLETED).done:
             node, outcome = self._futures.pop(future), future.result()
+            self._looked_for.pop(node, None)
             if outcome is None:
                 self._ready.append(node)
             elif isinstance(outcome, _Ran):
@@ -241,22 +245,24 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
     def _startable(self) -> list[tuple[Node, Share | None]]:
         """Which of the ready tasks the machine bears beside those that run, and what each gets of it.
 
-        What the longest chain waits for comes first. A task without a load gets nothing, and runs alone.
+        What the longest chain waits for comes first; where that is still looked for in the store, its share
+        is kept for it. A task without a load gets nothing, and runs alone.
         """
         if self._ready and not self._running and _load(self._ready[0]) is None:
             return [(self._ready[0], None)]
-        loaded = [node for node in self._ready if _load(node)]
-        if not loaded:
+        if not any(map(_load, self._ready)):
             return []
         schedule, shares = self._schedule, list(self._running.values())
         chosen: list[tuple[Node, Share | None]] = []
-        work = schedule.work(node.task.name for node in (*self._ready, *self._running))
-        for node in sorted(loaded, key=lambda node: -schedule.chain(node.task.name)):
+        waiting = [*self._ready, *self._looked_for]
+        work = schedule.work(node.task.name for node in (*waiting, *self._running))
+        for node in sorted(filter(_load, waiting), key=lambda node: -schedule.chain(node.task.name)):
             load, capacity = (node.task.meta or {})[LOAD], self._capacity()
-            wanted = cores_for(schedule.seconds(node.task.name), work, capacity)
+            wanted = cores_for(schedule.chain(node.task.name), work, capacity)
             if share := capacity.share(shares, load, wanted):
-                chosen.append((node, share))
                 shares.append(share)
+                if node not in self._looked_for:
+                    chosen.append((node, share))
         return chosen
 
     def _seconds(self, task: Task) -> float:

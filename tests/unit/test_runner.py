@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from cvimake.content import ContentChecker
 from cvimake.load import Capacity, Load, Share, own_share
 from cvimake.records import CORES, SECONDS
-from cvimake.runner import LOAD, Runner
+from cvimake.runner import LOAD, LOOK_UP, Runner
 
 ONE = Load(memory=1)
 SUCCESS, FAILURE = 0, 1
@@ -146,6 +146,37 @@ def test_what_the_longest_chain_waits_for_begins_first() -> None:
     ]
     assert bench.run(*tasks) == SUCCESS
     assert bench.begun == ["begins the long chain", "ends it", "middle", "short"]
+
+
+def test_what_is_still_looked_for_in_the_store_keeps_its_place() -> None:
+    bench = Bench(Capacity(cores=1))
+    another_began = threading.Event()
+
+    def look_up() -> None:
+        # Long enough for the other to begin, if it is let.
+        another_began.wait(0.2)
+
+    long = bench.task("long", Load(memory=1, seconds=5), needs=("first",))
+    long.meta[LOOK_UP] = look_up
+    tasks = [
+        bench.task("first", Load(memory=1, seconds=9)),
+        bench.task("short", act=another_began.set),
+        long,
+    ]
+    assert bench.run(*tasks) == SUCCESS
+    assert bench.begun == ["first", "long", "short"]
+
+
+def test_a_stage_that_a_long_chain_waits_for_gets_more_cores() -> None:
+    bench = Bench(Capacity(cores=4))
+    parallel = Load(memory=1, cores=8, seconds=10)
+    tasks = [
+        bench.task("begins", parallel),
+        bench.task("ends", Load(memory=1, seconds=20), needs=("begins",)),
+        bench.task("other", parallel),
+    ]
+    assert bench.run(*tasks) == SUCCESS
+    assert bench.shares["begins"].cores == 3
 
 
 @pytest.mark.parametrize(("others", "cores"), [(0, 4), (1, 2), (3, 1)])
