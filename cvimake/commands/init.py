@@ -62,7 +62,8 @@ class Init(PlainCommand):
 
         if len(arguments) != 1:
             raise CvimakeError("`init` takes one file", "./doit init network.onnx")
-        path = (invoked_from() / arguments[0]).resolve()
+        # Of a link to itself, `Path.resolve` makes an error of its own.
+        path = Path(os.path.realpath(invoked_from() / arguments[0]))
         folder, datasets = _place(Path.cwd(), path, options["name"])
         try:
             examined = examine(path)

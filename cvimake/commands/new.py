@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -51,7 +52,7 @@ class New(PlainCommand):
         """Writes it; nothing that exists is touched."""
         if len(arguments) != 1:
             raise CvimakeError("`new` takes one folder", "./doit new ../my-models")
-        folder = (invoked_from() / arguments[0]).resolve()
+        folder = Path(os.path.realpath(invoked_from() / arguments[0]))
         if not NAME.fullmatch(folder.name):
             raise CvimakeError(
                 f"{folder.name!r} cannot be a project's name", "Letters, digits, '_', '.', '-'."

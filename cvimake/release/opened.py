@@ -176,7 +176,7 @@ def open_release(path: Path) -> Opened:
         CvimakeError: there is none.
     """
     if path.is_symlink():
-        path = path.resolve()
+        path = Path(os.path.realpath(path))
     if path.is_dir():
         return FolderRelease(path.resolve())
     if path.is_file():

@@ -180,6 +180,13 @@ def test_weights_are_taken_from_the_sources_folder_only(tmp_path: Path) -> None:
         onnx_header.check(folder / "net.onnx", ["out"])
 
 
+def test_weights_that_are_a_link_to_itself_are_not_there(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(network())
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(CvimakeError, match="loop"):
+        onnx_header.check(tmp_path / "net.onnx", ["loop"])
+
+
 @pytest.mark.parametrize("name", ["../own/w", "sub/../w", "/etc/passwd"])
 def test_a_name_that_leads_out_is_refused_though_it_may_lead_in_again(tmp_path: Path, name: str) -> None:
     (tmp_path / "net.onnx").write_bytes(network())

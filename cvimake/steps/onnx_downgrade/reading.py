@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -129,7 +130,7 @@ def _inside(folder: Path, location: str, tensor: str) -> Path:
             f"the weights of {tensor!r} are in {location!r}, which leaves the network's own folder"
         )
     path = folder / location
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not Path(os.path.realpath(path)).is_relative_to(folder.resolve()):
         raise RefusedError(
             f"the weights of {tensor!r} are in {location!r}, a link out of the network's own folder"
         )
