@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -28,6 +29,9 @@ _LAST_LINES = 20
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 # What git has in the place of a file that git-lfs keeps.
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_SCRATCH, _LOCK = ".rebuild-", "lock"
+# How long what is interrupted may take to end its steps, in seconds.
+_PATIENCE = 30.0
 # A kept result would only show that it was kept.
 _WITHOUT_STORE = {"CVIMAKE_STORE": "none"}
 
@@ -73,13 +77,10 @@ def _checkout(project: Path, known: Provenance) -> Iterator[Path]:
     commit = known.sources[COMMIT]
     if not _COMMIT.fullmatch(commit):
         raise CvimakeError(f"{commit!r} is not a commit")
-    scratch = project / "build"
-    scratch.mkdir(exist_ok=True)
-    # Beside what is built here: an engine that sees this folder sees that one.
-    with tempfile.TemporaryDirectory(prefix=".rebuild-", dir=scratch) as name:
-        clone = Path(name) / "clone"
+    with _scratch(project / "build") as scratch:
+        clone = scratch / "clone"
         root = git.git(project, "rev-parse", "--show-toplevel")
-        git.git(Path(name), "clone", "--quiet", "--shared", "--no-checkout", root, str(clone))
+        git.git(scratch, "clone", "--quiet", "--shared", "--no-checkout", root, str(clone))
         try:
             git.git(clone, "checkout", "--quiet", "--detach", commit, "--")
         except CvimakeError as error:
@@ -89,6 +90,25 @@ def _checkout(project: Path, known: Provenance) -> Iterator[Path]:
         folder = clone / tree.prefix
         _add_sources(project, folder, known.sources)
         yield folder
+
+
+@contextlib.contextmanager
+def _scratch(beside: Path) -> Iterator[Path]:
+    """An empty folder that is gone afterwards; those of processes that were killed by force go too.
+
+    It lies beside what is built here: an engine that sees that sees this too.
+    """
+    beside.mkdir(exist_ok=True)
+    for leftover in beside.glob(f"{_SCRATCH}*"):
+        with contextlib.suppress(OSError), (leftover / _LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(leftover)
+    with (
+        tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=beside) as name,
+        (Path(name) / _LOCK).open("wb") as lock,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Path(name)
 
 
 def _add_sources(project: Path, folder: Path, sources: Mapping[str, str]) -> None:
@@ -131,18 +151,30 @@ def _build(folder: Path, known: Provenance) -> None:
     environment = {name: value for name, value in os.environ.items() if name != INVOKED_FROM}
     environment |= {clock.VARIABLE: str(external["sourceDateEpoch"]), **_WITHOUT_STORE}
     with announce.step("building it anew in an empty folder"):
-        result = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    if result.returncode != 0:
-        lines = (result.stdout + result.stderr).splitlines()[-_LAST_LINES:]
-        raise CvimakeError("building it anew failed", "\n".join(lines))
+        code, printed = _run(command, folder, environment)
+    if code != 0:
+        raise CvimakeError("building it anew failed", "\n".join(printed.splitlines()[-_LAST_LINES:]))
+
+
+def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """Runs a build; returns its exit code and what it printed.
+
+    Where we are interrupted it gets the time to remove its containers: nobody else would.
+    """
+    with tempfile.TemporaryFile() as out:
+        child = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            code = child.wait()
+        except BaseException:
+            child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_PATIENCE)
+            raise
+        finally:
+            child.kill()
+            child.wait()
+        out.seek(0)
+        return code, out.read().decode(errors="replace")
 
 
 def _compared(release: Opened, rebuilt: Path) -> Iterator[str]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import fcntl
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from releases import LABEL, Shop
@@ -24,20 +26,17 @@ class Anew:
         self.folder = Path()
         self.command: list[str] = []
         self.variables: dict[str, str] = {}
-        self._run = subprocess.run
-        monkeypatch.setattr(subprocess, "run", self.run)
+        monkeypatch.setattr(rebuild, "_run", self.run)
 
-    def run(self, command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 - run's own
-        if command[0] != sys.executable:
-            return self._run(command, **options)
-        self.folder, self.command, self.variables = Path(options["cwd"]), command, options["env"]
+    def run(self, command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+        self.folder, self.command, self.variables = folder, command, environment
         self.seen = sorted(path.name for path in self.folder.iterdir())
         made = self.folder / "release" / LABEL
         made.parent.mkdir()
-        self._run(["cp", "-r", self.shop.root / "release" / LABEL, made], check=True)
+        subprocess.run(["cp", "-r", self.shop.root / "release" / LABEL, made], check=True)
         if self.change:
             (made / self.change).write_bytes(b"another")
-        return subprocess.CompletedProcess(command, self.code, "out", "its own error")
+        return self.code, "out\nits own error"
 
 
 @pytest.fixture
@@ -76,6 +75,48 @@ def test_a_failing_build_says_why(shop: Shop, anew: Anew) -> None:
     with pytest.raises(CvimakeError, match="building it anew failed") as caught:
         differences(shop)
     assert "its own error" in str(caught.value)
+
+
+def test_what_is_interrupted_lets_its_build_end_by_itself(tmp_path: Path) -> None:
+    program = tmp_path / "build.py"
+    program.write_text(
+        "import pathlib, signal, sys, time\n"
+        "def end(*_):\n"
+        "    pathlib.Path('ended').touch()\n"
+        "    sys.exit(1)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "pathlib.Path('started').touch()\n"
+        "time.sleep(60)\n",
+        encoding="utf-8",
+    )
+
+    def interrupt(*_arguments: object) -> None:
+        if (tmp_path / "started").exists():
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            rebuild._run([sys.executable, str(program)], tmp_path, dict(os.environ))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert (tmp_path / "ended").exists()
+
+
+def test_what_one_left_behind_that_was_killed_goes(shop: Shop, anew: Anew) -> None:
+    killed, other = (shop.root / "build" / f".rebuild-{name}" for name in ("killed", "other"))
+    for folder in (killed, other):
+        folder.mkdir()
+        (folder / "lock").touch()
+    with (other / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert differences(shop) == []
+    assert not killed.exists()
+    assert other.exists()
+    assert anew.command
 
 
 def test_a_dirty_one_cannot_be_built_anew(shop: Shop) -> None:
