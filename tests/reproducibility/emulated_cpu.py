@@ -99,7 +99,7 @@ class EmulatedEngine(DockerEngine):
 
     def _settings(self, command: Command) -> dict[str, Any]:
         settings = super()._settings(command)
-        # It takes hours: whoever is in a hurry goes first.
+        # Whoever is in a hurry goes first.
         return {**settings, "mounts": [*settings["mounts"], *self._emulated], "cpu_shares": 64}
 
 
