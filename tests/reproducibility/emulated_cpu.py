@@ -99,7 +99,7 @@ class EmulatedEngine(DockerEngine):
 
     def _settings(self, command: Command) -> dict[str, Any]:
         settings = super()._settings(command)
-        # It takes hours: whoever is in a hurry goes first.
+        # Whoever is in a hurry goes first.
         return {**settings, "mounts": [*settings["mounts"], *self._emulated], "cpu_shares": 64}
 
 
@@ -179,10 +179,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("qemu", type=Path)
+    parser.add_argument("qemu", help="the emulator, a path or a name that is found on the PATH")
     parser.add_argument("--cpu", default="Haswell")
     parser.add_argument("--folder", type=Path, help="where to work; it must be seen by the engine")
     options = parser.parse_args()
+    qemu = shutil.which(options.qemu)
+    if qemu is None:
+        raise SystemExit(f"no program {options.qemu}")
     client = connection.find()
     found = image.find(client, Recipe.from_environment())
     if found is None:
@@ -196,7 +199,7 @@ def main() -> int:
         print("on this processor:")
         ours = build(here, DockerEngine(client), found)
         print(f"on an emulated {options.cpu}:")
-        emulated = EmulatedEngine(client, options.qemu.resolve(), options.cpu, programs)
+        emulated = EmulatedEngine(client, Path(qemu).resolve(), options.cpu, programs)
         emulated.take_over(found.id)
         theirs = build(there, emulated, found)
     differing = 0
