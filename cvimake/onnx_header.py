@@ -5,7 +5,6 @@ Source: `onnx.proto`, message ModelProto (ir_version = 1, opset_import = 8) and 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,15 +64,15 @@ def _check_place(path: Path, name: str) -> None:
     file = path.parent / name
     # A name that leads out and in again would lead elsewhere from a copy.
     leads_out = Path(name).is_absolute() or ".." in Path(name).parts
-    if leads_out or not Path(os.path.realpath(file)).is_relative_to(path.parent.resolve()):
-        raise CvimakeError(
-            f"{file} leads out of {path.parent}, and weights are taken from there only",
-            "Put the file itself there.",
-        )
-    if not file.is_file():
+    if not leads_out and not file.is_file():
         raise CvimakeError(
             f"{path} keeps weights in {name!r}, and there is no such file beside it",
             "Put it there: a network that was exported as several files is all of them together.",
+        )
+    if leads_out or not file.resolve().is_relative_to(path.parent.resolve()):
+        raise CvimakeError(
+            f"{file} leads out of {path.parent}, and weights are taken from there only",
+            "Put the file itself there.",
         )
 
 

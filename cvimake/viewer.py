@@ -99,7 +99,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         }:
             self.send_error(HTTPStatus.FORBIDDEN)
             return
-        path = unquote(urlsplit(self.path).path)
+        path = unquote(urlsplit(self.path).path).replace("\0", "")
         if path == "/":
             self._begin("text/html; charset=utf-8", len(self.server.page))
             self.wfile.write(self.server.page)

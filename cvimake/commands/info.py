@@ -11,6 +11,7 @@ from typing import Any
 from doit.cmd_info import Info as DoitInfo
 
 from cvimake import conclusions
+from cvimake.action import FileKind
 from cvimake.commands.run import invoked_from
 from cvimake.errors import CvimakeError
 from cvimake.interruption import ends_cleanly
@@ -34,18 +35,25 @@ class Info(DoitInfo):  # type: ignore[misc] # doit has no type information
     def parse_execute(self, in_args: list[str]) -> Any:  # noqa: ANN401 - doit's own
         """Tells files from tasks before doit looks for the graph, which a file does not need."""
         options, files = self.cmdparser.parse(in_args)
-        if not any(file.endswith(".cvimodel") for file in files):
-            return super().parse_execute(in_args)
-        with ends_cleanly("interrupted"):
-            try:
+        try:
+            if not any(file.endswith(".cvimodel") for file in files):
+                return super().parse_execute(in_args)
+            with ends_cleanly("interrupted"):
                 for file in files:
                     _print(_examined(_found(file)), as_json=options["json"])
-            except CvimakeError as error:
-                sys.stderr.write(f"cvimake: {error}\n")
-                return error.exit_code
+        except CvimakeError as error:
+            sys.stderr.write(f"cvimake: {error}\n")
+            return error.exit_code
         return 0
 
     def _execute(self, pos_args: list[str], hide_status: bool = False, json: bool = False) -> Any:  # noqa: ANN401, ARG002, FBT001, FBT002 - doit's own signature
+        from cvimake.spec.mistakes import did_you_mean  # noqa: PLC0415 - takes a while to load
+
+        names = [task.name for task in self.task_list]
+        for name in pos_args:
+            # doit itself ends with a traceback.
+            if name not in names:
+                raise CvimakeError(f"`info`: no task and no cvimodel {name!r}{did_you_mean(name, names)}")
         return super()._execute(pos_args, hide_status)
 
 
@@ -53,13 +61,16 @@ def _found(file: str) -> Path:
     path = invoked_from() / file
     if not path.is_file():
         raise CvimakeError(f"no file {path}")
+    with path.open("rb") as opened:
+        if not FileKind.CVIMODEL.fits(opened.read(64)):
+            raise CvimakeError(f"{path} is no cvimodel")
     return path.resolve()
 
 
 def _examined(model: Path) -> conclusions.Info:
     """Lists a cvimodel with model_tool, in a container."""
     from cvimake import toolchain  # noqa: PLC0415 - only a file needs all this, and a task does not
-    from cvimake.action import Action, FileKind, Input, Limits, Output  # noqa: PLC0415 - only a listing needs an engine
+    from cvimake.action import Action, Input, Limits, Output  # noqa: PLC0415 - only a listing needs an engine
     from cvimake.runtime import Runtime  # noqa: PLC0415 - only a listing needs an engine
 
     with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:

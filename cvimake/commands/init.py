@@ -62,8 +62,8 @@ class Init(PlainCommand):
 
         if len(arguments) != 1:
             raise CvimakeError("`init` takes one file", "./doit init network.onnx")
-        # Of a link to itself, `Path.resolve` makes an error of its own.
-        path = Path(os.path.realpath(invoked_from() / arguments[0]))
+        # Not resolved: a link has the name that is meant, and what belongs to the network beside it.
+        path = (invoked_from() / arguments[0]).absolute()
         folder, datasets = _place(Path.cwd(), path, options["name"])
         try:
             examined = examine(path)
@@ -213,7 +213,7 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
     place = Path(os.path.relpath(folder))
     found = examined.findings
     yield f"wrote {place / DECLARATION}"
-    if (folder / examined.path.name) != examined.path:
+    if not (folder / examined.path.name).samefile(examined.path):
         names = list(_files(examined))
         more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
         yield f"  copied {', '.join(names[:_FEW])}{more} into {place}; what was given is untouched"

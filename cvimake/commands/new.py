@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -52,7 +51,10 @@ class New(PlainCommand):
         """Writes it; nothing that exists is touched."""
         if len(arguments) != 1:
             raise CvimakeError("`new` takes one folder", "./doit new ../my-models")
-        folder = Path(os.path.realpath(invoked_from() / arguments[0]))
+        try:
+            folder = (invoked_from() / arguments[0]).resolve()
+        except (OSError, RuntimeError) as error:  # a link that leads to itself
+            raise CvimakeError(f"{arguments[0]} is no place for a project: {error}") from error
         if not NAME.fullmatch(folder.name):
             raise CvimakeError(
                 f"{folder.name!r} cannot be a project's name", "Letters, digits, '_', '.', '-'."

@@ -74,7 +74,7 @@ def _chosen(argument: str) -> tuple[Path, list[str], str]:
 
     path = invoked_from() / argument
     if path.is_file():
-        return path.resolve(), *_recognised(path)
+        return path, *_recognised(path)
     settings, _ = read_datasets(Path.cwd())
     declaration = Path.cwd() / settings.models / argument / "model.toml"
     if not declaration.is_file():

@@ -175,8 +175,9 @@ def open_release(path: Path) -> Opened:
     Raises:
         CvimakeError: there is none.
     """
-    if path.is_symlink():
-        path = Path(os.path.realpath(path))
+    # Not one that leads to itself.
+    if path.is_symlink() and path.exists():
+        path = path.resolve()
     if path.is_dir():
         return FolderRelease(path.resolve())
     if path.is_file():

@@ -508,6 +508,11 @@ CASES: dict[str, Case] = {
         "a.onnx", changed(lambda proto: setattr(proto.opset_import[0], "version", 999)), "is opset 999"
     ),
     "init: weights outside": given("a.onnx", changed(external("../../../../etc/passwd")), "leads out of"),
+    "init: weights in a link to itself": given(
+        "a.onnx",
+        both(changed(external("w.bin")), lambda path: path.with_name("w.bin").symlink_to("w.bin")),
+        "no such file beside it",
+    ),
     "init: weights that are not there": given("a.onnx", changed(external("w.bin")), "no such file beside it"),
     "init: Git LFS's pointer": given(
         "a.onnx", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"
@@ -528,6 +533,12 @@ CASES: dict[str, Case] = {
     ),
     "init: name that steers a terminal": given("\x1b[31m.onnx", b"", "is not an ONNX file"),
     "view: not there": given("a.onnx", lambda _path: None, "neither a model nor a file", "view"),
+    "info: no task": given("a.txt", b"", "no task and no cvimodel 'given/a.txt'", "info"),
+    "info: rubbish": given("a.cvimodel", b"once upon a time", "is no cvimodel", "info"),
+    "release: a link to itself": given(
+        "a", lambda path: path.symlink_to(path), "no release", "release:verify"
+    ),
+    "new: a link to itself": given("a", lambda path: path.symlink_to(path), "no place for a project", "new"),
     "downgrade: text": given("a.onnx", b"once upon a time", "is not an ONNX file", "onnx:downgrade"),
     "downgrade: a checkpoint": given(
         "a.onnx", npz({"net/data.pkl": b"\x80\x02."}), "is not an ONNX file", "onnx:downgrade"

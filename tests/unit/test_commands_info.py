@@ -140,3 +140,19 @@ def test_a_task_is_doits_own_business(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DoitInfo, "parse_execute", lambda _self, arguments: asked.append(arguments))
     Info(ModuleTaskLoader({})).parse_execute(["tiny:int8"])
     assert asked == [["tiny:int8"]]
+
+
+def test_a_task_that_is_not_there_is_told_with_the_nearest(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loader = ModuleTaskLoader({"task_shapes": lambda: {"actions": None}})
+    database = str(model.with_name("database"))
+    assert Info(loader).parse_execute(["--db-file", database, "shaeps"]) == 2
+    assert "no task and no cvimodel 'shaeps'; did you mean shapes?" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_file_that_begins_otherwise_is_no_cvimodel(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model.write_bytes(b"once upon a time")
+    assert info(str(model)) == 2
+    assert f"{model} is no cvimodel" in capsys.readouterr().err

@@ -216,6 +216,18 @@ def test_names_from_a_file_can_neither_steer_a_terminal_nor_leave_a_comment(
     assert "\n[variant.evil]" not in place.text("net")
 
 
+def test_a_link_has_its_own_name_and_what_lies_beside_it(place: Place) -> None:
+    place.dataset("street")
+    path = with_weights_in(place, "w.bin")
+    path.rename(place.networks.parent / "8d3c")
+    path.symlink_to("../8d3c")
+    assert place.init(path) == 0
+    copied = place.declared("net").source
+    assert copied.name == "net.onnx"
+    assert not copied.is_symlink()
+    assert (copied.parent / "w.bin").is_file()
+
+
 # Weights in files of their own
 
 

@@ -195,8 +195,11 @@ def test_a_name_that_leads_out_is_refused_though_it_may_lead_in_again(tmp_path: 
         onnx_header.check(tmp_path / "net.onnx", [name])
 
 
-def test_weights_that_are_not_there_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_loop", [False, True])
+def test_weights_that_are_not_there_are_told(tmp_path: Path, *, is_loop: bool) -> None:
     (tmp_path / "net.onnx").write_bytes(network())
+    if is_loop:
+        (tmp_path / "w").symlink_to("w")
     with pytest.raises(CvimakeError, match="keeps weights in 'w', and there is no such file beside it"):
         onnx_header.check(tmp_path / "net.onnx", ["w"])
 
