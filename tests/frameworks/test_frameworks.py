@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab import ROOT
+from calibrations import transform
+from lab import ROOT, Lab
 from networks import save_images
 from projects import Project
+from searches import Searched, compare
 
+from cvimake.engine.docker import DockerEngine
 from cvimake.image import ToolchainImage
+from cvimake.sandbox import Sandbox
 
 SHARED = ROOT.parent / "shared" / "data" / "models"
 FLOAT = '[variant.bf16]\nquantize = "BF16"\ntolerance = [0.99, 0.9]\n'
@@ -59,6 +63,14 @@ def make(folder: Path, declaration: str, *files: Path, name: str = "net") -> Pro
     for file in files:
         shutil.copy(file, project.model)
     return project
+
+
+def pnet() -> list[Path]:
+    """The files of a trained Caffe network."""
+    files = [SHARED / f"pnet.{suffix}" for suffix in ("prototxt", "caffemodel")]
+    if not all(file.exists() for file in files):
+        pytest.skip(f"no Caffe network in {SHARED}")
+    return files
 
 
 def least_cosine(project: Project, variant: str) -> float:
@@ -116,13 +128,41 @@ def release(project: Project, frameworks_image: ToolchainImage) -> None:
 
 
 def test_a_trained_caffe_network(tmp_path: Path, frameworks_image: ToolchainImage) -> None:
-    files = [SHARED / f"pnet.{suffix}" for suffix in ("prototxt", "caffemodel")]
-    if not all(file.exists() for file in files):
-        pytest.skip(f"no Caffe network in {SHARED}")
-    project = make(tmp_path, PNET + INT8 + FLOAT, *files).built()
+    project = make(tmp_path, PNET + INT8 + FLOAT, *pnet()).built()
     assert least_cosine(project, "bf16") > 0.99
     assert least_cosine(project, "int8") > 0.9
     release(project, frameworks_image)
+
+
+def test_a_trained_caffe_network_is_calibrated_and_searched_as_by_the_tools(
+    tmp_path: Path, engine: DockerEngine, frameworks_image: ToolchainImage
+) -> None:
+    files = pnet()
+    lab = Lab(Sandbox(root=tmp_path, engine=engine, image=frameworks_image.id))
+    names = tuple(file.name for file in files)
+    save_images(tmp_path / "images")
+    samples = sorted((tmp_path / "images").iterdir())
+    scale = ("--mean=127.5,127.5,127.5", "--scale=0.0078125,0.0078125,0.0078125")
+    (tmp_path / "in").mkdir()
+    for file in files:
+        shutil.copy(file, tmp_path)
+        shutil.copy(file, tmp_path / "in")
+    for sample in samples:
+        shutil.copy(sample, tmp_path / "in")
+    network = transform(lab, names, [[1, 3, 12, 12]], {sample.name: sample for sample in samples}, *scale)
+    expected = network.calibrate("--dataset=/dataset", "--tune_num=2")
+    for processes in (1, 2, 3):
+        calibrated = network.calibrate("--dataset=/dataset", "--tune_num=2", processes=processes)
+        assert calibrated.table == expected.table
+    searched = Searched(
+        transform=[
+            *(f"--model_def={names[0]}", f"--model_data={names[1]}", "--input_shapes=[[1,3,12,12]]", *scale),
+            *(f"--test_input={samples[0].name}", "--test_result=top.npz"),
+        ],
+        samples=[sample.name for sample in samples],
+        searches={"strict": ("--expected_cos=0.99999",), "loose": ("--expected_cos=0.5",)},
+    )
+    assert compare(lab, searched)["loose"]["ending"] == "int8_suffices"
 
 
 def test_networks_of_torchscript_and_tflite_are_released_together(

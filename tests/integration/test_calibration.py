@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import re
 import shutil
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from calibrations import Subject, transform
 from lab import Lab
 from networks import Network, save_images
 from onnx import helper
 from projects import Project
 from test_shared_models import SHARED
 
-from cvimake import toolchain
-from cvimake.action import Action, FileKind, Folder, Input, Limits, Output
 from cvimake.errors import StepFailedError
-from cvimake.load import Share, granted
-from cvimake.resources import step
 
-LIMITS = Limits(seconds=1800.0)
-PARTS = ("calibrate", "parallel_calibrator", "calibration_shards", "process_group")
 SIZE = 16
+ONNX = ("net.onnx",)
 
 
 def plain(folder: Path) -> list[list[int]]:
@@ -107,64 +102,6 @@ def save_samples(folder: Path) -> None:
         (folder / name).write_text("".join(f"{line}\n" for line in text), encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class Calibrated:
-    """One calibration: its table, and what it said."""
-
-    table: bytes
-    log: str
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A network as MLIR, and samples for it."""
-
-    lab: Lab
-    files: Mapping[str, Path]
-
-    def calibrate(self, *arguments: str, processes: int = 0, memory: int | None = None) -> Calibrated:
-        """With the toolchain's own tool where no number of processes is given."""
-        tool = f"{toolchain.ROOT}/python/tools/run_calibration.py"
-        action = Action(
-            name=f"lab:{uuid.uuid4().hex}",
-            argv=(
-                *toolchain.DETERMINISTIC, "python3", "calibrate.py" if processes else tool,
-                "net.mlir", *arguments, "--calibration_table=table",
-            ),
-            environment=toolchain.environment(),
-            inputs=(
-                *(Input(name=f"{name}.py", path=step(name)) for name in PARTS),
-                *(Input(name=path.name, path=path) for path in sorted(self.lab.root.glob("net/*"))),
-            ),
-            outputs=(Output(name="table", path=Path("out/table"), kind=FileKind.TABLE),),
-            folders=(Folder(target="/dataset", files=self.files),),
-            limits=LIMITS,
-        )  # fmt: skip
-        with granted(Share(cores=max(1, processes), free=memory)):
-            self.lab.sandbox.run(action)
-        log = self.lab.sandbox.log_path(action).read_text(encoding="utf-8", errors="replace")
-        return Calibrated((self.lab.root / "out" / "table").read_bytes(), log)
-
-
-def subject(lab: Lab, shapes: list[list[int]], files: Mapping[str, Path], *options: str) -> Subject:
-    """The network in `net.onnx`, transformed."""
-    (lab.root / "net").mkdir()
-    arguments = ("--model_name=net", "--model_def=net.onnx", "--mlir=net.mlir")
-    action = Action(
-        name="lab:transform",
-        argv=toolchain.command("model_transform", (*arguments, f"--input_shapes={shapes}", *options)),
-        environment=toolchain.environment(),
-        inputs=(Input(name="net.onnx", path=lab.root / "net.onnx"),),
-        outputs=tuple(
-            Output(name=name, path=Path("net", name), kind=kind)
-            for name, kind in {"net.mlir": FileKind.MLIR, "net_top_f32_all_weight.npz": FileKind.NPZ}.items()
-        ),
-        limits=LIMITS,
-    )
-    lab.sandbox.run(action)
-    return Subject(lab, files)
-
-
 @pytest.fixture(scope="module")
 def sample_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("samples")
@@ -181,7 +118,7 @@ def of_network(
     def make(network: Callable[[Path], list[list[int]]]) -> Subject:
         if network.__name__ not in made:
             lab = new_lab(tmp_path_factory.mktemp(network.__name__))
-            made[network.__name__] = subject(lab, network(lab.root), sample_files)
+            made[network.__name__] = transform(lab, ONNX, network(lab.root), sample_files)
         return made[network.__name__]
 
     return make
@@ -293,7 +230,7 @@ def test_a_real_networks_table_is_the_toolchains(
     shutil.copy(SHARED / "models" / f"{name}.onnx", tmp_path / "net.onnx")
     images = {path.name: path for path in sorted((SHARED / "datasets" / "coco2017").glob("*.jpg"))[:4]}
     shapes, options = REAL[name]
-    one = subject(new_lab(tmp_path), shapes, images, *options)
+    one = transform(new_lab(tmp_path), ONNX, shapes, images, *options)
     arguments = ("--dataset=/dataset", "--tune_num=1")
     expected = one.calibrate(*arguments)
     assert one.calibrate(*arguments, processes=2).table == expected.table

@@ -1,0 +1,89 @@
+"""The toolchain's own calibration and ours, on the same network and samples."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import Lab
+
+from cvimake import toolchain
+from cvimake.action import Action, FileKind, Folder, Input, Limits, Output
+from cvimake.load import Share, granted
+from cvimake.resources import step
+
+_LIMITS = Limits(seconds=1800.0)
+_PARTS = ("calibrate", "parallel_calibrator", "calibration_shards", "process_group")
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """One calibration: its table, and what it said."""
+
+    table: bytes
+    log: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network as MLIR, and samples for it."""
+
+    lab: Lab
+    files: Mapping[str, Path]
+
+    def calibrate(self, *arguments: str, processes: int = 0, memory: int | None = None) -> Calibrated:
+        """With the toolchain's own tool where no number of processes is given."""
+        tool = f"{toolchain.ROOT}/python/tools/run_calibration.py"
+        action = Action(
+            name=f"lab:{uuid.uuid4().hex}",
+            argv=(
+                *toolchain.DETERMINISTIC, "python3", "calibrate.py" if processes else tool,
+                "net.mlir", *arguments, "--calibration_table=table",
+            ),
+            environment=toolchain.environment(),
+            inputs=(
+                *(Input(name=f"{name}.py", path=step(name)) for name in _PARTS),
+                *(Input(name=path.name, path=path) for path in sorted(self.lab.root.glob("net/*"))),
+            ),
+            outputs=(Output(name="table", path=Path("out/table"), kind=FileKind.TABLE),),
+            folders=(Folder(target="/dataset", files=self.files),),
+            limits=_LIMITS,
+        )  # fmt: skip
+        with granted(Share(cores=max(1, processes), free=memory)):
+            self.lab.sandbox.run(action)
+        log = self.lab.sandbox.log_path(action).read_text(encoding="utf-8", errors="replace")
+        return Calibrated((self.lab.root / "out" / "table").read_bytes(), log)
+
+
+def transform(
+    lab: Lab, network: Sequence[str], shapes: list[list[int]], files: Mapping[str, Path], *options: str
+) -> Subject:
+    """Makes MLIR of a network.
+
+    Args:
+        lab: holds the network's files.
+        network: their names; where they are two, the second has the weights.
+        shapes: of its inputs.
+        files: the samples, by their names in the dataset.
+        options: more arguments of model_transform.
+    """
+    (lab.root / "net").mkdir()
+    arguments = (
+        *(f"--{option}={name}" for option, name in zip(("model_def", "model_data"), network, strict=False)),
+        *("--model_name=net", "--mlir=net.mlir"),
+    )
+    action = Action(
+        name="lab:transform",
+        argv=toolchain.command("model_transform", (*arguments, f"--input_shapes={shapes}", *options)),
+        environment=toolchain.environment(),
+        inputs=tuple(Input(name=name, path=lab.root / name) for name in network),
+        outputs=tuple(
+            Output(name=name, path=Path("net", name), kind=kind)
+            for name, kind in {"net.mlir": FileKind.MLIR, "net_top_f32_all_weight.npz": FileKind.NPZ}.items()
+        ),
+        limits=_LIMITS,
+    )
+    lab.sandbox.run(action)
+    return Subject(lab, files)
