@@ -112,7 +112,11 @@ class Project:
                     "name": variant.name,
                     "doc": f"for {', '.join(variant.processors)}",
                     "actions": None,
-                    "task_dep": [f"{model.name}:{variant.name}_{name}" for name in variant.processors],
+                    "task_dep": [
+                        f"{model.name}:{variant.label(name)}{stage}"
+                        for name in variant.processors
+                        for stage in ("", "_info")
+                    ],
                 }
 
     def default_tasks(self) -> list[str]:

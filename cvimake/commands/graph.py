@@ -14,7 +14,7 @@ from doit.control import TaskControl
 import cvimake
 from cvimake import summary
 from cvimake.commands.base import GraphCommand, stages_of
-from cvimake.commands.run import invoked_from
+from cvimake.commands.run import invoked_from, with_info
 from cvimake.doit_types import Task
 from cvimake.errors import CvimakeError
 from cvimake.picture import Group, Kind, Node, Picture, State, dot, mermaid, reduced, svg
@@ -72,7 +72,7 @@ class Graph(GraphCommand):
                 f"a picture of {len(models)} models could not be read; it can hold {MOST_MODELS}",
                 "Name some of them: ./doit graph MODEL ...",
             )
-        text = FORMATS[form](self._picture(graph, selected))
+        text = FORMATS[form](self._picture(graph, with_info(selected, graph.tasks)))
         if options["output"]:
             try:
                 (invoked_from() / options["output"]).write_text(text, encoding="utf-8")

@@ -13,6 +13,7 @@ from doit.control import TaskControl
 
 from cvimake import summary
 from cvimake.commands.base import OPTION_JSON, GraphCommand
+from cvimake.commands.run import with_info
 from cvimake.doit_types import Task
 from cvimake.engine.choice import TOOLCHAIN
 from cvimake.kept import foresee
@@ -37,7 +38,7 @@ class Plan(GraphCommand):
         """Prints the plan."""
         if self.sel_default_tasks:
             selected = [*selected, *(name for name, task in graph.tasks.items() if _waits(task))]
-        verdicts = self.stale(graph, selected)
+        verdicts = self.stale(graph, with_info(selected, graph.tasks))
         running = [name for name in verdicts if not _waits(graph.tasks[name])]
         kept = self._kept(graph, running)
         seconds = {name: time for name in running if (time := self._expected(name)) is not None}

@@ -7,7 +7,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -115,6 +115,8 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
             for name in control.selected_tasks:
                 for selected in control.tasks[name].task_dep if control.tasks[name].has_subtask else [name]:
                     control.tasks[selected].task_dep = []
+        else:
+            control.selected_tasks = with_info(control.selected_tasks, control.tasks)
         reporter_class = self.reporters[reporter] if isinstance(reporter, str) else reporter
         with _writable(outfile) as out, contextlib.closing(History(HISTORY)) as history:
             runner = Runner(
@@ -169,6 +171,20 @@ def _writable(file: Value) -> Iterator[TextIO]:
 def invoked_from() -> Path:
     """Where the user is: paths on the command line are meant from there."""
     return Path(os.environ.get(INVOKED_FROM) or Path.cwd())
+
+
+def with_info(selected: Iterable[str], tasks: Container[str]) -> list[str]:
+    """The selected tasks, and for each cvimodel among them the stage that says what is in it.
+
+    Who asks for a cvimodel is to be told what came of it, and whether it keeps to its budget.
+
+    Args:
+        selected: names of tasks.
+        tasks: the names of all.
+    """
+    asked = list(selected)
+    infos = (f"{name}_info" for name in asked if ":" in name)
+    return list(dict.fromkeys([*asked, *(name for name in infos if name in tasks)]))
 
 
 def as_targets(arguments: Iterable[str]) -> list[str]:

@@ -100,7 +100,9 @@ def test_a_picture_changes_nothing_and_is_the_same_each_time(
 
 def test_a_target_is_drawn_with_what_it_needs(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     text = drawn(built, capsys, "--format", "dot", "build/m0000/m0000_cv181x_int8.cvimodel")
-    assert set(states(text)) == {"toolchain", "m0000:onnx", "m0000:mlir", "m0000:calibration", "m0000:int8"}
+    assert set(states(text)) == {
+        *("toolchain", "m0000:onnx", "m0000:mlir", "m0000:calibration", "m0000:int8", "m0000:int8_info")
+    }
 
 
 def test_what_waits_and_what_is_left_out(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:

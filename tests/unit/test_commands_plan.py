@@ -89,6 +89,19 @@ def test_the_plan_of_one_stage_has_what_it_needs_and_nothing_else(
     assert list(planned.stages) == ["toolchain", "m0000:onnx", "m0000:mlir", "m0000:calibration"]
 
 
+@pytest.mark.parametrize("target", ["m0000:int8", "build/m0000/m0000_cv181x_int8.cvimodel"])
+def test_who_asks_for_a_cvimodel_is_told_what_is_in_it(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], target: str
+) -> None:
+    planned = Planned(workshop, capsys, target)
+    assert list(planned.stages)[-2:] == ["m0000:int8", "m0000:int8_info"]
+    assert sorted(["toolchain", *workshop.build(target)]) == sorted({*planned.stages, "toolchain"})
+    assert "m0000:mix_info" not in Planned(workshop, capsys, "m0000:mix_qtable").stages
+    (workshop.root / "build/m0000/m0000_cv181x_int8_info.json").unlink()
+    assert workshop.build("--single", "m0000:int8") == []
+    assert workshop.build("m0000:int8") == ["m0000:int8_info"]
+
+
 def test_an_option_that_changed_and_what_follows(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     built.declare("expected_cos = 0.9999, min", "expected_cos = 0.99, min")
     planned = Planned(built, capsys)

@@ -407,7 +407,8 @@ class Yard(Workshop):
             stale = explained.keys() & planned.keys()
             assert all(explained[stage]["reasons"] == planned[stage]["reasons"] for stage in stale)
         self.check_reasons(planned)
-        selected = set(only or known)
+        # Who asks for a cvimodel is told what is in it.
+        selected = {*only, *(f"{stage}_info" for stage in only)} & set(known) if only else set(known)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             ran = self.build("--continue", "--output-file", os.devnull, *only)
         done = self.books.build(

@@ -121,7 +121,10 @@ def test_a_variant_for_several_processors_is_a_task_that_builds_it_for_each(tmp_
     declare(tmp_path, text=MODEL + 'processor = ["cv180x", "cv181x"]\n')
     *_, group = tasks_of(Project(tmp_path, read_declarations(tmp_path), Recipe()))
     assert group["name"] == "bf16"
-    assert group["task_dep"] == ["net:bf16_cv180x", "net:bf16_cv181x"]
+    assert group["task_dep"] == [
+        *("net:bf16_cv180x", "net:bf16_cv180x_info"),
+        *("net:bf16_cv181x", "net:bf16_cv181x_info"),
+    ]
 
 
 # Models without their source
