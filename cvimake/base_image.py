@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import platform as host
 import shutil
@@ -166,7 +167,7 @@ def find_python(*, movable: bool = True, fetch: bool = True) -> Path | None:
     """
     candidates = [*_on_path("python3.10")]
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    candidates += sorted(pyenv.glob("versions/3.10*/bin/python3.10"))
+    candidates += _below(pyenv / "versions", "3.10*/bin/python3.10")
     for candidate in candidates:
         if _python_version(candidate, movable=movable):
             return candidate
@@ -177,15 +178,20 @@ def find_python(*, movable: bool = True, fetch: bool = True) -> Path | None:
                 with announce.step("fetching a Python 3.10 with uv"):
                     command = [uv, "python", "install", "3.10"]
                     subprocess.run(command, cwd=name, capture_output=True, check=False)
-            for candidate in sorted(Path(folder).glob("cpython-3.10*/bin/python3.10")):
+            for candidate in _below(Path(folder), "cpython-3.10*/bin/python3.10"):
                 if _python_version(candidate, movable=movable):
                     return candidate
     return None
 
 
+def _below(folder: Path, pattern: str) -> list[Path]:
+    """The files of a pattern; none where the folder is somebody else's, at which `Path.glob` raises."""
+    return sorted(map(Path, glob.glob(f"{glob.escape(str(folder))}/{pattern}")))  # noqa: PTH207
+
+
 def _on_path(name: str) -> Iterator[Path]:
     for folder in os.environ.get("PATH", "").split(os.pathsep):
-        if (path := Path(folder) / name).exists():
+        if os.access(path := Path(folder) / name, os.X_OK):
             yield path
 
 

@@ -239,3 +239,18 @@ def test_a_python_that_does_not_run_or_does_not_do_is_passed_over(paths: Path) -
 def test_a_python_of_pyenv_is_found(paths: Path) -> None:
     good = write_python(paths / "pyenv" / "versions" / "3.10.14" / "bin" / "python3.10", "echo 3.10.14")
     assert base_image.find_python() == good
+
+
+def test_a_pyenv_of_somebody_else_is_passed_over(paths: Path) -> None:
+    """As where `su` keeps root's PYENV_ROOT."""
+    for folder in ("one", "pyenv"):
+        (paths / folder).mkdir(mode=0)
+    is_root = os.getuid() == 0
+    if is_root:
+        paths.chmod(0o755)
+        os.seteuid(65534)
+    try:
+        assert base_image.find_python() is None
+    finally:
+        if is_root:
+            os.seteuid(0)
