@@ -7,14 +7,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from cvimake import terminal
+from cvimake.errors import harmless
+
 
 def note(text: str) -> None:
     """A line for the user that is not a result. No work fails because nobody hears it."""
     if sys.stderr is None:
         return
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"cvimake: {text}\n")
-        sys.stderr.flush()
+        terminal.complain(text)
 
 
 @contextlib.contextmanager
@@ -31,8 +33,8 @@ def step(what: str) -> Iterator[Callable[[str], None]]:
             yield show
         outcome = f"{time.monotonic() - started:.1f} s"
     finally:
-        sys.stderr.write(f"{outcome}\n")
-        sys.stderr.flush()
+        terminal.write(f"{outcome}\n", terminal.errors())
+        terminal.flush()
 
 
 @contextlib.contextmanager
@@ -40,8 +42,8 @@ def _shown(what: str) -> Iterator[Callable[[str], None]]:
     """The line of a step up to its outcome; on a terminal with a spinner and details while it goes on."""
     line = f"cvimake: {what} ... "
     if not sys.stderr.isatty():
-        sys.stderr.write(line)
-        sys.stderr.flush()
+        terminal.write(line, terminal.errors())
+        terminal.flush()
         yield lambda _detail: None
         return
     from rich.console import Console  # noqa: PLC0415 - slow to import, and only needed here
@@ -52,19 +54,19 @@ def _shown(what: str) -> Iterator[Callable[[str], None]]:
 
         def show(detail: str) -> None:
             elapsed = time.monotonic() - started
-            status.update(f"{escape(line)}[dim]{elapsed:.0f} s, {escape(detail)}[/dim]")
+            status.update(f"{escape(line)}[dim]{elapsed:.0f} s, {escape(harmless(detail))}[/dim]")
 
         try:
             yield show
         finally:
             status.stop()
-            sys.stderr.write(line)
+            terminal.write(line, terminal.errors())
 
 
 def confirm(question: str) -> bool:
     """Asks on a terminal; where there is none, nobody is there to object."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
-    sys.stderr.write(f"cvimake: {question} [Y/n] ")
-    sys.stderr.flush()
+    terminal.write(f"cvimake: {question} [Y/n] ", terminal.errors())
+    terminal.flush()
     return sys.stdin.readline().strip().lower() in {"", "y", "yes"}

@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
-from rich.text import Text
 
+from cvimake import terminal
 from cvimake.activity import ACTIVITIES, Activity
 from cvimake.summary import duration
 
@@ -66,7 +66,7 @@ class LiveView:
 
     def print(self, text: str) -> None:
         """Prints above what is drawn."""
-        self._console.print(Text(text.rstrip("\n")), soft_wrap=True)
+        self._console.print(terminal.styled(text.rstrip("\n")), soft_wrap=True)
 
     def _draw(self) -> RenderableType:
         return view(ACTIVITIES.running(), self._status(), self._spinner)
@@ -95,7 +95,7 @@ def view(running: list[Activity], status: str, spinner: RenderableType) -> Rende
         fraction = _fraction(activity)
         table.add_row(
             spinner,
-            Text(activity.name),
+            terminal.styled(activity.name),
             ProgressBar(
                 total=None if fraction is None else 1.0,
                 completed=fraction or 0.0,
@@ -104,10 +104,10 @@ def view(running: list[Activity], status: str, spinner: RenderableType) -> Rende
                 complete_style="cyan",
                 pulse_style="cyan",
             ),
-            Text(_time(activity)),
-            Text(_doing(activity), style="dim"),
+            terminal.styled(_time(activity)),
+            terminal.styled(_doing(activity), style="dim"),
         )
-    return Group(table, Text(status, style="dim"))
+    return Group(table, terminal.styled(status, style="dim"))
 
 
 def _fraction(activity: Activity) -> float | None:

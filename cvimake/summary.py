@@ -9,6 +9,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from cvimake import terminal
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -76,8 +78,6 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         shown = {row: result for row, result in results.items() if result.state is not State.UNCHANGED}
     if not shown:
         return
-    from rich.text import Text  # noqa: PLC0415 - slow to import, and only needed here
-
     table = new_table()
     for heading in ("model", "variant"):
         table.add_column(heading, no_wrap=True)
@@ -97,9 +97,11 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         # What a failed or interrupted build left behind is of an earlier one.
         current = result.known and result.state not in {State.LEFT_OUT, State.FAILED}
         known = _read(row.info) if current else None
-        state = Text(result.state.value, style=colours[result.state])
+        state = terminal.styled(result.state.value, style=colours[result.state])
         seconds = duration(result.seconds) if result.seconds else ""
-        table.add_row(*(Text(cell) for cell in (row.model, row.variant, *_cells(known), seconds)), state)
+        table.add_row(
+            *(terminal.styled(cell) for cell in (row.model, row.variant, *_cells(known), seconds)), state
+        )
     out.write("\n")
     show(table, out)
 
@@ -117,7 +119,7 @@ def show(table: Table, out: TextIO) -> None:
         return
     with console.capture() as capture:
         console.print(table)
-    out.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+    terminal.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()), out)
 
 
 def _read(info: Path) -> dict[str, Any] | None:

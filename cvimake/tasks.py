@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 
-from cvimake import clock, doit_types, kept, pipeline
+from cvimake import clock, doit_types, kept, pipeline, terminal
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN, chosen, would_change
@@ -251,7 +250,7 @@ def open_project(dodo_file: str) -> Project:
         store = project.declarations.settings.store
         CURRENT.choose(choose(root, store.url, read_only=store.read_only, limit=store.limit))
     except (CvimakeError, OSError) as error:
-        sys.stderr.write(f"cvimake: {error}\n")
+        terminal.complain(error)
         raise SystemExit(getattr(error, "exit_code", 2)) from error
     return project
 

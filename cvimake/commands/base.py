@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import getopt
-import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from doit.cmd_base import Command, DoitCmdBase
 from doit.control import TaskControl
 
-from cvimake import staleness
+from cvimake import staleness, terminal
 from cvimake.commands.run import as_targets
 from cvimake.doit_types import Value
 from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
@@ -59,13 +58,13 @@ class PlainCommand(Command):  # type: ignore[misc] # doit has no type informatio
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """What doit calls."""
         if pos_args and not self.takes_arguments:
-            sys.stderr.write(f"cvimake: {self.name} takes no arguments: {' '.join(pos_args)}\n")
+            terminal.complain(f"{self.name} takes no arguments: {' '.join(pos_args)}")
             return EXIT_NOT_POSSIBLE
         with ends_cleanly("interrupted"):
             try:
                 return self.perform(opt_values, pos_args)
             except CvimakeError as error:
-                sys.stderr.write(f"cvimake: {error}\n")
+                terminal.complain(error)
                 return error.exit_code
 
 
@@ -96,7 +95,7 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
             try:
                 return super().execute(params, args)
             except CvimakeError as error:
-                sys.stderr.write(f"cvimake: {error}\n")
+                terminal.complain(error)
                 return error.exit_code
 
     def _execute(self) -> int:

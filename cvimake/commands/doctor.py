@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from cvimake import image
+from cvimake import image, terminal
 from cvimake.base_image import find_python
 from cvimake.commands.base import PlainCommand
 from cvimake.engine import connection
@@ -59,11 +59,11 @@ class Doctor(PlainCommand):
         width = max(len(finding.what) for finding in findings)
         for finding in findings:
             mark = "ok     " if finding.good else "MISSING"
-            print(f"{mark} {finding.what:{width}}  {finding.seen}")
+            terminal.line(f"{mark} {finding.what:{width}}  {finding.seen}")
             for line in finding.remedy.splitlines():
-                print(f"{'':{len(mark) + width + 3}}{line}")
+                terminal.line(f"{'':{len(mark) + width + 3}}{line}")
         good = all(finding.good for finding in findings)
-        print("A build can run." if good else "A build cannot run yet.")
+        terminal.line("A build can run." if good else "A build cannot run yet.")
         return 0 if good else EXIT_NOT_POSSIBLE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cvimake import terminal
 from cvimake.commands.base import PlainCommand
 from cvimake.engine import service
 
@@ -17,5 +18,5 @@ class EngineStop(PlainCommand):
 
     def perform(self, _options: dict[str, Any], _arguments: list[str]) -> int:
         """Stops it and says so."""
-        print(service.stop())
+        terminal.line(service.stop())
         return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from doit.control import TaskControl
 
 import cvimake
-from cvimake import summary
+from cvimake import summary, terminal
 from cvimake.commands.base import GraphCommand, stages_of
 from cvimake.commands.run import invoked_from, with_info
 from cvimake.doit_types import Task
@@ -79,7 +78,7 @@ class Graph(GraphCommand):
             except OSError as error:
                 raise CvimakeError(f"the picture cannot be written: {error}") from error
         else:
-            sys.stdout.write(text)
+            terminal.write(text)
         return 0
 
     def _picture(self, graph: TaskControl, selected: list[str]) -> Picture:

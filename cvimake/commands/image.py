@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cvimake import image
+from cvimake import image, terminal
 from cvimake.commands.base import PlainCommand
 from cvimake.engine import connection
 from cvimake.engine.docker import DockerEngine
@@ -48,8 +48,8 @@ class Image(PlainCommand):
             recipe = FrameworksRecipe(base=recipe.base, wheel=recipe.wheel, toolchain=toolchain.fingerprint)
         made = make(engine, recipe, Path.cwd())
         packages = made.identity["packages"]
-        print(f"image        {made.id}")
-        print(f"base         {made.base}")
-        print(f"tpu_mlir     {packages['tpu-mlir']['version']}, Python {made.identity['python']}")
-        print(f"fingerprint  {made.fingerprint}")
+        terminal.line(f"image        {made.id}")
+        terminal.line(f"base         {made.base}")
+        terminal.line(f"tpu_mlir     {packages['tpu-mlir']['version']}, Python {made.identity['python']}")
+        terminal.line(f"fingerprint  {made.fingerprint}")
         return 0

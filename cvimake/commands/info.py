@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from doit.cmd_info import Info as DoitInfo
 
-from cvimake import conclusions
+from cvimake import conclusions, terminal
 from cvimake.action import FileKind
 from cvimake.commands.run import invoked_from
 from cvimake.errors import CvimakeError
@@ -42,7 +41,7 @@ class Info(DoitInfo):  # type: ignore[misc] # doit has no type information
                 for file in files:
                     _print(_examined(_found(file)), as_json=options["json"])
         except CvimakeError as error:
-            sys.stderr.write(f"cvimake: {error}\n")
+            terminal.complain(error)
             return error.exit_code
         return 0
 
@@ -89,7 +88,7 @@ def _examined(model: Path) -> conclusions.Info:
 
 def _print(info: conclusions.Info, *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(json.dumps(info.model_dump(), indent=1) + "\n")
+        terminal.write(json.dumps(info.model_dump(), indent=1) + "\n")
         return
     lines = [
         ("name", f"{info.name}, for {info.processor}, built {info.built} by tpu_mlir {info.compiler}"),
@@ -100,7 +99,7 @@ def _print(info: conclusions.Info, *, as_json: bool) -> None:
         *(("warning", warning) for warning in info.recognition.warnings),
     ]
     for name, text in lines:
-        sys.stdout.write(f"{name:14} {text}\n")
+        terminal.write(f"{name:14} {text}\n")
 
 
 def _tensor(tensor: Any) -> str:  # noqa: ANN401 - cvimodel.Tensor, imported where it is needed

@@ -7,13 +7,13 @@ import filecmp
 import os
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from cvimake import terminal
 from cvimake.commands.base import PlainCommand, options_first
 from cvimake.commands.run import invoked_from
 from cvimake.doit_types import Value
@@ -83,7 +83,7 @@ class Init(PlainCommand):
             attends=examined.attends,
         )
         _write(folder, examined, declaration(draft))
-        sys.stdout.writelines(f"{_printable(line)}\n" for line in _report(folder, examined, samples))
+        terminal.write("".join(f"{line}\n" for line in _report(folder, examined, samples)))
         return 0
 
 
@@ -274,8 +274,3 @@ def _listed(title: str, entries: Iterable[str]) -> Iterator[str]:
 
 def _shape(shape: tuple[int | None, ...]) -> str:
     return "[" + ", ".join("?" if length is None else str(length) for length in shape) + "]"
-
-
-def _printable(text: str) -> str:
-    """A text without what would steer the terminal: names in a file can hold anything."""
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from doit.control import TaskControl
 
-from cvimake import sandbox
+from cvimake import sandbox, terminal
 from cvimake.commands.base import GraphCommand, stages_of
 from cvimake.errors import CvimakeError
 from cvimake.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
@@ -38,10 +37,10 @@ class Log(GraphCommand):
             by_hand, lines = sandbox.read_log(path)
         except FileNotFoundError:
             raise CvimakeError(f"{name} has no log: {path} is written when it runs") from None
-        sys.stdout.write(f"{path}\n\n")
+        terminal.write(f"{path}\n\n")
         if by_hand:
-            sys.stdout.write(f"By hand, with the results in $W:\n{broken(by_hand)}\n\n")
-        sys.stdout.writelines(f"{line}\n" for line in lines)
+            terminal.write(f"By hand, with the results in $W:\n{broken(by_hand)}\n\n")
+        terminal.write("".join(f"{line}\n" for line in lines))
         return 0
 
 
@@ -71,8 +70,8 @@ def _show_image(task: str) -> int:
             f"{command} says which one; {command} --rebuild builds it anew, and writes a log.",
         )
     last, *others = sorted(written, key=lambda path: path.stat().st_mtime, reverse=True)
-    sys.stdout.write(f"{last}\n" + "".join(f"see also {path}\n" for path in others) + "\n")
-    sys.stdout.write(last.read_text(encoding="utf-8", errors="replace"))
+    terminal.write(f"{last}\n" + "".join(f"see also {path}\n" for path in others) + "\n")
+    terminal.write(last.read_text(encoding="utf-8", errors="replace"))
     return 0
 
 

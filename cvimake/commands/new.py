@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cvimake import __version__, resources
+from cvimake import __version__, resources, terminal
 from cvimake.commands.base import PlainCommand
 from cvimake.commands.run import invoked_from
 from cvimake.errors import CvimakeError
@@ -79,7 +79,7 @@ class New(PlainCommand):
         (folder / "pyproject.toml").write_text(pyproject, encoding="utf-8")
         if checkout := resources.checkout():
             _build_wheel(checkout, folder / ".cvimake")
-        sys.stdout.write(f"made {folder}\n  cd {folder} && ./doit\n")
+        terminal.write(f"made {folder}\n  cd {folder} && ./doit\n")
         return 0
 
 

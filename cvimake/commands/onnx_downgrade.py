@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from cvimake import terminal
 from cvimake.commands.base import PlainCommand
 from cvimake.commands.run import invoked_from
 from cvimake.errors import CvimakeError
@@ -57,7 +58,7 @@ class OnnxDowngrade(PlainCommand):
         external = _check(options, source, result)
         summary = _converted(options, source, result, external, _shapes(options["shapes"]))
         for line in described(summary):
-            print(line)
+            terminal.line(line)
         return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from doit.control import TaskControl
 
-from cvimake import summary
+from cvimake import summary, terminal
 from cvimake.commands.base import OPTION_JSON, GraphCommand
 from cvimake.commands.run import with_info
 from cvimake.doit_types import Task
@@ -59,21 +58,19 @@ class Plan(GraphCommand):
                 for name, verdict in verdicts.items()
             ]
             critical = {"stages": path, "seconds_at_least": least, "seconds_at_most": most}
-            sys.stdout.write(json.dumps({"stages": stages, "critical_path": critical}, indent=1) + "\n")
+            terminal.write(json.dumps({"stages": stages, "critical_path": critical}, indent=1) + "\n")
             return 0
         if verdicts:
             _write_table(verdicts, seconds, kept)
         if not running:
-            sys.stdout.write("nothing to do\n")
+            terminal.write("nothing to do\n")
             return 0
-        sys.stdout.write(
+        terminal.write(
             f"\n{len(certain)} will run, {len(running) - len(certain)} may; "
             f"{_time(least, most)} along the critical path\n  {', '.join(path)}\n"
         )
         if unknown := len(running) - len(seconds):
-            sys.stdout.write(
-                f"{unknown} of them never ran: how long they take is not known, and not counted\n"
-            )
+            terminal.write(f"{unknown} of them never ran: how long they take is not known, and not counted\n")
         return 0
 
     @staticmethod
@@ -109,8 +106,6 @@ def _time(least: float, most: float) -> str:
 def _write_table(
     verdicts: Mapping[str, Verdict], seconds: Mapping[str, float], kept: AbstractSet[str]
 ) -> None:
-    from rich.text import Text  # noqa: PLC0415 - slow to import, and only needed here
-
     table = summary.new_table()
     table.add_column("stage", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -124,6 +119,6 @@ def _write_table(
         more = f" (and {len(others)} more)" if others else ""
         time = summary.duration(seconds[name]) if name in seconds else ""
         time = "from the store" if name in kept else time
-        state = Text(str(verdict), style=colours[str(verdict)])
-        table.add_row(Text(name), state, Text(time), Text(f"{first}{more}"))
-    summary.show(table, sys.stdout)
+        state = terminal.styled(str(verdict), style=colours[str(verdict)])
+        table.add_row(terminal.styled(name), state, terminal.styled(time), terminal.styled(f"{first}{more}"))
+    summary.show(table, terminal.output())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 from doit.dependency import Dependency
 
-from cvimake import clock, git, staleness, summary, toml
+from cvimake import clock, git, staleness, summary, terminal, toml
 from cvimake.commands.base import options_first
 from cvimake.commands.run import Run, invoked_from
 from cvimake.content import ContentChecker
@@ -114,7 +113,7 @@ class Release(Run):
             code = 0
             if self.sel_tasks and models:
                 self.sel_tasks = list(models)
-                code = super()._execute(sys.stdout, continue_=True, reporter=reporter, jobs=jobs)
+                code = super()._execute(terminal.output(), continue_=True, reporter=reporter, jobs=jobs)
             # What counts is the tree that the digests are taken of, and not what it was before.
             tree = git.tree(Path())
             named = self._named(tree)
@@ -129,7 +128,7 @@ class Release(Run):
             self._refuse(models, stages, conditions, code)
             return self._make(named, models, stages, tree, key, started)
         except CvimakeError as error:
-            sys.stderr.write(f"cvimake: {error}\n")
+            terminal.complain(error)
             return error.exit_code
 
     def _allowed(self) -> list[str]:
@@ -248,17 +247,17 @@ class Release(Run):
             with contextlib.closing(History(HISTORY)) as history:
                 files = record.files(names, history, identities, seen.record, started)
             publish.write_record(place.with_name(place.name + publish.RECORD_SUFFIX), files)
-        print(
+        terminal.line(
             f"\n{place}: {len(draft.files)} files, {'written' if is_new else 'was there already, the same'}"
         )
         archive = place.with_name(place.name + ARCHIVE_SUFFIX)
-        print(f"{archive}: {summary.size(archive.stat().st_size)}")
+        terminal.line(f"{archive}: {summary.size(archive.stat().st_size)}")
         if key:
             signed = place.with_name(place.name + SIGNATURE_SUFFIX)
             signed.write_bytes(signature.sign((place / SUMS).read_bytes(), key))
-            print(f"{signed}: by {key}")
+            terminal.line(f"{signed}: by {key}")
         for text in seen.not_held:
-            print(f"warning: not held still: {text}")
+            terminal.line(f"warning: not held still: {text}")
         return 0
 
 

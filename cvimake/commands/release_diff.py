@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from typing import Any
 
+from cvimake import terminal
 from cvimake.commands.base import OPTION_JSON, PlainCommand, options_first
 from cvimake.commands.run import invoked_from
 from cvimake.errors import CvimakeError
@@ -37,19 +37,17 @@ class ReleaseDiff(PlainCommand):
         old, new = (difference.read(opened.open_release(invoked_from() / path)) for path in arguments)
         changes = difference.changes(old, new)
         if options["json"]:
-            sys.stdout.write(json.dumps([dataclasses.asdict(change) for change in changes], indent=1) + "\n")
+            terminal.write(json.dumps([dataclasses.asdict(change) for change in changes], indent=1) + "\n")
         elif changes:
             _write_table(changes)
         if not options["json"]:
             names = {change.subject for change in changes}
             same = [name for name in new.infos if name not in names]
-            print(f"{len(same)} of {len(new.infos)} cvimodels unchanged")
+            terminal.line(f"{len(same)} of {len(new.infos)} cvimodels unchanged")
         return 0
 
 
 def _write_table(changes: Any) -> None:  # noqa: ANN401 - of release.difference.Change
-    from rich.text import Text  # noqa: PLC0415 - slow to import, and only needed here
-
     from cvimake import summary  # noqa: PLC0415 - the same
 
     table = summary.new_table()
@@ -59,6 +57,6 @@ def _write_table(changes: Any) -> None:  # noqa: ANN401 - of release.difference.
     for change in changes:
         subject = change.subject or "all"
         cells = (subject if subject != previous else "", change.what, change.old or "-", change.new or "-")
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*(terminal.styled(cell) for cell in cells))
         previous = subject
-    summary.show(table, sys.stdout)
+    summary.show(table, terminal.output())

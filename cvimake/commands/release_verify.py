@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cvimake import terminal
 from cvimake.commands.base import PlainCommand, options_first
 from cvimake.commands.run import invoked_from
 from cvimake.errors import EXIT_STEP_FAILED, CvimakeError
@@ -66,14 +67,16 @@ class ReleaseVerify(PlainCommand):
             known = verify.read_provenance(release)
             found = rebuild.differences(release, known, Path.cwd())
         if found:
-            print(f"{release.label}: NOT as it should be")
+            terminal.line(f"{release.label}: NOT as it should be")
             for fault in found:
-                print(f"  {_printable(fault)}")
+                terminal.line(f"  {fault}")
             return EXIT_STEP_FAILED
-        print(f"{release.label}: {len(release.sizes)} files, all as listed; the provenance holds together")
-        print(_printable(signed))
+        terminal.line(
+            f"{release.label}: {len(release.sizes)} files, all as listed; the provenance holds together"
+        )
+        terminal.line(signed)
         if options["rebuild"]:
-            print("built anew: every byte is the same")
+            terminal.line("built anew: every byte is the same")
         return 0
 
 
@@ -95,8 +98,3 @@ def _signature(release: Any, signers: Path | None) -> str:  # noqa: ANN401 - rel
         return "no signature beside it"
     who = signature.check(opened.read(release, SUMS), path, signers)
     return who if signers else f"{who} (--signers FILE says who may sign)"
-
-
-def _printable(text: str) -> str:
-    """A text that cannot play with the terminal, whatever stands in a release."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)

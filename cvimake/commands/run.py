@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import sqlite3
-import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -17,7 +16,7 @@ from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
-from cvimake import announce, lock, sandbox
+from cvimake import announce, lock, sandbox, terminal
 from cvimake.doit_types import Value
 from cvimake.errors import EXIT_BY_SIGNAL, EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.history import HISTORY, History
@@ -66,7 +65,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
             return self._execute_locked(params, args)
         except BrokenPipeError:
             # `./doit | head`: nobody reads on. Python would complain once more when it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), terminal.output().fileno())
             return EXIT_BY_SIGNAL + signal.SIGPIPE
         except (OSError, sqlite3.Error) as error:
             # The disk is full or closed to writing: the lock, the records, the output file.

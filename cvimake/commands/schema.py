@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
+from cvimake import terminal
 from cvimake.commands.base import PlainCommand
 
 FOLDER = Path("schemas")
@@ -28,5 +28,5 @@ class Schema(PlainCommand):
         FOLDER.mkdir(exist_ok=True)
         for name, text in schemas().items():
             (FOLDER / name).write_text(text, encoding="utf-8")
-            sys.stdout.write(f"{FOLDER / name}\n")
+            terminal.write(f"{FOLDER / name}\n")
         return 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
-from cvimake import announce, summary
+from cvimake import announce, summary, terminal
 from cvimake.commands.base import OPTION_JSON, PlainCommand
 from cvimake.errors import EXIT_STEP_FAILED, CvimakeError
 from cvimake.spec.project import read_settings
@@ -28,7 +27,7 @@ class _StoreCommand(PlainCommand):
         settings = read_settings(Path()).store
         choice = choose(Path.cwd(), settings.url, read_only=settings.read_only, limit=settings.limit)
         if not choice.url:
-            sys.stdout.write("no results are kept: the store is `none`\n")
+            terminal.write("no results are kept: the store is `none`\n")
             return 0
         try:
             return self.attend(open_store(choice), choice, options)
@@ -70,11 +69,11 @@ class StoreShow(_StoreCommand):
             "seconds_saved": uses.seconds_saved,
         }
         if options["json"]:
-            sys.stdout.write(json.dumps(facts, indent=1) + "\n")
+            terminal.write(json.dumps(facts, indent=1) + "\n")
             return 0
         asked = uses.hits + uses.misses
         share = f" ({100 * uses.hits / asked:.0f} %)" if asked else ""
-        sys.stdout.write(
+        terminal.write(
             f"store    {choice.url}{', read only' if choice.read_only else ''}\n"
             f"holds    {len(held.actions)} results in {len(held.blobs)} files, "
             f"{summary.size(held.size)} of at most {summary.size(choice.limit)}\n"
@@ -111,7 +110,7 @@ class StoreCollect(_StoreCommand):
         if isinstance(store.place, FolderPlace):
             store.place.sweep()
         gone = upkeep.evict(store.place, limit)
-        sys.stdout.write(
+        terminal.write(
             f"{len(gone.actions)} results and {len(gone.blobs)} files removed, "
             f"{summary.size(gone.bytes)} made free\n"
         )
@@ -133,16 +132,16 @@ class StoreVerify(_StoreCommand):
                 store.place, lambda done, whole: show(f"{summary.size(done)} of {summary.size(whole)}")
             )
         for name in faults.damaged:
-            sys.stdout.write(f"{name} is damaged\n")
+            terminal.write(f"{name} is damaged\n")
         for name in faults.incomplete:
-            sys.stdout.write(f"{name} has an output that is missing or damaged\n")
+            terminal.write(f"{name} has an output that is missing or damaged\n")
         broken = [*faults.incomplete, *faults.damaged]
         removed = ""
         if broken and not choice.read_only:
             for name in broken:
                 store.place.remove(name)
             removed = ", removed; what they stood for is built anew when it is wanted"
-        sys.stdout.write(
+        terminal.write(
             f"{len(held.actions)} results and {len(held.blobs)} files read, "
             f"{len(broken)} not sound{removed}\n"
         )

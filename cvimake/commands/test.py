@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from cvimake import environment
+from cvimake import environment, terminal
 from cvimake.commands.base import PlainCommand
 from cvimake.commands.run import INVOKED_FROM
 from cvimake.engine import connection
@@ -60,6 +59,6 @@ class Test(PlainCommand):
 
 
 def _run(command: list[str]) -> int:
-    sys.stderr.write(f"$ {' '.join(command[2:])}\n")
-    sys.stderr.flush()
+    terminal.write(f"$ {' '.join(command[2:])}\n", terminal.errors())
+    terminal.flush()
     return subprocess.run(command, check=False).returncode

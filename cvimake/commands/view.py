@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cvimake import toml
+from cvimake import terminal, toml
 from cvimake.commands.base import PlainCommand, options_first
 from cvimake.commands.run import invoked_from
 from cvimake.doit_types import Value
@@ -51,12 +51,13 @@ class View(PlainCommand):
             raise CvimakeError(f"port {options['port']} cannot be served: {error}") from error
         with server:
             if outputs:
-                print(f"outputs, {said_by}:")
+                terminal.line(f"outputs, {said_by}:")
                 for name in outputs:
-                    print(f"  {name}")
+                    terminal.line(f"  {name}")
             else:
-                print(f"outputs: the network's own ({said_by})")
-            print(f"{path.name} is at {server.url} until Ctrl-C", flush=True)
+                terminal.line(f"outputs: the network's own ({said_by})")
+            terminal.line(f"{path.name} is at {server.url} until Ctrl-C")
+            terminal.flush()
             try:
                 server.serve_forever()
             except KeyboardInterrupt:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from doit.control import TaskControl
 
-from cvimake import summary
+from cvimake import summary, terminal
 from cvimake.commands.base import OPTION_JSON, GraphCommand, stages_of
 from cvimake.errors import CvimakeError
 from cvimake.history import History, Run
@@ -45,10 +44,10 @@ class Why(GraphCommand):
                 }
                 for node in told.closure(roots)
             ]
-            sys.stdout.write(json.dumps({"stale": bool(verdicts), "stages": stages}, indent=1) + "\n")
+            terminal.write(json.dumps({"stale": bool(verdicts), "stages": stages}, indent=1) + "\n")
             return 0
         for root in roots:
-            sys.stdout.writelines(f"{line}\n" for line in told.lines(root))
+            terminal.write("".join(f"{line}\n" for line in told.lines(root)))
         return 0
 
 
