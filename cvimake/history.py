@@ -1,4 +1,4 @@
-"""What each stage was when it last succeeded, for who asks why it runs.
+"""What each stage was when it last succeeded, and how it has failed since, for `plan` and `why`.
 
 Kept apart from doit's records: those are read by every build, and this by none that has nothing to do.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ create table if not exists runs (
     seconds real not null
 );
 create table if not exists texts (sha256 text not null primary key, text text not null);
+create table if not exists failures (task text not null primary key, ended real not null, what text not null);
 """
 
 
@@ -47,6 +48,20 @@ class Run:
     inputs: Mapping[str, str]
     reasons: Iterable[dict[str, Any]]
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A task's failure, where it has not succeeded since.
+
+    Attributes:
+        ended: when, in seconds since 1970.
+        what: why it failed, in a sentence.
+    """
+
+    task: str
+    ended: float
+    what: str
 
 
 class History:
@@ -79,13 +94,21 @@ class History:
         except (TypeError, ValueError):
             return None
 
+    def failure(self, task: str) -> Failure | None:
+        """A task's last failure; None where it has succeeded since, or none is known."""
+        row = self._row("select ended, what from failures where task = ?", task)
+        try:
+            return None if row is None else Failure(task=task, ended=float(row[0]), what=str(row[1]))
+        except (TypeError, ValueError):
+            return None
+
     def text(self, sha256: str) -> str | None:
         """What was in a file that was kept; None where it was not."""
         row = self._row("select text from texts where sha256 = ?", sha256)
         return None if row is None else str(row[0])
 
     def add(self, run: Run, kept: Iterable[str] = ()) -> None:
-        """Writes down a run, in the place of the task's earlier one.
+        """Writes down a run, in the place of the task's earlier one and of its failure.
 
         Args:
             run: what has succeeded.
@@ -100,26 +123,43 @@ class History:
             run.seconds,
         )
         texts = [(digest.of_text(text), text) for text in kept]
+
+        def write(database: sqlite3.Connection) -> None:
+            database.execute("insert or replace into runs values (?, ?, ?, ?, ?, ?)", row)
+            database.executemany("insert or ignore into texts values (?, ?)", texts)
+            database.execute("delete from failures where task = ?", (run.task,))
+
+        self._write(run.task, write)
+
+    def add_failure(self, failure: Failure) -> None:
+        """Writes down a failure, beside the task's last success."""
+        row = (failure.task, failure.ended, failure.what)
+
+        def write(database: sqlite3.Connection) -> None:
+            database.execute("insert or replace into failures values (?, ?, ?)", row)
+
+        self._write(failure.task, write)
+
+    def _write(self, task: str, write: Callable[[sqlite3.Connection], None]) -> None:
         try:
             try:
-                self._write(row, texts)
+                self._write_once(write)
             except sqlite3.DatabaseError as error:
                 if not is_damage(error):
                     raise
-                # What it knew is only told, and never decides.
+                # The history only informs and decides nothing: it can begin anew.
                 self.close()
                 remove(self._path)
-                self._write(row, texts)
+                self._write_once(write)
         except sqlite3.Error as error:
-            announce.note(f"warning: {self._path}: {error}; `./doit why` will not know of {run.task}")
+            announce.note(f"warning: {self._path}: {error}; `./doit why` will not know of {task}")
 
-    def _write(self, row: tuple[object, ...], texts: list[tuple[str, str]]) -> None:
+    def _write_once(self, write: Callable[[sqlite3.Connection], None]) -> None:
         if self._writing is None:
             self._writing = sqlite3.connect(self._path)
             self._writing.executescript(_TABLES)
         with self._writing:
-            self._writing.execute("insert or replace into runs values (?, ?, ?, ?, ?, ?)", row)
-            self._writing.executemany("insert or ignore into texts values (?, ?)", texts)
+            write(self._writing)
 
     def close(self) -> None:
         """Lets go of the database."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,23 @@ class NoRecord:
 
     def __str__(self) -> str:
         return "its last run failed, or its record was removed"
+
+
+@dataclass(frozen=True)
+class LastFailed:
+    """Its last run failed.
+
+    Attributes:
+        what: why, in a sentence.
+        ended: when, in seconds since 1970.
+    """
+
+    what: str
+    ended: float
+
+    def __str__(self) -> str:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.ended))
+        return f"failed last time, at {when}: {self.what}"
 
 
 @dataclass(frozen=True)
@@ -203,8 +221,8 @@ class Follows:
 
 
 Reason = (
-    NeverBuilt | NoRecord | Asked | DefinitionChanged | EngineChanged | SourceMissing | OptionChanged
-    | InputAdded | InputRemoved | InputChanged | InputMissing | MemberAdded | MemberRemoved
+    NeverBuilt | NoRecord | LastFailed | Asked | DefinitionChanged | EngineChanged | SourceMissing
+    | OptionChanged | InputAdded | InputRemoved | InputChanged | InputMissing | MemberAdded | MemberRemoved
     | ToolchainChanged | TargetMissing | TargetDamaged | Follows
 )  # fmt: skip
 _KINDS: dict[str, type[Reason]] = {kind.__name__: kind for kind in typing.get_args(Reason)}

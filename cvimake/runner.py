@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
@@ -17,7 +18,7 @@ from cvimake import reasons, staleness
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, ContentChecker, State
 from cvimake.doit_types import Dispatcher, Node, Task, Value
-from cvimake.history import History
+from cvimake.history import Failure, History
 from cvimake.load import Capacity, Load, Share, cores_for, granted
 from cvimake.reasons import Reason
 from cvimake.records import CORES, SECONDS
@@ -214,6 +215,8 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         """Takes note of a failure. What needs something that failed is no failure of its own."""
         if not isinstance(base_fail, UnmetDependency):
             super()._handle_task_error(node, base_fail)
+            if self._history:
+                self._history.add_failure(_failure(node.task, base_fail))
             return
         node.run_status = "failure"
         self.reporter.add_failure(node.task, base_fail)
@@ -282,6 +285,12 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
 def _inputs(task: Task) -> dict[str, State]:
     """What a task's inputs hold. What is missing by now is the task's own to say."""
     return {path: CONTENTS.state(path) for path in task.file_dep if Path(path).exists()}
+
+
+def _failure(task: Task, fail: BaseFail) -> Failure:
+    """A failure, with the first sentence of its message."""
+    what = fail.get_msg().strip().partition("\n")[0].removeprefix(f"{task.name}: ")
+    return Failure(task=task.name, ended=time.time(), what=what)
 
 
 def _load(node: Node) -> Load | None:

@@ -26,6 +26,7 @@ from cvimake.reasons import (
     InputChanged,
     InputMissing,
     InputRemoved,
+    LastFailed,
     MemberAdded,
     MemberRemoved,
     NeverBuilt,
@@ -75,12 +76,14 @@ def of_task(task: Task, records: Records, tasks: Mapping[str, Task], history: Hi
         return ()
     values = records.get_values(task.name)
     past = history.last(task.name)
+    failure = history.failure(task.name)
+    failed = LastFailed(failure.what, failure.ended) if failure else None
     # A killed build can have written the one and not the other.
     if values and past and digest.of_value(past.definition) != values.get("_config_changed"):
         past = None
     if not values:
         if past is None:
-            return (NeverBuilt(),)
+            return (failed or NeverBuilt(),)
         changed = [
             path
             for path in sorted(task.file_dep & past.inputs.keys())
@@ -93,7 +96,7 @@ def of_task(task: Task, records: Records, tasks: Mapping[str, Task], history: Hi
         changed = sorted(inputs.keys() & set(status.reasons.get("changed_file_dep") or ()))
     false = [check for check, _, _ in status.reasons.get("uptodate_false", ())]
     now = _definition(task)
-    found: list[Reason] = [] if values else [NoRecord()]
+    found: list[Reason] = [] if values else [failed or NoRecord()]
     if past:
         found += definition_changes(past.definition, now)
     if any(check is False for check in false):

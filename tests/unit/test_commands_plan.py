@@ -251,7 +251,10 @@ def test_a_stage_that_failed_after_an_option_changed(
     built.failing = {"m0000:mix_qtable"}
     assert built.build() == ["m0000:mix_qtable"]
     planned = Planned(built, capsys)
-    assert [reason["kind"] for reason in planned.reasons("m0000:mix_qtable")] == ["NoRecord", "OptionChanged"]
+    assert [reason["kind"] for reason in planned.reasons("m0000:mix_qtable")] == [
+        "LastFailed",
+        "OptionChanged",
+    ]
     assert planned.stages["m0000:mix_qtable"]["seconds"] is not None
 
 

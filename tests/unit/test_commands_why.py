@@ -212,6 +212,36 @@ def test_as_json_before_the_first_build(workshop: Workshop, capsys: pytest.Captu
     assert not (workshop.root / "build").exists()
 
 
+def test_a_failure_is_told_with_its_time_and_cause(
+    built: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built.declare("expected_cos = 0.9999, min", "expected_cos = 0.99, min")
+    built.failing = {"m0000:mix_qtable"}
+    built.build()
+    out = re.sub(r"at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "at THEN", why(built, capsys, "m0000:mix_qtable"))
+    assert out == (
+        "m0000:mix_qtable will run:\n"
+        "  failed last time, at THEN: its tool ended with exit code 1\n"
+        "  option --expected_cos was 0.9999, is 0.99\n"
+    )
+    assert built.doit("plan") == 0
+    assert "failed last time, at 2" in capsys.readouterr().out
+    built.failing.clear()
+    built.build()
+    assert "m0000:mix_qtable is up to date" in why(built, capsys, "m0000:mix_qtable")
+
+
+def test_a_stage_that_has_only_failed_is_not_one_that_was_never_built(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workshop.failing = {"m0000:mlir"}
+    workshop.build()
+    told = why_json(workshop, capsys, "m0000:mlir")
+    assert [(reason["kind"], reason["what"]) for reason in told["stages"][0]["reasons"]] == [
+        ("LastFailed", "its tool ended with exit code 1")
+    ]
+
+
 def test_it_takes_a_target(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     assert built.doit("why") == 2
     assert capsys.readouterr().err == "cvimake: why takes a model, a stage or a file\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cvimake import digest
-from cvimake.history import History, Run
+from cvimake.history import Failure, History, Run
 
 RUN = Run(
     task="net:mlir",
@@ -41,6 +41,28 @@ def test_a_kept_text_is_found_by_its_sha256(path: Path) -> None:
     history.close()
     assert history.text(digest.of_text("{}\n")) == "{}\n"
     assert history.text("aa") is None
+
+
+def test_a_failure_is_known_until_the_next_success(path: Path) -> None:
+    with contextlib.closing(History(path)) as history:
+        history.add(RUN)
+        history.add_failure(Failure(task="net:mlir", ended=2.0, what="it died"))
+        assert history.failure("net:mlir") == Failure(task="net:mlir", ended=2.0, what="it died")
+        assert history.last("net:mlir") == RUN
+        assert history.failure("net:bf16") is None
+        history.add(RUN)
+        assert history.failure("net:mlir") is None
+
+
+def test_a_history_of_an_older_version_has_no_failures(path: Path) -> None:
+    with contextlib.closing(History(path)) as history:
+        history.add(RUN)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("drop table failures")
+    with contextlib.closing(History(path)) as history:
+        assert history.failure("net:mlir") is None
+        history.add_failure(Failure(task="net:mlir", ended=2.0, what="it died"))
+        assert history.failure("net:mlir")
 
 
 def test_who_only_asks_makes_nothing(path: Path) -> None:

@@ -194,6 +194,8 @@ class Yard(Workshop):
         self.world = World(identity=json.loads(json.dumps(IDENTITY)))
         self.books = Books()
         self.known: set[str] = set()
+        # Those whose last run failed, as far as the history knows.
+        self.failed: set[str] = set()
         self.constant = constant
         self.failing: set[str] = set()
         self.ran: list[str] = []
@@ -284,7 +286,8 @@ class Yard(Workshop):
                 self.forget(known[stage % len(known)])
             case Lose(name):
                 (self.root / "build" / name).unlink(missing_ok=True)
-                (self.books.records if name == "doit.sqlite" else self.known).clear()
+                for lost in [self.books.records] if name == "doit.sqlite" else [self.known, self.failed]:
+                    lost.clear()
 
     def forget(self, stage: str) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -415,6 +418,7 @@ class Yard(Workshop):
             self.world, selected, self.failing, lambda stage: self.made(stage, self.world.files)
         )
         self.known |= set(done.ran) - done.failed
+        self.failed = (self.failed - set(done.ran)) | done.failed
         assert sorted(ran) == sorted(done.ran)
         assert set(ran) <= planned.keys()
         certain = {stage for stage, its in planned.items() if its["verdict"] == "will run"}
@@ -439,7 +443,8 @@ class Yard(Workshop):
             assert its["verdict"] == "will run"
             record = self.books.records.get(stage)
             if record is None:
-                assert ("NoRecord" if stage in self.known else "NeverBuilt") in kinds
+                forgotten = "NoRecord" if stage in self.known else "NeverBuilt"
+                assert ("LastFailed" if stage in self.failed else forgotten) == kinds[0]
                 continue
             told = {
                 (_KINDS.get(reason["kind"], reason["kind"]), reason.get("path", TOOLCHAIN))

@@ -13,6 +13,7 @@ from cvimake.reasons import (
 EACH: list[Reason] = [
     reasons.NeverBuilt(),
     reasons.NoRecord(),
+    reasons.LastFailed("less similar than declared", 1.5),
     reasons.Asked(),
     reasons.DefinitionChanged(),
     reasons.EngineChanged(),
