@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 _BLOCK = 1024 * 1024
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -21,11 +22,16 @@ def of_file(path: Path, beat: Callable[[], None] = lambda: None) -> str:
     Raises:
         OSError: the file cannot be read.
     """
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            beat()
+        return of_stream(file, beat)
+
+
+def of_stream(file: BinaryIO, beat: Callable[[], None] = lambda: None) -> str:
+    """The sha256 of all that an open file still holds, in hexadecimal; `beat` is called after each piece."""
+    digest = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        digest.update(block)
+        beat()
     return digest.hexdigest()
 
 

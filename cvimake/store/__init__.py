@@ -8,6 +8,7 @@ is taken out: what is damaged all the same means building, and never a wrong fil
 from __future__ import annotations
 
 import contextlib
+import errno
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,13 +18,25 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from cvimake import announce, digest
 from cvimake.store.patience import Patience
-from cvimake.store.place import Beat, Place, StoreError
+from cvimake.store.place import Beat, DamagedError, Place, StoreError
 
 ACTIONS, BLOBS = "actions", "blobs"
-# What does not answer for so long is left alone for the rest of the build, in seconds.
+# A store that does not answer for so long is left alone for the rest of the build, in seconds.
 LOOK_UP, TRANSFER = 5.0, 20.0
+# So is one that answers but has not finished by then, in seconds; a transfer gets more time for its bytes.
+LONGEST_LOOK_UP, LONGEST_TRANSFER = 15.0, 60.0
 # Some drivers send a file in one piece, and say nothing while they do; in bytes per second.
 _SLOWEST = 1_000_000
+# A store that is slower than this saves nobody any time, in bytes per second.
+_LEAST_RATE = 100_000
+# Bounds of an entry, far beyond any action: bytes of the entry and of an output, seconds, cores, outputs.
+LARGEST_ENTRY, _LARGEST_BLOB = 1024**2, 64 * 1024**3
+_LONGEST_ACTION, _MOST_CORES, _MOST_OUTPUTS = 1e7, 4096, 1000
+# After so many damaged results a store is left alone.
+MOST_DAMAGED = 10
+
+# The disk that is written to is full, or its quota is.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 Result = TypeVar("Result")
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -37,7 +50,7 @@ class Blob(_Json):
     """One output's contents."""
 
     sha256: Sha256
-    size: Annotated[int, Field(ge=0)]
+    size: Annotated[int, Field(ge=0, le=_LARGEST_BLOB)]
     """Bytes."""
 
 
@@ -46,21 +59,17 @@ class Entry(_Json):
 
     action: str
     """How people called it where it ran: `MODEL:STAGE`."""
-    seconds: Annotated[float, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0, le=_LONGEST_ACTION)]
     """How long it ran."""
-    cores: Annotated[int, Field(ge=1)] = 1
+    cores: Annotated[int, Field(ge=1, le=_MOST_CORES)] = 1
     """On how many cores."""
-    outputs: dict[str, Blob]
+    outputs: Annotated[dict[str, Blob], Field(max_length=_MOST_OUTPUTS)]
     """By the name under which the tool wrote it."""
 
     @property
     def size(self) -> int:
         """Of all its outputs, in bytes."""
         return sum(blob.size for blob in self.outputs.values())
-
-
-class DamagedError(Exception):
-    """What is in the store is not what was put there."""
 
 
 class Store:
@@ -79,6 +88,7 @@ class Store:
         self._read_only = read_only
         self._guard = threading.Lock()
         self._gave_up = False
+        self._found_damaged = 0
         self._look_up = Patience(LOOK_UP)
         self._transfer = Patience(TRANSFER)
 
@@ -93,8 +103,13 @@ class Store:
             return None
         name = action_file(key)
         try:
-            content = self._look_up.wait(lambda _beat: self.place.read(name))
+            content = self._look_up.wait(
+                lambda _beat: self.place.read(name, LARGEST_ENTRY), longest=LONGEST_LOOK_UP
+            )
         except FileNotFoundError:
+            return None
+        except DamagedError as error:
+            self._damaged(key, str(error))
             return None
         except (OSError, StoreError) as error:
             self._give_up(error)
@@ -130,11 +145,18 @@ class Store:
                 self._take_out(blob, targets[name], beats)
 
         try:
-            self._transfer.wait(fetch, entry.size / _SLOWEST)
+            self._transfer.wait(fetch, entry.size / _SLOWEST, longest_transfer(entry.size))
         except DamagedError as error:
             self._damaged(key, str(error))
             return False
         except (OSError, StoreError) as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                # Only the project's disk is written to here; building says so too, with its own remedy.
+                announce.note(
+                    f"warning: {entry.action}: its result cannot be taken from the store: the disk of "
+                    f"{next(iter(targets.values())).parent} is full"
+                )
+                return False
             self._give_up(error)
             return False
         with contextlib.suppress(OSError, StoreError):
@@ -165,7 +187,7 @@ class Store:
             self.place.write(action_file(key), entry.model_dump_json().encode())
 
         try:
-            self._transfer.wait(send, entry.size / _SLOWEST)
+            self._transfer.wait(send, entry.size / _SLOWEST, longest_transfer(entry.size))
         except FileNotFoundError:
             # Removed again already; it is kept when it is next built.
             return
@@ -181,9 +203,12 @@ class Store:
     def _take_out(self, blob: Blob, target: Path, beat: Beat) -> None:
         name = blob_file(blob.sha256)
         try:
-            self.place.fetch(name, target, beat)
+            self.place.fetch(name, target, beat, blob.size)
         except FileNotFoundError:
             raise DamagedError(f"{name} is missing") from None
+        except DamagedError:
+            self._forget(name)
+            raise
         if digest.of_file(target, beat) != blob.sha256:
             self._forget(name)
             raise DamagedError(f"{name} is damaged")
@@ -192,6 +217,10 @@ class Store:
         """Says what is wrong; the action is then built and kept anew."""
         announce.note(f"warning: the store {self.label}: {what}; building instead")
         self._forget(action_file(key))
+        with self._guard:
+            self._found_damaged += 1
+        if self._found_damaged >= MOST_DAMAGED:
+            self._give_up(StoreError(f"{MOST_DAMAGED} of its results are damaged; see ./doit store:verify"))
 
     def _forget(self, name: str) -> None:
         if self.takes_results:
@@ -204,6 +233,11 @@ class Store:
         if not said:
             text = getattr(error, "strerror", None) or str(error)
             announce.note(f"warning: the store {self.label} is left alone in this build: {text}")
+
+
+def longest_transfer(size: int) -> float:
+    """Return the seconds that the transfer of so many bytes may take."""
+    return LONGEST_TRANSFER + size / _LEAST_RATE
 
 
 def action_file(key: str) -> str:

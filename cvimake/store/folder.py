@@ -6,13 +6,15 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from cvimake import digest
-from cvimake.store.place import Beat, Stored
+from cvimake.store.place import Beat, DamagedError, Stored
 
 # Where files are before they are whole.
 _UNFINISHED = "unfinished"
@@ -37,17 +39,37 @@ class FolderPlace:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int) -> bytes:
         """See `Place`."""
-        return (self._root / name).read_bytes()
+        with self._opened(name, most) as file:
+            return file.read(most)
 
-    def fetch(self, name: str, target: Path, beat: Beat) -> None:
+    def fetch(self, name: str, target: Path, beat: Beat, most: int) -> None:
         """See `Place`."""
-        _clone(self._root / name, target, beat)
+        with self._opened(name, most) as file:
+            _clone(file, target, beat)
 
-    def sha256(self, name: str, beat: Beat) -> str:
+    def sha256(self, name: str, beat: Beat, most: int) -> str:
         """See `Place`."""
-        return digest.of_file(self._root / name, beat)
+        with self._opened(name, most) as file:
+            return digest.of_stream(file, beat)
+
+    def _opened(self, name: str, most: int) -> BinaryIO:
+        """Opens a plain file of at most so many bytes. Others who write into the store may have left a pipe.
+
+        Raises:
+            FileNotFoundError: there is none of that name.
+            DamagedError: it is larger, or no plain file.
+        """
+        # A pipe without a writer would otherwise be waited for.
+        file = os.fdopen(os.open(self._root / name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode) and status.st_size <= most:
+            return file
+        file.close()
+        if not stat.S_ISREG(status.st_mode):
+            raise DamagedError(f"{name} is not a plain file")
+        raise DamagedError(f"{name} has {status.st_size} bytes, and at most {most} were put there")
 
     def size(self, name: str) -> int | None:
         """See `Place`."""
@@ -66,8 +88,8 @@ class FolderPlace:
         self._root.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(self._root).free < LEAST_FREE + source.stat().st_size:
             raise OSError(errno.ENOSPC, f"less than {LEAST_FREE // 1024**3} GiB would be left on its disk")
-        with self._whole(name) as unfinished:
-            _clone(source, unfinished, beat)
+        with self._whole(name) as unfinished, source.open("rb") as file:
+            _clone(file, unfinished, beat)
 
     def touch(self, name: str) -> None:
         """See `Place`."""
@@ -118,9 +140,9 @@ class FolderPlace:
             unfinished.unlink(missing_ok=True)
 
 
-def _clone(source: Path, target: Path, beat: Beat) -> None:
+def _clone(reading: BinaryIO, target: Path, beat: Beat) -> None:
     """Copies a file; the kernel shares the blocks where both lie on a file system that can."""
-    with source.open("rb") as reading, target.open("wb") as writing:
+    with target.open("wb") as writing:
         left = os.fstat(reading.fileno()).st_size
         try:
             while left > 0 and (

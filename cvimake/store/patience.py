@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -33,7 +34,7 @@ class Patience:
         """Gives up all work, and any further."""
         self._ended.set()
 
-    def wait(self, work: Callable[[Beat], Result], more: float = 0.0) -> Result:
+    def wait(self, work: Callable[[Beat], Result], more: float = 0.0, longest: float = math.inf) -> Result:
         """Does work in a thread of its own, and returns its result.
 
         What is given up goes on until it notices: its thread cannot be stopped, and no process waits for it.
@@ -41,6 +42,7 @@ class Patience:
         Args:
             work: is given what it calls to show that it goes on. That raises StoreError once it is given up.
             more: seconds that it may be silent beside the usual ones.
+            longest: seconds that it may take, however often it shows that it goes on.
 
         Raises:
             StoreError: it was given up.
@@ -63,17 +65,27 @@ class Patience:
         if self._ended.is_set():
             raise StoreError("given up")
         threading.Thread(target=run, name="store", daemon=True).start()
-        last, longest = time.monotonic(), self._seconds + more
-        while (sign := _next(signs)) is None or not sign[0]:
-            if sign:
-                last = time.monotonic()
-            elif self._ended.is_set() or time.monotonic() - last > longest:
-                given_up.set()
-                raise StoreError(f"no answer within {longest:.3g} s")
-        result = sign[1]
+        try:
+            result = self._result(signs, self._seconds + more, longest)
+        except StoreError:
+            given_up.set()
+            raise
         if isinstance(result, BaseException):
             raise result
         return cast("Result", result)
+
+    def _result(self, signs: _Signs, silent: float, longest: float) -> object:
+        """Waits for the result; raises StoreError where that takes too long."""
+        began = last = time.monotonic()
+        while (sign := _next(signs)) is None or not sign[0]:
+            now = time.monotonic()
+            if sign:
+                last = now
+            if self._ended.is_set() or now - last > silent:
+                raise StoreError(f"no answer within {silent:.3g} s")
+            if now - began > longest:
+                raise StoreError(f"not done within {longest:.3g} s")
+        return sign[1]
 
 
 def _next(signs: _Signs) -> tuple[bool, object] | None:

@@ -15,6 +15,10 @@ class StoreError(Exception):
     """The store cannot be used: it is not reached, not allowed, or full."""
 
 
+class DamagedError(Exception):
+    """A file of the store does not hold what was put there: other bytes, more of them, or no plain file."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stored:
     """A file of a store.
@@ -37,27 +41,45 @@ class Place(Protocol):
     raises StoreError or OSError where the place cannot be used.
     """
 
-    def read(self, name: str) -> bytes:
-        """What is in a small file.
+    def read(self, name: str, most: int) -> bytes:
+        """Return the content of a small file.
+
+        Args:
+            name: of the file.
+            most: bytes that are read; a file with more is damaged.
 
         Raises:
             FileNotFoundError: there is none of that name.
+            DamagedError: it is larger, or no plain file.
         """
         ...
 
-    def fetch(self, name: str, target: Path, beat: Beat) -> None:
+    def fetch(self, name: str, target: Path, beat: Beat, most: int) -> None:
         """Copies a file out.
 
+        Args:
+            name: of the file.
+            target: where the copy is written.
+            beat: called after each piece.
+            most: bytes that are written; a file with more is damaged.
+
         Raises:
             FileNotFoundError: there is none of that name.
+            DamagedError: it is larger, or no plain file.
         """
         ...
 
-    def sha256(self, name: str, beat: Beat) -> str:
-        """Of what a file holds, in hexadecimal.
+    def sha256(self, name: str, beat: Beat, most: int) -> str:
+        """Return the sha256 of what a file holds, in hexadecimal.
+
+        Args:
+            name: of the file.
+            beat: called after each piece.
+            most: bytes that are read; a file with more is damaged.
 
         Raises:
             FileNotFoundError: there is none of that name.
+            DamagedError: it is larger, or no plain file.
         """
         ...
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
+import hashlib
+import math
 import uuid
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,9 +14,10 @@ from typing import Any
 import fsspec
 from fsspec.callbacks import Callback
 
-from cvimake import digest
-from cvimake.store.place import Beat, Stored, StoreError
+from cvimake.store.place import Beat, DamagedError, Stored, StoreError
 
+# Read at once, in bytes.
+_PIECE = 1024 * 1024
 # Here an upload is there whole or not at all; elsewhere it takes its name when it is complete.
 _ATOMIC = frozenset({"abfs", "abfss", "adl", "az", "gcs", "gs", "memory", "oci", "oss", "s3", "s3a"})
 
@@ -39,23 +41,39 @@ class RemotePlace:
         protocol = self._files.protocol
         self._atomic = not _ATOMIC.isdisjoint([protocol] if isinstance(protocol, str) else protocol)
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int) -> bytes:
         """See `Place`."""
-        with _as_store_error():
-            content: bytes = self._files.cat_file(self._path(name))
-            return content
+        return b"".join(self._pieces(name, most))
 
-    def fetch(self, name: str, target: Path, beat: Beat) -> None:
+    def fetch(self, name: str, target: Path, beat: Beat, most: int) -> None:
         """See `Place`."""
-        with _as_store_error():
-            self._files.get_file(self._path(name), str(target), callback=_Beating(beat))
+        with target.open("wb") as file:
+            for piece in self._pieces(name, most):
+                file.write(piece)
+                beat()
 
-    def sha256(self, name: str, beat: Beat) -> str:
+    def sha256(self, name: str, beat: Beat, most: int) -> str:
         """See `Place`."""
-        with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
-            copy = Path(folder) / "copy"
-            self.fetch(name, copy, beat)
-            return digest.of_file(copy, beat)
+        digest = hashlib.sha256()
+        for piece in self._pieces(name, most):
+            digest.update(piece)
+            beat()
+        return digest.hexdigest()
+
+    def _pieces(self, name: str, most: int) -> Iterator[bytes]:
+        """Reads a file piece by piece. A server may send more than it said, without end.
+
+        Raises:
+            FileNotFoundError: there is none of that name.
+            DamagedError: there is more of it.
+        """
+        left = most
+        with _as_store_error(), self._files.open(self._path(name), "rb") as file:
+            while piece := file.read(min(_PIECE, left + 1)):
+                left -= len(piece)
+                if left < 0:
+                    raise DamagedError(f"{name} has more than the {most} bytes that were put there")
+                yield piece
 
     def size(self, name: str) -> int | None:
         """See `Place`."""
@@ -85,11 +103,12 @@ class RemotePlace:
 
     def files(self, folder: str) -> Iterator[Stored]:
         """See `Place`."""
+        listed = []
         with _as_store_error():
-            found = self._files.find(self._path(folder), detail=True)
-        for path, facts in sorted(found.items()):
-            name = self._files._strip_protocol(path).removeprefix(self._root).lstrip("/")  # noqa: SLF001 - fsspec's own callers use it; paths come with and without their beginning
-            yield Stored(name=name, size=int(facts["size"]), used=_written(facts))
+            for path, facts in sorted(self._files.find(self._path(folder), detail=True).items()):
+                name = self._files._strip_protocol(path).removeprefix(self._root).lstrip("/")  # noqa: SLF001 - fsspec's own callers use it; paths come with and without their beginning
+                listed.append(Stored(name=name, size=int(facts["size"]), used=_written(facts)))
+        yield from listed
 
     @contextlib.contextmanager
     def _whole(self, name: str) -> Iterator[str]:
@@ -123,7 +142,7 @@ def _as_store_error() -> Iterator[None]:
     """Every driver has errors of its own, and none of them is to end a build."""
     try:
         yield
-    except (FileNotFoundError, StoreError):
+    except (FileNotFoundError, StoreError, DamagedError):
         raise
     except Exception as error:
         raise StoreError(f"{type(error).__name__}: {error}") from error
@@ -135,7 +154,7 @@ def _written(facts: dict[str, Any]) -> float:
         value = facts.get(key)
         if isinstance(value, datetime):
             return value.timestamp()
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and math.isfinite(value):
             return float(value)
         if isinstance(value, str):
             with contextlib.suppress(ValueError):

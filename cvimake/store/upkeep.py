@@ -9,8 +9,19 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from cvimake.store import ACTIONS, BLOBS, Entry, blob_file
-from cvimake.store.place import Place, Stored
+from cvimake.store import (
+    ACTIONS,
+    BLOBS,
+    LARGEST_ENTRY,
+    LONGEST_LOOK_UP,
+    LOOK_UP,
+    TRANSFER,
+    Entry,
+    blob_file,
+    longest_transfer,
+)
+from cvimake.store.patience import Patience
+from cvimake.store.place import DamagedError, Place, Stored
 
 # A blob without an action can be of one that is being put there; no upload takes longer, in seconds.
 _BEING_KEPT = 3600.0
@@ -46,7 +57,7 @@ def contents(place: Place) -> Contents:
     for file in place.files(ACTIONS):
         # Another one evicts as well.
         with contextlib.suppress(FileNotFoundError):
-            actions[file.name] = (file, _entry(place.read(file.name)))
+            actions[file.name] = (file, _entry(place, file.name))
     return Contents(actions, {blob.name: blob for blob in place.files(BLOBS)})
 
 
@@ -144,7 +155,7 @@ def verify(
     whole = sum(blob.size for blob in held.blobs.values())
     sound: set[str] = set()
     for name, blob in held.blobs.items():
-        is_sound = _is_sound(place, name)
+        is_sound = _is_sound(place, name, blob.size)
         if is_sound:
             sound.add(name)
         else:
@@ -159,10 +170,14 @@ def verify(
     return held, faults
 
 
-def _entry(content: bytes) -> Entry | None:
+def _entry(place: Place, name: str) -> Entry | None:
+    """Reads what is known of an action; None where the file is damaged."""
     try:
+        content = Patience(LOOK_UP).wait(
+            lambda _beat: place.read(name, LARGEST_ENTRY), longest=LONGEST_LOOK_UP
+        )
         return Entry.model_validate_json(content)
-    except ValidationError:
+    except (ValidationError, DamagedError):
         return None
 
 
@@ -170,9 +185,14 @@ def _blobs_of(entry: Entry) -> set[str]:
     return {blob_file(blob.sha256) for blob in entry.outputs.values()}
 
 
-def _is_sound(place: Place, name: str) -> bool:
+def _is_sound(place: Place, name: str, size: int) -> bool:
     """Whether a blob holds what its name says; also where another one has just evicted it."""
     try:
-        return blob_file(place.sha256(name, lambda: None)) == name
+        sha256 = Patience(TRANSFER).wait(
+            lambda beat: place.sha256(name, beat, size), longest=longest_transfer(size)
+        )
     except FileNotFoundError:
         return True
+    except DamagedError:
+        return False
+    return blob_file(sha256) == name

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from cvimake import store
 from cvimake.store import Blob, Entry, Store, action_file, blob_file
 from cvimake.store.folder import FolderPlace
-from cvimake.store.place import StoreError
+from cvimake.store.place import Beat, StoreError
 
 KEY = "ab" * 32
 
@@ -92,7 +95,9 @@ def test_a_damaged_blob_means_building_with_a_warning(
     "text",
     [
         "", "{", "[]", "null", '{"action": "x", "seconds": 1, "outputs": {}, "more": 1}',
-        '{"action": "x", "seconds": -1, "outputs": {}}',
+        '{"action": "x", "seconds": -1, "outputs": {}}', '{"action": "x", "seconds": 1e308, "outputs": {}}',
+        '{"action": "x", "seconds": 1, "cores": 1e308, "outputs": {}}', "[" * 100_000, "{" + " " * 1024**2 + "}",
+        '{"action": "x", "seconds": 1, "outputs": {"a": {"sha256": "' + "0" * 64 + '", "size": 1' + "0" * 400 + "}}}",
         '{"action": "x", "seconds": 1, "outputs": {"a": {"sha256": "../../etc/passwd", "size": 1}}}',
         "\udcff",
     ],
@@ -102,7 +107,7 @@ def test_a_damaged_entry_is_as_none_with_a_warning(
 ) -> None:
     (folder / action_file(KEY)).write_bytes(text.encode("utf-8", errors="surrogateescape"))
     assert kept.find(KEY) is None
-    assert "is damaged; building instead" in capsys.readouterr().err
+    assert "building instead" in capsys.readouterr().err
     assert not (folder / action_file(KEY)).exists()
 
 
@@ -147,8 +152,8 @@ class Unreachable(FolderPlace):
 
     asked = 0
 
-    def read(self, name: str) -> bytes:
-        del name
+    def read(self, name: str, most: int) -> bytes:
+        del name, most
         Unreachable.asked += 1
         raise StoreError("no route to host")
 
@@ -174,3 +179,80 @@ def test_a_store_without_room_fails_nothing(
     full.keep(KEY, entry(), outputs(tmp_path))
     assert "is left alone in this build: less than" in capsys.readouterr().err
     assert not full.takes_results
+
+
+class Dripping(FolderPlace):
+    """A place that sends a byte again and again, and never ends."""
+
+    def read(self, name: str, most: int) -> bytes:
+        time.sleep(5.0)
+        return super().read(name, most)
+
+    def fetch(self, name: str, target: Path, beat: Beat, most: int) -> None:
+        del name, target, most
+        while True:
+            time.sleep(0.02)
+            beat()
+
+
+def test_a_place_that_drips_is_left_alone_in_the_end(
+    kept: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(store, "LONGEST_TRANSFER", 0.5)
+    monkeypatch.setattr(store, "LONGEST_LOOK_UP", 0.5)
+    dripping = Store(Dripping(tmp_path / "store"), "here")
+    assert not restored_from(dripping, kept, tmp_path)
+    assert "the store here is left alone in this build: not done within 0.5 s" in capsys.readouterr().err
+    assert Store(Dripping(tmp_path / "store"), "here").find(KEY) is None
+
+
+def restored_from(other: Store, kept: Store, tmp_path: Path) -> bool:
+    found = kept.find(KEY)
+    assert found is not None
+    return other.restore(KEY, found, {name: tmp_path / name for name in found.outputs}, lambda: None)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "endless", "larger"])
+def test_a_blob_that_is_no_honest_file_means_building(
+    kept: Store, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    blob = folder / blob_file(sha256(b"# a table"))
+    blob.unlink()
+    if kind == "pipe":
+        os.mkfifo(blob)
+    elif kind == "endless":
+        blob.symlink_to("/dev/zero")
+    else:
+        with blob.open("wb") as file:
+            file.truncate(2**40)
+    assert not restored(kept, tmp_path)
+    assert "building instead" in capsys.readouterr().err
+    kept.keep(KEY, entry(), outputs(tmp_path))
+    assert restored(kept, tmp_path)
+
+
+def test_a_store_full_of_damage_is_left_alone(
+    kept: Store, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(store.MOST_DAMAGED + 5):
+        kept.keep(KEY, entry(), {})
+        (folder / action_file(KEY)).write_text("{", encoding="utf-8")
+        kept.find(KEY)
+    said = capsys.readouterr().err
+    assert said.count("building instead") == store.MOST_DAMAGED
+    assert said.count("is left alone in this build") == 1
+
+
+def test_a_full_disk_of_the_project_is_not_blamed_on_the_store(
+    kept: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderPlace, "fetch", full)
+        assert not restored(kept, tmp_path)
+    said = capsys.readouterr().err
+    assert f"the disk of {tmp_path} is full" in said
+    assert "left alone" not in said
+    assert restored(kept, tmp_path)

@@ -40,6 +40,16 @@ def test_what_goes_on_is_waited_for() -> None:
     assert Patience(0.5).wait(work) == "done"
 
 
+def test_what_never_ends_is_given_up_however_often_it_shows_life() -> None:
+    def work(beat: Beat) -> None:
+        while True:
+            time.sleep(0.02)
+            beat()
+
+    with pytest.raises(StoreError, match=r"not done within 0\.3 s"):
+        Patience(5.0).wait(work, longest=0.3)
+
+
 def test_what_was_given_up_notices_at_its_next_sign() -> None:
     ended = threading.Event()
 

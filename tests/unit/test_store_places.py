@@ -12,7 +12,7 @@ import pytest
 
 from cvimake.store import remote
 from cvimake.store.folder import FolderPlace
-from cvimake.store.place import Place, StoreError
+from cvimake.store.place import DamagedError, Place, StoreError
 from cvimake.store.remote import RemotePlace
 
 
@@ -37,7 +37,7 @@ def source(tmp_path: Path) -> Path:
 def test_what_is_kept_is_fetched(place: Place, source: Path, tmp_path: Path) -> None:
     beats: list[None] = []
     place.keep("blobs/ab/cd", source, lambda: beats.append(None))
-    place.fetch("blobs/ab/cd", tmp_path / "target", lambda: beats.append(None))
+    place.fetch("blobs/ab/cd", tmp_path / "target", lambda: beats.append(None), 7000)
     assert (tmp_path / "target").read_bytes() == source.read_bytes()
     assert place.size("blobs/ab/cd") == 7000
     if isinstance(place, FolderPlace):
@@ -47,23 +47,63 @@ def test_what_is_kept_is_fetched(place: Place, source: Path, tmp_path: Path) -> 
 def test_a_file_is_replaced(place: Place) -> None:
     place.write("actions/x", b"old")
     place.write("actions/x", b"new")
-    assert place.read("actions/x") == b"new"
+    assert place.read("actions/x", 100) == b"new"
 
 
 def test_its_sha256_is_of_what_it_holds(place: Place) -> None:
     place.write("x/y", b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert place.sha256("x/y", lambda: None) == expected
+    assert place.sha256("x/y", lambda: None, 3) == expected
 
 
 def test_what_is_not_there_is_not_found(place: Place, tmp_path: Path) -> None:
     assert place.size("blobs/none") is None
     with pytest.raises(FileNotFoundError):
-        place.read("blobs/none")
+        place.read("blobs/none", 100)
     with pytest.raises(FileNotFoundError):
-        place.fetch("blobs/none", tmp_path / "target", lambda: None)
+        place.fetch("blobs/none", tmp_path / "target", lambda: None, 100)
     place.remove("blobs/none")
     assert list(place.files("blobs")) == []
+
+
+def test_more_than_was_put_there_is_damage_and_is_not_read(
+    place: Place, source: Path, tmp_path: Path
+) -> None:
+    place.keep("blobs/x", source, lambda: None)
+    with pytest.raises(DamagedError, match="6999"):
+        place.read("blobs/x", 6999)
+    with pytest.raises(DamagedError, match="6999"):
+        place.fetch("blobs/x", tmp_path / "target", lambda: None, 6999)
+    with pytest.raises(DamagedError, match="6999"):
+        place.sha256("blobs/x", lambda: None, 6999)
+    assert len(place.read("blobs/x", 7000)) == 7000
+
+
+def test_a_pipe_or_a_device_in_a_folder_is_damage_and_is_not_waited_for(tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path / "store")
+    (tmp_path / "store").mkdir()
+    os.mkfifo(tmp_path / "store/pipe")
+    (tmp_path / "store/zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        with pytest.raises(DamagedError, match=f"{name} is not a plain file"):
+            place.read(name, 100)
+        with pytest.raises(DamagedError, match=f"{name} is not a plain file"):
+            place.fetch(name, tmp_path / "target", lambda: None, 100)
+        with pytest.raises(DamagedError, match=f"{name} is not a plain file"):
+            place.sha256(name, lambda: None, 100)
+
+
+def test_times_beyond_reason_in_a_listing_are_as_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = RemotePlace(f"memory://{uuid.uuid4().hex}/store")
+    for time_of_it in (float("inf"), float("nan")):
+        listed = {f"{place._root}/blobs/x": {"size": 1, "mtime": time_of_it}}
+        monkeypatch.setattr(place._files, "find", lambda *_, found=listed, **__: found)
+        assert [file.used for file in place.files("blobs")] == [0.0]
+    for wrong in ({"size": None}, {"size": 10**400, "mtime": 10**400}):
+        listed = {f"{place._root}/blobs/x": wrong}
+        monkeypatch.setattr(place._files, "find", lambda *_, found=listed, **__: found)
+        with pytest.raises(StoreError):
+            list(place.files("blobs"))
 
 
 def test_files_are_listed_with_their_sizes_and_removed(place: Place, source: Path) -> None:

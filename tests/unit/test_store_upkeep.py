@@ -118,3 +118,16 @@ def test_verify_finds_every_kind_of_damage(store: Store, tmp_path: Path) -> None
     assert faults.damaged == [blobs["aa"], action_file("cc")]
     assert sorted(faults.incomplete) == [action_file("aa"), action_file("bb")]
     assert seen[-1] == (600, 600)
+
+
+def test_pipes_devices_and_lies_in_a_store_are_found_damaged(store: Store, tmp_path: Path) -> None:
+    keep(store, tmp_path, "aa", b"good")
+    folder = tmp_path / "store"
+    sha256 = hashlib.sha256(b"x").hexdigest()
+    (folder / blob_file(sha256)).parent.mkdir(exist_ok=True)
+    os.mkfifo(folder / blob_file(sha256))
+    (folder / action_file("bb")).parent.mkdir()
+    (folder / action_file("bb")).symlink_to("/dev/zero")
+    held, faults = upkeep.verify(store.place)
+    assert len(held.blobs) == 2
+    assert sorted(faults.damaged) == sorted([blob_file(sha256), action_file("bb")])
