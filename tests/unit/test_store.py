@@ -96,8 +96,10 @@ def test_a_damaged_blob_means_building_with_a_warning(
     [
         "", "{", "[]", "null", '{"action": "x", "seconds": 1, "outputs": {}, "more": 1}',
         '{"action": "x", "seconds": -1, "outputs": {}}', '{"action": "x", "seconds": 1e308, "outputs": {}}',
-        '{"action": "x", "seconds": 1, "cores": 1e308, "outputs": {}}', "[" * 100_000, "{" + " " * 1024**2 + "}",
-        '{"action": "x", "seconds": 1, "outputs": {"a": {"sha256": "' + "0" * 64 + '", "size": 1' + "0" * 400 + "}}}",
+        '{"action": "x", "seconds": 1, "cores": 1e308, "outputs": {}}', "[" * 100_000,
+        "{" + " " * 1024**2 + "}",
+        '{"action": "x", "seconds": 1, "outputs": {"a": {"sha256": "' + "0" * 64 + '", "size": 1'
+        + "0" * 400 + "}}}",
         '{"action": "x", "seconds": 1, "outputs": {"a": {"sha256": "../../etc/passwd", "size": 1}}}',
         "\udcff",
     ],

@@ -100,8 +100,8 @@ def test_times_beyond_reason_in_a_listing_are_as_unknown(monkeypatch: pytest.Mon
         monkeypatch.setattr(place._files, "find", lambda *_, found=listed, **__: found)
         assert [file.used for file in place.files("blobs")] == [0.0]
     for wrong in ({"size": None}, {"size": 10**400, "mtime": 10**400}):
-        listed = {f"{place._root}/blobs/x": wrong}
-        monkeypatch.setattr(place._files, "find", lambda *_, found=listed, **__: found)
+        damaged = {f"{place._root}/blobs/x": wrong}
+        monkeypatch.setattr(place._files, "find", lambda *_, found=damaged, **__: found)
         with pytest.raises(StoreError):
             list(place.files("blobs"))
 
