@@ -211,6 +211,18 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
             self._reasons[node.task.name] = why or (reasons.Asked(),)
         return selected
 
+    def process_task_result(self, node: Node, base_fail: BaseFail | None) -> None:
+        """Records a success or deals with a failure. A task without actions, a group, gets no record.
+
+        A group can have the name of a stage of earlier: `MODEL:VARIANT` is a stage as long as the variant has
+        one processor. With a record of its own, the group would take the stage's place in the database.
+        """
+        if base_fail is None and not node.task.actions:
+            node.run_status = "successful"
+            self.reporter.add_success(node.task)
+            return
+        super().process_task_result(node, base_fail)
+
     def _handle_task_error(self, node: Node, base_fail: BaseFail) -> None:
         """Takes note of a failure. What needs something that failed is no failure of its own."""
         if not isinstance(base_fail, UnmetDependency):

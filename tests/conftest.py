@@ -2,5 +2,12 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 # What a test expects to run is not to come from an earlier test's results. Those of the store choose one.
 os.environ["CVIMAKE_STORE"] = "none"
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Says with which seed everything random was made."""
+    return f"random tests: --hypothesis-seed={config.getoption('--hypothesis-seed')}"

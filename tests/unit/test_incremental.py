@@ -480,9 +480,11 @@ def yard(constant: set[str]) -> Iterator[Yard]:
             gc.unfreeze()
 
 
-# Two images in another order; a source that is changed back after only a part was built.
+# Two images in another order; a source that is changed back after only a part was built; a variant that was
+# built for two processors in between, which makes a group of the stage's name.
 @example([{"verify": 2}], set(), [Step((Turn(0, "verify", 3),))])
 @example([{}], set(), [Step((Write(_SOURCE, 1),), only=(_SEARCH,)), Step((Write(_SOURCE, 0),))])
+@example([{}], set(), [Step((Turn(0, "processors", 2),)), Step((Turn(0, "processors", 0),))])
 @settings(
     max_examples=PROJECTS,
     deadline=None,

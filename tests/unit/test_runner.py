@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -75,11 +76,11 @@ class Bench:
         io = {"capture": False}
         return Task(name, [self.action(name, act)], task_dep=needs, meta=meta, io=io, verbosity=0)
 
-    def run(self, *tasks: Task, jobs: int = 0, keep_going: bool = False) -> int:
+    def run(self, *tasks: Task, jobs: int = 0, keep_going: bool = False, database: str = ":memory:") -> int:
         control = TaskControl(list(tasks))
         control.process([task.name for task in tasks])
         runner = Runner(
-            Dependency(SqliteDB, ":memory:", checker_cls=ContentChecker), ZeroReporter(None, {}),
+            Dependency(SqliteDB, database, checker_cls=ContentChecker), ZeroReporter(None, {}),
             continue_=keep_going, stream=Stream(0),
             ready_machine=lambda: self, jobs=jobs,
         )  # fmt: skip
@@ -130,6 +131,16 @@ def test_any_graph_runs_in_order_and_within_the_machine(
         shares = [bench.shares[name] for name in together]
         assert sum(share.cores for share in shares) <= cores
         assert memory is None or sum(share.memory for share in shares) <= memory
+
+
+def test_a_group_leaves_the_record_of_the_stage_that_had_its_name(tmp_path: Path) -> None:
+    database = str(tmp_path / "records")
+    bench = Bench(Capacity(cores=1))
+    made = {"it took": 1}
+    assert bench.run(bench.task("m:one", act=lambda: made), database=database) == SUCCESS
+    group = Task("m:one", None, task_dep=["m:one_cv181x"])
+    assert bench.run(bench.task("m:one_cv181x"), group, database=database) == SUCCESS
+    assert Dependency(SqliteDB, database).get_values("m:one") == made
 
 
 def test_what_the_longest_chain_waits_for_begins_first() -> None:
