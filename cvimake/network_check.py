@@ -114,9 +114,9 @@ def _inputs(model: DeclaredModel, names: onnx_names.Names) -> dict[str, onnx_nam
     }
     if len(inputs) < 2 or not model.model.output.names:  # noqa: PLR2004 - one input is always needed
         return inputs
-    from cvimake.intake import network  # noqa: PLC0415 - takes a third of a second, and is rarely needed
+    from cvimake.intake import reading  # noqa: PLC0415 - takes a third of a second, and is rarely needed
 
-    nodes = network.read(model.source).behind(model.model.output.names)
+    nodes = reading.read(model.source).behind(model.model.output.names)
     needed = {name for node in nodes for name in node.inputs}
     return {name: shape for name, shape in inputs.items() if name in needed}
 

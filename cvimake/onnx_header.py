@@ -22,6 +22,8 @@ _SMALL_MESSAGE = 1024
 # What one ONNX file holds, in bytes; the toolchain gets one.
 _LARGEST = 2**31 - 1
 _VARINT_BYTES = 10
+# A model holds its graph, some versions, and notes of its exporter.
+_MOST_FIELDS = 100_000
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,12 @@ def read(path: Path) -> Versions:
         CvimakeError: it is not one, or cut off.
         OSError: it cannot be read.
     """
-    ir, opset = 0, 0
+    ir, opset, fields = 0, 0, 0
     size = path.stat().st_size
     with path.open("rb") as file:
         try:
-            while file.tell() < size:
+            while file.tell() < size and fields <= _MOST_FIELDS:
+                fields += 1
                 key = _varint(file)
                 field, kind = key >> 3, key & 7
                 if field == _IR_VERSION and kind == _VARINT:
@@ -99,7 +102,7 @@ def read(path: Path) -> Versions:
                     _skip(file, kind, size)
         except EOFError:
             ir = 0
-    if not (ir and opset):
+    if not (ir and opset) or fields > _MOST_FIELDS:
         raise CvimakeError(f"{path} is not an ONNX file, or is cut off")
     return Versions(ir, opset)
 

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvimake.errors import CvimakeError
+from cvimake.protobuf import BYTES, MOST_FIELDS, VARINT, BrokenError, TooManyError, Walk
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_FIXED_BYTES = {_FIXED64: 8, _FIXED32: 4}
-_LAST_SHIFT = 63
 # Fields, by message.
 _GRAPH = 7
 _NODE, _INITIALIZER, _INPUT = 1, 5, 11
@@ -56,108 +54,77 @@ def read(path: Path) -> Names:
         try:
             # Of an empty file there is no map.
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _read(data)
-        except (IndexError, ValueError) as error:
+                return _read(Walk(data), len(data))
+        except TooManyError as error:
+            raise CvimakeError(
+                f"{path}: its structure has more than {MOST_FIELDS} fields, and no network for a camera does",
+                "Simplify the network (onnxsim), or look whether the file is damaged.",
+            ) from error
+        except (BrokenError, ValueError) as error:
             raise CvimakeError(f"{path} is not an ONNX file, or is cut off") from error
 
 
-def _read(data: mmap.mmap) -> Names:
+def _read(walk: Walk, size: int) -> Names:
     inputs: dict[str, Shape] = {}
     tensors: set[str] = set()
     weights: set[str] = set()
     external: dict[str, None] = {}
-    for graph in _all(data, (0, len(data)), _GRAPH):
-        for field, value in _fields(data, graph):
-            if field == _NODE:
-                tensors.update(_text(data, name) for name in _all(data, value, _NODE_OUTPUT))
-            elif field == _INITIALIZER:
-                weights.update(_text(data, name) for name in _all(data, value, _TENSOR_NAME))
-            elif field == _INPUT:
+    for graph in walk.messages(0, size, _GRAPH):
+        for field in walk.fields(*graph):
+            value = (field.start, field.end)
+            if field.wire != BYTES:
+                continue
+            if field.number == _NODE:
+                tensors.update(_text(walk, name) for name in walk.messages(*value, _NODE_OUTPUT))
+            elif field.number == _INITIALIZER:
+                weights.update(_text(walk, name) for name in walk.messages(*value, _TENSOR_NAME))
+            elif field.number == _INPUT:
                 inputs.update(
-                    {_text(data, name): _shape(data, value) for name in _all(data, value, _VALUE_NAME)}
+                    {_text(walk, name): _shape(walk, value) for name in walk.messages(*value, _VALUE_NAME)}
                 )
         external.update(
-            (location, None) for tensor in _tensors(data, graph) for location in _locations(data, tensor)
+            (location, None) for tensor in _tensors(walk, graph) for location in _locations(walk, tensor)
         )
     # Old exporters list the weights among the inputs.
     own = {name: shape for name, shape in inputs.items() if name not in weights}
     return Names(inputs=own, tensors=frozenset(tensors - {""}), external=tuple(external))
 
 
-def _tensors(data: mmap.mmap, graph: _Span, depth: int = 0) -> Iterator[_Span]:
+def _tensors(walk: Walk, graph: _Span, depth: int = 0) -> Iterator[_Span]:
     """Where every fixed tensor of a graph lies, also those in its nodes and in the graphs inside them."""
     if depth > _DEEPEST:
-        raise IndexError(depth)
-    yield from _all(data, graph, _INITIALIZER)
-    for node in _all(data, graph, _NODE):
-        for attribute in _all(data, node, _NODE_ATTRIBUTE):
-            for field, value in _fields(data, attribute):
-                if field in _ATTRIBUTE_TENSORS and value[1] >= 0:
-                    yield value
-                elif field in _ATTRIBUTE_GRAPHS and value[1] >= 0:
-                    yield from _tensors(data, value, depth + 1)
+        raise BrokenError
+    yield from walk.messages(*graph, _INITIALIZER)
+    for node in walk.messages(*graph, _NODE):
+        for attribute in walk.messages(*node, _NODE_ATTRIBUTE):
+            for field in walk.fields(*attribute):
+                if field.wire != BYTES:
+                    continue
+                if field.number in _ATTRIBUTE_TENSORS:
+                    yield field.start, field.end
+                elif field.number in _ATTRIBUTE_GRAPHS:
+                    yield from _tensors(walk, (field.start, field.end), depth + 1)
 
 
-def _locations(data: mmap.mmap, tensor: _Span) -> Iterator[str]:
-    for entry in _all(data, tensor, _TENSOR_EXTERNAL):
-        keys = [_text(data, key) for key in _all(data, entry, _ENTRY_KEY)]
+def _locations(walk: Walk, tensor: _Span) -> Iterator[str]:
+    for entry in walk.messages(*tensor, _TENSOR_EXTERNAL):
+        keys = [_text(walk, key) for key in walk.messages(*entry, _ENTRY_KEY)]
         if keys == ["location"]:
-            yield from (_text(data, value) for value in _all(data, entry, _ENTRY_VALUE))
+            yield from (_text(walk, value) for value in walk.messages(*entry, _ENTRY_VALUE))
 
 
-def _shape(data: mmap.mmap, value: _Span) -> Shape:
+def _shape(walk: Walk, value: _Span) -> Shape:
     spans = [value]
-    for field in (_VALUE_TYPE, _TENSOR_TYPE, _SHAPE, _DIMENSION):
-        spans = [inner for span in spans for inner in _all(data, span, field)]
+    for number in (_VALUE_TYPE, _TENSOR_TYPE, _SHAPE, _DIMENSION):
+        spans = [inner for span in spans for inner in walk.messages(*span, number)]
     sizes = []
     for span in spans:
-        numbers = [number for field, (number, kind) in _fields(data, span) if (field, kind) == (_SIZE, -1)]
+        numbers = [
+            field.value for field in walk.fields(*span) if (field.number, field.wire) == (_SIZE, VARINT)
+        ]
         sizes.append(numbers[0] if numbers else 0)
     return tuple(sizes)
 
 
-def _text(data: mmap.mmap, span: _Span) -> str:
-    return data[span[0] : span[1]].decode()
-
-
-def _all(data: mmap.mmap, message: _Span, wanted: int) -> Iterator[_Span]:
-    """Where each value of a field of bytes lies."""
-    return (span for field, span in _fields(data, message) if field == wanted and span[1] >= 0)
-
-
-def _fields(data: mmap.mmap, message: _Span) -> Iterator[tuple[int, _Span]]:
-    """Every field of a message: its number, and where its bytes lie, or (number, -1) for a number.
-
-    Raises:
-        IndexError: it goes beyond its end.
-    """
-    at, end = message
-    while at < end:
-        key, at = _varint(data, at)
-        kind = key & 7
-        if kind == _VARINT:
-            number, at = _varint(data, at)
-            yield key >> 3, (number, -1)
-            continue
-        if kind == _BYTES:
-            length, at = _varint(data, at)
-        elif kind in _FIXED_BYTES:
-            length = _FIXED_BYTES[kind]
-        else:
-            raise IndexError(at)
-        if at + length > end:
-            raise IndexError(at)
-        yield key >> 3, (at, at + length)
-        at += length
-
-
-def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
-    """A number, and where it ends."""
-    value = 0
-    for shift in range(0, _LAST_SHIFT + 1, 7):
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the last byte of a number has its high bit clear
-            return value, at
-    raise IndexError(at)
+def _text(walk: Walk, span: _Span) -> str:
+    return walk.data[span[0] : span[1]].decode()

@@ -92,12 +92,12 @@ def _chosen(argument: str) -> tuple[Path, list[str], str]:
 
 
 def _recognised(path: Path) -> tuple[list[str], str]:
-    from cvimake.intake import network  # noqa: PLC0415 - only a file is looked into
+    from cvimake.intake import reading  # noqa: PLC0415 - only a file is looked into
     from cvimake.intake.families import recognise  # noqa: PLC0415 - as above
 
     if path.suffix != Kind.ONNX.value:
         return [], "its layers are not looked at"
-    found = recognise(network.read(path))
+    found = recognise(reading.read(path))
     if found is None:
         return [], "it is not recognised"
     return list(found.outputs), f"as `init` chooses them for {found.family}"

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cvimake.errors import CvimakeError
-from cvimake.intake import network as graph
-from cvimake.intake import operators
+from cvimake.intake import operators, reading
 
 
 def check(path: Path, outputs: Sequence[str]) -> None:
@@ -20,7 +19,7 @@ def check(path: Path, outputs: Sequence[str]) -> None:
     Raises:
         CvimakeError: with all that is wrong.
     """
-    network = graph.read(path)
+    network = reading.read(path)
     wrong = [
         f"{path} has no tensor {name!r}, which [output] names names"
         for name in outputs

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cvimake import network_file, onnx_header, onnx_names
 from cvimake.errors import CvimakeError
-from cvimake.intake import caffe, operators
+from cvimake.intake import caffe, operators, reading
 from cvimake.intake import network as graph
 from cvimake.intake.families import recognise
 from cvimake.intake.findings import Findings
@@ -69,7 +69,7 @@ def examine(path: Path) -> Examined:
 def _onnx(path: Path) -> Examined:
     external = onnx_names.read(path).external
     onnx_header.check(path, external)
-    network = graph.read(path)
+    network = reading.read(path)
     findings = recognise(network)
     outputs = findings.outputs if findings else tuple(network.outputs)
     names = graph.class_names(network.metadata)

@@ -7,11 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
-
-from cvimake.errors import CvimakeError
-from cvimake.intake.skeleton import skeleton
 
 # One number for each axis; None where the file does not say it.
 Shape = tuple[int | None, ...]
@@ -94,29 +90,9 @@ class Network:
         return tuple(node for node in self.nodes if not seen.isdisjoint(node.outputs))
 
 
-def read(path: Path) -> Network:
-    """The graph of an ONNX file.
-
-    Raises:
-        CvimakeError: it is not one.
-        OSError: it cannot be read.
-    """
-    import onnx  # noqa: PLC0415 - takes a third of a second, and only this needs it
-    from google.protobuf.message import DecodeError  # noqa: PLC0415 - as onnx
-
-    try:
-        model = onnx.load_model_from_string(skeleton(path))
-    except DecodeError as error:
-        raise CvimakeError(f"{path} is not an ONNX file, or is cut off") from error
-    opset = next((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), 0)
-    if not (model.ir_version and opset and model.graph.node):
-        raise CvimakeError(f"{path} is not an ONNX file, or is cut off")
-    return from_model(model)
-
-
 def from_model(model: Any) -> Network:  # noqa: ANN401 - onnx.ModelProto, which is only imported where it is needed
     """The graph of a model that the `onnx` package has read."""
-    import onnx  # noqa: PLC0415 - as in `read`
+    import onnx  # noqa: PLC0415 - takes a third of a second, and only the reading process needs it
 
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     graph = model.graph

@@ -11,7 +11,7 @@ from small_networks import Operator, exported_bytes, model
 from cvimake.errors import CvimakeError
 from cvimake.intake import examine as examining
 from cvimake.intake.examine import candidates, examine
-from cvimake.intake.network import read
+from cvimake.intake.reading import read
 from cvimake.network_file import Kind
 
 OPERATORS: list[Operator] = [

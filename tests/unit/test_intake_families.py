@@ -6,7 +6,7 @@ import onnx
 import pytest
 from small_networks import EXPORTED, SHARED, Operator, exported, exported_bytes, small
 
-from cvimake.intake import network
+from cvimake.intake import network, reading
 from cvimake.intake.families import recognise
 from cvimake.intake.findings import Findings
 from cvimake.intake.network import Network
@@ -112,7 +112,7 @@ def test_a_detector_that_is_not_square_is_told_to_be_refused_by_the_camera() -> 
 
 def test_heads_that_are_the_outputs_already_keep_their_order() -> None:
     path = Path(__file__).parents[2] / "models" / "shapes" / "shapes.onnx"
-    findings = recognise(network.read(path))
+    findings = recognise(reading.read(path))
     assert findings is not None
     assert findings.outputs == ("box_8", "class_8", "box_16", "class_16", "box_32", "class_32")
     assert findings.camera == "YOLO11"
@@ -129,7 +129,7 @@ def shared(name: str) -> Findings:
     path = SHARED / name
     if not path.is_file():
         pytest.skip(f"{name} is not here")
-    findings = recognise(network.read(path))
+    findings = recognise(reading.read(path))
     assert findings is not None
     return findings
 

@@ -7,7 +7,7 @@ import pytest
 from small_networks import exported, model, small
 
 from cvimake.errors import CvimakeError
-from cvimake.intake import network
+from cvimake.intake import network, reading
 
 CONVOLUTION = ("Conv", ["x", "w"], ["y"], {"kernel_shape": [1, 1]})
 WEIGHTS = {"w": [8, 3, 1, 1]}
@@ -15,7 +15,7 @@ WEIGHTS = {"w": [8, 3, 1, 1]}
 
 def test_a_graph_is_read_with_its_shapes(tmp_path: Path) -> None:
     onnx.save(model([CONVOLUTION, ("Relu", ["y"], ["z"], {})], ["z"], weights=WEIGHTS), tmp_path / "n.onnx")
-    read = network.read(tmp_path / "n.onnx")
+    read = reading.read(tmp_path / "n.onnx")
     assert (read.ir, read.opset) == (8, 17)
     assert dict(read.inputs) == {"x": (1, 3, 32, 32)}
     assert dict(read.outputs) == {"z": (1, 8, 32, 32)}
@@ -55,7 +55,7 @@ def test_weights_in_other_files_are_not_looked_for(tmp_path: Path) -> None:
     onnx.external_data_helper.convert_model_to_external_data(made, location="w.bin", size_threshold=0)
     onnx.save(made, tmp_path / "n.onnx")
     (tmp_path / "w.bin").unlink()
-    assert network.read(tmp_path / "n.onnx").shape("w") == tuple(WEIGHTS["w"])
+    assert reading.read(tmp_path / "n.onnx").shape("w") == tuple(WEIGHTS["w"])
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_weights_in_other_files_are_not_looked_for(tmp_path: Path) -> None:
 def test_what_holds_no_graph_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "n.onnx").write_bytes(data)
     with pytest.raises(CvimakeError, match="is not an ONNX file, or is cut off"):
-        network.read(tmp_path / "n.onnx")
+        reading.read(tmp_path / "n.onnx")
 
 
 @pytest.mark.parametrize(

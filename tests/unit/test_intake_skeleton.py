@@ -81,7 +81,7 @@ def test_weights_larger_than_memory_are_not_read(tmp_path: Path) -> None:
 
 def test_a_structure_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(skeletons, "LARGEST", 100)
-    with pytest.raises(CvimakeError, match="no camera runs that"):
+    with pytest.raises(CvimakeError, match="larger than that of any network"):
         skeleton(written(tmp_path, convolution().SerializeToString()))
 
 
