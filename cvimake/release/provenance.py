@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from cvimake.action import Action
 from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN
 from cvimake.key import action_key
 from cvimake.pipeline import Stage
+from cvimake.release import statement as shape
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -26,6 +28,8 @@ BUILDER = "urn:cvimake:doit"
 # What a dependency is called that is no file.
 COMMIT = "commit"
 # The second is made on the first, and has all that is in it.
+# Files that are read by cvimake itself, wherever they lie.
+_DECLARATIONS = frozenset({"dataset.toml", "dodo.py", "model.toml", "pyproject.toml"})
 IMAGES = (TOOLCHAIN.stem, FRAMEWORKS.stem)
 
 Sha256 = Callable[[Path], str]
@@ -209,40 +213,15 @@ def read(text: bytes) -> Provenance:
     Raises:
         ValueError: it is no JSON, or not one of ours.
     """
-    try:
-        value = json.loads(text)
-        found = Provenance(value)
-        if value["_type"] != STATEMENT or value["predicateType"] != PREDICATE:
-            raise ValueError("not an in-toto Statement v1 with SLSA v1 provenance")
-        if found.definition["buildType"] != BUILD_TYPE:
-            raise ValueError(f"its buildType is not {BUILD_TYPE}")
-        _read_all(found)
-    except (KeyError, TypeError, AttributeError, StopIteration, RecursionError) as error:
-        raise ValueError(f"not of the shape that cvimake writes: {error!r}") from error
+    shape.check(text)
+    found = Provenance(json.loads(text))
+    if found.definition["buildType"] != BUILD_TYPE:
+        raise ValueError(f"its buildType is not {BUILD_TYPE}")
+    for listed in (found.value["subject"], found.definition["resolvedDependencies"]):
+        name, count = Counter(item["name"] for item in listed).most_common(1)[0] if listed else ("", 0)
+        if count > 1:
+            raise ValueError(f"it names {name!r} {count} times")
     return found
-
-
-def _read_all(found: Provenance) -> None:
-    """Looks at each field that is used later, so that a missing one is told here."""
-    if not all(
-        isinstance(text, str) for text in (*found.subjects.values(), *found.sources.values(), found.cvimake)
-    ):
-        raise TypeError("a digest is a text")
-    external, internal = found.external, found.internal
-    for field in ("name", "version"):
-        if not isinstance(external[field], str):
-            raise TypeError(f"{field} is a text")
-    if not isinstance(external["sourceDateEpoch"], int):
-        raise TypeError("sourceDateEpoch is a number")
-    for texts in (external["models"], external["allowed"], internal["notHeld"]):
-        if not (isinstance(texts, list) and all(isinstance(text, str) for text in texts)):
-            raise TypeError("models, allowed and notHeld are lists of texts")
-    for table in (found.images, *found.images.values(), internal["declared"]):
-        table.items()
-    bool(internal["dirty"])
-    for action in internal["actions"]:
-        action["name"], action["image"], action["key"], action["definition"]["argv"]
-        dict(action["inputs"]), dict(action["folders"]), dict(action["outputs"])
 
 
 def inconsistencies(found: Provenance) -> Iterator[str]:
@@ -265,3 +244,28 @@ def inconsistencies(found: Provenance) -> Iterator[str]:
     for name, sha256 in found.subjects.items():
         if name.endswith(".cvimodel") and made.get(name) != sha256:
             yield f"{name}: none of the actions made it"
+    yield from _unread(found)
+
+
+def _unread(found: Provenance) -> Iterator[str]:
+    """Sources that no action has read, and the other way round: what was read without being a source."""
+    actions = found.internal["actions"]
+    made = {sha256 for action in actions for sha256 in action["outputs"].values()}
+    read = {sha256 for action in actions for sha256 in action["inputs"].values()}
+    read |= {
+        sha256 for action in actions for folder in action["folders"].values() for sha256 in folder.values()
+    }
+    sources = {name: sha256 for name, sha256 in found.sources.items() if name not in {COMMIT, *IMAGES}}
+    for name, sha256 in sources.items():
+        if sha256 not in read and not _is_declaration(name, found):
+            yield f"resolvedDependencies: no action has read {name} as it is there"
+    for action in actions:
+        for name, sha256 in action["inputs"].items():
+            if sha256 not in made and sha256 not in sources.values():
+                yield f"{action['name']}: its input {name} is no source, and no action made it"
+
+
+def _is_declaration(name: str, found: Provenance) -> bool:
+    """Whether a source is read by cvimake itself and not by an action; `--rebuild` alone confirms it."""
+    classes = {str(declared.get("classes")) for declared in found.internal["declared"].values()}
+    return Path(name).name in _DECLARATIONS or any(name.endswith(f"/{file}") for file in classes)

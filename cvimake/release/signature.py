@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from cvimake.errors import CvimakeError
@@ -59,12 +60,43 @@ def check(sums: bytes, path: Path, signers: Path | None) -> str:
     try:
         if signers is None:
             return _keygen("check-novalidate", *common, given=sums).strip()
-        known = ("-f", str(signers))
-        principal = _keygen("find-principals", *known, "-s", str(path)).splitlines()[0]
-        return _keygen("verify", *known, "-I", principal, *common, given=sums).strip()
-    except (CvimakeError, IndexError) as error:
+        return _signed_by(sums, path, signers)
+    except CvimakeError as error:
         who = "of these files" if signers is None else f"of these files by anybody in {signers}"
         raise CvimakeError(f"{path.name}: not a signature {who}", str(error)) from error
+
+
+def _signed_by(sums: bytes, path: Path, signers: Path) -> str:
+    """Say by which signers a signature is, one on each line.
+
+    ssh-keygen goes by the first line alone that a key stands on, so each line is asked by itself.
+
+    Raises:
+        CvimakeError: it is by none of them; the last refusal.
+    """
+    refusals = [CvimakeError("no signer has its key")]
+    accepted: dict[str, None] = {}
+    with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
+        one = Path(folder) / "signer"
+        for line in signers.read_bytes().splitlines():
+            if not line.strip() or line.lstrip().startswith(b"#"):
+                continue
+            one.write_bytes(line + b"\n")
+            try:
+                accepted |= dict.fromkeys(_signed_by_line(sums, path, one))
+            except CvimakeError as error:
+                refusals.append(error)
+    if not accepted:
+        raise refusals[-1]
+    return "\n".join(accepted)
+
+
+def _signed_by_line(sums: bytes, path: Path, signer: Path) -> Iterator[str]:
+    """Check a signature against one line of the signers; yields a line for each name that it stands for."""
+    known = ("-f", str(signer), "-s", str(path))
+    for names in _keygen("find-principals", *known).splitlines():
+        for name in names.split(","):
+            yield _keygen("verify", *known, "-I", name, "-n", NAMESPACE, given=sums).strip()
 
 
 def _is_as_written(text: bytes) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,57 @@ def test_an_input_that_nothing_made_so_is_one(told: dict[str, Any]) -> None:
             action["outputs"]["m0000.mlir"] = "0" * 64
     found = list(provenance.inconsistencies(provenance.read(json.dumps(told).encode())))
     assert "m0000:int8: it read another m0000.mlir than was made" in found
+
+
+def test_a_source_that_no_action_read_is_one(told: dict[str, Any]) -> None:
+    dependencies = told["predicate"]["buildDefinition"]["resolvedDependencies"]
+    network = next(item for item in dependencies if item["name"] == "models/m0000/tiny.onnx")
+    network["digest"]["sha256"] = "0" * 64
+    dependencies.append({"name": "models/m0000/other.onnx", "digest": {"sha256": "1" * 64}})
+    found = list(provenance.inconsistencies(provenance.read(json.dumps(told).encode())))
+    for name in ("models/m0000/tiny.onnx", "models/m0000/other.onnx"):
+        assert f"resolvedDependencies: no action has read {name} as it is there" in found
+    assert "m0000:onnx: its input source.onnx is no source, and no action made it" in found
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("subject.0.digest.sha256", 5),
+        ("subject.0.digest.sha256", "x" * 64),
+        ("subject.0.digest", {"sha256": "0" * 64, "md5": "0"}),
+        ("subject.0.name", ["a"]),
+        ("predicate.buildDefinition.externalParameters.sourceDateEpoch", True),
+        ("predicate.buildDefinition.externalParameters.sourceDateEpoch", 10**400),
+        ("predicate.buildDefinition.externalParameters.sourceDateEpoch", -1),
+        ("predicate.buildDefinition.externalParameters.models", "m0000"),
+        ("predicate.buildDefinition.externalParameters.version", 1.0),
+        ("predicate.buildDefinition.internalParameters.dirty", "false"),
+        ("predicate.buildDefinition.internalParameters.dirty", 0),
+        ("predicate.buildDefinition.internalParameters.images", []),
+        ("predicate.buildDefinition.internalParameters.declared", {"m0000": None}),
+        ("predicate.buildDefinition.internalParameters.actions.0.inputs", [["a", "0" * 64]]),
+        ("predicate.buildDefinition.internalParameters.actions.0.definition.argv", "sh"),
+        ("predicate.buildDefinition.resolvedDependencies.0.digest", {}),
+        ("predicate.buildDefinition.resolvedDependencies.0.digest", {"gitCommit": "HEAD"}),
+        ("predicate.runDetails.builder.version.cvimake", None),
+        ("predicate.more", 1),
+    ],
+)
+def test_a_value_of_another_type_is_refused_and_named(told: dict[str, Any], path: str, value: object) -> None:
+    *above, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    place: Any = told
+    for part in above:
+        place = place[part]
+    place[last] = value
+    with pytest.raises(ValueError, match=re.escape(path.rsplit(".", maxsplit=1)[-1])):
+        provenance.read(json.dumps(told).encode())
+
+
+def test_a_name_that_stands_twice_is_refused(told: dict[str, Any]) -> None:
+    told["subject"].append(told["subject"][0])
+    with pytest.raises(ValueError, match="2 times"):
+        provenance.read(json.dumps(told).encode())
 
 
 def test_a_table_of_the_users_own_is_released_under_the_cvimodels_name(

@@ -51,6 +51,22 @@ def test_one_of_other_sums_or_by_somebody_else_is_none(signed: Path, key: Path, 
         signature.check(SUMS, signed, signers(new_key(tmp_path, "other")))
 
 
+def test_a_key_on_several_lines_counts_under_each_name_that_may_sign(signed: Path, key: Path) -> None:
+    public = key.with_suffix(".pub").read_text(encoding="utf-8")
+    known = signers(key)
+    known.write_text(
+        f'first@example.org namespaces="git" {public}second@example.org,third@example.org {public}',
+        encoding="utf-8",
+    )
+    said = signature.check(SUMS, signed, known)
+    assert "second@example.org" in said
+    assert "third@example.org" in said
+    assert "first@example.org" not in said
+    known.write_text(f'first@example.org namespaces="git" {public}', encoding="utf-8")
+    with pytest.raises(CvimakeError, match="by anybody in"):
+        signature.check(SUMS, signed, known)
+
+
 def test_one_for_something_else_is_none(key: Path, tmp_path: Path) -> None:
     (tmp_path / "sums").write_bytes(SUMS)
     subprocess.run(
