@@ -112,7 +112,9 @@ def mark_done(root: Path) -> None:
             records.get_status(task, known)
             task.save_extra_values()
             task.values[OUTPUTS] = {target: CONTENTS.state(target) for target in task.targets}
-            records.save_success(task)
+            inputs = {path: CONTENTS.state(path) for path in task.file_dep}
+            with records.checker.as_before(inputs):
+                records.save_success(task)
         records.close()
 
 

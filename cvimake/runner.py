@@ -16,7 +16,7 @@ from doit.runner import Runner as DoitRunner
 
 from cvimake import reasons, staleness
 from cvimake.activity import ACTIVITIES
-from cvimake.content import CONTENTS, ContentChecker, State
+from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, State
 from cvimake.doit_types import Dispatcher, Node, Task, Value
 from cvimake.history import Failure, History
 from cvimake.load import Capacity, Load, Share, cores_for, granted
@@ -197,19 +197,33 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
             )
 
     def select_task(self, node: Node, tasks_dict: dict[str, Task]) -> bool:
-        """Whether a task is to run. Of one that is not, it records what was only touched."""
+        """Whether a task is to run. For one that is not, it records which of its files were only touched."""
+        CONTENTS.renewed.clear()
         selected = bool(super().select_task(node, tasks_dict))
         if not isinstance(self.dep_manager.checker, ContentChecker):
             return selected
         if node.run_status == "up-to-date":
-            for path in node.task.file_dep:
-                if path in CONTENTS.read:
-                    self.dep_manager.backend.set(node.task.name, path, CONTENTS.state(path))
+            self._renew(node.task)
         elif selected and self._history and node.task.actions:
             # Before it runs: afterwards its targets are new, and a failure takes its record.
             why = staleness.of_task(node.task, self.dep_manager, tasks_dict, self._history)
             self._reasons[node.task.name] = why or (reasons.Asked(),)
         return selected
+
+    def _renew(self, task: Task) -> None:
+        """Records the new states of files that have the recorded bytes: the states that were compared.
+
+        The files are not looked at again: they may have been edited since.
+        """
+        backend, outputs = self.dep_manager.backend, {}
+        for path, state in CONTENTS.renewed.items():
+            if path in task.file_dep:
+                backend.set(task.name, path, state)
+            if path in task.targets:
+                outputs[path] = state
+        if outputs:
+            values = task.values
+            backend.set(task.name, "_values_:", {**values, OUTPUTS: {**values[OUTPUTS], **outputs}})
 
     def process_task_result(self, node: Node, base_fail: BaseFail | None) -> None:
         """Records a success or deals with a failure. A task without actions, a group, gets no record.

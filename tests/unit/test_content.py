@@ -4,19 +4,27 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, Contents, intact
+from cvimake.content import (
+    CONTENTS,
+    NOT_THERE,
+    OUTPUTS,
+    ContentChecker,
+    Contents,
+    intact,
+    is_known,
+    observed,
+    unchanged,
+)
 
 
 def recorded(path: Path) -> list[Any]:
-    state = ContentChecker().get_state(str(path), None)
-    assert state is not None
-    return state
+    return CONTENTS.state(str(path))
 
 
 def is_modified(path: Path, state: list[Any]) -> bool:
@@ -75,18 +83,59 @@ def test_an_untouched_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "file"
     path.write_bytes(b"a")
     state = recorded(path)
-    monkeypatch.setattr("cvimake.digest.of_file", lambda _path: pytest.fail("it was read"))
+    monkeypatch.setattr("cvimake.digest.of_stream", lambda _file: pytest.fail("it was read"))
     assert not is_modified(path, state)
-    assert ContentChecker().get_state(str(path), state) is None
+    assert CONTENTS.state(str(path)) == state
 
 
-def test_a_touched_files_new_state_is_recorded(tmp_path: Path) -> None:
+def test_the_state_that_a_touched_file_was_compared_with_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"a")
     state = recorded(path)
     os.utime(path, ns=(0, state[1] + 1))
     changed = path.stat().st_ctime_ns
-    assert ContentChecker().get_state(str(path), state) == [state[0], state[1] + 1, changed, *state[3:]]
+    CONTENTS.forget()
+    assert not is_modified(path, state)
+    path.write_bytes(b"b")
+    assert CONTENTS.renewed == {str(path): [state[0], state[1] + 1, changed, *state[3:]]}
+
+
+def test_a_command_that_runs_nothing_records_no_state_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"a")
+    assert ContentChecker().get_state(str(path), recorded(path)) == NOT_THERE
+    assert is_modified(path, NOT_THERE)
+
+
+def test_a_file_that_is_written_while_it_is_read_has_no_known_state(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"a")
+
+    def read(file: BinaryIO) -> str:
+        with path.open("ab") as writing:
+            writing.write(b"b")
+        return file.read().hex()
+
+    state = observed(path, read)
+    assert not is_known(state)
+    assert not unchanged(path, state)
+
+
+def test_a_file_that_was_edited_and_edited_back_is_not_unchanged(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"a")
+    state = recorded(path)
+    assert unchanged(path, state)
+    path.write_bytes(b"b")
+    path.write_bytes(b"a")
+    os.utime(path, ns=(0, state[1]))
+    assert not unchanged(path, state)
+
+
+def test_a_named_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a plain file"):
+        CONTENTS.state(str(tmp_path / "pipe"))
 
 
 def test_a_file_is_read_once_for_all_who_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +143,7 @@ def test_a_file_is_read_once_for_all_who_ask(tmp_path: Path, monkeypatch: pytest
     path.write_bytes(b"a")
     contents = Contents()
     state = contents.state(str(path))
-    monkeypatch.setattr("cvimake.digest.of_file", lambda _path: pytest.fail("it was read again"))
+    monkeypatch.setattr("cvimake.digest.of_stream", lambda _file: pytest.fail("it was read again"))
     assert contents.state(str(path)) == state
     assert contents.matches(str(path), path.stat(), [*state[:3], 99, state[-1]])
 

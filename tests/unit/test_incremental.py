@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from worlds import KNOBS, MODEL_FILES, TOOLCHAIN, Books, World, declaration, needs, rules
 
-from cvimake import content, tasks
+from cvimake import filesystem, tasks
 from cvimake.action import Action
 from cvimake.commands.new import DODO
 from cvimake.conclusions import Info
@@ -211,7 +211,7 @@ class Yard(Workshop):
         # Which plugins are installed is looked up anew for every command, and takes as long as the rest.
         monkeypatch.setattr(plugin, "entry_points", _entry_points)
         # Nothing is written in the same tick as what was built before; see `step`.
-        monkeypatch.setattr(content, "_CLOCK_STEP", 0.0)
+        monkeypatch.setattr(filesystem, "CLOCK_STEP", 0.0)
         (root / "dodo.py").write_text(DODO, encoding="utf-8")
         for dataset in ("d0", "d1"):
             (root / "datasets" / dataset).mkdir(parents=True)
@@ -360,8 +360,7 @@ class Yard(Workshop):
 
     def doit(self, *arguments: str) -> int:
         # Every build is a process of its own.
-        CONTENTS._known.clear()
-        CONTENTS.read.clear()
+        CONTENTS.forget()
         return super().doit(*arguments)
 
     def told(self, *arguments: str) -> dict[str, dict[str, Any]]:
