@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cvimake import mlir_names, network_file, onnx_header, table_check
+from cvimake import announce, mlir_names, network_file, onnx_header, table_check
 from cvimake.action import GIBIBYTE
 from cvimake.errors import CvimakeError, DeclarationError
 from cvimake.sample_fit import Purpose, Sample
+from cvimake.spec import factors
 from cvimake.spec.dataset import Samples
 from cvimake.spec.mistakes import File, did_you_mean
 from cvimake.spec.model import RAW
@@ -56,6 +57,14 @@ def check(model: DeclaredModel) -> None:
     ):
         samples += _samples(purpose, one) if one else ()
     _check_samples(f"{model.name}:mlir", model, samples, names)
+
+
+def ask(model: DeclaredModel) -> None:
+    """Ask about values of [input] that are most likely wrong, with their lines in model.toml."""
+    path = model.folder / "model.toml"
+    file = File(path, path.read_text(encoding="utf-8"))
+    for key, what in factors.doubts(model.inputs):
+        announce.note(f"warning: {file.mistake(('input', key), what)}")
 
 
 def _files(model: DeclaredModel, names: Iterable[str]) -> tuple[Path, ...]:

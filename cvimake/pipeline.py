@@ -179,6 +179,7 @@ def _around_transform(model: DeclaredModel) -> Iterator[Input]:
 def _check(model: DeclaredModel) -> None:
     """Sees that the toolchain can read a network, before it is started."""
     network_check.check(model)
+    network_check.ask(model)
     if model.is_onnx:
         from cvimake.intake import check  # noqa: PLC0415 - only a stage that runs looks into the graph
 

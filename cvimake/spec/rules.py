@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from cvimake import network_file
+from cvimake.spec import factors
 from cvimake.spec.model import RAW, CalibrationOptions, Model, ModelInput, QtableOptions, Variant
 
 Fault = tuple[str, str]
@@ -161,6 +162,7 @@ def input_faults(inputs: ModelInput, source: str, test_input: Sequence[str]) -> 
                 name,
                 f"has {len(values)} values, and {inputs.pixel_format or 'bgr'} has {channels} channels",
             )
+    yield from factors.errors(inputs)
     if inputs.shapes is None and Path(source).suffix == ".pt":
         yield "shapes", "is missing: a TorchScript file does not hold the shapes of its inputs"
     if any(math.prod(shape) > _MOST_VALUES for shape in inputs.shapes or []):

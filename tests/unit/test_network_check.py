@@ -223,3 +223,25 @@ def test_without_tables_of_ones_own_the_network_is_not_looked_at(
 ) -> None:
     model = declared()
     network_check.check_tables("tiny:f16", model, model.variants[0], model.folder / "absent.mlir")
+
+
+# Values that are asked about
+
+
+def test_an_unlikely_scale_is_asked_about_with_its_line(
+    declared: Callable[..., DeclaredModel], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = declared('pixel_format = "rgb"\n', 'pixel_format = "rgb"\nscale = [4.367, 4.464, 4.444]\n')
+    network_check.ask(model)
+    asked = capsys.readouterr().err
+    assert (
+        "model.toml:5: input.scale: [4.367, 4.464, 4.444] looks like factors for pixels from 0 to 1" in asked
+    )
+    assert "Did you mean [0.017125, 0.017506, 0.017427]?" in asked
+
+
+def test_a_deviation_in_the_place_of_a_factor_is_refused_with_its_line(
+    declared: Callable[..., DeclaredModel],
+) -> None:
+    with pytest.raises(DeclarationError, match=r"model\.toml:5: input\.scale: .* write \[0\.0078431, "):
+        declared('pixel_format = "rgb"\n', 'pixel_format = "rgb"\nscale = [127.5, 127.5, 127.5]\n')
