@@ -15,10 +15,10 @@ from doit.dependency import Dependency
 from doit.loader import generate_tasks
 
 from cvimake import dodo
+from cvimake.camera.recognition import Recognition
 from cvimake.commands.new import DODO
 from cvimake.conclusions import Info
 from cvimake.content import CONTENTS, OUTPUTS
-from cvimake.device import Recognition
 from cvimake.records import Records
 
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from cvimake import announce, cvimodel, device
+from cvimake import announce, cvimodel
+from cvimake.camera.recognition import Recognition, recognise
 from cvimake.errors import StepFailedError
 from cvimake.spec.model import Budget
 
 # Raised when something else is concluded from the same: what is there is then concluded anew.
-REVISION = 2
+REVISION = 3
 
 
 class Comparison(BaseModel):
@@ -34,7 +35,7 @@ class Comparison(BaseModel):
 
 
 class Info(cvimodel.Listing):
-    """`…_info.json`: a cvimodel, what it was validated with, and what the camera takes it for.
+    """`…_info.json`: a cvimodel, what it was validated with, and what the camera does with it.
 
     Attributes:
         size: bytes of the file.
@@ -45,7 +46,7 @@ class Info(cvimodel.Listing):
     size: int
     similarity: tuple[Comparison, ...]
     recognised_as: str
-    recognition: device.Recognition
+    recognition: Recognition
 
 
 def float_type(name: str, quantize: str | None) -> None:
@@ -76,7 +77,7 @@ def examine(model: Path, listing: str, validation: dict[str, Any]) -> Info:
         CvimakeError: the listing is not one.
     """
     parsed = cvimodel.parse(listing)
-    recognition = device.recognise(parsed.inputs, parsed.outputs)
+    recognition = recognise(parsed.inputs, parsed.outputs)
     return Info(
         **dict(parsed),
         size=model.stat().st_size,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,23 @@ def _print(info: conclusions.Info, *, as_json: bool) -> None:
         ("size", f"{info.size / 1000**2:.2f} MB, ION memory {info.ion_memory:g} MB"),
         *(("input", _tensor(tensor)) for tensor in info.inputs),
         *(("output", _tensor(tensor)) for tensor in info.outputs),
-        ("recognised as", info.recognised_as or f"nothing: {info.recognition.reason}"),
+        *_on_the_camera(info.recognition),
         *(("warning", warning) for warning in info.recognition.warnings),
     ]
     for name, text in lines:
         terminal.write(f"{name:14} {text}\n")
+
+
+def _on_the_camera(recognition: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - imported where it is needed
+    """What the camera takes it for, whether that works, and if not what to do."""
+    if not recognition.as_:
+        yield "recognised as", f"nothing: {recognition.reason}"
+        return
+    yield "recognised as", recognition.as_
+    reason = f": {recognition.reason}" if recognition.reason else ""
+    yield "on the camera", f"{recognition.in_words}{reason}"
+    if recognition.remedy:
+        yield "what to do", recognition.remedy
 
 
 def _tensor(tensor: Any) -> str:  # noqa: ANN401 - cvimodel.Tensor, imported where it is needed

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from cvimake import device
+from cvimake.camera.recognition import recognise as as_the_camera
 from cvimake.cvimodel import Tensor
 from cvimake.intake import classifiers, ssd, yolo
 from cvimake.intake.findings import Findings, Preprocessing
@@ -55,15 +55,29 @@ def _completed(network: Network, found: Findings) -> Findings:
     if names and len(names) != found.classes:
         unsure.append(f"its exporter names {len(names)} classes, and the graph has {found.classes}")
     unsure += [f"{axis}. A cvimodel's shapes are fixed" for axis in network.assumed]
-    camera = device.recognise(
-        (_tensor(network, found.image.name),), [_tensor(network, name) for name in found.outputs]
-    )
+    camera = as_the_camera((_picture(found.image),), [_tensor(network, name) for name in found.outputs])
     if not camera.as_:
         unsure.append(f"the camera takes it for nothing: {camera.reason}")
+    elif camera.works != "yes":
+        unsure.append(
+            f"the camera takes it for {camera.as_}, and that {camera.in_words}: {camera.reason}. What to do: "
+            f"{camera.remedy}"
+        )
     unsure += camera.warnings
     return replace(
-        found, why=tuple(why), unsure=tuple(unsure), preprocessing=preprocessing, camera=camera.as_
+        found,
+        why=tuple(why),
+        unsure=tuple(unsure),
+        preprocessing=preprocessing,
+        camera=camera.as_,
+        works=camera.works,
     )
+
+
+def _picture(image: Image) -> Tensor:
+    """The input as a cvimodel with fused preprocessing has it: bytes, channels last."""
+    shape = (image.batch, image.height, image.width, image.channels)
+    return Tensor(name=image.name, shape=shape, type="uint8", scale=1.0)
 
 
 def _tensor(network: Network, name: str) -> Tensor:

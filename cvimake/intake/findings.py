@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cvimake.camera.decoding import Works
 from cvimake.intake.heads import Image
 
 Task = Literal["detect", "segment", "pose", "classify"]
@@ -32,7 +33,8 @@ class Findings:
     Attributes:
         classes: how many.
         outputs: the tensors that a cvimodel of it should end in.
-        camera: what the camera takes these for; empty if for nothing.
+        camera: the kind of model that the camera takes these for; empty if for nothing.
+        works: whether that kind works on the camera.
         why: what in the graph says so.
         unsure: what the graph does not say, or where the camera will not do what one might expect.
     """
@@ -44,5 +46,6 @@ class Findings:
     outputs: tuple[str, ...]
     preprocessing: Preprocessing
     camera: str = ""
+    works: Works = "no"
     why: tuple[str, ...]
     unsure: tuple[str, ...] = field(default=())

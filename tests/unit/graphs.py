@@ -16,8 +16,8 @@ from doit.doit_cmd import DoitMain
 from bench import project
 from cvimake import dodo, runtime
 from cvimake.action import Action
+from cvimake.camera.recognition import Recognition
 from cvimake.conclusions import Info
-from cvimake.device import Recognition
 from cvimake.image import ToolchainImage
 from cvimake.load import Capacity
 from cvimake.pipeline import Stage, StageOf

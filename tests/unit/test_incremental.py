@@ -27,10 +27,10 @@ from worlds import KNOBS, MODEL_FILES, TOOLCHAIN, Books, World, declaration, nee
 
 from cvimake import filesystem, tasks
 from cvimake.action import Action
+from cvimake.camera.recognition import Recognition
 from cvimake.commands.new import DODO
 from cvimake.conclusions import Info
 from cvimake.content import CONTENTS
-from cvimake.device import Recognition
 from cvimake.errors import StepFailedError
 from cvimake.pipeline import Stage
 

@@ -211,7 +211,8 @@ def test_a_gray_input_is_doubted() -> None:
     )
     assert findings is not None
     assert findings.preprocessing.pixel_format == "gray"
-    assert "gray" in findings.unsure[-1]
+    assert any("gray from 0 to 1" in doubt for doubt in findings.unsure)
+    assert findings.works == "no"
 
 
 NORMALISED: Operator = ("LayerNormalization", ["v", "v"], ["n"], {})

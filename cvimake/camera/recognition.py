@@ -1,0 +1,133 @@
+"""What the camera takes a cvimodel for, and whether it works there: three answers for one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from cvimake.camera.decoding import Verdict, Works
+from cvimake.camera.kinds import KINDS, Kind
+from cvimake.camera.layouts import Image, Shape, unfit
+from cvimake.cvimodel import Tensor
+
+_IN_WORDS: dict[Works, str] = {
+    "yes": "works",
+    "badly": "works badly",
+    "no": "does not work",
+    "unclear": "may not work",
+}
+_PACKED = 'declare fuse_preprocess, quant_input and customization_format = "RGB_PACKED" in [deploy]'
+
+
+class Recognition(BaseModel):
+    """What the camera takes a cvimodel for, and whether that works.
+
+    Attributes:
+        as_: the kind of model, empty if the camera refuses the file.
+        type: the firmware's number for it.
+        works: `yes` if the camera shows what the network computes; `badly` if it shows something worse;
+            `no` if it shows nothing or nonsense, or crashes; `unclear` if that depends on values that no file
+            tells.
+        reason: why it is refused, or does not work as it should.
+        remedy: what to do about that.
+        warnings: traps that it is in all the same.
+    """
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    as_: str
+    type: int | None
+    works: Works = "unclear"
+    reason: str = ""
+    remedy: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The kind, or `nothing`."""
+        return self.as_ or "nothing"
+
+    @property
+    def in_words(self) -> str:
+        """Whether it works, for people."""
+        return _IN_WORDS[self.works]
+
+
+def recognise(inputs: Sequence[Tensor], outputs: Sequence[Tensor], algorithm: int = 0) -> Recognition:
+    """What the camera takes a network with these tensors for, and whether it works.
+
+    Args:
+        inputs: the cvimodel's inputs.
+        outputs: its outputs, in its order.
+        algorithm: the kind that the camera's node is told to begin with; 0 for none.
+    """
+    if len(inputs) != 1:
+        return _refused(f"the camera gives one input, and this has {len(inputs)}")
+    image = Image(inputs[0].shape)
+    if reason := unfit(image):
+        return _refused(reason)
+    shapes = [tensor.shape for tensor in outputs]
+    kind = next((kind for kind in _asked(algorithm) if kind.fits(image, shapes)), None)
+    if kind is None:
+        listed = ", ".join(str(list(shape)) for shape in shapes)
+        return _refused(f"no kind of model has the outputs {listed}{_nearest(image, shapes)}")
+    verdict = kind.judge(image, outputs)
+    if verdict.works != "no" and (fault := _unfed(image, inputs[0])):
+        verdict = fault
+    return Recognition(
+        as_=kind.name,
+        type=kind.type,
+        works=verdict.works,
+        reason=verdict.reason,
+        remedy=verdict.remedy,
+        warnings=tuple(_lookalikes(kind, image, shapes)),
+    )
+
+
+def _asked(algorithm: int) -> Iterator[Kind]:
+    """The kinds that the firmware asks for: from the one that it is told on; the last ones only if told."""
+    told = next((kind for kind in KINDS if kind.type == algorithm), None)
+    if told is not None and told.told:
+        yield told
+    elif told is not None or algorithm == 0:
+        yield from (kind for kind in KINDS if not kind.told and kind.type >= algorithm)
+
+
+def _refused(reason: str) -> Recognition:
+    return Recognition(as_="", type=None, works="no", reason=reason)
+
+
+def _unfed(image: Image, tensor: Tensor) -> Verdict | None:
+    """Why the camera's picture is not what the input wants; None if it is."""
+    if image.packed and image.channels == 3 and tensor.type == "uint8":
+        return None
+    form = "packed" if image.packed else "planar"
+    return Verdict(
+        "no",
+        f"the camera writes packed RGB of three bytes a pixel into its input, which is {form}, has "
+        f"{image.channels} channels and is of type {tensor.type}",
+        _PACKED if image.channels == 3 else "use a network that takes RGB pictures",
+    )
+
+
+def _nearest(image: Image, shapes: Sequence[Shape]) -> str:
+    if not image.square:
+        return f"; the input is {image.width}x{image.height}, and detectors must be square"
+    if len(shapes) == 1 and shapes[0][2] == image.locations:
+        return "; one anchor-free output is only taken for pose, with 8, 11, 14 … channels: use the six heads"
+    if len(shapes) == 1 and image.channels == 1 and shapes[0][1] == 3 * image.locations:
+        return "; of a YOLOv5 with one input channel the firmware wants a third as many rows"
+    if len(shapes) == 3:
+        return "; raw YOLOv5 heads are not recognised: use the decoded output"
+    if len(shapes) >= 9:
+        return "; the firmware has YOLO26-pose only where its node is told algorithm = 15"
+    return ""
+
+
+def _lookalikes(kind: Kind, image: Image, outputs: Sequence[Shape]) -> Iterator[str]:
+    if kind.name == "YOLO11-pose" and outputs[0][1] in {8, 11, 14}:
+        classes = outputs[0][1] - 4
+        yield f"a detector of {classes} classes with one output looks the same; the camera takes it for pose"
+    if kind.name == "FOMO" and outputs[0][1:3] == (image.height, image.width):
+        yield "a semantic segmentation looks the same; the camera takes it for FOMO"
