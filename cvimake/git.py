@@ -12,6 +12,18 @@ from cvimake.errors import CvimakeError
 _SHOWN = 10
 # What a build and a release write; whether git is told to ignore it or not.
 _NO_SOURCES = (":(exclude)build", ":(exclude)release")
+# Nobody's settings change what is printed, and those of a repository run nothing: a folder that came from a
+# stranger may name programs in .git/config and .git/hooks.
+_SETTINGS = tuple(
+    part
+    for setting in (
+        "core.quotePath=true",
+        "color.ui=false",
+        "core.fsmonitor=false",
+        "core.hooksPath=/dev/null",
+    )
+    for part in ("-c", setting)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +72,7 @@ def git(folder: Path, *arguments: str) -> str:
     Raises:
         CvimakeError: it failed, or there is no git.
     """
-    # The user's own settings must not change what is printed.
-    command = ["git", "-C", str(folder), "-c", "core.quotePath=true", "-c", "color.ui=false", *arguments]
+    command = ["git", "-C", str(folder), *_SETTINGS, *arguments]
     try:
         # Large files are not fetched from anywhere only to look at a tree.
         variables = {**os.environ, "GIT_LFS_SKIP_SMUDGE": "1"}

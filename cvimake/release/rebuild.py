@@ -77,19 +77,40 @@ def _checkout(project: Path, known: Provenance) -> Iterator[Path]:
     commit = known.sources[COMMIT]
     if not _COMMIT.fullmatch(commit):
         raise CvimakeError(f"{commit!r} is not a commit")
+    _refuse_foreign(project, commit)
     with _scratch(project / "build") as scratch:
         clone = scratch / "clone"
         root = git.git(project, "rev-parse", "--show-toplevel")
         git.git(scratch, "clone", "--quiet", "--shared", "--no-checkout", root, str(clone))
-        try:
-            git.git(clone, "checkout", "--quiet", "--detach", commit, "--")
-        except CvimakeError as error:
-            raise CvimakeError(
-                f"its commit {commit} is not in the repository of {project}", "git fetch may bring it."
-            ) from error
+        git.git(clone, "checkout", "--quiet", "--detach", commit, "--")
         folder = clone / tree.prefix
         _add_sources(project, folder, known.sources)
         yield folder
+
+
+def _refuse_foreign(project: Path, commit: str) -> None:
+    """Refuse a commit that is on none of the user's own branches and tags: building it runs its `dodo.py`.
+
+    A provenance can name any commit, such as one of a stranger's pull request that was fetched.
+
+    Raises:
+        CvimakeError: it is not there, or on nobody's branch.
+    """
+    try:
+        git.git(project, "cat-file", "-e", f"{commit}^{{commit}}")
+    except CvimakeError as error:
+        raise CvimakeError(
+            f"its commit {commit} is not in the repository of {project}", "git fetch may bring it."
+        ) from error
+    if git.git(project, "for-each-ref", "--count=1", "--contains", commit, "refs/heads", "refs/tags"):
+        return
+    if not git.git(project, "rev-list", "--max-count=1", commit, "--not", "HEAD"):
+        return
+    raise CvimakeError(
+        f"its commit {commit} is on no branch and under no tag of this repository, and building it anew "
+        "would run the code that is in it",
+        f"Look at it (git show {commit[:12]}), then make a branch of it: git branch rebuild {commit[:12]}",
+    )
 
 
 @contextlib.contextmanager

@@ -61,3 +61,13 @@ def test_without_a_repository_the_reason_is_told(tmp_path: Path, monkeypatch: py
 
 def test_many_changes_are_counted() -> None:
     assert shortened(tuple(f" M {number}" for number in range(12))).endswith("M 9 and 2 more")
+
+
+def test_programs_that_a_repository_names_are_not_run(repository: Path, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    program = repository / ".git" / "evil"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\n", encoding="utf-8")
+    program.chmod(0o755)
+    git(repository, "config", "core.fsmonitor", str(program))
+    assert tree(repository).commit
+    assert not ran.exists()

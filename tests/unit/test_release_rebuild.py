@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from releases import LABEL, Shop
+from releases import LABEL, Shop, git
 
 from cvimake.errors import CvimakeError
 from cvimake.release import opened, rebuild, verify
@@ -62,6 +62,21 @@ def test_it_is_built_in_an_empty_folder_of_the_commit(shop: Shop, anew: Anew) ->
     assert anew.command[3:] == ["release", "--name", "bench", "--version", "1.0", "m0000"]
     assert anew.variables["SOURCE_DATE_EPOCH"] == "1704067200"
     assert not anew.folder.exists()
+
+
+def test_a_commit_of_a_stranger_that_was_only_fetched_is_not_run(shop: Shop, anew: Anew) -> None:
+    made_of = git(shop.root, "rev-parse", "HEAD")
+    git(shop.root, "update-ref", "refs/pull/7/head", made_of)
+    git(shop.root, "symbolic-ref", "HEAD", "refs/heads/other")
+    for branch in git(shop.root, "for-each-ref", "--format=%(refname)", "refs/heads").split():
+        git(shop.root, "update-ref", "-d", branch)
+    git(shop.root, "commit", "--quiet", "--message", "another history")
+    with pytest.raises(CvimakeError, match="is on no branch and under no tag") as caught:
+        differences(shop)
+    assert f"git branch rebuild {made_of[:12]}" in str(caught.value)
+    assert not anew.command
+    git(shop.root, "tag", "good", made_of)
+    assert differences(shop) == []
 
 
 def test_a_file_that_comes_out_as_another_is_named(shop: Shop, anew: Anew) -> None:
