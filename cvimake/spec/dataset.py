@@ -75,7 +75,7 @@ class DeclaredDataset:
 
         Raises:
             OSError: the list cannot be read.
-            ValueError: a pattern or the list leads out of the folder.
+            ValueError: a pattern or the list leads out of the folder, or a sample has a name nobody can use.
         """
         if self.dataset.data_list:
             return read_list(self.folder / self.dataset.data_list, self.files_folder)
@@ -88,6 +88,8 @@ class DeclaredDataset:
             for path in self.files_folder.glob(pattern)
             if _kind(path.name) and path.is_file()
         }
+        if reason := next(filter(None, map(unusable_file, found)), ""):
+            raise ValueError(f"{self.files_folder}: {reason}")
         return Samples(files=dict(sorted(found.items())))
 
 

@@ -31,7 +31,13 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 def unusable_file(name: str) -> str:
-    """Why no file can be called so; empty if one can."""
+    """Say why no file of a project can be called so; empty if one can."""
+    if not name:
+        return "a file's name is empty"
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return f"{name!r} is not UTF-8; rename it"
     if _CONTROL.search(name):
         return f"{name!r} holds control characters"
     if any(len(part.encode()) > _LONGEST for part in name.split("/")):
@@ -45,6 +51,12 @@ def _without_control(text: str) -> str:
     return text
 
 
+def _without_comma(text: str) -> str:
+    if "," in text:
+        raise ValueError(f"{text!r} holds a comma, and the tool would take it for several names")
+    return text
+
+
 def _file_name(name: str) -> str:
     if reason := unusable_file(name):
         raise ValueError(reason)
@@ -52,6 +64,8 @@ def _file_name(name: str) -> str:
 
 
 Text = Annotated[str, StringConstraints(min_length=1), AfterValidator(_without_control)]
+# An entry of a list that the tool takes as one argument, joined by commas.
+Listed = Annotated[Text, AfterValidator(_without_comma)]
 FileName = Annotated[str, StringConstraints(min_length=1), AfterValidator(_file_name)]
 
 
@@ -90,7 +104,7 @@ class Declared(BaseModel):
 def unusable_name(name: str, kind: str, taken: frozenset[str]) -> str:
     """Why a model, variant or dataset cannot be called so; empty if it can."""
     if name in taken:
-        return f"a {kind} cannot be called {name!r}: that is the name of a command or stage"
+        return f"a {kind} cannot be called {name!r}: it is the name of a command, a stage or a file in build/"
     if not NAME.fullmatch(name):
         return (
             f"a {kind} cannot be called {name!r}: a name takes letters, digits, '_', '.' and '-', "

@@ -11,6 +11,7 @@ from cvimake.spec.declared import (
     Count,
     Declared,
     FileName,
+    Listed,
     OneOrMany,
     Positive,
     Similarities,
@@ -67,7 +68,7 @@ class ModelInput(Declared):
 class ModelOutput(Declared):
     """Which tensors the network ends in."""
 
-    names: tuple[Text, ...] | list[Text] = ()
+    names: tuple[Listed, ...] | list[Listed] = ()
     """Tensors of the source; empty for its own outputs (tool: output_names)."""
     add_postprocess: Literal["yolov3", "yolov5", "yolov8", "ssd", "bnr"] | None = None
     """A post-processing that the tool appends; bnr is for other processors."""
@@ -88,7 +89,7 @@ class Verify(Declared):
     """An image, npz or npy relative to the model's folder, or one for each input (tool: test_input)."""
     tolerance: Similarities | None = None
     """Least cosine and Euclidean similarity of every layer to the source's."""
-    excepts: list[Text] | None = None
+    excepts: list[Listed] | None = None
     """Layers that are not compared."""
 
 
@@ -132,7 +133,7 @@ class QtableOptions(Declared):
     """The search ends when the outputs are so similar to the float network's."""
     min_layer_cos: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     """Layers less similar than this are tried as float."""
-    global_compare_layers: list[Text] | None = None
+    global_compare_layers: list[Listed] | None = None
     """The layers to compare instead of the outputs, as 'name' or 'name:weight'."""
     debug_cmd: Text | None = None
     """The tool's own switches."""
@@ -163,7 +164,7 @@ class DeployOptions(Declared):
     """Outputs whose cast is stripped, counted from 1."""
     tolerance: Similarities | None = None
     """Least cosine and Euclidean similarity of every layer to the float network."""
-    excepts: list[Text] | None = None
+    excepts: list[Listed] | None = None
     """Layers that are not compared."""
     test_input: AnyNumber[FileName] | None = None
     """Another input than [verify]'s for the checks; an empty array for none, and no checks."""

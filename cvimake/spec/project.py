@@ -35,6 +35,9 @@ RESERVED_NAMES = frozenset({
     "bench", "clean", "doctor", "dumpdb", "engine", "forget", "frameworks", "graph", "help", "ignore",
     "image", "info", "init", "list", "log", "new", "onnx", "plan", "release", "report", "reset-dep", "run",
     "schema", "store", "strace", "tabcompletion", "test", "toolchain", "view", "why",
+    # A model's results lie in build/MODEL, beside these.
+    "logs", "toolchain.json", "frameworks.json", "bench.json", "bench.md", "bench.svg", "faults.json",
+    *(f"{name}.sqlite{part}" for name in ("doit", "history") for part in ("", "-journal", "-wal", "-shm")),
 })  # fmt: skip
 _PYPROJECT = Path("pyproject.toml")
 

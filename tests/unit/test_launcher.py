@@ -164,6 +164,18 @@ def test_an_unfinished_environment_is_set_up_first(project: Path, missing: str) 
     assert f"setup {project} run" in launch("./doit", cwd=project).stdout
 
 
+@pytest.mark.parametrize("kind", ["pipe", "folder", "missing"])
+def test_a_pyproject_toml_that_is_no_plain_file_is_told_and_not_waited_for(project: Path, kind: str) -> None:
+    (project / "pyproject.toml").unlink()
+    if kind == "pipe":
+        os.mkfifo(project / "pyproject.toml")
+    elif kind == "folder":
+        (project / "pyproject.toml").mkdir()
+    result = launch(project / "doit", cwd=project)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"cvimake: {project}/pyproject.toml is missing or no plain file.")
+
+
 def test_a_moved_checkout_is_set_up_anew(project: Path, tmp_path: Path) -> None:
     moved = project.rename(tmp_path / "moved")
     assert f"setup {moved} run" in launch("./doit", cwd=moved).stdout

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,20 @@ def test_a_list_has_its_samples_in_its_order(tmp_path: Path) -> None:
 def test_a_sample_of_several_inputs_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a.npy, b.npy\n", encoding="utf-8")
     assert read_list(tmp_path / "list.txt", tmp_path).lines == (("a.npy", "b.npy"),)
+
+
+@pytest.mark.parametrize("line", [",,,", "a.png,", ",a.png"])
+def test_an_empty_entry_of_a_list_is_told_with_its_line(tmp_path: Path, line: str) -> None:
+    (tmp_path / "list.txt").write_text(f"b.png\n{line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"list\.txt:2: a file's name is empty"):
+        read_list(tmp_path / "list.txt", tmp_path)
+
+
+def test_a_sample_whose_name_is_not_utf_8_is_told(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).touch()
+    dataset = DeclaredDataset(name="x", folder=tmp_path, dataset=Dataset())
+    with pytest.raises(ValueError, match=r"'caf\\udce9\.png' is not UTF-8; rename it"):
+        dataset.samples  # noqa: B018 - looked for when it is asked for
 
 
 @pytest.mark.parametrize("entry", ["/a.png", "../a.png", "a/../b.png", "a.npy,/b.npy"])

@@ -291,6 +291,20 @@ def test_a_dataset_cannot_be_called_so(tmp_path: Path) -> None:
     assert "a dataset cannot be called 'a b'" in "\n".join(mistakes(tmp_path))
 
 
+@pytest.mark.parametrize("key", ["excepts", "names", "global_compare_layers"])
+def test_a_comma_in_a_list_that_the_tool_splits_at_commas_is_refused(tmp_path: Path, key: str) -> None:
+    text = {
+        "excepts": FLOAT.replace("[variant.bf16]", '[variant.bf16]\nexcepts = [",,,"]'),
+        "names": FLOAT.replace("[verify]", '[output]\nnames = ["a", ",,,"]\n[verify]'),
+        "global_compare_layers": FLOAT
+        + '[variant.mix]\nquantize = "INT8"\nqtable = { global_compare_layers = [",,,"] }\n',
+    }[key]
+    declare(tmp_path, text=text)
+    assert "',,,' holds a comma, and the tool would take it for several names" in "\n".join(
+        mistakes(tmp_path)
+    )
+
+
 def test_every_command_is_a_reserved_name() -> None:
     commands = {command.get_name() for command in DoitMain.DOIT_CMDS}
     commands |= {point.name.partition(":")[0] for point in metadata.entry_points(group="doit.COMMAND")}
