@@ -38,7 +38,9 @@ def check(model: DeclaredModel) -> None:
     path = model.folder / "model.toml"
     file = File(path, path.read_text(encoding="utf-8"))
     names = _onnx_names(model) if model.is_onnx else None
-    network = [*output_faults(model, names.tensors), *shape_faults(model, names.inputs)] if names else []
+    network = list(output_faults(model, names.tensors)) if names else []
+    if names and not network:
+        network += shape_faults(model, needed_inputs(model, names))
     mistakes = [file.mistake(tuple(key.split(".")), what) for key, what in network]
     mistakes += [file.mistake(key, what) for key, what in own_file_faults(model, names)]
     if mistakes:
@@ -117,17 +119,21 @@ def _check_samples(
 def _inputs(model: DeclaredModel, names: onnx_names.Names) -> dict[str, onnx_names.Shape]:
     """The inputs that the network has as it is declared, and their shapes."""
     declared = model.inputs.shapes or []
-    inputs = {
+    return {
         name: tuple(declared[number]) if number < len(declared) else shape
-        for number, (name, shape) in enumerate(names.inputs.items())
+        for number, (name, shape) in enumerate(needed_inputs(model, names).items())
     }
-    if len(inputs) < 2 or not model.model.output.names:  # noqa: PLR2004 - one input is always needed
-        return inputs
+
+
+def needed_inputs(model: DeclaredModel, names: onnx_names.Names) -> dict[str, onnx_names.Shape]:
+    """The inputs that the declared outputs are computed from, and their shapes in the network."""
+    if len(names.inputs) < 2 or not model.model.output.names:  # noqa: PLR2004 - one input is always needed
+        return names.inputs
     from cvimake.intake import reading  # noqa: PLC0415 - takes a third of a second, and is rarely needed
 
     nodes = reading.read(model.source).behind(model.model.output.names)
     needed = {name for node in nodes for name in node.inputs}
-    return {name: shape for name, shape in inputs.items() if name in needed}
+    return {name: shape for name, shape in names.inputs.items() if name in needed}
 
 
 def own_file_faults(model: DeclaredModel, names: onnx_names.Names | None) -> Iterator[KeyedFault]:
@@ -204,11 +210,11 @@ def output_faults(model: DeclaredModel, tensors: frozenset[str]) -> Iterator[Fau
 def shape_faults(model: DeclaredModel, inputs: Mapping[str, onnx_names.Shape]) -> Iterator[Fault]:
     """Where declared shapes and channels cannot be those of the network."""
     declared = model.inputs.shapes
-    # Cut off at earlier outputs, a network may need fewer of its inputs.
-    if declared and len(declared) != len(inputs) and not model.model.output.names:
+    if declared and len(declared) != len(inputs):
+        network = "the network, ended in the declared outputs," if model.model.output.names else "the network"
         yield (
             "input.shapes",
-            f"has {len(declared)} shapes, and the network {len(inputs)} inputs: {', '.join(inputs)}",
+            f"has {len(declared)} shapes, and {network} {len(inputs)} inputs: {', '.join(inputs)}",
         )
         return
     channel_axis = -1 if model.inputs.channel_format == "nhwc" else 1

@@ -91,6 +91,8 @@ def onnx(model: DeclaredModel) -> Iterator[Stage]:
         "opset": model.onnx.opset,
         "ir": model.onnx.ir,
         "input-shapes": model.inputs.shapes,
+        "outputs": list(model.model.output.names) or None,
+        "relative-boxes": model.model.output.relative_boxes,
         "fixed": True,
         "external": EXTERNAL if model.external_data else None,
     }
@@ -133,7 +135,8 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
         "input_shapes": inputs.shapes,
         "input_types": inputs.types,
         **{key: getattr(inputs, key) for key in _PREPROCESSING},
-        "output_names": declared.output.names or None,
+        # The conversion has ended an ONNX network there; the tool would give the names an order of its own.
+        "output_names": None if model.is_onnx else declared.output.names or None,
         "add_postprocess": declared.output.add_postprocess,
         "onnx_sim": declared.onnx_sim,
         "test_input": [file.name for file in test_inputs],

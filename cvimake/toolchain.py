@@ -179,6 +179,8 @@ ONNX_DOWNGRADE = (
     Option("opset"),
     Option("ir"),
     Option("input-shapes", _json),
+    Option("outputs", _json),
+    Option("relative-boxes", None),
     Option("fixed", None),
     Option("external"),
     Option("keep-metadata", None),

@@ -69,7 +69,11 @@ class ModelOutput(Declared):
     """Which tensors the network ends in."""
 
     names: tuple[Listed, ...] | list[Listed] = ()
-    """Tensors of the source; empty for its own outputs (tool: output_names)."""
+    """Tensors of the source, in the order of the cvimodel's outputs; empty for its own outputs.
+
+    Tool: output_names."""
+    relative_boxes: bool = False
+    """Boxes in fractions of the input instead of pixels: the form that the camera sees of a YOLOv5."""
     add_postprocess: Literal["yolov3", "yolov5", "yolov8", "ssd", "bnr"] | None = None
     """A post-processing that the tool appends; bnr is for other processors."""
 

@@ -236,6 +236,7 @@ class _Reader:
             for key, what in rules.input_faults(inputs, model.source, tested_with)
         ]
         self.mistakes += [file.mistake((key,), what) for key, what in rules.source_faults(model)]
+        self.mistakes += [file.mistake(("output", key), what) for key, what in rules.output_faults(model)]
         source = folder / model.source
         # The others are looked at when they are built; this one is mostly meant to be another file.
         if source.suffix == Kind.TORCHSCRIPT.value and source.is_file():

@@ -226,6 +226,21 @@ def source_faults(model: Model) -> Iterator[Fault]:
             yield "onnx", f"external_data: {name} leads out of the source's folder"
 
 
+def output_faults(model: Model) -> Iterator[Fault]:
+    """What is wrong with the values of [output] together."""
+    output = model.output
+    if twice := sorted({name for name in output.names if list(output.names).count(name) > 1}):
+        yield "names", f"{twice[0]!r} stands there twice, and a cvimodel gives each tensor once"
+    if not output.relative_boxes:
+        return
+    if (suffix := Path(model.source).suffix) != ".onnx":
+        yield "relative_boxes", f"changes the network, which is done in ONNX only, not in {suffix}"
+    if len(output.names) > 1:
+        yield "relative_boxes", f"is for a network with one output, and names has {len(output.names)}"
+    if output.add_postprocess:
+        yield "relative_boxes", "and add_postprocess exclude each other: that takes boxes in pixels"
+
+
 def needs_calibration(variant: Variant) -> bool:
     """Whether a variant reads the calibration stage's table."""
     return variant.quantize == "INT8" and variant.calibration_table is None

@@ -184,6 +184,15 @@ def test_a_full_declaration_is_this_transform(tmp_path: Path) -> None:
     )
 
 
+def test_the_conversion_ends_the_network_in_the_declared_outputs(tmp_path: Path) -> None:
+    """The transform would give them an order of its own."""
+    model = declared(tmp_path, SMALL + '[output]\nnames = ["b", "a"]\n')
+    assert '--outputs=["b","a"]' in action_of(model, "onnx").argv
+    assert not [word for word in action_of(model, "mlir").argv if word.startswith("--output_names")]
+    model = declared(tmp_path, SMALL + "[output]\nrelative_boxes = true\n")
+    assert "--relative-boxes" in action_of(model, "onnx").argv
+
+
 def test_an_onnx_source_is_converted_by_this_command(tmp_path: Path) -> None:
     text = SMALL + "[input]\nshapes = [[1, 3, 32, 32]]\n[onnx]\nopset = 15\nir = 7\n"
     action = action_of(declared(tmp_path, text), "onnx")

@@ -310,6 +310,33 @@ def test_torchscript_needs_shapes() -> None:
     assert list(rules.input_faults(ModelInput(), "net.tflite", ["a.png"])) == []
 
 
+def output_fault(source: str = "net.onnx", **output: object) -> list[tuple[str, str]]:
+    declared = {"source": source, "output": output, "verify": {"input": "a"}, "variant": {"a": {}}}
+    return list(rules.output_faults(Model(**declared)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("declared", "key", "what"),
+    [
+        ({"names": ["a", "b", "a"]}, "names", "'a' stands there twice"),
+        ({"relative_boxes": True, "source": "net.tflite"}, "relative_boxes", "in ONNX only, not in .tflite"),
+        ({"relative_boxes": True, "names": ["a", "b"]}, "relative_boxes", "one output, and names has 2"),
+        (
+            {"relative_boxes": True, "add_postprocess": "yolov5"},
+            "relative_boxes",
+            "add_postprocess exclude each other",
+        ),
+    ],
+)
+def test_outputs_that_cannot_be_are_refused(declared: dict[str, object], key: str, what: str) -> None:
+    ((found, said),) = output_fault(**declared)  # type: ignore[arg-type]
+    assert (found, what in said) == (key, True)
+
+
+def test_outputs_that_can_be_are_not_refused() -> None:
+    assert output_fault(names=["a", "b"]) == output_fault() == output_fault(relative_boxes=True) == []
+
+
 def source(name: str, weights: str | None = None) -> set[str]:
     model = Model(source=name, weights=weights, verify={"input": "a"}, variant={"a": {}})  # type: ignore[arg-type, dict-item]
     return {key for key, _what in rules.source_faults(model)}

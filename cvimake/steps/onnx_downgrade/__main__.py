@@ -1,6 +1,7 @@
 """Converts one file: `python3 -m onnx_downgrade SOURCE RESULT SUMMARY.json OPTION ...`.
 
-Options: --opset=N --ir=N --input-shapes=JSON --fixed --external=FOLDER --keep-metadata --figures.
+Options: --opset=N --ir=N --input-shapes=JSON --outputs=JSON --relative-boxes --fixed --external=FOLDER
+--keep-metadata --figures.
 
 Writes the converted network and what was done; with --figures also how far the two are apart, which another
 processor finds a little different. It is printed in any case.
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--opset", type=int, default=17)
     parser.add_argument("--ir", type=int, default=8)
     parser.add_argument("--input-shapes", type=json.loads)
+    parser.add_argument("--outputs", type=json.loads, default=())
+    parser.add_argument("--relative-boxes", action="store_true")
     parser.add_argument("--fixed", action="store_true")
     parser.add_argument("--external", type=Path, default=Path())
     parser.add_argument("--keep-metadata", action="store_true")
@@ -41,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     wanted = Wanted(
         opset=options.opset, ir=options.ir, shapes=options.input_shapes, fixed=options.fixed,
-        metadata=options.keep_metadata,
+        metadata=options.keep_metadata, outputs=options.outputs, relative_boxes=options.relative_boxes,
     )  # fmt: skip
     try:
         model, summary = convert(read(options.source, options.external), wanted)

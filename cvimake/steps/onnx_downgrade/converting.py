@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
-from . import lowering, proof, reading, tidy
+from . import lowering, outputs, proof, reading, relative_boxes, tidy
 from .network import graphs, opset_of, tensor_names
 from .refusal import RefusedError
 
@@ -32,6 +33,8 @@ class Wanted:
         shapes: of its inputs, where they are to be fixed.
         fixed: whether a size that is not fixed then is refused.
         metadata: whether what only describes it stays.
+        outputs: the tensors that it is to end in, in this order; empty for its own.
+        relative_boxes: whether the boxes that it ends in are brought from pixels to fractions of the input.
     """
 
     opset: int = 17
@@ -39,6 +42,8 @@ class Wanted:
     shapes: Sequence[Sequence[int]] | None = None
     fixed: bool = False
     metadata: bool = False
+    outputs: Sequence[str] = ()
+    relative_boxes: bool = False
 
 
 def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, Any]]:
@@ -50,12 +55,8 @@ def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, A
     Raises:
         RefusedError: it cannot be converted, or does not compute the same afterwards.
     """
-    model = ModelProto()
-    model.CopyFrom(source)
-    done: dict[str, int] = {}
-    for graph in list(graphs(model.graph)):
-        done["sorted graphs"] = done.get("sorted graphs", 0) + tidy.sort(graph)
-    reading.check(model)
+    source, done = _ended(source, wanted.outputs)
+    model = _copy(source)
     if not wanted.metadata:
         tidy.strip(model)
     model, done["inlined functions"] = tidy.inline_functions(model)
@@ -69,21 +70,23 @@ def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, A
     done["widened from float16"] = widened = tidy.widen(model)
     done["convolutions given a kernel_shape"] = tidy.name_kernels(model)
     opset = opset_of(model)
-    plain = ModelProto()
-    plain.CopyFrom(model)
+    plain = _copy(model)
     how: dict[str, Any] = {"by": None, "rewritten": {}}
     found: proof.Proof | None = None
     changed = opset > wanted.opset
+    # Half precision has too few digits to compare: its wide form is what is converted.
+    reference = plain if widened else source
     if changed or widened or done["inlined functions"]:
         shapes = proof.input_shapes(plain)
-        # What computed in half precision has no digits to compare: its wide form is what is converted.
-        reference = plain if widened else source
         if changed:
             model, how, found = _converted(plain, reference, wanted.opset, shapes)
         elif not widened:
             found = proof.prove(reference, model, shapes)
         if widened:
             how["difference_from_float16"] = proof.prove(source, model, shapes, proof.HALF_TOLERANCE).largest
+    if wanted.relative_boxes:
+        done["boxes brought to fractions of the input"] = 1
+        found = _with_relative_boxes(model, reference, proof.input_shapes(plain))
     model.ir_version = ir
     if ir < tidy.SEPARATE_INITIALISERS:
         tidy.list_initialisers(model)
@@ -100,6 +103,22 @@ def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, A
         "differences": dict(found.differences) if found else {},
         "largest_difference": found.largest if found else 0.0,
     }
+
+
+def _ended(source: ModelProto, names: Sequence[str]) -> tuple[ModelProto, dict[str, int]]:
+    """A copy of the network with its nodes in order, which ends in the tensors; and how much was done."""
+    model = _copy(source)
+    done = {"sorted graphs": sum(tidy.sort(graph) for graph in list(graphs(model.graph)))}
+    reading.check(model)
+    if names and outputs.end_in(model, names):
+        done["outputs chosen"] = len(names)
+    return model, done
+
+
+def _copy(model: ModelProto) -> ModelProto:
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    return copy
 
 
 def without_figures(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,6 +160,15 @@ def _converted(
     reading.check(model)
     found = proof.prove(reference, model, shapes)
     return model, {"by": "rewrites", "rewritten": counts, "version_converter": reason}, found
+
+
+def _with_relative_boxes(
+    model: ModelProto, reference: ModelProto, shapes: dict[str, list[int]]
+) -> proof.Proof:
+    """Brings a network's boxes from pixels to fractions of its input, and proves nothing else has changed."""
+    by = relative_boxes.factors(model)
+    relative_boxes.apply(model, by)
+    return proof.prove(reference, model, shapes, expected=functools.partial(relative_boxes.relative, by=by))
 
 
 def _by_version_converter(model: ModelProto, opset: int) -> ModelProto:

@@ -51,10 +51,25 @@ class Proof:
         return max(self.differences.values())
 
 
+def _same(output: Any) -> Any:  # noqa: ANN401 - an array, or what a sequence holds
+    return output
+
+
 def prove(
-    source: ModelProto, result: ModelProto, shapes: Mapping[str, Sequence[int]], tolerance: float = TOLERANCE
+    source: ModelProto,
+    result: ModelProto,
+    shapes: Mapping[str, Sequence[int]],
+    tolerance: float = TOLERANCE,
+    expected: Callable[[Any], Any] = _same,
 ) -> Proof:
     """Runs both on seeded inputs of several kinds.
+
+    Args:
+        source: the network as it was.
+        result: what was made of it.
+        shapes: of the inputs, by name.
+        tolerance: by how much an output may differ, of its greatest value.
+        expected: makes of an output of the source what the result has to put out.
 
     Raises:
         RefusedError: one of them does not run.
@@ -71,10 +86,10 @@ def prove(
         cast = {
             name: array.astype(helper.tensor_dtype_to_np_dtype(kinds[name])) for name, array in given.items()
         }
-        expected = _run(one, names, given, "source")
+        wanted = [expected(output) for output in _run(one, names, given, "source")]
         found = _run(other, names, cast, "converted")
         apart = {
-            name: difference(left, right) for name, left, right in zip(names, expected, found, strict=True)
+            name: difference(left, right) for name, left, right in zip(names, wanted, found, strict=True)
         }
         worst = max(apart, key=lambda name: apart[name])
         if not apart[worst] <= tolerance:

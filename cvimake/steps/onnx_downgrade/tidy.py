@@ -194,7 +194,7 @@ def sort(graph: GraphProto) -> bool:
     while left:
         later = []
         for node in left:
-            if all(name in known or name not in made for name in _needs(node)):
+            if all(name in known or name not in made for name in needs(node)):
                 order.append(node)
                 known.update(node.output)
             else:
@@ -212,10 +212,29 @@ def sort(graph: GraphProto) -> bool:
     return True
 
 
-def _needs(node: NodeProto) -> set[str]:
-    """What a node reads, also inside its own graphs."""
+def needs(node: NodeProto) -> set[str]:
+    """The tensors that a node reads, also inside its own graphs."""
     names = set(node.input)
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
-            names.update(name for inner in graph.node for name in _needs(inner))
+            names.update(name for inner in graph.node for name in needs(inner))
     return names
+
+
+def remove_unneeded(model: ModelProto) -> None:
+    """Removes the nodes, weights and inputs that no output needs."""
+    graph = model.graph
+    needed = {value.name for value in graph.output}
+    for number in reversed(range(len(graph.node))):
+        node = graph.node[number]
+        if needed.isdisjoint(node.output):
+            del graph.node[number]
+        else:
+            needed |= needs(node) - {""}
+    for values in (graph.initializer, graph.input, graph.value_info):
+        for number in reversed(range(len(values))):
+            if values[number].name not in needed:
+                del values[number]
+    for number in reversed(range(len(graph.sparse_initializer))):
+        if graph.sparse_initializer[number].values.name not in needed:
+            del graph.sparse_initializer[number]

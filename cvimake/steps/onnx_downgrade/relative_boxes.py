@@ -1,0 +1,155 @@
+"""Brings decoded boxes from pixels to fractions of the input's size.
+
+The network ends in one tensor whose last axis holds x, y, width, height and then scores, as a YOLOv5's does.
+The factors are applied as early as possible: to the boxes before they are joined with the scores, and there
+to the fixed numbers that the network multiplies by anyway. An INT8 network then joins numbers of one range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from onnx import ModelProto, NodeProto, helper, numpy_helper
+
+from . import tidy
+from .network import Array, Network
+from .refusal import RefusedError
+
+_RANK, _IMAGE_RANK, _BOX = 3, 4, 4
+# Fractions of the input may lie a little outside of it; pixels reach its last column.
+_LARGEST_FRACTION = 2.0
+
+
+def factors(model: ModelProto) -> Array:
+    """The numbers that the last axis of the network's one output is multiplied by.
+
+    Raises:
+        RefusedError: it does not end in boxes, or does not take an image.
+    """
+    outputs, inputs = model.graph.output, model.graph.input
+    if len(outputs) != 1:
+        raise RefusedError(
+            f"[output] relative_boxes is for a network with one output, and this has {len(outputs)}: "
+            f"{', '.join(value.name for value in outputs)}"
+        )
+    name = outputs[0].name
+    shape = Network.of(model).shape(name)
+    if shape is None or len(shape) != _RANK or (shape[-1] or 0) <= _BOX:
+        text = "of a shape that is not known" if shape is None else f"{shape}"
+        raise RefusedError(
+            "[output] relative_boxes is for an output [batch, boxes, 4 + scores], as a YOLOv5 has one; "
+            f"{name!r} is {text}"
+        )
+    axes = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim] if len(inputs) == 1 else []
+    match axes:
+        case [_, (1 | 3), height, width] | [_, height, width, (1 | 3)] if len(axes) == _IMAGE_RANK:
+            box = [1 / width, 1 / height] * 2
+        case _:
+            raise RefusedError("[output] relative_boxes is for a network with one input that is an image")
+    return np.array([*box, *[1.0] * ((shape[-1] or 0) - _BOX)], np.float32)
+
+
+def relative(output: Array, by: Array) -> Array:
+    """The output of the network as it was, brought to fractions by plain multiplication.
+
+    Raises:
+        RefusedError: its boxes are fractions already.
+    """
+    reach = np.abs(output[..., :2]).max()
+    if not reach > _LARGEST_FRACTION:
+        raise RefusedError(
+            f"[output] relative_boxes: the boxes of this network reach {reach:.3g} and not the last pixel of "
+            "its input, so they are fractions of it already: leave relative_boxes out"
+        )
+    return output * by
+
+
+def apply(model: ModelProto, by: Array) -> int:
+    """Multiplies the last axis of a network's one output; how many multiplications that added."""
+    output = model.graph.output[0].name
+    change = _Change(Network.of(model), {name: node for node in model.graph.node for name in node.output})
+    replaced = change.producers[output]
+    change.scaled(output, by, wish=output)
+    model.graph.node.remove(replaced)
+    model.graph.node.extend(change.nodes)
+    tidy.sort(model.graph)
+    tidy.remove_unneeded(model)
+    return change.added
+
+
+@dataclass
+class _Change:
+    """The nodes that come in the place of others.
+
+    Attributes:
+        producers: the network's nodes as they were, by each tensor that they compute.
+        added: how many of the new nodes have no counterpart among the old ones.
+    """
+
+    network: Network
+    producers: dict[str, NodeProto]
+    nodes: list[NodeProto] = field(default_factory=list)
+    added: int = 0
+
+    def scaled(self, tensor: str, by: Array, wish: str = "") -> str:
+        """The name of a tensor multiplied along its last axis; it is made where that changes least."""
+        if (by == 1).all():
+            return tensor
+        node = self.producers.get(tensor)
+        inputs = self._inputs(node, by) if node else None
+        if node is None or inputs is None:
+            self.added += 1
+            node = helper.make_node(
+                "Mul", [tensor, self._constant(tensor, by)], [tensor], name=f"{tensor}/Mul"
+            )
+            if wish:
+                # The multiplication takes over the output's name.
+                before = NodeProto()
+                before.CopyFrom(self.producers[tensor])
+                inner = self.network.fresh(f"{tensor}/pixels")
+                before.output[list(before.output).index(tensor)] = inner
+                self.nodes.append(before)
+                node.input[0] = inner
+            inputs = list(node.input)
+        new = NodeProto()
+        new.CopyFrom(node)
+        new.input[:] = inputs
+        new.output[0] = wish or self.network.fresh(f"{tensor}/relative")
+        self.nodes.append(new)
+        return str(new.output[0])
+
+    def _inputs(self, node: NodeProto, by: Array) -> list[str] | None:
+        """The inputs with which a node computes the multiplied tensor; None where none would do."""
+        inputs = list(node.input)
+        shape = self.network.shape(node.output[0])
+        match node.op_type:
+            case "Concat" if shape:
+                axis = next(item.i for item in node.attribute if item.name == "axis") % len(shape)
+                if axis < len(shape) - 1:
+                    return [self.scaled(name, by) for name in inputs]
+                sizes = [(self.network.shape(name) or [None])[-1] for name in inputs]
+                if None in sizes:
+                    return None
+                parts = np.split(by, np.cumsum([size or 0 for size in sizes])[:-1])
+                return [self.scaled(name, part) for name, part in zip(inputs, parts, strict=True)]
+            case "Reshape" if shape and (self.network.shape(inputs[0]) or [None])[-1] == shape[-1] == len(by):
+                return [self.scaled(inputs[0], by), *inputs[1:]]
+            case "Mul":
+                for number, name in enumerate(inputs):
+                    held = self.network.constants.get(name)
+                    if held is not None:
+                        # One factor for all keeps the shape that the fixed number has.
+                        factor = by[:1] if (by == by[0]).all() else by
+                        array = numpy_helper.to_array(held)
+                        product = (array * factor).reshape(array.shape if len(factor) == 1 else None)
+                        inputs[number] = self._constant(name, product)
+                        return inputs
+        return None
+
+    def _constant(self, tensor: str, value: Array) -> str:
+        name = self.network.fresh(f"{tensor}/factors")
+        self.network.model.graph.initializer.append(
+            numpy_helper.from_array(np.ascontiguousarray(value, dtype=np.float32), name)
+        )
+        return name
