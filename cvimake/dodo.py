@@ -46,6 +46,8 @@ def graph(dodo_file: str, stages: Sequence[pipeline.StageOf] = STAGES) -> Graph:
         """Every stage of every model."""
         for model in project.models:
             yield from project.tasks(model, stages)
+        for unbuildable in project.unbuildable:
+            yield from project.standing_for(unbuildable)
         gc.freeze()
         gc.enable()
 

@@ -83,6 +83,34 @@ class SourceMissing:
 
 
 @dataclass(frozen=True)
+class ChoiceOpen:
+    """A value of a model's declaration is still to be filled in.
+
+    Attributes:
+        what: which, with file and line.
+    """
+
+    what: str
+
+    def __str__(self) -> str:
+        return f"waits for a choice: {self.what}"
+
+
+@dataclass(frozen=True)
+class DeclarationWrong:
+    """A model's declaration has a mistake.
+
+    Attributes:
+        what: which, with file and line.
+    """
+
+    what: str
+
+    def __str__(self) -> str:
+        return self.what
+
+
+@dataclass(frozen=True)
 class OptionChanged:
     """Part of the definition is another.
 
@@ -222,8 +250,8 @@ class Follows:
 
 Reason = (
     NeverBuilt | NoRecord | LastFailed | Asked | DefinitionChanged | EngineChanged | SourceMissing
-    | OptionChanged | InputAdded | InputRemoved | InputChanged | InputMissing | MemberAdded | MemberRemoved
-    | ToolchainChanged | TargetMissing | TargetDamaged | Follows
+    | ChoiceOpen | DeclarationWrong | OptionChanged | InputAdded | InputRemoved | InputChanged
+    | InputMissing | MemberAdded | MemberRemoved | ToolchainChanged | TargetMissing | TargetDamaged | Follows
 )  # fmt: skip
 _KINDS: dict[str, type[Reason]] = {kind.__name__: kind for kind in typing.get_args(Reason)}
 

@@ -19,6 +19,8 @@ from cvimake.doit_types import Records, Task
 from cvimake.engine.choice import RECORDS
 from cvimake.history import History, Run
 from cvimake.reasons import (
+    ChoiceOpen,
+    DeclarationWrong,
     DefinitionChanged,
     EngineChanged,
     Follows,
@@ -40,8 +42,8 @@ from cvimake.reasons import (
 )
 from cvimake.records import SECONDS
 
-# What a task's `meta` says of the sources that are not there yet.
-WAITS_FOR = "waits_for"
+# The key of a task's `meta` for the reasons why its model cannot be built as things are.
+HINDRANCES = "hindrances"
 
 
 class Unchanged(config_changed):  # type: ignore[misc] # doit has no type information
@@ -69,8 +71,8 @@ def of_task(task: Task, records: Records, tasks: Mapping[str, Task], history: Hi
         tasks: all of the graph.
         history: says what has changed where doit only knows that something has.
     """
-    if missing := (task.meta or {}).get(WAITS_FOR):
-        return tuple(SourceMissing(path) for path in missing)
+    if hindered := hindrances(task):
+        return hindered
     status = records.get_status(task, tasks, get_log=True)
     if status.status == "up-to-date":
         return ()
@@ -107,6 +109,12 @@ def of_task(task: Task, records: Records, tasks: Mapping[str, Task], history: Hi
     found += (InputMissing(path) for path in sorted(status.reasons.get("missing_file_dep", ())))
     found += _targets(task, values.get(OUTPUTS, {}))
     return tuple(found) or (DefinitionChanged(),)
+
+
+def hindrances(task: Task) -> tuple[Reason, ...]:
+    """The reasons why a task's model cannot be built as things are; empty for a task that can run."""
+    found: tuple[Reason, ...] = (task.meta or {}).get(HINDRANCES, ())
+    return found
 
 
 def record(history: History, task: Task, why: Iterable[Reason], inputs: Mapping[str, str]) -> None:
@@ -146,8 +154,15 @@ class Verdict:
     certain: bool
     reasons: tuple[Reason, ...]
 
+    @property
+    def is_impossible(self) -> bool:
+        """Whether it cannot run before its declaration is corrected."""
+        return any(isinstance(reason, DeclarationWrong) for reason in self.reasons)
+
     def __str__(self) -> str:
-        if any(isinstance(reason, SourceMissing) for reason in self.reasons):
+        if self.is_impossible:
+            return "cannot run"
+        if any(isinstance(reason, ChoiceOpen | SourceMissing) for reason in self.reasons):
             return "waits"
         return "will run" if self.certain else "may run"
 

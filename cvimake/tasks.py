@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 
-from cvimake import clock, doit_types, kept, pipeline, terminal
+from cvimake import announce, clock, doit_types, kept, pipeline, terminal, unbuildable
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN, chosen, would_change
@@ -25,8 +25,9 @@ from cvimake.report import ROW, WAITING, Reporter
 from cvimake.runner import LOAD, LOOK_UP, Restore
 from cvimake.sandbox import Sandbox, disk_errors
 from cvimake.spec import Declarations, DeclaredModel, read_declarations
-from cvimake.staleness import WAITS_FOR, Unchanged
+from cvimake.staleness import HINDRANCES, Unchanged
 from cvimake.store.current import CURRENT, choose
+from cvimake.unbuildable import Unbuildable
 
 if TYPE_CHECKING:
     from cvimake.runtime import Runtime
@@ -96,11 +97,13 @@ class Project:
         return any(model.takes_frameworks and not model.missing for model in self.models)
 
     def tasks(self, model: DeclaredModel, stages: Iterable[pipeline.StageOf]) -> Iterator[Task]:
-        """A model's tasks: the model itself, and each of its stages as `MODEL:STAGE`."""
-        yield {"basename": model.name, "name": None, "doc": model.model.description}
+        """A model's tasks: the model itself, and each of its stages as `MODEL:STAGE`.
+
+        Without its source it has none; see `standing_for`.
+        """
         if model.missing:
-            yield self._waiting(model)
             return
+        yield {"basename": model.name, "name": None, "doc": model.model.description}
         for stage_of in stages:
             for stage in stage_of(model):
                 yield self.task(stage)
@@ -119,25 +122,35 @@ class Project:
                 }
 
     def default_tasks(self) -> list[str]:
-        """What is built when nothing is named: all models whose sources are there."""
-        return [model.name for model in self.models if not model.missing]
+        """The tasks of a build in which nothing is named.
+
+        These are all models that do not wait for something. A wrong declaration comes first: a build tells it
+        before it runs anything.
+        """
+        wrong = [model.task for model in self.unbuildable if model.is_wrong]
+        return [*wrong, *(model.name for model in self.models if not model.missing)]
+
+    @functools.cached_property
+    def unbuildable(self) -> tuple[Unbuildable, ...]:
+        """The models that cannot be built as things are."""
+        return tuple(unbuildable.of_declarations(self.declarations).values())
 
     @staticmethod
-    def _waiting(model: DeclaredModel) -> Task:
-        """Stands for a model whose source is not there yet; fails when it is asked for by name."""
-        places = ", ".join(str(path) for path in model.missing)
+    def standing_for(model: Unbuildable) -> Iterator[Task]:
+        """The tasks that stand for a model that cannot be built; they fail when they are asked for."""
+        first, *others = map(str, model.reasons)
+        doc, text = f"{first}{f' (and {len(others)} more)' if others else ''}", model.text
 
-        text = f"{model.name} waits for its source: put it at {places}"
-
-        def wait() -> BaseFail:
+        def fail() -> BaseFail:
             return TaskError(text)
 
-        return {
-            "basename": model.name,
-            "name": "waiting",
-            "doc": f"for {places}",
-            "actions": [(wait, [])],
-            "meta": {WAITING: text, WAITS_FOR: [str(path) for path in model.missing]},
+        yield {"basename": model.task, "name": None, "doc": doc}
+        yield {
+            "basename": model.task,
+            "name": model.stage,
+            "doc": doc,
+            "actions": [(fail, [])],
+            "meta": {HINDRANCES: model.reasons, **({} if model.is_wrong else {WAITING: text})},
             **_OWN_OUTPUT,
         }
 
@@ -248,6 +261,8 @@ def open_project(dodo_file: str) -> Project:
         clock.epoch()
         project = Project(root, read_declarations(Path()), Recipe.from_environment())
         store = project.declarations.settings.store
+        for mistake in project.declarations.mistakes:
+            announce.note(f"warning: {mistake}")
         CURRENT.choose(choose(root, store.url, read_only=store.read_only, limit=store.limit))
     except (CvimakeError, OSError) as error:
         terminal.complain(error)

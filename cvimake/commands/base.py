@@ -19,6 +19,7 @@ from cvimake.history import HISTORY, History
 from cvimake.interruption import ends_cleanly
 from cvimake.records import Records, UnwrittenRecords
 from cvimake.staleness import Verdict
+from cvimake.unbuildable import stand_ins
 
 # For commands whose answer is data as well.
 OPTION_JSON = {
@@ -100,7 +101,7 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
 
     def _execute(self) -> int:
         graph = TaskControl(self.task_list)
-        graph.process(self.sel_tasks)
+        graph.process(stand_ins(self.sel_tasks, graph.tasks, graph.targets))
         # doit works out what needs what from sets of files, in another order at every start.
         place = {name: number for number, name in enumerate(graph.tasks)}
         for task in graph.tasks.values():

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from cvimake import image, terminal
+from cvimake import image, terminal, unbuildable
 from cvimake.base_image import find_python
 from cvimake.commands.base import PlainCommand
 from cvimake.engine import connection
 from cvimake.engine.choice import DOCKER, chosen
 from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.recipe import Recipe
+from cvimake.spec import read_declarations
 from cvimake.system import has_avx2
 
 GIGABYTE = 1000**3
@@ -37,6 +38,7 @@ class Finding:
 
     Attributes:
         good: a build can run with it.
+        mark: what stands before it where it is not good; seven characters.
         remedy: what to do where it is not good, or could be better.
     """
 
@@ -44,6 +46,7 @@ class Finding:
     good: bool
     seen: str
     remedy: str = ""
+    mark: str = "MISSING"
 
 
 class Doctor(PlainCommand):
@@ -58,7 +61,7 @@ class Doctor(PlainCommand):
         findings = list(examine(Path.cwd()))
         width = max(len(finding.what) for finding in findings)
         for finding in findings:
-            mark = "ok     " if finding.good else "MISSING"
+            mark = "ok     " if finding.good else finding.mark
             terminal.line(f"{mark} {finding.what:{width}}  {finding.seen}")
             for line in finding.remedy.splitlines():
                 terminal.line(f"{'':{len(mark) + width + 3}}{line}")
@@ -73,6 +76,7 @@ def examine(root: Path) -> Iterator[Finding]:
     yield _processor()
     yield _memory()
     yield _room("disk here", root, DISK_FOR_BUILD)
+    yield _models(root)
     try:
         client = connection.find()
     except CvimakeError as error:
@@ -125,6 +129,23 @@ def _room(what: str, folder: Path, needed: int) -> Finding:
     good = free >= needed
     remedy = "" if good else f"Free at least {needed / GIGABYTE:.0f} GB in {folder}."
     return Finding(what, good=good, seen=f"{free / GIGABYTE:.1f} GB free in {folder}", remedy=remedy)
+
+
+def _models(root: Path) -> Finding:
+    """Whether the models here are declared so that they can be built."""
+    try:
+        declarations = read_declarations(root)
+    except CvimakeError as error:
+        return Finding("models", good=False, seen="the settings are wrong", remedy=str(error), mark="WRONG  ")
+    held = unbuildable.of_declarations(declarations).values()
+    wrong, waiting = ([each for each in held if each.is_wrong is is_wrong] for is_wrong in (True, False))
+    count = len(declarations.models) + len(declarations.unusable)
+    parts = [f"{count - len(held)} can be built"]
+    parts += [
+        f"{len(each)} {what}" for each, what in ((waiting, "wait"), (wrong, "declared wrongly")) if each
+    ]
+    texts = [*declarations.mistakes, *(model.text for model in (*wrong, *waiting))]
+    return Finding("models", good=not wrong, seen=", ".join(parts), remedy="\n".join(texts), mark="WRONG  ")
 
 
 def _without_engine(error: CvimakeError) -> Finding:

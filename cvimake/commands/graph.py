@@ -17,9 +17,10 @@ from cvimake.commands.run import invoked_from, with_info
 from cvimake.doit_types import Task
 from cvimake.errors import CvimakeError
 from cvimake.picture import Group, Kind, Node, Picture, State, dot, mermaid, reduced, svg
+from cvimake.reasons import ChoiceOpen, DeclarationWrong, Reason, SourceMissing
 from cvimake.records import SECONDS
 from cvimake.report import ROW
-from cvimake.staleness import WAITS_FOR, Verdict, in_order
+from cvimake.staleness import Verdict, hindrances, in_order
 from cvimake.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
 
 FORMATS = {"svg": svg.drawn, "mermaid": mermaid.drawn, "dot": dot.drawn}
@@ -93,7 +94,7 @@ class Graph(GraphCommand):
         made = {target for task in graph.tasks.values() for target in task.targets}
 
         def node(task: Task) -> Node:
-            state = State.LEFT_OUT if task.name in left_out else _state(verdicts.get(task.name))
+            state = State.LEFT_OUT if task.name in left_out else _state(task, verdicts.get(task.name))
             return self._node(task, state, verdicts.get(task.name))
 
         shared = tuple(node(task) for name in _SHARED for task in groups.pop(name, []))
@@ -111,7 +112,7 @@ class Graph(GraphCommand):
             seconds = run.seconds
         row = (task.meta or {}).get(ROW)
         kind, title = Kind.STAGE, task.name.partition(":")[2] or task.name
-        details = tuple(os.path.normpath(path) for path in (task.meta or {}).get(WAITS_FOR, ()))
+        details = tuple(_place(reason) for reason in hindrances(task))
         if row and str(row.info) in task.targets:
             kind, title = Kind.CVIMODEL, f"{row.info.name.removesuffix('_info.json')}.cvimodel"
             # What is left of an earlier one is not of the one that is to be.
@@ -145,8 +146,17 @@ def _format(wanted: str, output: str) -> str:
     )
 
 
-def _state(verdict: Verdict | None) -> State:
+def _state(task: Task, verdict: Verdict | None) -> State:
+    if hindrances(task):
+        return State.WAITS
     return State(str(verdict)) if verdict else State.UP_TO_DATE
+
+
+def _place(hindrance: Reason) -> str:
+    """The file that something is wrong with, or that is missing."""
+    if isinstance(hindrance, ChoiceOpen | DeclarationWrong):
+        return hindrance.what.partition(": ")[0]
+    return os.path.normpath(hindrance.path) if isinstance(hindrance, SourceMissing) else str(hindrance)
 
 
 def _group(

@@ -13,12 +13,12 @@ from doit.control import TaskControl
 from cvimake import summary, terminal
 from cvimake.commands.base import OPTION_JSON, GraphCommand
 from cvimake.commands.run import with_info
-from cvimake.doit_types import Task
 from cvimake.engine.choice import TOOLCHAIN
+from cvimake.errors import EXIT_NOT_POSSIBLE
 from cvimake.kept import foresee
 from cvimake.reasons import Follows, to_json
 from cvimake.records import SECONDS
-from cvimake.staleness import WAITS_FOR, Verdict, critical_path
+from cvimake.staleness import Verdict, critical_path, hindrances
 from cvimake.tasks import STAGE
 
 
@@ -36,9 +36,11 @@ class Plan(GraphCommand):
     def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
         """Prints the plan."""
         if self.sel_default_tasks:
-            selected = [*selected, *(name for name, task in graph.tasks.items() if _waits(task))]
+            selected = [*selected, *(name for name, task in graph.tasks.items() if hindrances(task))]
         verdicts = self.stale(graph, with_info(selected, graph.tasks))
-        running = [name for name in verdicts if not _waits(graph.tasks[name])]
+        running = [name for name in verdicts if not hindrances(graph.tasks[name])]
+        wrong = [name for name, verdict in verdicts.items() if verdict.is_impossible]
+        code = EXIT_NOT_POSSIBLE if wrong else 0
         kept = self._kept(graph, running)
         seconds = {name: time for name in running if (time := self._expected(name)) is not None}
         # To be taken from the store is next to nothing.
@@ -59,19 +61,24 @@ class Plan(GraphCommand):
             ]
             critical = {"stages": path, "seconds_at_least": least, "seconds_at_most": most}
             terminal.write(json.dumps({"stages": stages, "critical_path": critical}, indent=1) + "\n")
-            return 0
+            return code
         if verdicts:
             _write_table(verdicts, seconds, kept)
+        for name in wrong:
+            mistakes = "".join(f"  {reason}\n" for reason in verdicts[name].reasons)
+            terminal.write(
+                f"\n{name} cannot run; ./doit stops at it, ./doit --continue builds the others:\n{mistakes}"
+            )
         if not running:
-            terminal.write("nothing to do\n")
-            return 0
+            terminal.write("nothing to do\n" if not wrong else "")
+            return code
         terminal.write(
             f"\n{len(certain)} will run, {len(running) - len(certain)} may; "
             f"{_time(least, most)} along the critical path\n  {', '.join(path)}\n"
         )
         if unknown := len(running) - len(seconds):
             terminal.write(f"{unknown} of them never ran: how long they take is not known, and not counted\n")
-        return 0
+        return code
 
     @staticmethod
     def _kept(graph: TaskControl, running: list[str]) -> set[str]:
@@ -93,10 +100,6 @@ class Plan(GraphCommand):
         return seconds
 
 
-def _waits(task: Task) -> bool:
-    return WAITS_FOR in (task.meta or {})
-
-
 def _time(least: float, most: float) -> str:
     if least == most:
         return summary.duration(most)
@@ -111,7 +114,7 @@ def _write_table(
     table.add_column("", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("reason")
-    colours = {"will run": "green", "may run": "dim", "waits": "bold red"}
+    colours = {"will run": "green", "may run": "dim", "waits": "bold red", "cannot run": "bold red"}
     for name, verdict in verdicts.items():
         # Its own ones, where it has any: those it follows from have lines of their own.
         own = [reason for reason in verdict.reasons if not isinstance(reason, Follows)]

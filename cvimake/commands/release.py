@@ -12,7 +12,7 @@ from typing import Any
 
 from doit.dependency import Dependency
 
-from cvimake import clock, git, staleness, summary, terminal, toml
+from cvimake import clock, git, staleness, summary, terminal, toml, unbuildable
 from cvimake.commands.base import options_first
 from cvimake.commands.run import Run, invoked_from
 from cvimake.content import ContentChecker
@@ -261,24 +261,27 @@ class Release(Run):
         return 0
 
 
-def _models(names: list[str]) -> tuple[dict[str, DeclaredModel], dict[str, str]]:
-    """The models to release, and for each that has no source yet where it belongs.
+def _models(names: list[str]) -> tuple[dict[str, DeclaredModel], list[str]]:
+    """The models to release, and why others that should be in it wait.
 
     Raises:
-        CvimakeError: some are not declared.
+        CvimakeError: some are not declared, or their declarations are wrong.
     """
-    declared = read_declarations(Path()).models
-    if unknown := [name for name in names if name not in declared]:
+    declarations = read_declarations(Path())
+    known = sorted({*declarations.models, *declarations.unusable})
+    if unknown := [name for name in names if name not in known]:
         raise CvimakeError(
-            f"no model is called {', '.join(unknown)}", f"A release is of whole models: {', '.join(declared)}"
+            f"no model is called {', '.join(unknown)}", f"A release is of whole models: {', '.join(known)}"
         )
-    chosen = {name: declared[name] for name in sorted(names or declared)}
-    waiting = {
-        name: ", ".join(str(path) for path in model.missing)
-        for name, model in chosen.items()
-        if model.missing
-    }
-    return {name: model for name, model in chosen.items() if name not in waiting}, waiting
+    held = unbuildable.of_declarations(declarations)
+    chosen = sorted(names) or known
+    if wrong := [model.text for name, model in held.items() if name in chosen and model.is_wrong]:
+        raise CvimakeError(
+            "no release is made: declarations are wrong",
+            "\n".join([*wrong, "Correct them, or name the models to release."]),
+        )
+    waiting = [model.text for name, model in held.items() if name in chosen]
+    return {name: declarations.models[name] for name in chosen if name not in held}, waiting
 
 
 def _records_of_images(stages: Iterable[Stage]) -> list[Path]:

@@ -23,6 +23,7 @@ from cvimake.history import HISTORY, History
 from cvimake.interruption import ends_cleanly
 from cvimake.runner import Machine, Runner
 from cvimake.store.current import CURRENT
+from cvimake.unbuildable import stand_ins, stops_others
 
 # Where the user was when the launcher went to the project's folder.
 INVOKED_FROM = "CVIMAKE_INVOKED_FROM"
@@ -109,7 +110,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
                 f"-n is how many cores the stages take together, 0 for what there is; not {jobs}."
             )
         control = TaskControl(self.task_list)
-        control.process(self.sel_tasks)
+        control.process(stand_ins(self.sel_tasks, control.tasks, control.targets))
         if single:
             for name in control.selected_tasks:
                 for selected in control.tasks[name].task_dep if control.tasks[name].has_subtask else [name]:
@@ -135,6 +136,8 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
                 return error.exit_code
             finally:
                 CURRENT.finish()
+                if not continue_ and stops_others(control.selected_tasks, control.tasks):
+                    announce.note("a wrong declaration stops a build; ./doit --continue builds the others")
 
     def parse_execute(self, in_args: Sequence[str]) -> Value:
         """Takes the command line."""

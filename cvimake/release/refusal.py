@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cvimake import git
@@ -39,14 +39,14 @@ class Conditions:
     """How a release was to be made.
 
     Attributes:
-        waiting: for each model that has no source yet, where it belongs.
+        waiting: why models wait, and for what.
         local: whether steps ran without containers.
         unfinished: stages that did not succeed and belong to no cvimodel.
         allowed: the options that let something pass, and those that ask for more.
     """
 
     tree: Tree
-    waiting: Mapping[str, str]
+    waiting: Sequence[str]
     local: bool
     unfinished: Sequence[str]
     allowed: frozenset[str]
@@ -55,10 +55,7 @@ class Conditions:
 def reasons(conditions: Conditions, cvimodels: Sequence[Built]) -> list[str]:
     """All that stops a release; empty where nothing does."""
     found = list(_of_the_tree(conditions))
-    found += (
-        f"{model} waits for its source: put it at {places}, or name the models to release"
-        for model, places in conditions.waiting.items()
-    )
+    found += (f"{text}, or name the models to release" for text in conditions.waiting)
     if conditions.local and ALLOW_LOCAL not in conditions.allowed:
         found.append(
             f"the steps ran without containers, which hold less still; use a Docker engine, or {ALLOW_LOCAL}"

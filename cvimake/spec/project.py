@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -14,6 +14,7 @@ from cvimake import network_file, toml
 from cvimake.errors import CvimakeError, DeclarationError
 from cvimake.network_file import Kind
 from cvimake.spec import rules
+from cvimake.spec.choices import open_choices
 from cvimake.spec.dataset import Dataset, DeclaredDataset, Samples, mixed, read_list
 from cvimake.spec.declared import Declared, unusable_name
 from cvimake.spec.mistakes import File, did_you_mean, explain
@@ -119,28 +120,72 @@ class DeclaredModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnusableModel:
+    """A model that cannot be built as it is declared.
+
+    Attributes:
+        mistakes: each with its file and line.
+        choices: the values that are still to be filled in, likewise. Where nothing else is wrong, the model
+            waits for them.
+    """
+
+    name: str
+    mistakes: tuple[str, ...]
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Declarations:
-    """Everything that a project declares, by name."""
+    """Everything that a project declares, by name.
+
+    Attributes:
+        datasets: those without mistakes.
+        models: those that can be built, or wait for their sources.
+        unusable: all other models.
+        mistakes: those in datasets that no model uses.
+    """
 
     settings: Settings
     datasets: Mapping[str, DeclaredDataset]
     models: Mapping[str, DeclaredModel]
+    unusable: Mapping[str, UnusableModel]
+    mistakes: tuple[str, ...]
 
 
 def read_declarations(root: Path) -> Declarations:
     """Reads `pyproject.toml`, every `dataset.toml` and every `model.toml` of a project.
 
     Raises:
-        DeclarationError: with every mistake of every file.
+        DeclarationError: `pyproject.toml`, which concerns all models, has a mistake. The error names every
+            mistake of every file.
     """
     reader = _Reader()
     settings = reader.settings(root / _PYPROJECT)
+    of_settings = reader.taken()
     datasets = dict(reader.datasets(root / settings.datasets))
-    models = dict(reader.models(root / settings.models, settings, datasets))
-    if reader.mistakes:
-        # What is wrong in [deploy] is wrong for each variant, and said once.
-        raise DeclarationError("\n".join(dict.fromkeys(reader.mistakes)))
-    return Declarations(settings=settings, datasets=datasets, models=models)
+    models: dict[str, DeclaredModel] = {}
+    unusable: dict[str, UnusableModel] = {}
+    for found in reader.models(root / settings.models, settings, datasets):
+        if isinstance(found, UnusableModel):
+            unusable[found.name] = found
+        else:
+            models[found.name] = found
+    unused = [
+        mistake
+        for name, mistakes in reader.wrong_datasets.items()
+        for mistake in mistakes
+        if name not in reader.used_datasets
+    ]
+    if of_settings:
+        of_models = (mistake for model in unusable.values() for mistake in model.mistakes)
+        raise DeclarationError("\n".join(dict.fromkeys([*of_settings, *unused, *of_models])))
+    return Declarations(
+        settings=settings,
+        datasets=datasets,
+        models=models,
+        unusable=unusable,
+        mistakes=tuple(unused),
+    )
 
 
 def read_settings(root: Path) -> Settings:
@@ -162,17 +207,32 @@ def read_datasets(root: Path) -> tuple[Settings, Mapping[str, DeclaredDataset]]:
     Raises:
         DeclarationError: with every mistake of theirs.
     """
+    settings = read_settings(root)
     reader = _Reader()
-    settings = reader.settings(root / _PYPROJECT)
     datasets = dict(reader.datasets(root / settings.datasets))
-    if reader.mistakes:
-        raise DeclarationError("\n".join(reader.mistakes))
+    if reader.wrong_datasets:
+        raise DeclarationError("\n".join(line for lines in reader.wrong_datasets.values() for line in lines))
     return settings, datasets
 
 
 @dataclass
 class _Reader:
+    """Reads declarations.
+
+    Attributes:
+        mistakes: those in the file that is being read.
+        wrong_datasets: the mistakes of each dataset that has some.
+        used_datasets: those of them that a model uses.
+    """
+
     mistakes: list[str] = field(default_factory=list)
+    wrong_datasets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    used_datasets: set[str] = field(default_factory=set)
+
+    def taken(self) -> tuple[str, ...]:
+        """The mistakes in the file that was read, each once: one in [deploy] is found for every variant."""
+        mistakes, self.mistakes = tuple(dict.fromkeys(self.mistakes)), []
+        return mistakes
 
     def settings(self, path: Path) -> Settings:
         if not path.exists():
@@ -188,24 +248,39 @@ class _Reader:
 
     def datasets(self, folder: Path) -> Iterator[tuple[str, DeclaredDataset]]:
         for path in _declared_in(folder, "dataset.toml"):
-            if (found := self._file(path, "dataset", frozenset(), Dataset)) is None:
-                continue
-            dataset = DeclaredDataset(name=path.parent.name, folder=path.parent, dataset=found[1])
-            if not dataset.files_folder.is_dir():
+            name, table = path.parent.name, None
+            if found := self._file(path, "dataset", frozenset()):
+                table = self._table(found[0], Dataset, found[1])
+            dataset = DeclaredDataset(name=name, folder=path.parent, dataset=table) if table else None
+            if found and dataset and not dataset.files_folder.is_dir():
                 self.mistakes.append(found[0].mistake(("folder",), f"no folder {dataset.files_folder}"))
-                continue
-            yield dataset.name, dataset
+            if mistakes := self.taken():
+                self.wrong_datasets[name] = mistakes
+            elif dataset:
+                yield name, dataset
 
     def models(
         self, folder: Path, settings: Settings, datasets: Mapping[str, DeclaredDataset]
-    ) -> Iterator[tuple[str, DeclaredModel]]:
+    ) -> Iterator[DeclaredModel | UnusableModel]:
         for path in _declared_in(folder, "model.toml"):
-            if found := self._file(path, "model", RESERVED_NAMES, Model):
-                yield path.parent.name, self._model(*found, settings, datasets)
+            model, choices = None, {}
+            if found := self._file(path, "model", RESERVED_NAMES):
+                file, values = found
+                choices = open_choices(file, values, datasets)
+                if table := self._table(file, Model, values):
+                    model = self._model(file, table, settings, datasets)
+            # A value that is still to be chosen is no mistake of its own.
+            mistakes = [mistake for mistake in self.taken() if not mistake.startswith(tuple(choices))]
+            if model and not mistakes and not choices:
+                yield model
+            else:
+                yield UnusableModel(
+                    name=path.parent.name,
+                    mistakes=tuple(mistakes),
+                    choices=tuple(f"{place}{what}" for place, what in choices.items()),
+                )
 
-    def _file(
-        self, path: Path, kind: str, reserved: frozenset[str], model: type[Table]
-    ) -> tuple[File, Table] | None:
+    def _file(self, path: Path, kind: str, reserved: frozenset[str]) -> tuple[File, dict[str, Any]] | None:
         if reason := unusable_name(path.parent.name, kind, reserved):
             self.mistakes.append(f"{path.parent}: {reason}")
         try:
@@ -213,9 +288,7 @@ class _Reader:
         except DeclarationError as error:
             self.mistakes.append(error.what)
             return None
-        file = File(path, text)
-        table = self._table(file, model, values)
-        return None if table is None else (file, table)
+        return File(path, text), values
 
     def _table(self, file: File, model: type[Table], values: object) -> Table | None:
         try:
@@ -338,6 +411,10 @@ class _Reader:
         if not options.dataset:
             return None
         key = (*key, "dataset")
+        if mistakes := self.wrong_datasets.get(options.dataset):
+            self.used_datasets.add(options.dataset)
+            self.mistakes += mistakes
+            return None
         dataset = datasets.get(options.dataset)
         if dataset is None:
             hint = (

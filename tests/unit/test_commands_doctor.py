@@ -121,3 +121,20 @@ def test_for_a_chosen_engine_the_remedy_is_not_another_one(
     assert "tcp://far:2375" in text
     assert "apt-get" not in text
     assert "dockerd" not in text
+
+
+def test_models_that_wait_and_wrong_declarations_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = 'source = "CHOOSE"\n[verify]\ninput = "a.npz"\n[variant.a]\nquantize = "BF16"\n'
+    for name, text in (("open", waiting), ("wrong", f"sauce = 1\n{waiting}")):
+        (tmp_path / "models" / name).mkdir(parents=True)
+        (tmp_path / "models" / name / "model.toml").write_text(text, encoding="utf-8")
+    code, text = examine(capsys)
+    assert code == 2
+    assert "WRONG   models" in text
+    assert "0 can be built, 1 wait, 1 declared wrongly" in text
+    assert "model.toml:1: sauce: no such key" in text
+    assert "open waits: " in text
+    (tmp_path / "models" / "wrong" / "model.toml").unlink()
+    assert examine(capsys)[0] == 0

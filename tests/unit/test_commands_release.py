@@ -168,6 +168,18 @@ def test_all_reasons_are_told_at_once(shop: Shop, capsys: pytest.CaptureFixture[
         assert reason in told, told
 
 
+def test_a_wrong_declaration_stops_a_release_of_its_model_and_no_other(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = shop.root / "models" / "wrong"
+    wrong.mkdir()
+    (wrong / "model.toml").write_text("sauce = 1\n", encoding="utf-8")
+    told = error(shop, capsys, "--allow-dirty", code=2)
+    assert "models/wrong/model.toml:1: sauce: no such key" in told
+    assert shop.ran == []
+    assert shop.release("m0000", "--allow-dirty") == 0
+
+
 def test_a_dirty_tree_can_be_allowed_and_is_marked(shop: Shop) -> None:
     (shop.root / "more").touch()
     assert shop.release("--allow-dirty") == 0

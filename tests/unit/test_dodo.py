@@ -57,20 +57,23 @@ def test_every_command_can_be_loaded(project: Path) -> None:
 
 def check_is_a_clear_error(result: subprocess.CompletedProcess[str], text: str) -> None:
     assert "Traceback" not in result.stderr
-    assert text in result.stderr
+    assert text in result.stdout + result.stderr
     assert result.returncode == 2
 
 
 def test_a_wrong_declaration_is_a_clear_error(project: Path) -> None:
     (project / "models" / "tiny" / "model.toml").write_text("sauce = 1", encoding="utf-8")
-    check_is_a_clear_error(doit(project, "list"), "models/tiny/model.toml:1: sauce: no such key")
+    check_is_a_clear_error(doit(project, "plan"), "models/tiny/model.toml:1: sauce: no such key")
+    listed = doit(project, "list")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "models/tiny/model.toml:1: source: is missing (and " in listed.stdout
 
 
 def test_a_source_called_like_an_output_is_a_clear_error(project: Path) -> None:
     declaration = project / "models" / "tiny" / "model.toml"
     text = declaration.read_text(encoding="utf-8").replace("tiny.onnx", "network.mlir")
     declaration.write_text(text, encoding="utf-8")
-    check_is_a_clear_error(doit(project, "list"), "models/tiny/model.toml:2: source: .mlir")
+    check_is_a_clear_error(doit(project, "plan"), "models/tiny/model.toml:2: source: .mlir")
 
 
 def test_a_wheel_that_is_not_there_is_a_clear_error(project: Path) -> None:

@@ -18,6 +18,8 @@ EACH: list[Reason] = [
     reasons.DefinitionChanged(),
     reasons.EngineChanged(),
     reasons.SourceMissing("a"),
+    reasons.ChoiceOpen("models/a/model.toml:1: a: fill it in"),
+    reasons.DeclarationWrong("models/a/model.toml:1: a: is missing"),
     reasons.OptionChanged("option --a", "1", None),
     reasons.InputAdded("a"),
     reasons.InputRemoved("a"),

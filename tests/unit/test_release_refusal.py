@@ -9,7 +9,7 @@ CLEAN = Tree(commit="c0ffee", described="v1", changes=())
 def conditions(
     tree: Tree = CLEAN, *, local: bool = False, allowed: frozenset[str] = frozenset()
 ) -> Conditions:
-    return Conditions(tree=tree, waiting={}, local=local, unfinished=["net:mlir"], allowed=allowed)
+    return Conditions(tree=tree, waiting=(), local=local, unfinished=["net:mlir"], allowed=allowed)
 
 
 def test_what_stops_it_is_told_together() -> None:
@@ -28,5 +28,5 @@ def test_what_is_allowed_stops_nothing() -> None:
 
 
 def test_a_release_of_nothing_is_none() -> None:
-    nothing = Conditions(tree=CLEAN, waiting={}, local=False, unfinished=(), allowed=frozenset())
+    nothing = Conditions(tree=CLEAN, waiting=(), local=False, unfinished=(), allowed=frozenset())
     assert reasons(nothing, []) == ["there is nothing to release: no model is declared"]

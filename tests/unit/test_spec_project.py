@@ -53,9 +53,13 @@ def the_model(root: Path) -> DeclaredModel:
 
 def mistakes(root: Path) -> list[str]:
     """The lines of the error, each with its path relative to the project."""
-    with pytest.raises(DeclarationError) as caught:
-        read_declarations(root)
-    return [line.removeprefix(f"{root}/") for line in str(caught.value).splitlines()]
+    try:
+        found = read_declarations(root)
+    except DeclarationError as error:
+        told = [str(error)]
+    else:
+        told = [*found.mistakes, *(what for model in found.unusable.values() for what in model.mistakes)]
+    return [line.removeprefix(f"{root}/") for text in told for line in text.splitlines()]
 
 
 # What is there

@@ -138,7 +138,9 @@ def test_a_model_without_its_source_is_not_built_when_nothing_is_named(tmp_path:
 
 def test_a_model_without_its_source_says_where_to_put_it(tmp_path: Path) -> None:
     declare(tmp_path, source=False)
-    _model, waiting = tasks_of(Project(tmp_path, read_declarations(tmp_path), Recipe()), of())
+    project = Project(tmp_path, read_declarations(tmp_path), Recipe())
+    assert tasks_of(project, of()) == []
+    _group, waiting = project.standing_for(project.unbuildable[0])
     result = perform(waiting)
     assert type(result) is TaskError
     assert f"put it at {tmp_path / 'models/net/net.onnx'}" in result.get_msg()
@@ -312,13 +314,12 @@ def test_doit_goes_by_contents_and_keeps_its_record_in_the_build_folder(project:
     assert config["default_tasks"] == ["net"]
 
 
-def test_wrong_declarations_end_the_program(
+def test_wrong_settings_end_the_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "models" / "net").mkdir(parents=True)
-    (tmp_path / "models" / "net" / "model.toml").write_text("sauce = 1", encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text("[tool.cvimake]\nmodells = 1", encoding="utf-8")
     with pytest.raises(SystemExit) as caught:
         open_project(str(tmp_path / "dodo.py"))
     assert caught.value.code == 2
-    assert "cvimake: models/net/model.toml:1: source: is missing" in capsys.readouterr().err
+    assert "cvimake: pyproject.toml:2: modells: no such key; did you mean models?" in capsys.readouterr().err
