@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from cvimake import announce, cvimodel
+from cvimake import announce, cvimodel, device_time
 from cvimake.camera.recognition import Recognition, recognise
 from cvimake.errors import StepFailedError
 from cvimake.spec.model import Budget
@@ -40,6 +40,7 @@ class Info(cvimodel.Listing):
     Attributes:
         size: bytes of the file.
         recognised_as: the kind of model, empty if the camera refuses it.
+        time: the estimated time on the TPU; None where an earlier version wrote this.
     """
 
     schema_version: Literal[1] = 1
@@ -47,6 +48,7 @@ class Info(cvimodel.Listing):
     similarity: tuple[Comparison, ...]
     recognised_as: str
     recognition: Recognition
+    time: device_time.Estimate | None = None
 
 
 def float_type(name: str, quantize: str | None) -> None:
@@ -70,8 +72,14 @@ def search(name: str, summary: Path) -> None:
         )
 
 
-def examine(model: Path, listing: str, validation: dict[str, Any]) -> Info:
-    """All that is known of a cvimodel.
+def examine(model: Path, listing: str, time: dict[str, Any], validation: dict[str, Any]) -> Info:
+    """Everything that is known of a cvimodel.
+
+    Args:
+        model: the file.
+        listing: what the tool lists of it.
+        time: the estimate of its time.
+        validation: the summary of the tool that made it; empty where there is none.
 
     Raises:
         CvimakeError: the listing is not one.
@@ -84,11 +92,12 @@ def examine(model: Path, listing: str, validation: dict[str, Any]) -> Info:
         similarity=tuple(Comparison(**found) for found in validation.get("comparisons", [])),
         recognised_as=recognition.as_,
         recognition=recognition,
+        time=device_time.Estimate(**time),
     )
 
 
 def info(  # noqa: PLR0913, PLR0917 - one place where all that is known of a cvimodel comes together
-    name: str, model: Path, listing: Path, validation: Path, budget: Budget, result: Path
+    name: str, model: Path, listing: Path, time: Path, validation: Path, budget: Budget, result: Path
 ) -> None:
     """Writes what is known of a cvimodel, and holds it against its budget.
 
@@ -96,7 +105,10 @@ def info(  # noqa: PLR0913, PLR0917 - one place where all that is known of a cvi
         StepFailedError: it is over the budget; names every excess.
     """
     known = examine(
-        model, listing.read_text(encoding="utf-8"), json.loads(validation.read_text(encoding="utf-8"))
+        model,
+        listing.read_text(encoding="utf-8"),
+        json.loads(time.read_text(encoding="utf-8")),
+        json.loads(validation.read_text(encoding="utf-8")),
     )
     temporary = result.with_suffix(".json.new")
     temporary.write_text(known.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
@@ -114,9 +126,23 @@ def over_budget(known: Info, budget: Budget) -> list[str]:
         excesses.append(f"size: {known.size} bytes, at most {budget.size} are declared")
     if budget.ion_memory is not None and known.ion_memory > budget.ion_memory:
         excesses.append(f"ion_memory: {known.ion_memory} MB, at most {budget.ion_memory:g} are declared")
+    excesses += _too_slow(known.time, budget.milliseconds)
     if budget.recognised_as is not None and known.recognised_as != budget.recognised_as:
         seen = known.recognised_as or f"nothing: {known.recognition.reason}"
         excesses.append(
             f"recognised_as: {budget.recognised_as} is declared, and the camera takes it for {seen}"
         )
     return excesses
+
+
+def _too_slow(time: device_time.Estimate | None, most: float | None) -> list[str]:
+    """Where the estimated time at the slowest clock is above the budget."""
+    if most is None:
+        return []
+    taken = time.milliseconds if time else None
+    if taken is None:
+        reason = time.unknown if time else "its info was written by an earlier version"
+        return [f"milliseconds: at most {most:g} are declared, and there is no estimate: {reason}"]
+    if taken > most:
+        return [f"milliseconds: {taken:.3f} are estimated at 500 MHz, at most {most:g} are declared"]
+    return []

@@ -341,14 +341,15 @@ def info(model: DeclaredModel) -> Iterator[Stage]:
     """What is in each cvimodel, what the camera takes it for, and whether that is as declared."""
     for target in _targets(model):
         name, listing = f"{target.stem}.cvimodel", f"{target.stem}_info.txt"
+        time = f"{target.stem}_time.json"
         validation, result = _place(model.name, _validation(target)), target.row.info
         yield Stage(
             action=Action(
                 name=f"{model.name}:{target.label}_info",
-                argv=toolchain.info_command(name, listing),
+                argv=toolchain.info_command(name, listing, time),
                 environment=toolchain.environment(),
-                inputs=(_built(model, name),),
-                outputs=(_output(model, listing, FileKind.TEXT),),
+                inputs=(_built(model, name), ESTIMATE_TIME),
+                outputs=(_output(model, listing, FileKind.TEXT), _output(model, time, FileKind.JSON)),
                 limits=_limits(model),
             ),
             load=load.LISTING,
@@ -358,6 +359,7 @@ def info(model: DeclaredModel) -> Iterator[Stage]:
                 f"{model.name}:{target.label}",
                 _place(model.name, name),
                 _place(model.name, listing),
+                _place(model.name, time),
                 validation,
                 model.model.budget,
                 result,
@@ -381,6 +383,7 @@ _DEPLOYMENT = (
 )  # fmt: skip
 _REDUCE_REFERENCE = Input(name="reduce_reference.py", path=step("reduce_reference"))
 _TRANSFORM_TFLITE = Input(name="transform_tflite.py", path=step("transform_tflite"))
+ESTIMATE_TIME = Input(name="estimate_time.py", path=step("estimate_time"))
 _RUN_TOOL = Input(name="run_tool.py", path=step("run_tool"))
 # The first is run, and imports the others.
 _CALIBRATION = tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,6 +19,8 @@ MOST_UNCHANGED = 40
 # Wide enough for every name; what is not a terminal has no width.
 _WIDTH = 240
 _KILOBYTE, _MEGABYTE = 1000, 1000**2
+# Of a millisecond.
+_NANOSECONDS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
     table = new_table()
     for heading in ("model", "variant"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("size", "ION memory", "similarity"):
+    for heading in ("size", "ION memory", "TPU time", "similarity"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("recognised as")
     table.add_column("time", justify="right", no_wrap=True)
@@ -131,14 +133,15 @@ def _read(info: Path) -> dict[str, Any] | None:
     return known
 
 
-def _cells(info: dict[str, Any] | None) -> tuple[str, str, str, str]:
-    """Size, ION memory, similarity and what it is recognised as, as people read them."""
+def _cells(info: dict[str, Any] | None) -> tuple[str, str, str, str, str]:
+    """Size, ION memory, estimated time, similarity and what it is recognised as, as people read them."""
     if info is None:
-        return ("", "", "", "")
+        return ("", "", "", "", "")
     similarity = info["similarity"][0]["cosine"] if info["similarity"] else None
     return (
         size(info["size"]),
         f"{info['ion_memory']:.2f} MB",
+        milliseconds([clock["together"] for clock in (info.get("time") or {}).get("clocks", ())]),
         "" if similarity is None else f"{similarity:.4f}",
         info["recognised_as"] or "nothing",
     )
@@ -149,6 +152,15 @@ def size(count: int) -> str:
     if count < _MEGABYTE:
         return f"{count / _KILOBYTE:.1f} kB"
     return f"{count / _MEGABYTE:.1f} MB"
+
+
+def milliseconds(times: Iterable[int]) -> str:
+    """The range of some times in nanoseconds, as people read it: `28 to 40 ms`; empty where there is none."""
+    found = sorted(time / _NANOSECONDS for time in times)
+    if not found:
+        return ""
+    places = 0 if found[0] >= 10 else 1 if found[0] >= 1 else 2  # noqa: PLR2004 - two digits say enough
+    return f"{found[0]:.{places}f} to {found[-1]:.{places}f} ms"
 
 
 def duration(seconds: float) -> str:

@@ -111,9 +111,9 @@ def transform_command(programs: Iterable[str], model_name: str, arguments: Itera
     return (*DETERMINISTIC, "python3", *around, _file("model_transform"), *arguments)
 
 
-def info_command(model: str, listing: str) -> tuple[str, ...]:
-    """The command that writes what is in a cvimodel to a file."""
-    return (*DETERMINISTIC, "sh", "-c", 'exec model_tool --info "$0" >"$1"', model, listing)
+def info_command(model: str, listing: str, time: str) -> tuple[str, ...]:
+    """The command that lists a cvimodel and estimates its time; see `steps/estimate_time.py`."""
+    return (*DETERMINISTIC, "python3", "estimate_time.py", model, listing, time)
 
 
 # The program that converts ONNX networks, and the Python that it runs under: docker/Dockerfile puts newer

@@ -69,22 +69,28 @@ def _found(file: str) -> Path:
 
 def _examined(model: Path) -> conclusions.Info:
     """Lists a cvimodel with model_tool, in a container."""
-    from cvimake import toolchain  # noqa: PLC0415 - only a file needs all this, and a task does not
+    from cvimake import pipeline, toolchain  # noqa: PLC0415 - only a file needs all this, and a task does not
     from cvimake.action import Action, Input, Limits, Output  # noqa: PLC0415 - only a listing needs an engine
     from cvimake.runtime import Runtime  # noqa: PLC0415 - only a listing needs an engine
 
     with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
-        listing = Path(folder) / "info.txt"
+        listing, time = Path(folder) / "info.txt", Path(folder) / "time.json"
         action = Action(
             name="info:file",
-            argv=toolchain.info_command("model.cvimodel", "info.txt"),
+            argv=toolchain.info_command("model.cvimodel", "info.txt", "time.json"),
             environment=toolchain.environment(),
-            inputs=(Input(name="model.cvimodel", path=model),),
-            outputs=(Output(name="info.txt", path=listing, kind=FileKind.TEXT),),
+            inputs=(Input(name="model.cvimodel", path=model), pipeline.ESTIMATE_TIME),
+            outputs=(
+                Output(name="info.txt", path=listing, kind=FileKind.TEXT),
+                Output(name="time.json", path=time, kind=FileKind.JSON),
+            ),
             limits=Limits(seconds=60.0),
         )
         Runtime.of(Path.cwd()).sandbox.run(action)
-        return conclusions.examine(model, listing.read_text(encoding="utf-8", errors="replace"), {})
+        estimated = json.loads(time.read_text(encoding="utf-8"))
+        return conclusions.examine(
+            model, listing.read_text(encoding="utf-8", errors="replace"), estimated, {}
+        )
 
 
 def _print(info: conclusions.Info, *, as_json: bool) -> None:
@@ -97,6 +103,7 @@ def _print(info: conclusions.Info, *, as_json: bool) -> None:
         *(("input", _tensor(tensor)) for tensor in info.inputs),
         *(("output", _tensor(tensor)) for tensor in info.outputs),
         *_on_the_camera(info.recognition),
+        ("TPU time", _time(info.time)),
         *(("warning", warning) for warning in info.recognition.warnings),
     ]
     for name, text in lines:
@@ -113,6 +120,12 @@ def _on_the_camera(recognition: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN4
     yield "on the camera", f"{recognition.in_words}{reason}"
     if recognition.remedy:
         yield "what to do", recognition.remedy
+
+
+def _time(estimate: Any) -> str:  # noqa: ANN401 - device_time.Estimate, imported where it is needed
+    from cvimake.device_time import MEANING  # noqa: PLC0415 - slow to import, and a task does not need it
+
+    return f"{estimate}: {MEANING}" if estimate.clocks else f"no estimate: {estimate.unknown}"
 
 
 def _tensor(tensor: Any) -> str:  # noqa: ANN401 - cvimodel.Tensor, imported where it is needed

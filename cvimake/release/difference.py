@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from cvimake import differences, summary
 from cvimake.conclusions import Info
+from cvimake.device_time import Estimate
 from cvimake.errors import CvimakeError
 from cvimake.release import opened
 from cvimake.release.opened import Opened
@@ -122,6 +123,7 @@ def _facts(info: Info) -> dict[str, _Fact]:
     return {
         "size": _Fact(f"{summary.size(info.size)} ({info.size})", info.size),
         "ION memory": _Fact(f"{info.ion_memory:.2f} MB", info.ion_memory),
+        "TPU time": _time(info.time),
         "similarity": _similarity(first.cosine) if first else _Fact("not validated"),
         "euclidean similarity": _similarity(first.euclidean) if first else _Fact("not validated"),
         "recognised as": _Fact(info.recognised_as or "nothing"),
@@ -129,6 +131,13 @@ def _facts(info: Info) -> dict[str, _Fact]:
         "outputs": _tensors(info.outputs),
         "compiler": _Fact(info.compiler),
     }
+
+
+def _time(estimate: Estimate | None) -> _Fact:
+    """The estimated time; it is compared at the slowest clock."""
+    if estimate is None or estimate.milliseconds is None:
+        return _Fact("no estimate")
+    return _Fact(f"{estimate} ({estimate.milliseconds:.3f})", estimate.milliseconds)
 
 
 def _similarity(value: float | None) -> _Fact:

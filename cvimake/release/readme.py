@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cvimake import clock, summary
 from cvimake.conclusions import Info
+from cvimake.device_time import MEANING
 from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN
 from cvimake.release.contents import PROVENANCE, SUMS, Cvimodel
 from cvimake.release.provenance import Origin
@@ -30,12 +31,12 @@ def write(origin: Origin, infos: Sequence[tuple[Cvimodel, Info]], descriptions: 
         f"# {origin.name} {origin.version}",
         "",
         *([_DIRTY, ""] if origin.dirty else []),
-        "| file | size | ION memory | similarity | recognised as | for |",
-        "|---|--:|--:|--:|---|---|",
+        "| file | size | ION memory | TPU time | similarity | recognised as | for |",
+        "|---|--:|--:|--:|--:|---|---|",
         *(_row(cvimodel, info) for cvimodel, info in infos),
         "",
         "Similarity is the least cosine of any compared layer with the float network. Recognised as is what",
-        "the camera takes the file for, by its outputs.",
+        f"the camera takes the file for, by its outputs. TPU time is {MEANING}.",
         "",
         *([*described, ""] if described else []),
         "Beside each `NAME.cvimodel` lie `NAME.json`, what the camera wants to know of it (there:",
@@ -74,6 +75,7 @@ def _row(cvimodel: Cvimodel, info: Info) -> str:
         f"[{cvimodel.file.name}]({cvimodel.name})",
         summary.size(info.size),
         f"{info.ion_memory:.2f} MB",
+        str(info.time or "") or "no estimate",
         "not validated" if not info.similarity else "" if cosine is None else f"{cosine:.4f}",
         info.recognised_as or "nothing",
         info.processor,

@@ -226,6 +226,8 @@ class Budget(Declared):
     """Bytes of the file."""
     ion_memory: Annotated[float, Field(gt=0)] | None = None
     """ION memory in MB, as model_tool prints it."""
+    milliseconds: Annotated[float, Field(gt=0)] | None = None
+    """Estimated milliseconds on the TPU at 500 MHz, the longer end of the range that is shown."""
     recognised_as: Text | None = None
     """What the camera must take it for."""
 

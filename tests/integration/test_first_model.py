@@ -141,6 +141,7 @@ def test_a_build_makes_every_file_of_the_model(built: Project) -> None:
         "tiny_cv181x_f16.cvimodel",
         "tiny_cv181x_f16_info.json",
         "tiny_cv181x_f16_info.txt",
+        "tiny_cv181x_f16_time.json",
         "tiny_cv181x_f16_validation.json",
         "tiny_onnx.json",
         "tiny_top_f32_all_weight.npz",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from doit.cmd_base import ModuleTaskLoader
@@ -12,22 +13,32 @@ from doit.cmdparse import CmdParseError
 from cvimake import runtime, toolchain
 from cvimake.action import Action
 from cvimake.commands.info import Info
+from cvimake.device_time import MEANING
 from cvimake.errors import EngineError
 
 LISTING = (Path(__file__).parent / "data" / "yolo_info.txt").read_text(encoding="utf-8")
+TIME: dict[str, Any] = {
+    "clocks": [
+        {"megahertz": 500, "compute": 35_576_068, "memory": 5_598_561, "together": 39_927_474},
+        {"megahertz": 750, "compute": 23_716_782, "memory": 4_853_497, "together": 27_608_963},
+    ],
+    "layers": [{"name": "/model.0/Conv", "operation": "convolution", "cycles": 264_904, "commands": 27}],
+}
 
 
 class FakeSandbox:
-    """Writes a listing in model_tool's place."""
+    """Writes a listing and an estimate in the container's place."""
 
     listing = LISTING
+    time: dict[str, Any] = TIME
 
     def __init__(self) -> None:
         self.ran: list[Action] = []
 
     def run(self, action: Action) -> None:
         self.ran.append(action)
-        action.outputs[0].path.write_text(self.listing, encoding="utf-8")
+        for output, text in zip(action.outputs, (self.listing, json.dumps(self.time)), strict=True):
+            output.path.write_text(text, encoding="utf-8")
 
 
 @pytest.fixture
@@ -61,7 +72,16 @@ def test_it_shows_what_is_in_a_file(model: Path, capsys: pytest.CaptureFixture[s
         "output         boxes_f32 [1, 64, 52, 52] fp32",
         "output         scores [1, 80, 52, 52] int8, scale 0.127721",
         "recognised as  nothing: no kind of model has the outputs [1, 64, 52, 52], [1, 80, 52, 52]",
+        f"TPU time       28 to 40 ms: {MEANING}",
     ]
+
+
+def test_where_there_is_no_estimate_it_says_why(
+    model: Path, sandbox: FakeSandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.time = {"unknown": "the reason"}
+    assert info(str(model)) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "TPU time       no estimate: the reason"
 
 
 @pytest.mark.usefixtures("sandbox")
@@ -70,6 +90,7 @@ def test_as_json_it_shows_everything(model: Path, capsys: pytest.CaptureFixture[
     values = json.loads(capsys.readouterr().out)
     assert (values["name"], values["size"], values["similarity"]) == ("yolo", 8000, [])
     assert len(values["weights"]) == 3
+    assert values["time"]["layers"] == TIME["layers"]
 
 
 @pytest.mark.usefixtures("sandbox")
@@ -90,8 +111,8 @@ def test_the_file_is_read_in_the_container_under_a_name_of_ours(model: Path, san
     awkward = model.rename(model.with_name("a b;$(c).cvimodel"))
     info(str(awkward))
     (action,) = sandbox.ran
-    assert action.argv == toolchain.info_command("model.cvimodel", "info.txt")
-    assert [file.path for file in action.inputs] == [awkward]
+    assert action.argv == toolchain.info_command("model.cvimodel", "info.txt", "time.json")
+    assert action.inputs[0].path == awkward
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -17,6 +17,12 @@ COMPARISONS = [
     {"target": "a_tpu_outputs.npz", "cosine": 0.99, "euclidean": 0.9, "signal_to_noise": 20.5},
     {"target": "a_model_outputs.npz", "cosine": 1.0, "euclidean": 1.0, "signal_to_noise": None},
 ]
+TIME: dict[str, Any] = {
+    "clocks": [
+        {"megahertz": 500, "compute": 2_000_000, "memory": 1_000_000, "together": 2_500_000},
+        {"megahertz": 750, "compute": 1_500_000, "memory": 1_000_000, "together": 2_000_000},
+    ],
+}
 
 
 # How a search ended
@@ -57,10 +63,12 @@ def test_a_search_that_gave_up_is_warned_of_with_all_cosines(
 # What is known of a cvimodel
 
 
-def known(folder: Path, listing: str = CLASSIFIER, size: int = 1000) -> Info:
+def known(
+    folder: Path, listing: str = CLASSIFIER, size: int = 1000, time: dict[str, Any] | None = None
+) -> Info:
     model = folder / "net.cvimodel"
     model.write_bytes(b"x" * size)
-    return conclusions.examine(model, listing, {"comparisons": COMPARISONS})
+    return conclusions.examine(model, listing, time or TIME, {"comparisons": COMPARISONS})
 
 
 def test_listing_size_validation_and_recognition_come_together(tmp_path: Path) -> None:
@@ -72,7 +80,7 @@ def test_listing_size_validation_and_recognition_come_together(tmp_path: Path) -
 
 def test_without_a_validation_there_is_no_similarity(tmp_path: Path) -> None:
     (tmp_path / "net.cvimodel").touch()
-    assert conclusions.examine(tmp_path / "net.cvimodel", CLASSIFIER, {}).similarity == ()
+    assert conclusions.examine(tmp_path / "net.cvimodel", CLASSIFIER, TIME, {}).similarity == ()
 
 
 def test_what_is_no_listing_is_refused(tmp_path: Path) -> None:
@@ -91,6 +99,7 @@ def test_what_is_no_listing_is_refused(tmp_path: Path) -> None:
         {"ion_memory": 5.55},
         {"recognised_as": "classifier"},
         {"size": 1001, "ion_memory": 6},
+        {"milliseconds": 2.5},
     ],
 )
 def test_what_is_within_the_budget_is_right(tmp_path: Path, budget: dict[str, Any]) -> None:
@@ -102,6 +111,10 @@ def test_what_is_within_the_budget_is_right(tmp_path: Path, budget: dict[str, An
     [
         ({"size": 999}, "size: 1000 bytes, at most 999 are declared"),
         ({"ion_memory": 5.5}, "ion_memory: 5.55 MB, at most 5.5 are declared"),
+        (
+            {"milliseconds": 2.4},
+            "milliseconds: 2.500 are estimated at 500 MHz, at most 2.4 are declared",
+        ),
         (
             {"recognised_as": "YOLO11"},
             "recognised_as: YOLO11 is declared, and the camera takes it for classifier",
@@ -117,15 +130,28 @@ def test_what_the_camera_refuses_is_told_with_the_reason(tmp_path: Path) -> None
     assert "nothing: no kind of model has the outputs [1, 64, 52, 52], [1, 80, 52, 52]" in excess
 
 
+def test_a_budget_of_time_that_nobody_can_check_is_an_excess(tmp_path: Path) -> None:
+    info = known(tmp_path, time={"unknown": "another processor"})
+    (excess,) = conclusions.over_budget(info, Budget(milliseconds=1000))
+    assert excess == ("milliseconds: at most 1000 are declared, and there is no estimate: another processor")
+
+
 # The stage
 
 
 def info(folder: Path, budget: Budget, listing: str = CLASSIFIER) -> dict[str, Any]:
-    for name, text in (("info.txt", listing), ("validation.json", json.dumps({"comparisons": COMPARISONS}))):
+    files = {
+        "info.txt": listing,
+        "time.json": json.dumps(TIME),
+        "validation.json": json.dumps({"comparisons": COMPARISONS}),
+    }
+    for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "net.cvimodel").write_bytes(b"x" * 1000)
-    places = (folder / "net.cvimodel", folder / "info.txt", folder / "validation.json")
-    conclusions.info("net:int8", *places, budget, folder / "info.json")
+    listed, time, validation = (folder / name for name in files)
+    conclusions.info(
+        "net:int8", folder / "net.cvimodel", listed, time, validation, budget, folder / "info.json"
+    )
     return written(folder)
 
 
@@ -143,7 +169,7 @@ def test_what_is_known_is_written_as_json_that_reads_back(tmp_path: Path) -> Non
 def test_nothing_else_is_left(tmp_path: Path) -> None:
     info(tmp_path, Budget())
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"info.txt", "validation.json", "net.cvimodel", "info.json"}
+    assert names == {"info.txt", "time.json", "validation.json", "net.cvimodel", "info.json"}
 
 
 def test_the_same_cvimodel_is_the_same_bytes(tmp_path: Path) -> None:
@@ -155,10 +181,11 @@ def test_the_same_cvimodel_is_the_same_bytes(tmp_path: Path) -> None:
 
 def test_every_excess_is_told_and_what_is_known_is_written_all_the_same(tmp_path: Path) -> None:
     with pytest.raises(StepFailedError) as caught:
-        info(tmp_path, Budget(size=1, ion_memory=1.0, recognised_as="YOLO11"))
+        info(tmp_path, Budget(size=1, ion_memory=1.0, milliseconds=1.0, recognised_as="YOLO11"))
     assert [line.partition(":")[0].strip() for line in str(caught.value).splitlines()[1:]] == [
         "size",
         "ion_memory",
+        "milliseconds",
         "recognised_as",
     ]
     assert written(tmp_path)["size"] == 1000

@@ -304,7 +304,9 @@ def test_a_full_declaration_is_this_deployment(tmp_path: Path) -> None:
 
 def test_what_is_in_a_cvimodel_is_asked_for_by_this_command(tmp_path: Path) -> None:
     action = action_of(declared(tmp_path, FULL), "full_info")
-    assert action.argv == toolchain.info_command("net_cv180x_full.cvimodel", "net_cv180x_full_info.txt")
+    assert action.argv == toolchain.info_command(
+        "net_cv180x_full.cvimodel", "net_cv180x_full_info.txt", "net_cv180x_full_time.json"
+    )
 
 
 def test_what_is_not_declared_is_left_to_the_tool(tmp_path: Path) -> None:
@@ -354,7 +356,10 @@ def test_a_models_stages_and_their_files(tmp_path: Path) -> None:
             name: [f"net_cv181x_{name}.cvimodel", f"net_cv181x_{name}_validation.json"]
             for name in ("f16", "int8", "mix")
         },
-        **{f"{name}_info": [f"net_cv181x_{name}_info.txt"] for name in ("f16", "int8", "mix")},
+        **{
+            f"{name}_info": [f"net_cv181x_{name}_info.txt", f"net_cv181x_{name}_time.json"]
+            for name in ("f16", "int8", "mix")
+        },
     }
 
 

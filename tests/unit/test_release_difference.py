@@ -7,6 +7,7 @@ import pytest
 from releases import Shop
 
 from cvimake.conclusions import Comparison
+from cvimake.device_time import Clock, Estimate
 from cvimake.errors import CvimakeError
 from cvimake.release import difference, opened
 from cvimake.release.difference import EVERYTHING, Change
@@ -46,6 +47,7 @@ def test_what_a_person_asks_of_a_cvimodel_is_told(shop: Shop) -> None:
         size=2000,
         ion_memory=0.25,
         recognised_as="YOLO11",
+        time=Estimate(clocks=(Clock(megahertz=500, compute=1, memory=1, together=2_500_000),)),
         similarity=(
             Comparison(target="m_tpu_outputs.npz", cosine=0.5, euclidean=None, signal_to_noise=None),
             Comparison(target="m_model_outputs.npz", cosine=1.0, euclidean=1.0, signal_to_noise=None),
@@ -57,6 +59,7 @@ def test_what_a_person_asks_of_a_cvimodel_is_told(shop: Shop) -> None:
     told = found(changes(shop), INT8)
     assert told["size"] == ("1.0 kB (1000)", "2.0 kB (2000), +100.0%")
     assert told["ION memory"] == ("0.10 MB", "0.25 MB, +150.0%")
+    assert told["TPU time"] == ("no estimate", "2.5 to 2.5 ms (2.500)")
     assert told["similarity"] == ("0.990000", "0.500000")
     assert told["euclidean similarity"] == ("0.900000", "-")
     assert told["recognised as"] == ("nothing", "YOLO11")

@@ -69,7 +69,7 @@ dataset data_list input_num fp_type expected_cos min_layer_cos global_compare_la
         (("variant", "*", "qtable"), SEARCH),
         (("variant", "*"), DEPLOY),
         (("deploy",), DEPLOY),
-        (("budget",), "size ion_memory recognised_as"),
+        (("budget",), "size ion_memory milliseconds recognised_as"),
     ],
 )
 def test_every_option_of_the_tools_can_be_declared(path: tuple[str, ...], options: str) -> None:

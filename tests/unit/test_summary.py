@@ -12,6 +12,7 @@ from cvimake.summary import Result, Row, State, duration, size
 INFO = {
     "size": 2_712_345,
     "ion_memory": 7.69,
+    "time": {"clocks": [{"together": 39_927_474}, {"together": 27_608_963}]},
     "similarity": [{"cosine": 0.99814}, {"cosine": 1.0}],
     "recognised_as": "YOLO11",
 }
@@ -37,15 +38,16 @@ def text(results: dict[Row, Result]) -> str:
 def test_a_line_says_all_that_one_wants_to_know_of_a_cvimodel(tmp_path: Path) -> None:
     heading, line = text({row(tmp_path, "int8"): Result(State.BUILT, 12.34)}).splitlines()
     assert heading.split() == [
-        "model", "variant", "size", "ION", "memory", "similarity", "recognised", "as", "time",
+        "model", "variant", "size", "ION", "memory", "TPU", "time", "similarity", "recognised", "as", "time",
     ]  # fmt: skip
     assert line.split() == [
-        "yolo", "int8", "2.7", "MB", "7.69", "MB", "0.9981", "YOLO11", "12.3", "s", "built",
+        "yolo", "int8", "2.7", "MB", "7.69", "MB", "28", "to", "40", "ms", "0.9981", "YOLO11", "12.3", "s",
+        "built",
     ]  # fmt: skip
 
 
 def test_what_is_not_known_is_left_empty(tmp_path: Path) -> None:
-    unchecked = {**INFO, "similarity": [], "recognised_as": ""}
+    unchecked = {**INFO, "similarity": [], "recognised_as": "", "time": {"unknown": "no reason"}}
     _, line = text({row(tmp_path, "int8", unchecked): Result()}).splitlines()
     assert line.split() == ["yolo", "int8", "2.7", "MB", "7.69", "MB", "nothing", "unchanged"]
     _, line = text({Row("yolo", "mix", tmp_path / "missing.json"): Result()}).splitlines()

@@ -87,9 +87,8 @@ def test_a_program_of_ours_is_summarised_under_the_name_that_the_step_sees() -> 
 
 
 def test_names_of_files_are_no_shell_text_in_the_info_command() -> None:
-    command = toolchain.info_command("a b$(c).cvimodel", "out.txt")
-    assert command[-2:] == ("a b$(c).cvimodel", "out.txt")
-    assert "a b" not in command[-3]
+    command = toolchain.info_command("a b$(c).cvimodel", "out.txt", "time.json")
+    assert command[-4:] == ("estimate_time.py", "a b$(c).cvimodel", "out.txt", "time.json")
 
 
 @pytest.mark.parametrize(

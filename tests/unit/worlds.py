@@ -226,7 +226,7 @@ def _listing(names: _Names, knobs: Mapping[str, Any], stem: str) -> Rule:
             ("model", names.made(f"{stem}.cvimodel")),
             ("validation", names.made(f"{stem}_validation.json")),
         ),
-        writes=(names.made(f"{stem}_info.txt"), names.made(f"{stem}_info.json")),
+        writes=tuple(names.made(f"{stem}_{ending}") for ending in ("info.txt", "time.json", "info.json")),
     )
 
 
