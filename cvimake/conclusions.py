@@ -132,6 +132,8 @@ def over_budget(known: Info, budget: Budget) -> list[str]:
         excesses.append(
             f"recognised_as: {budget.recognised_as} is declared, and the camera takes it for {seen}"
         )
+    if budget.works_on_camera and known.recognition.trouble:
+        excesses.append(f"works_on_camera: {known.recognition.trouble}")
     return excesses
 
 

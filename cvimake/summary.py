@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cvimake import terminal
+from cvimake.camera.decoding import Works
+from cvimake.camera.recognition import Recognition
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -62,6 +64,12 @@ class Result:
     known: bool = True
 
 
+_STYLES: dict[Works, str] = {
+    "yes": "green",
+    "badly": "bold yellow",
+    "unclear": "bold yellow",
+    "no": "bold red",
+}
 # From the best to the worst that can become of one.
 SEVERITY = {state: number for number, state in enumerate(State)}
 
@@ -85,7 +93,8 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         table.add_column(heading, no_wrap=True)
     for heading in ("size", "ION memory", "TPU time", "similarity"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("recognised as")
+    for heading in ("recognised as", "on the camera"):
+        table.add_column(heading, no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     colours = {
@@ -95,17 +104,33 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         State.LEFT_OUT: "yellow",
         State.FAILED: "bold red",
     }
+    troubles = []
     for row, result in shown.items():
         # What a failed or interrupted build left behind is of an earlier one.
         current = result.known and result.state not in {State.LEFT_OUT, State.FAILED}
         known = _read(row.info) if current else None
+        seen = _recognition(known)
+        works = terminal.styled(seen.in_words, style=_STYLES[seen.works]) if seen else ""
+        if seen and seen.trouble:
+            troubles.append((f"warning: {row.model}:{row.variant}: {seen.trouble}", _STYLES[seen.works]))
         state = terminal.styled(result.state.value, style=colours[result.state])
         seconds = duration(result.seconds) if result.seconds else ""
-        table.add_row(
-            *(terminal.styled(cell) for cell in (row.model, row.variant, *_cells(known), seconds)), state
-        )
+        cells = (terminal.styled(cell) for cell in (row.model, row.variant, *_cells(known)))
+        table.add_row(*cells, works, terminal.styled(seconds), state)
     out.write("\n")
     show(table, out)
+    for trouble, style in troubles:
+        _tell(trouble, style, out)
+
+
+def _tell(text: str, style: str, out: TextIO) -> None:
+    """Writes a line below the table: to a terminal in its colour."""
+    if not out.isatty():
+        terminal.write(f"{text}\n", out)
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and only needed here
+
+    Console(file=out).print(terminal.styled(text, style), soft_wrap=True)
 
 
 def show(table: Table, out: TextIO) -> None:
@@ -131,6 +156,14 @@ def _read(info: Path) -> dict[str, Any] | None:
         # The table is no place to fail; a damaged file is made anew by its stage.
         return None
     return known
+
+
+def _recognition(info: dict[str, Any] | None) -> Recognition | None:
+    """What the camera does with a cvimodel; None where that is not known."""
+    try:
+        return Recognition.model_validate(info["recognition"]) if info else None
+    except (KeyError, ValueError):
+        return None
 
 
 def _cells(info: dict[str, Any] | None) -> tuple[str, str, str, str, str]:

@@ -51,7 +51,20 @@ class Recognition(BaseModel):
     @property
     def in_words(self) -> str:
         """Whether it works, for people."""
-        return _IN_WORDS[self.works]
+        return _IN_WORDS[self.works] if self.as_ else "is refused"
+
+    @property
+    def trouble(self) -> str:
+        """Why it does not work as it should, and what to do about that; empty where it works."""
+        if self.works == "yes":
+            return ""
+        taken = (
+            f"the camera takes it for {self.as_}, and that {self.in_words}"
+            if self.as_
+            else "the camera refuses it"
+        )
+        remedy = f". What to do: {self.remedy}" if self.remedy else ""
+        return f"{taken}: {self.reason}{remedy}"
 
 
 def recognise(inputs: Sequence[Tensor], outputs: Sequence[Tensor], algorithm: int = 0) -> Recognition:

@@ -12,6 +12,7 @@ from doit.control import TaskControl
 
 import cvimake
 from cvimake import summary, terminal
+from cvimake.camera.recognition import Recognition
 from cvimake.commands.base import GraphCommand, stages_of
 from cvimake.commands.run import invoked_from, with_info
 from cvimake.doit_types import Task
@@ -205,6 +206,7 @@ def _known(info: Path) -> tuple[str, ...]:
         known: Mapping[str, Any] = json.loads(info.read_text(encoding="utf-8"))
         measured = [summary.size(known["size"]), f"ION {known['ion_memory']:.2f} MB"]
         measured += [f"cos {found['cosine']:.4f}" for found in known["similarity"][:1] if found["cosine"]]
-        return (" · ".join(measured), f"recognised as {known['recognised_as'] or 'nothing'}")
+        seen = Recognition.model_validate(known["recognition"])
+        return (" · ".join(measured), f"recognised as {seen.name} · {seen.in_words}")
     except (OSError, ValueError, KeyError, TypeError):
         return ()

@@ -57,7 +57,7 @@ _SWITCHES = (
     _switch(ALLOW_DIRTY, "also of a tree that no commit holds; the release is marked as such"),
     _switch(ALLOW_LOCAL, "also of steps that ran without containers"),
     _switch(ALLOW_UNVALIDATED, "also cvimodels that were not run on the simulator"),
-    _switch(REQUIRE_RECOGNISED, "only cvimodels that the camera recognises"),
+    _switch(REQUIRE_RECOGNISED, "only cvimodels that the camera recognises and that work there"),
 )
 _TEXTS = (
     _text("name", "the release's name [default: the project's]"),

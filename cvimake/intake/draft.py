@@ -63,7 +63,7 @@ class Draft:
 
 def declaration(draft: Draft) -> str:
     """The text of a `model.toml`."""
-    parts = (_head, _input, _output, _verify, _calibration, _deploy, _variants)
+    parts = (_head, _input, _output, _verify, _calibration, _deploy, _budget, _variants)
     return "\n".join(line for part in parts for line in part(draft))
 
 
@@ -198,6 +198,14 @@ def _deploy(draft: Draft) -> Iterator[str]:
         yield "fuse_preprocess = true"
         yield f"customization_format = {_text(_customization(draft.findings))}"
     yield ""
+
+
+def _budget(draft: Draft) -> Iterator[str]:
+    if draft.findings and draft.findings.works == "yes":
+        yield "[budget]"
+        yield "# A variant that the camera would not decode rightly fails the build."
+        yield "works_on_camera = true"
+        yield ""
 
 
 def _variants(draft: Draft) -> Iterator[str]:

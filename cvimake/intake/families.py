@@ -56,14 +56,7 @@ def _completed(network: Network, found: Findings) -> Findings:
         unsure.append(f"its exporter names {len(names)} classes, and the graph has {found.classes}")
     unsure += [f"{axis}. A cvimodel's shapes are fixed" for axis in network.assumed]
     camera = as_the_camera((_picture(found.image),), [_tensor(network, name) for name in found.outputs])
-    if not camera.as_:
-        unsure.append(f"the camera takes it for nothing: {camera.reason}")
-    elif camera.works != "yes":
-        unsure.append(
-            f"the camera takes it for {camera.as_}, and that {camera.in_words}: {camera.reason}. What to do: "
-            f"{camera.remedy}"
-        )
-    unsure += camera.warnings
+    unsure += [doubt for doubt in (camera.trouble, *camera.warnings) if doubt]
     return replace(
         found,
         why=tuple(why),

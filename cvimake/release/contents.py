@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cvimake import digest
 from cvimake.action import Action, FileKind, Input
+from cvimake.camera.recognition import Recognition
 from cvimake.pipeline import BUILD, Stage
 
 README, SUMS, PROVENANCE = "README.md", "SHA256SUMS", "provenance.intoto.json"
@@ -87,14 +88,19 @@ def _table_name(stem: str, table: Input) -> str:
     return table.path.name if table.path.is_relative_to(BUILD) else f"{stem}_{table.name}"
 
 
-def sidecar(cvimodel: Cvimodel, classes: Sequence[str], md5: str) -> bytes:
-    """What the camera wants to know of a model; see `getModelInfo` of its supervisor."""
+def sidecar(cvimodel: Cvimodel, classes: Sequence[str], md5: str, recognition: Recognition) -> bytes:
+    """What the camera wants to know of a model; see `getModelInfo` of its supervisor.
+
+    The last two are for people: the camera hands them on and does not read them.
+    """
     return as_json(
         {
             "model_id": cvimodel.file.stem,
             "model_name": f"{cvimodel.model} {cvimodel.variant}",
             "classes": list(classes),
             "checksum": md5,
+            "recognised_as": recognition.name,
+            "works_on_camera": recognition.works,
         }
     )
 

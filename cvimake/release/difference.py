@@ -127,6 +127,7 @@ def _facts(info: Info) -> dict[str, _Fact]:
         "similarity": _similarity(first.cosine) if first else _Fact("not validated"),
         "euclidean similarity": _similarity(first.euclidean) if first else _Fact("not validated"),
         "recognised as": _Fact(info.recognised_as or "nothing"),
+        "on the camera": _Fact(info.recognition.in_words),
         "inputs": _tensors(info.inputs),
         "outputs": _tensors(info.outputs),
         "compiler": _Fact(info.compiler),

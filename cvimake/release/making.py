@@ -82,11 +82,13 @@ def draft(origin: Origin, models: Mapping[str, DeclaredModel], stages: Sequence[
     infos = [(cvimodel, info) for cvimodel in cvimodels if (info := read_info(cvimodel.info))]
     files: dict[str, Content] = {}
     classes = class_names(models)
-    for cvimodel, _info in infos:
+    for cvimodel, info in infos:
         files[cvimodel.name] = cvimodel.file
         files[cvimodel.info_name] = cvimodel.info
         md5 = contents.md5_of(cvimodel.file)
-        files[cvimodel.sidecar_name] = contents.sidecar(cvimodel, classes.get(cvimodel.model, ()), md5)
+        files[cvimodel.sidecar_name] = contents.sidecar(
+            cvimodel, classes.get(cvimodel.model, ()), md5, info.recognition
+        )
         files |= cvimodel.tables
     class_files = [path for model in models.values() if (path := _class_file(model))]
     origin = replace(origin, declarations=(*origin.declarations, *class_files))

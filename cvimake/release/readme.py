@@ -31,13 +31,16 @@ def write(origin: Origin, infos: Sequence[tuple[Cvimodel, Info]], descriptions: 
         f"# {origin.name} {origin.version}",
         "",
         *([_DIRTY, ""] if origin.dirty else []),
-        "| file | size | ION memory | TPU time | similarity | recognised as | for |",
-        "|---|--:|--:|--:|--:|---|---|",
+        "| file | size | ION memory | TPU time | similarity | recognised as | on the camera | for |",
+        "|---|--:|--:|--:|--:|---|---|---|",
         *(_row(cvimodel, info) for cvimodel, info in infos),
         "",
-        "Similarity is the least cosine of any compared layer with the float network. Recognised as is what",
-        f"the camera takes the file for, by its outputs. TPU time is {MEANING}.",
+        "Similarity is the least cosine of any compared layer with the float network. Recognised as is the",
+        "kind of model that the camera takes the file for, by its outputs; the next column says whether the",
+        "camera decodes it rightly. Both follow from the firmware's sources, and were not tried on a camera.",
+        f"TPU time is {MEANING}.",
         "",
+        *_troubles(infos),
         *([*described, ""] if described else []),
         "Beside each `NAME.cvimodel` lie `NAME.json`, what the camera wants to know of it (there:",
         "`/userdata/Models/model.json`), `NAME_info.json`, what is in it, and the calibration table and the",
@@ -77,10 +80,22 @@ def _row(cvimodel: Cvimodel, info: Info) -> str:
         f"{info.ion_memory:.2f} MB",
         str(info.time or "") or "no estimate",
         "not validated" if not info.similarity else "" if cosine is None else f"{cosine:.4f}",
-        info.recognised_as or "nothing",
+        info.recognition.name,
+        info.recognition.in_words,
         info.processor,
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _troubles(infos: Sequence[tuple[Cvimodel, Info]]) -> Iterator[str]:
+    """A line for each cvimodel that does not work on the camera as it should."""
+    troubled = [
+        f"- **{cvimodel.name}**: {info.recognition.trouble}"
+        for cvimodel, info in infos
+        if info.recognition.trouble
+    ]
+    if troubled:
+        yield from [*troubled, ""]
 
 
 def _images(origin: Origin) -> Iterator[str]:

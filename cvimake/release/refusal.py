@@ -96,5 +96,6 @@ def _of_one(built: Built, allowed: frozenset[str]) -> Iterator[str]:
             f"{built.name} was not validated on the simulator (test_input = [] or skip_validation); "
             f"validate it, or {ALLOW_UNVALIDATED}"
         )
-    if REQUIRE_RECOGNISED in allowed and not built.info.recognised_as:
-        yield f"{built.name} is not recognised by the camera: {built.info.recognition.reason}"
+    trouble = built.info.recognition.trouble
+    if REQUIRE_RECOGNISED in allowed and trouble and not built.budget.works_on_camera:
+        yield f"{built.name}: {trouble}"

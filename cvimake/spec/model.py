@@ -229,7 +229,9 @@ class Budget(Declared):
     milliseconds: Annotated[float, Field(gt=0)] | None = None
     """Estimated milliseconds on the TPU at 500 MHz, the longer end of the range that is shown."""
     recognised_as: Text | None = None
-    """What the camera must take it for."""
+    """The kind of model that the camera must take it for."""
+    works_on_camera: bool | None = None
+    """If true, the camera must recognise it and decode it rightly."""
 
 
 class OnnxTarget(Declared):

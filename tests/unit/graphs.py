@@ -145,5 +145,5 @@ class _Runtime(runtime.Runtime):
 _INFO = Info(
     compiler="1.7", format="1.4", name="m0000", built="2024-01-01 00:00:00", processor="cv181x",
     ion_memory=0.1, sections=(), weights=(), inputs=(), outputs=(), size=1000, similarity=(),
-    recognised_as="", recognition=Recognition(as_="", type=None),
+    recognised_as="", recognition=Recognition(as_="", type=None, works="no", reason="no such outputs"),
 )  # fmt: skip

@@ -84,7 +84,10 @@ def test_what_is_stale_is_marked_and_a_result_that_stays_says_what_it_is(
         "m0000:mix": "may run",
         "m0000:mix_info": "may run",
     }
-    assert "m0000_cv181x_int8.cvimodel\\n1.0 kB · ION 0.10 MB\\nrecognised as nothing\\n✓ up to date" in text
+    assert (
+        "m0000_cv181x_int8.cvimodel\\n1.0 kB · ION 0.10 MB\\n"
+        "recognised as nothing · is refused\\n✓ up to date" in text
+    )
     assert "m0000_cv181x_mix.cvimodel\\n▷ may run" in text
     assert "option --expected_cos was 0.9999, is 0.99" in text
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from releases import LABEL, Shop, git
 
+from cvimake.camera.recognition import Recognition
 from cvimake.release import making
 from cvimake.release.making import Draft
 
@@ -163,7 +164,7 @@ def test_all_reasons_are_told_at_once(shop: Shop, capsys: pytest.CaptureFixture[
         "m0000:int8 is over its budget: size: 1000 bytes",
         "m0000:int8 is over its budget: ion_memory",
         "m0000:int8 was not validated on the simulator",
-        "m0000:int8 is not recognised by the camera",
+        "m0000:int8: the camera refuses it: no such outputs",
     ):
         assert reason in told, told
 
@@ -261,6 +262,25 @@ def test_a_leftover_of_a_killed_release_goes(shop: Shop) -> None:
     (shop.root / "release" / f".{LABEL}.abc").mkdir(parents=True)
     shop.released()
     assert not list((shop.root / "release").glob(".*"))
+
+
+def test_a_release_says_whether_each_file_works_on_the_camera(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blind = Recognition(as_="YOLOv8", type=6, works="no", reason="it finds nothing", remedy="in turns")
+    shop.conclude(recognised_as="YOLOv8", recognition=blind)
+    assert f"m0000:int8: {blind.trouble}" in error(shop, capsys, "--require-recognised")
+    folder = shop.released()
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert "| YOLOv8 | does not work | cv181x |" in page
+    assert f"- **m0000/m0000_cv181x_int8.cvimodel**: {blind.trouble}\n" in page
+    sidecar = json.loads((folder / "m0000" / "m0000_cv181x_int8.json").read_text(encoding="utf-8"))
+    assert (sidecar["recognised_as"], sidecar["works_on_camera"]) == ("YOLOv8", "no")
+
+
+def test_a_release_may_require_that_each_file_works_on_the_camera(shop: Shop) -> None:
+    shop.conclude(recognised_as="YOLO11", recognition=Recognition(as_="YOLO11", type=9, works="yes"))
+    assert shop.released("--require-recognised").is_dir()
 
 
 def test_class_names_go_to_the_camera(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,6 +98,7 @@ def test_what_is_no_listing_is_refused(tmp_path: Path) -> None:
         {"size": 1000},
         {"ion_memory": 5.55},
         {"recognised_as": "classifier"},
+        {"works_on_camera": False},
         {"size": 1001, "ion_memory": 6},
         {"milliseconds": 2.5},
     ],
@@ -123,6 +124,20 @@ def test_what_is_within_the_budget_is_right(tmp_path: Path, budget: dict[str, An
 )
 def test_what_is_over_the_budget_is_told(tmp_path: Path, budget: dict[str, Any], what: str) -> None:
     assert conclusions.over_budget(known(tmp_path), Budget(**budget)) == [what]
+
+
+def test_a_file_that_does_not_work_on_the_camera_is_over_that_budget(tmp_path: Path) -> None:
+    found = known(tmp_path)
+    assert (found.recognised_as, found.recognition.works) == ("classifier", "no")
+    assert conclusions.over_budget(found, Budget(works_on_camera=False)) == []
+    (excess,) = conclusions.over_budget(found, Budget(works_on_camera=True))
+    assert excess.startswith("works_on_camera: the camera takes it for classifier, and that does not work: ")
+    assert "What to do: " in excess
+
+
+def test_a_file_that_the_camera_refuses_does_not_work_on_it(tmp_path: Path) -> None:
+    (excess,) = conclusions.over_budget(known(tmp_path, LISTING), Budget(works_on_camera=True))
+    assert excess.startswith("works_on_camera: the camera refuses it: no kind of model has the outputs ")
 
 
 def test_what_the_camera_refuses_is_told_with_the_reason(tmp_path: Path) -> None:

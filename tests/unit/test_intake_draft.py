@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import Any
 
@@ -44,6 +45,13 @@ def test_a_recognised_network_needs_nothing_more() -> None:
     assert model.deploy.customization_format == "RGB_PACKED"
     assert model.variant["mix"].aligned_input
     assert model.variant["f16"].aligned_input is None
+
+
+def test_a_network_that_works_on_the_camera_has_to_go_on_working() -> None:
+    findings = found("yolo11n")
+    assert read(Draft(source="net.onnx", samples=STREET, findings=findings)).budget.works_on_camera
+    blind = dataclasses.replace(findings, works="no")
+    assert read(Draft(source="net.onnx", samples=STREET, findings=blind)).budget.works_on_camera is None
 
 
 def test_where_the_search_would_die_the_mixed_variant_is_only_a_proposal() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from releases import Shop
 
+from cvimake.camera.recognition import Recognition
 from cvimake.conclusions import Comparison
 from cvimake.device_time import Clock, Estimate
 from cvimake.errors import CvimakeError
@@ -48,6 +49,7 @@ def test_what_a_person_asks_of_a_cvimodel_is_told(shop: Shop) -> None:
         ion_memory=0.25,
         recognised_as="YOLO11",
         time=Estimate(clocks=(Clock(megahertz=500, compute=1, memory=1, together=2_500_000),)),
+        recognition=Recognition(as_="YOLO11", type=9, works="badly", reason="INT8 outputs"),
         similarity=(
             Comparison(target="m_tpu_outputs.npz", cosine=0.5, euclidean=None, signal_to_noise=None),
             Comparison(target="m_model_outputs.npz", cosine=1.0, euclidean=1.0, signal_to_noise=None),
@@ -63,6 +65,7 @@ def test_what_a_person_asks_of_a_cvimodel_is_told(shop: Shop) -> None:
     assert told["similarity"] == ("0.990000", "0.500000")
     assert told["euclidean similarity"] == ("0.900000", "-")
     assert told["recognised as"] == ("nothing", "YOLO11")
+    assert told["on the camera"] == ("is refused", "works badly")
     assert told["--quant_output"] == ("", "given")
     assert "sha256" in told
 

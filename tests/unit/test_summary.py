@@ -15,6 +15,7 @@ INFO = {
     "time": {"clocks": [{"together": 39_927_474}, {"together": 27_608_963}]},
     "similarity": [{"cosine": 0.99814}, {"cosine": 1.0}],
     "recognised_as": "YOLO11",
+    "recognition": {"as_": "YOLO11", "type": 9, "works": "yes"},
 }
 
 
@@ -38,16 +39,18 @@ def text(results: dict[Row, Result]) -> str:
 def test_a_line_says_all_that_one_wants_to_know_of_a_cvimodel(tmp_path: Path) -> None:
     heading, line = text({row(tmp_path, "int8"): Result(State.BUILT, 12.34)}).splitlines()
     assert heading.split() == [
-        "model", "variant", "size", "ION", "memory", "TPU", "time", "similarity", "recognised", "as", "time",
+        "model", "variant", "size", "ION", "memory", "TPU", "time", "similarity", "recognised", "as",
+        "on", "the", "camera", "time",
     ]  # fmt: skip
     assert line.split() == [
-        "yolo", "int8", "2.7", "MB", "7.69", "MB", "28", "to", "40", "ms", "0.9981", "YOLO11", "12.3", "s",
-        "built",
+        "yolo", "int8", "2.7", "MB", "7.69", "MB", "28", "to", "40", "ms", "0.9981", "YOLO11", "works",
+        "12.3", "s", "built",
     ]  # fmt: skip
 
 
 def test_what_is_not_known_is_left_empty(tmp_path: Path) -> None:
-    unchecked = {**INFO, "similarity": [], "recognised_as": "", "time": {"unknown": "no reason"}}
+    unchecked = {**INFO, "similarity": [], "recognised_as": "", "recognition": {}}
+    unchecked["time"] = {"unknown": "no reason"}
     _, line = text({row(tmp_path, "int8", unchecked): Result()}).splitlines()
     assert line.split() == ["yolo", "int8", "2.7", "MB", "7.69", "MB", "nothing", "unchanged"]
     _, line = text({Row("yolo", "mix", tmp_path / "missing.json"): Result()}).splitlines()
@@ -67,6 +70,48 @@ def test_a_narrow_terminal_cuts_nothing_short(tmp_path: Path, monkeypatch: pytes
     assert "similarity" in said
     assert "yolo" in said
     assert "FAILED" in said
+
+
+BLIND = {
+    **INFO,
+    "recognised_as": "YOLOv8",
+    "recognition": {
+        "as_": "YOLOv8",
+        "type": 6,
+        "works": "no",
+        "reason": "blind",
+        "remedy": "in turns",
+    },
+}
+
+
+def test_a_file_that_finds_nothing_on_the_camera_is_a_warning_below_the_table(tmp_path: Path) -> None:
+    results = {row(tmp_path, "int8", BLIND): Result(), row(tmp_path, "mix"): Result()}
+    _, blind, seeing, warning = text(results).splitlines()
+    assert "YOLOv8         does not work" in blind
+    assert "YOLO11         works" in seeing
+    assert warning == (
+        "warning: yolo:int8: the camera takes it for YOLOv8, and that does not work: blind. "
+        "What to do: in turns"
+    )
+
+
+def test_that_warning_is_red_on_a_terminal_and_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    out = Terminal()
+    summary.write({row(tmp_path, "int8", BLIND): Result()}, out)
+    (warning,) = (line for line in out.getvalue().splitlines() if "warning: " in line)
+    assert warning.startswith("\x1b[1;31m")
+    assert "What to do: in turns" in warning
+
+
+def test_an_info_of_an_older_version_has_no_answer_about_the_camera(tmp_path: Path) -> None:
+    older = {name: value for name, value in INFO.items() if name != "recognition"}
+    _, line = text({row(tmp_path, "int8", older): Result()}).splitlines()
+    assert line.split()[-2:] == ["YOLO11", "unchanged"]
 
 
 def test_names_are_text_and_not_markup(tmp_path: Path) -> None:
