@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from graphs import STAGES, Workshop
+from small_actions import ACTION
 
 from cvimake.kept import inputs_of
 from cvimake.store.current import CURRENT
@@ -260,8 +261,6 @@ def test_no_store_is_said(
 
 
 def test_a_link_to_an_input_is_no_edit_of_it(workshop: OpenWorkshop) -> None:
-    from test_key import ACTION  # noqa: PLC0415
-
     first = workshop("first")
     for path in ACTION.paths():
         path.parent.mkdir(parents=True, exist_ok=True)

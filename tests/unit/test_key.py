@@ -4,19 +4,11 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from small_actions import ACTION
 
 from cvimake.action import Action, FileKind, Folder, Input, Limits, Output, Text
 from cvimake.key import action_key
 
-ACTION = Action(
-    name="net:mlir",
-    argv=("tool", "--fast"),
-    environment={"TZ": "UTC"},
-    inputs=(Input(name="in", path=Path("models/net/in")),),
-    outputs=(Output(name="out", path=Path("build/net/out"), kind=FileKind.TEXT),),
-    texts=(Text(name="list", text="a\n"),),
-    folders=(Folder(target="/dataset", files={"1.png": Path("data/1.png")}),),
-)
 HELD = {"models/net/in": "aa", "data/1.png": "bb", "elsewhere/in": "aa", "elsewhere/1.png": "bb"}
 
 

@@ -1,18 +1,9 @@
 from __future__ import annotations
 
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from random_graphs import random_graphs
 
 from cvimake.picture import Group, Kind, Node, Picture, State, reduced
-
-
-@st.composite
-def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
-    names = [f"n{number}" for number in range(draw(st.integers(0, 8)))]
-    return {
-        name: draw(st.lists(st.sampled_from(names[:place]), unique=True)) if place else []
-        for place, name in enumerate(names)
-    }
 
 
 def reach(edges: list[tuple[str, str]], nodes: list[str]) -> set[tuple[str, str]]:
@@ -27,7 +18,7 @@ def test_a_line_that_follows_from_others_is_left_out() -> None:
 
 
 @settings(deadline=None)
-@given(graphs())
+@given(random_graphs())
 def test_what_needs_what_stays_and_no_line_is_too_many(needs: dict[str, list[str]]) -> None:
     edges, nodes = reduced(needs), list(needs)
     everything = [(needed, name) for name, others in needs.items() for needed in others]

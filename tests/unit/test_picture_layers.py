@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_picture import graphs
+from random_graphs import random_graphs
 
 from cvimake.picture.layers import arrange
 
@@ -11,7 +11,7 @@ GAP = 10.0
 
 
 @settings(deadline=None)
-@given(graphs(), st.data())
+@given(random_graphs(), st.data())
 def test_nothing_overlaps_and_every_line_goes_to_the_right(
     needs: dict[str, list[str]], data: st.DataObject
 ) -> None:
