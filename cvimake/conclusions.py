@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from cvimake import announce, cvimodel, device_time
+from cvimake import announce, cvimodel, device_time, named_outputs
 from cvimake.camera.recognition import Recognition, recognise
 from cvimake.errors import StepFailedError
 from cvimake.spec.model import Budget
 
 # Raised when something else is concluded from the same: what is there is then concluded anew.
-REVISION = 3
+REVISION = 4
 
 
 class Comparison(BaseModel):
@@ -34,16 +35,28 @@ class Comparison(BaseModel):
     signal_to_noise: float | None
 
 
+class Output(cvimodel.Tensor):
+    """An output of a cvimodel.
+
+    Attributes:
+        declared: its name in the source network, as in [output] names; empty where that is not known.
+    """
+
+    declared: str = ""
+
+
 class Info(cvimodel.Listing):
     """`…_info.json`: a cvimodel, what it was validated with, and what the camera does with it.
 
     Attributes:
+        outputs: in the file's order.
         size: bytes of the file.
         recognised_as: the kind of model, empty if the camera refuses it.
         time: the estimated time on the TPU; None where an earlier version wrote this.
     """
 
     schema_version: Literal[1] = 1
+    outputs: tuple[Output, ...]
     size: int
     similarity: tuple[Comparison, ...]
     recognised_as: str
@@ -72,7 +85,22 @@ def search(name: str, summary: Path) -> None:
         )
 
 
-def examine(model: Path, listing: str, time: dict[str, Any], validation: dict[str, Any]) -> Info:
+def network(name: str, mlir: Path, wanted: named_outputs.Wanted, result: Path) -> None:
+    """Writes the outputs of a network that became MLIR, by their declared names.
+
+    Raises:
+        StepFailedError: they are others than declared, or come in another order.
+    """
+    named_outputs.write(result, named_outputs.of_mlir(name, mlir, wanted))
+
+
+def examine(
+    model: Path,
+    listing: str,
+    time: dict[str, Any],
+    validation: dict[str, Any],
+    outputs: Sequence[named_outputs.NamedOutput] | None = None,
+) -> Info:
     """Everything that is known of a cvimodel.
 
     Args:
@@ -80,14 +108,22 @@ def examine(model: Path, listing: str, time: dict[str, Any], validation: dict[st
         listing: what the tool lists of it.
         time: the estimate of its time.
         validation: the summary of the tool that made it; empty where there is none.
+        outputs: those of its MLIR; None where they are not known.
 
     Raises:
+        StepFailedError: its outputs are others, or come in another order.
         CvimakeError: the listing is not one.
     """
     parsed = cvimodel.parse(listing)
+    if outputs is not None:
+        named_outputs.of_cvimodel(model.name, parsed.outputs, outputs)
     recognition = recognise(parsed.inputs, parsed.outputs)
+    names = [output.declared for output in outputs or ()] or [""] * len(parsed.outputs)
+    named = (
+        Output(**dict(tensor), declared=name) for tensor, name in zip(parsed.outputs, names, strict=True)
+    )
     return Info(
-        **dict(parsed),
+        **{**dict(parsed), "outputs": tuple(named)},
         size=model.stat().st_size,
         similarity=tuple(Comparison(**found) for found in validation.get("comparisons", [])),
         recognised_as=recognition.as_,
@@ -96,8 +132,28 @@ def examine(model: Path, listing: str, time: dict[str, Any], validation: dict[st
     )
 
 
+def named_as_beside(known: Info, model: Path) -> Info:
+    """The same with the declared names of its outputs, if the file beside it that says them is of it.
+
+    A build and a release have such a file, `…_info.json`.
+    """
+    try:
+        beside = Info.model_validate_json(model.with_name(f"{model.stem}_info.json").read_bytes())
+    except (OSError, ValueError):
+        return known
+    same = beside.size == known.size and beside.sections == known.sections and beside.name == known.name
+    return known.model_copy(update={"outputs": beside.outputs}) if same else known
+
+
 def info(  # noqa: PLR0913, PLR0917 - one place where all that is known of a cvimodel comes together
-    name: str, model: Path, listing: Path, time: Path, validation: Path, budget: Budget, result: Path
+    name: str,
+    model: Path,
+    listing: Path,
+    time: Path,
+    validation: Path,
+    outputs: Path,
+    budget: Budget,
+    result: Path,
 ) -> None:
     """Writes what is known of a cvimodel, and holds it against its budget.
 
@@ -109,6 +165,7 @@ def info(  # noqa: PLR0913, PLR0917 - one place where all that is known of a cvi
         listing.read_text(encoding="utf-8"),
         json.loads(time.read_text(encoding="utf-8")),
         json.loads(validation.read_text(encoding="utf-8")),
+        named_outputs.read(outputs),
     )
     temporary = result.with_suffix(".json.new")
     temporary.write_text(known.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")

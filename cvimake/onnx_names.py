@@ -15,7 +15,7 @@ from cvimake.protobuf import BYTES, MOST_FIELDS, VARINT, BrokenError, TooManyErr
 
 # Fields, by message.
 _GRAPH = 7
-_NODE, _INITIALIZER, _INPUT = 1, 5, 11
+_NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
 _NODE_OUTPUT, _NODE_ATTRIBUTE = 2, 5
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = (5, 10), (6, 11)
 _TENSOR_NAME, _TENSOR_EXTERNAL, _ENTRY_KEY, _ENTRY_VALUE = 8, 13, 1, 2
@@ -34,11 +34,13 @@ class Names:
 
     Attributes:
         inputs: the shape of each input that is no weight, 0 for an axis that is left open.
+        outputs: the tensors that the network ends in, in their order.
         tensors: what its layers put out.
         external: the other files that hold its weights.
     """
 
     inputs: dict[str, Shape]
+    outputs: tuple[str, ...]
     tensors: frozenset[str]
     external: tuple[str, ...]
 
@@ -66,6 +68,7 @@ def read(path: Path) -> Names:
 
 def _read(walk: Walk, size: int) -> Names:
     inputs: dict[str, Shape] = {}
+    outputs: list[str] = []
     tensors: set[str] = set()
     weights: set[str] = set()
     external: dict[str, None] = {}
@@ -82,12 +85,19 @@ def _read(walk: Walk, size: int) -> Names:
                 inputs.update(
                     {_text(walk, name): _shape(walk, value) for name in walk.messages(*value, _VALUE_NAME)}
                 )
+            elif field.number == _OUTPUT:
+                outputs += [_text(walk, name) for name in walk.messages(*value, _VALUE_NAME)]
         external.update(
             (location, None) for tensor in _tensors(walk, graph) for location in _locations(walk, tensor)
         )
     # Old exporters list the weights among the inputs.
     own = {name: shape for name, shape in inputs.items() if name not in weights}
-    return Names(inputs=own, tensors=frozenset(tensors - {""}), external=tuple(external))
+    return Names(
+        inputs=own,
+        outputs=tuple(outputs),
+        tensors=frozenset(tensors - {""}),
+        external=tuple(external),
+    )
 
 
 def _tensors(walk: Walk, graph: _Span, depth: int = 0) -> Iterator[_Span]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvimake import conclusions, load, network_check, toolchain
+from cvimake import conclusions, load, named_outputs, network_check, toolchain
 from cvimake.action import GIBIBYTE, Action, FileKind, Folder, Input, Limits, Output, Text
 from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN
 from cvimake.load import Load
@@ -168,6 +168,22 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
         load=load.transform(_size(model)),
         toolchain=FRAMEWORKS if model.takes_frameworks else TOOLCHAIN,
         before=functools.partial(_check, model),
+        after=functools.partial(
+            conclusions.network, f"{name}:mlir", _place(name, _mlir(name)), _wanted(model), _outputs(model)
+        ),
+        concluded=(_outputs(model),),
+        concluded_with=conclusions.REVISION,
+    )
+
+
+def _wanted(model: DeclaredModel) -> named_outputs.Wanted:
+    """The outputs that a network is declared to have; those of a post-processing have no declared names."""
+    if model.model.output.add_postprocess:
+        return named_outputs.Wanted()
+    return named_outputs.Wanted(
+        names=tuple(model.model.output.names),
+        network=_place(model.name, _converted(model.name)) if model.is_onnx else None,
+        kept=model.source.suffix != ".tflite",
     )
 
 
@@ -361,12 +377,13 @@ def info(model: DeclaredModel) -> Iterator[Stage]:
                 _place(model.name, listing),
                 _place(model.name, time),
                 validation,
+                _outputs(model),
                 model.model.budget,
                 result,
             ),
             concluded=(result,),
             concluded_with={**model.model.budget.model_dump(), "revision": conclusions.REVISION},
-            also_read=(validation,),
+            also_read=(validation, _outputs(model)),
         )
 
 
@@ -496,6 +513,11 @@ def _converted(name: str) -> str:
 
 def _mlir(name: str) -> str:
     return f"{name}.mlir"
+
+
+def _outputs(model: DeclaredModel) -> Path:
+    """The file with the outputs' names."""
+    return _place(model.name, f"{model.name}_outputs.json")
 
 
 def _weights(name: str) -> str:

@@ -88,9 +88,10 @@ def _examined(model: Path) -> conclusions.Info:
         )
         Runtime.of(Path.cwd()).sandbox.run(action)
         estimated = json.loads(time.read_text(encoding="utf-8"))
-        return conclusions.examine(
+        found = conclusions.examine(
             model, listing.read_text(encoding="utf-8", errors="replace"), estimated, {}
         )
+    return conclusions.named_as_beside(found, model)
 
 
 def _print(info: conclusions.Info, *, as_json: bool) -> None:
@@ -101,7 +102,7 @@ def _print(info: conclusions.Info, *, as_json: bool) -> None:
         ("name", f"{info.name}, for {info.processor}, built {info.built} by tpu_mlir {info.compiler}"),
         ("size", f"{info.size / 1000**2:.2f} MB, ION memory {info.ion_memory:g} MB"),
         *(("input", _tensor(tensor)) for tensor in info.inputs),
-        *(("output", _tensor(tensor)) for tensor in info.outputs),
+        *(("output", f"{_tensor(tensor)}{_declared(tensor)}") for tensor in info.outputs),
         *_on_the_camera(info.recognition),
         ("TPU time", _time(info.time)),
         *(("warning", warning) for warning in info.recognition.warnings),
@@ -131,3 +132,7 @@ def _time(estimate: Any) -> str:  # noqa: ANN401 - device_time.Estimate, importe
 def _tensor(tensor: Any) -> str:  # noqa: ANN401 - cvimodel.Tensor, imported where it is needed
     scale = "" if tensor.type == "fp32" else f", scale {tensor.scale:g}"
     return f"{tensor.name} {list(tensor.shape)} {tensor.type}{scale}"
+
+
+def _declared(output: conclusions.Output) -> str:
+    return f", is {output.declared}" if output.declared else ""

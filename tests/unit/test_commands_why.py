@@ -58,10 +58,11 @@ def test_each_stage_is_told_once(built: Workshop, capsys: pytest.CaptureFixture[
     out = why(built, capsys, "m0000:int8_info")
     assert out == (
         "m0000:int8_info may run:\n"
+        "  needs m0000:mlir, which may run:\n"
+        "    needs m0000:onnx, which will run:\n"
+        "      models/m0000/tiny.onnx has changed: sha256 was SHA, is SHA\n"
         "  needs m0000:int8, which may run:\n"
-        "    needs m0000:mlir, which may run:\n"
-        "      needs m0000:onnx, which will run:\n"
-        "        models/m0000/tiny.onnx has changed: sha256 was SHA, is SHA\n"
+        "    needs m0000:mlir, which may run (see above)\n"
         "    needs m0000:calibration, which may run:\n"
         "      needs m0000:mlir, which may run (see above)\n"
     )

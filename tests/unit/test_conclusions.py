@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cvimake import conclusions
+from cvimake import conclusions, cvimodel, named_outputs
 from cvimake.conclusions import Info
 from cvimake.errors import CvimakeError, StepFailedError
 from cvimake.spec.model import Budget
@@ -163,11 +164,25 @@ def info(folder: Path, budget: Budget, listing: str = CLASSIFIER) -> dict[str, A
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "net.cvimodel").write_bytes(b"x" * 1000)
+    (folder / "outputs.json").write_text(outputs(listing), encoding="utf-8")
     listed, time, validation = (folder / name for name in files)
-    conclusions.info(
-        "net:int8", folder / "net.cvimodel", listed, time, validation, budget, folder / "info.json"
-    )
+    named, result = folder / "outputs.json", folder / "info.json"
+    conclusions.info("net:int8", folder / "net.cvimodel", listed, time, validation, named, budget, result)
     return written(folder)
+
+
+def outputs(listing: str) -> str:
+    """The outputs of the MLIR that a listing's cvimodel would be made of, under names of their own."""
+    found = cvimodel.parse(listing).outputs
+    values = [
+        {
+            "declared": f"tensor {number}",
+            "mlir": tensor.name.removesuffix("_f32"),
+            "size": math.prod(tensor.shape),
+        }
+        for number, tensor in enumerate(found)
+    ]
+    return json.dumps(values)
 
 
 def written(folder: Path) -> dict[str, Any]:
@@ -178,13 +193,16 @@ def written(folder: Path) -> dict[str, Any]:
 def test_what_is_known_is_written_as_json_that_reads_back(tmp_path: Path) -> None:
     values = info(tmp_path, Budget())
     assert (values["schema_version"], values["recognised_as"]) == (1, "classifier")
-    assert Info.model_validate(values) == known(tmp_path)
+    without_names = [{**output, "declared": ""} for output in values["outputs"]]
+    assert Info.model_validate({**values, "outputs": without_names}) == known(tmp_path)
 
 
 def test_nothing_else_is_left(tmp_path: Path) -> None:
     info(tmp_path, Budget())
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"info.txt", "time.json", "validation.json", "net.cvimodel", "info.json"}
+    assert names == {
+        "info.txt", "time.json", "validation.json", "outputs.json", "net.cvimodel", "info.json",
+    }  # fmt: skip
 
 
 def test_the_same_cvimodel_is_the_same_bytes(tmp_path: Path) -> None:
@@ -210,3 +228,37 @@ def test_traps_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     pose = CLASSIFIER.replace("10   1    1  ", "11   3549 1  ").replace("int8  1    11", "fp32  1    11")
     info(tmp_path, Budget(), pose)
     assert "cvimake: warning: net:int8: a detector of 7 classes" in capsys.readouterr().err
+
+
+def test_each_output_has_its_declared_name(tmp_path: Path) -> None:
+    values = info(tmp_path, Budget(), LISTING)
+    assert [(output["name"], output["declared"]) for output in values["outputs"]] == [
+        ("boxes_f32", "tensor 0"),
+        ("scores", "tensor 1"),
+    ]
+
+
+def test_a_cvimodel_beside_its_info_has_the_declared_names(tmp_path: Path) -> None:
+    info(tmp_path, Budget(), LISTING)
+    (tmp_path / "info.json").rename(tmp_path / "net_info.json")
+    model = tmp_path / "net.cvimodel"
+    bare = conclusions.examine(model, LISTING, TIME, {})
+    assert [output.declared for output in bare.outputs] == ["", ""]
+    named = conclusions.named_as_beside(bare, model)
+    assert [output.declared for output in named.outputs] == ["tensor 0", "tensor 1"]
+    # The info of another cvimodel says nothing of this one.
+    model.write_bytes(b"x" * 1001)
+    bare = conclusions.examine(model, LISTING, TIME, {})
+    assert conclusions.named_as_beside(bare, model) == bare
+    (tmp_path / "net_info.json").write_text("damaged", encoding="utf-8")
+    assert conclusions.named_as_beside(bare, model) == bare
+
+
+def test_outputs_in_another_order_fail_the_stage(tmp_path: Path) -> None:
+    swapped = LISTING.replace("boxes_f32,scores", "scores,boxes_f32")
+    (tmp_path / "x").mkdir()
+    info(tmp_path / "x", Budget(), LISTING)
+    names = named_outputs.read(tmp_path / "x/outputs.json")
+    (tmp_path / "net.cvimodel").touch()
+    with pytest.raises(StepFailedError, match=r"come as scores, boxes_f32; declared are boxes, scores"):
+        conclusions.examine(tmp_path / "net.cvimodel", swapped, TIME, {}, names)

@@ -406,6 +406,7 @@ def test_a_cvimodel_is_made_from_the_network_and_its_variants_tables(
 def test_every_input_in_the_build_folder_is_an_output_of_another_stage(tmp_path: Path) -> None:
     stages = list(stages_of(declared(tmp_path)))
     written = {file.path for stage in stages for file in stage.action.outputs}
+    written |= {path for stage in stages for path in stage.concluded}
     read = {path for stage in stages for path in (*stage.action.paths(), *stage.also_read)}
     assert {path for path in read if path.parts[0] == "build"} <= written
 
@@ -616,7 +617,10 @@ def test_the_reference_is_reduced_unless_a_variant_compares_all(tmp_path: Path, 
 def test_the_info_is_concluded_from_cvimodel_listing_and_validation(tmp_path: Path) -> None:
     stage = next(pipeline.info(declared(tmp_path)))
     assert stage.concluded == (Path("build/net/net_cv181x_f16_info.json"),)
-    assert stage.also_read == (Path("build/net/net_cv181x_f16_validation.json"),)
+    assert stage.also_read == (
+        Path("build/net/net_cv181x_f16_validation.json"),
+        Path("build/net/net_outputs.json"),
+    )
 
 
 def test_the_info_of_a_check_that_was_left_out_is_concluded_all_the_same(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def _of_model(world: World, name: str, knobs: Mapping[str, Any]) -> Iterator[tup
         Rule(
             options=(knobs["mean"], len(verify)),
             reads=(("source", converted), *names.tested(verify)),
-            writes=tuple(path for _, path in (*network, *names.reference)),
+            writes=(*(path for _, path in (*network, *names.reference)), names.made("_outputs.json")),
         ),
     )
     samples, sampled = _samples(world, name, *knobs["samples"])
@@ -225,6 +225,7 @@ def _listing(names: _Names, knobs: Mapping[str, Any], stem: str) -> Rule:
         reads=(
             ("model", names.made(f"{stem}.cvimodel")),
             ("validation", names.made(f"{stem}_validation.json")),
+            ("outputs", names.made("_outputs.json")),
         ),
         writes=tuple(names.made(f"{stem}_{ending}") for ending in ("info.txt", "time.json", "info.json")),
     )
