@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -28,6 +29,15 @@ def step(what: str) -> Iterator[Callable[[str], None]]:
     """
     started = time.monotonic()
     outcome = "failed"
+    if threading.current_thread() is not threading.main_thread():
+        # Others write in the meantime.
+        note(f"{what} ...")
+        try:
+            yield lambda _detail: None
+            outcome = f"{time.monotonic() - started:.1f} s"
+        finally:
+            note(f"{what}: {outcome}")
+        return
     try:
         with _shown(what) as show:
             yield show

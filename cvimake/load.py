@@ -178,6 +178,8 @@ def deployment(network: Network) -> Load:
     return Load(memory=network.loaded(4), seconds=3 + 20 * network.inference)
 
 
+# The engine builds it, mostly waiting for what is downloaded.
+FRAMEWORKS_IMAGE = Load(memory=GIBIBYTE, seconds=150)
 LISTING = Load(memory=GIBIBYTE // 4, seconds=0.5)
 
 

@@ -19,6 +19,7 @@ from cvimake.spec.rules import FUSABLE_IMAGES, Fault
 
 if TYPE_CHECKING:
     from cvimake import onnx_names
+    from cvimake.intake import tflite
 
 # A key of model.toml, and what is wrong there.
 KeyedFault = tuple[tuple[str, ...], str]
@@ -34,13 +35,16 @@ def check(model: DeclaredModel) -> None:
         CvimakeError: it is not; every mistake with its line in model.toml.
         OSError: it cannot be read.
     """
-    network_file.check(model.source)
+    tflite = check_file(model)
     path = model.folder / "model.toml"
     file = File(path, path.read_text(encoding="utf-8"))
     names = _onnx_names(model) if model.is_onnx else None
-    network = list(output_faults(model, names.tensors)) if names else []
-    if names and not network:
+    known = names or tflite
+    network = list(output_faults(model, known.tensors)) if known else []
+    if not network and names:
         network += shape_faults(model, needed_inputs(model, names))
+    elif not network and tflite:
+        network += shape_faults(model, _tflite_inputs(model, tflite))
     mistakes = [file.mistake(tuple(key.split(".")), what) for key, what in network]
     mistakes += [file.mistake(key, what) for key, what in own_file_faults(model, names)]
     if mistakes:
@@ -59,6 +63,42 @@ def check(model: DeclaredModel) -> None:
     ):
         samples += _samples(purpose, one) if one else ()
     _check_samples(f"{model.name}:mlir", model, samples, names)
+
+
+def check_file(model: DeclaredModel) -> tflite.Network | None:
+    """Sees that a network's file is of its kind, and of TFLite that the toolchain reads what is in it.
+
+    Returns:
+        The network, if it is TFLite.
+
+    Raises:
+        CvimakeError: it is not; every reason, and what to do.
+        OSError: it cannot be read.
+    """
+    if network_file.check(model.source) is not network_file.Kind.TFLITE:
+        return None
+    from cvimake.intake import tflite  # noqa: PLC0415 - only a stage that runs needs it
+
+    network = tflite.read(model.source)
+    if network.faults:
+        remedy = tflite.REMEDY.format(name=model.source.name, stem=model.source.stem)
+        raise CvimakeError("\n".join(f"{model.source}: {fault}" for fault in network.faults), remedy)
+    return network
+
+
+def file_fault(model: DeclaredModel) -> str:
+    """The reasons for which the toolchain cannot read a network's file; empty where none is known."""
+    try:
+        check_file(model)
+    except CvimakeError as error:
+        return str(error)
+    return ""
+
+
+def _tflite_inputs(model: DeclaredModel, network: tflite.Network) -> dict[str, onnx_names.Shape]:
+    """The inputs as the toolchain has them: channels first, where they are images."""
+    inputs = network.inputs if model.inputs.channel_format == "none" else network.planar
+    return {name: tuple(length or 0 for length in shape) for name, shape in inputs}
 
 
 def ask(model: DeclaredModel) -> None:

@@ -157,6 +157,7 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
                 *([weights] if weights else []),
                 *test_inputs,
                 *programs,
+                *([_TFLITE_FILE] if _TRANSFORM_TFLITE in programs else []),
             ),
             outputs=(
                 _output(model, _mlir(name), FileKind.MLIR),
@@ -400,6 +401,8 @@ _DEPLOYMENT = (
 )  # fmt: skip
 _REDUCE_REFERENCE = Input(name="reduce_reference.py", path=step("reduce_reference"))
 _TRANSFORM_TFLITE = Input(name="transform_tflite.py", path=step("transform_tflite"))
+# It imports the other one.
+_TFLITE_FILE = Input(name="tflite_file.py", path=step("tflite_file"))
 ESTIMATE_TIME = Input(name="estimate_time.py", path=step("estimate_time"))
 _RUN_TOOL = Input(name="run_tool.py", path=step("run_tool"))
 # The first is run, and imports the others.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import platform
 import textwrap
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,9 @@ from cvimake.load import Capacity
 from cvimake.recipe import FrameworksRecipe, Recipe
 from cvimake.sandbox import Sandbox
 from cvimake.system import WITHOUT_AVX2, has_avx2
+
+# How often a cancelled build is noticed while an image is made, in seconds.
+_LOOK_EVERY = 0.2
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Runtime:
         recipe = FrameworksRecipe(
             base=chosen_by_user.base, wheel=chosen_by_user.wheel, toolchain=plain.image.fingerprint
         )
-        found = image.ensure(engine, recipe, root)
+        found = _unless_cancelled(engine, lambda: image.ensure(engine, recipe, root))
         return cls(found, Sandbox(root=root, engine=engine, image=found.id))
 
     @classmethod
@@ -96,6 +101,29 @@ class Runtime:
                 f"the {record.stem} image is not the one that {record} describes",
                 f"Run `./doit forget {record.stem}` and start again; what is affected is then built anew.",
             )
+
+
+def _unless_cancelled(engine: DockerEngine, make: Callable[[], ToolchainImage]) -> ToolchainImage:
+    """Makes an image; in the thread of a stage it is given up when the build is cancelled.
+
+    The library for Docker can only wait for a build. So another thread waits, which ends with the process,
+    and the engine gives up a build that nobody waits for.
+    """
+    if threading.current_thread() is threading.main_thread():
+        return make()
+    made: Future[ToolchainImage] = Future()
+
+    def work() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
+            made.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    while not wait([made], timeout=_LOOK_EVERY).done:
+        if engine.is_cancelled:
+            raise ImageError("making the image was cancelled")
+    return made.result()
 
 
 def _engine_and_toolchain(root: Path) -> tuple[Engine, ToolchainImage]:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 
-from cvimake import announce, clock, doit_types, kept, pipeline, terminal, unbuildable
+from cvimake import announce, clock, doit_types, kept, network_check, pipeline, terminal, unbuildable
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
 from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN, chosen, would_change
 from cvimake.errors import CvimakeError, StepFailedError, harmless
-from cvimake.load import own_share
+from cvimake.load import FRAMEWORKS_IMAGE, own_share
 from cvimake.recipe import FrameworksRecipe, Recipe
 from cvimake.records import CORES, RESTORED, SECONDS
 from cvimake.report import ROW, WAITING, Reporter
@@ -81,13 +81,15 @@ class Project:
             "basename": FRAMEWORKS_TASK,
             "doc": "the image that networks of Caffe, PyTorch and TFLite are read in",
             "actions": [
-                (_guarded, [functools.partial(self._record_toolchain, FRAMEWORKS), [str(FRAMEWORKS)]])
+                (_guarded, [self._make_frameworks, [str(FRAMEWORKS)]]),
             ],
             # It is made on the other one.
             "file_dep": [str(TOOLCHAIN)],
             "targets": [str(FRAMEWORKS)],
             "uptodate": [Unchanged(recipe.definition), _intact],
             "clean": True,
+            # Other stages run while it is made.
+            "meta": {LOAD: FRAMEWORKS_IMAGE},
             **_OWN_OUTPUT,
         }
 
@@ -186,6 +188,18 @@ class Project:
         from cvimake.runtime import Runtime  # noqa: PLC0415 - only a step that runs needs an engine
 
         return Runtime.recorded_in(toolchain, self.root)
+
+    def _make_frameworks(self) -> None:
+        """Makes the image, unless the toolchain can read none of the networks that need it.
+
+        Raises:
+            CvimakeError: it can read none; the reasons of all.
+        """
+        models = [model for model in self.models if model.takes_frameworks and not model.missing]
+        faults = [network_check.file_fault(model) for model in models]
+        if faults and all(faults):
+            raise CvimakeError("\n".join(faults))
+        self._record_toolchain(FRAMEWORKS)
 
     def _record_toolchain(self, toolchain: Path = TOOLCHAIN) -> None:
         text = json.dumps(self._runtime(toolchain).image.identity, indent=1, sort_keys=True) + "\n"

@@ -234,8 +234,9 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
         yield from (f"    input   {name} {_shape(shape)}" for name, shape in examined.inputs)
         yield from (f"    output  {name} {_shape(shape)}" for name, shape in examined.candidates)
     else:
-        yield f"  {_KINDS[examined.kind]}: its layers are not looked at"
+        yield f"  {_KINDS[examined.kind]}"
         yield from (f"    input   {name} {_shape(shape)}" for name, shape in examined.inputs)
+        yield from (f"    output  {name} {_shape(shape)}" for name, shape in examined.candidates)
     yield from _listed("to see to", examined.problems)
     if samples.dataset:
         yield f"  calibrates with {samples.dataset}" + (
@@ -248,9 +249,9 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
 
 
 _KINDS = {
-    Kind.CAFFE: "a Caffe network",
-    Kind.TFLITE: "a TFLite network",
-    Kind.TORCHSCRIPT: "a TorchScript network",
+    Kind.CAFFE: "a Caffe network: its layers are not looked at",
+    Kind.TFLITE: "a TFLite network; the toolchain has its inputs with channels first:",
+    Kind.TORCHSCRIPT: "a TorchScript network: its layers are not looked at",
 }
 
 

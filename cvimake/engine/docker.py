@@ -81,6 +81,11 @@ class DockerEngine:
         for container in running:
             _kill(container)
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nothing may begin any more."""
+        return self._cancelled
+
     def run(self, command: Command, log: Log) -> Outcome:
         """See `Engine.run`."""
         try:

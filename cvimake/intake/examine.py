@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cvimake import network_file, onnx_header, onnx_names
 from cvimake.errors import CvimakeError
-from cvimake.intake import caffe, operators, reading
+from cvimake.intake import caffe, operators, reading, tflite
 from cvimake.intake import network as graph
 from cvimake.intake.families import recognise
 from cvimake.intake.findings import Findings
@@ -63,7 +63,21 @@ def examine(path: Path) -> Examined:
                 f"{path} is a Caffe network, and there is no {weights.name} beside it with its weights"
             )
         return Examined(path=path, kind=kind, weights=weights, inputs=caffe.inputs(path))
+    if kind is Kind.TFLITE:
+        return _tflite(path)
     return Examined(path=path, kind=kind)
+
+
+def _tflite(path: Path) -> Examined:
+    network = tflite.read(path)
+    remedy = tflite.REMEDY.format(name=path.name, stem=path.stem)
+    return Examined(
+        path=path,
+        kind=Kind.TFLITE,
+        inputs=network.planar,
+        candidates=network.outputs,
+        problems=(*network.faults, *network.doubts, *([remedy] if network.faults or network.doubts else ())),
+    )
 
 
 def _onnx(path: Path) -> Examined:

@@ -1,5 +1,9 @@
 """Transforms a float TFLite network: `transform_tflite.py NAME TOOL.py ARGUMENT ...`.
 
+Weights in float16 are widened first: the tool does not read them. TFLite itself widens each with an operator
+DEQUANTIZE before it is used, and computes in float32; so here the operators are left out, and the weights
+become float32 in a copy of the file.
+
 The tool calls the MLIR of every TFLite network quantised, and the compiler has nothing for that on these
 processors ("Not Implemented"). Of a float network it is not true: its MLIR is like that of any other source,
 and here it is called so, with its weights under the name that they have for other sources. The exit code is
@@ -8,19 +12,82 @@ the tool's, but for a network that really is quantised, which becomes QUANTISED.
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tflite_file import FLOAT32, File, Graph, Tensor, Widening, widening
+
 QUANTISED = 3
+WIDENED = "{}_float32.tflite"
 _STATE = 'module.state = "{}"'
 _WEIGHTS = "{}_top_{}_all_weight.npz"
+_LARGEST = 2**31 - 1
+_ALIGNED = 16
+
+
+def widened(data: bytes) -> bytes | None:
+    """A TFLite file with its float16 weights in float32; None where it has none.
+
+    Raises:
+        BrokenError: it is damaged.
+    """
+    graph = File(data).graph()
+    plan = widening(graph)
+    if not plan.dropped:
+        return None
+    result = bytearray(data)
+    _replace_inputs(result, graph, plan)
+    _leave_out(result, graph, plan)
+    done: set[int] = set()
+    for number in sorted(plan.constants):
+        tensor = graph.tensors[number]
+        result[tensor.type_place] = FLOAT32
+        if tensor.data_field not in done:
+            done.add(tensor.data_field)
+            _append(result, tensor)
+    return bytes(result)
+
+
+def _replace_inputs(result: bytearray, graph: Graph, plan: Widening) -> None:
+    """Lets operators read the constants themselves."""
+    for one in graph.operators:
+        if one not in plan.dropped:
+            inputs = [plan.replaced.get(number, number) for number in one.inputs]
+            struct.pack_into(f"<{len(inputs)}i", result, one.inputs_place, *inputs)
+
+
+def _leave_out(result: bytearray, graph: Graph, plan: Widening) -> None:
+    """Takes the operators out of the list. It refers to each by the distance from its own place."""
+    at = graph.operators_place + 4
+    kept = 0
+    for number, one in enumerate(graph.operators):
+        if one not in plan.dropped:
+            (distance,) = struct.unpack_from("<I", result, at + 4 * number)
+            struct.pack_into("<I", result, at + 4 * kept, distance + 4 * (number - kept))
+            kept += 1
+    struct.pack_into("<I", result, graph.operators_place, kept)
+
+
+def _append(result: bytearray, tensor: Tensor) -> None:
+    """Puts a constant's wide values behind the file, and lets the file refer to them."""
+    import numpy as np  # noqa: PLC0415 - the host only asks what is widened
+
+    place, length = tensor.data or (0, 0)
+    wide = np.frombuffer(bytes(result[place : place + length]), dtype="<f2").astype("<f4").tobytes()
+    # The number of bytes stands before them, and they begin at a multiple.
+    result.extend(b"\0" * (-(len(result) + 4) % _ALIGNED))
+    if len(result) + len(wide) > _LARGEST:
+        raise ValueError("with its weights in float32 the network is larger than 2 GB")
+    struct.pack_into("<I", result, tensor.data_field, len(result) - tensor.data_field)
+    result.extend(struct.pack("<I", len(wide)) + wide)
 
 
 def main(name: str, command: Sequence[str]) -> int:
     """Runs the tool, corrects what it wrote in the working directory, and returns the exit code."""
-    code = subprocess.run([sys.executable, *command], check=False).returncode
+    code = subprocess.run([sys.executable, *_of_wide(name, command)], check=False).returncode
     if code != 0:
         return code
     mlir = Path(f"{name}.mlir")
@@ -37,6 +104,19 @@ def main(name: str, command: Sequence[str]) -> int:
     mlir.write_text(text, encoding="utf-8")
     Path(before).rename(after)
     return code
+
+
+def _of_wide(name: str, command: Sequence[str]) -> list[str]:
+    """The tool's command line, of a copy with wide weights where the network has others."""
+    arguments = list(command)
+    source = Path(f"{name}.tflite")
+    wide = widened(source.read_bytes()) if source.is_file() else None
+    if wide is None:
+        return arguments
+    copy = WIDENED.format(name)
+    Path(copy).write_bytes(wide)
+    sys.stdout.write("the weights in float16 were widened to float32\n")
+    return [copy if argument == source.name else argument for argument in arguments]
 
 
 if __name__ == "__main__":

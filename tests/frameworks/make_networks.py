@@ -8,11 +8,15 @@ One process for each: PyTorch and TensorFlow do not bear each other.
 - net.pt: TorchScript, one image of 3 x 32 x 32.
 - two.pt: TorchScript with two inputs.
 - checkpoint.pt: what a training leaves behind; not TorchScript.
-- net.tflite: float TFLite, one image of 32 x 32 x 3; quantised.tflite: the same in INT8.
+- net.tflite: float TFLite, one image of 32 x 32 x 3. quantised.tflite: the same in INT8. half.tflite: the
+  same with its weights in float16.
+- block.tflite: a block as BlazeFace has them, channels padded, its weights in float16. slope.tflite: with
+  PRELU.
 """
 
 import sys
 from pathlib import Path
+from typing import Any
 
 CAFFE = """
 name: "net"
@@ -64,6 +68,16 @@ def torch_networks() -> None:
     torch.save({"epoch": 3, "model": net}, "checkpoint.pt")
 
 
+def half(net: Any) -> bytes:  # noqa: ANN401 - a function of TensorFlow's
+    """A network with its weights in float16."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([net.get_concrete_function()])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    return bytes(converter.convert())
+
+
 def tflite_network() -> None:
     """Writes that of TFLite."""
     import tensorflow as tf
@@ -78,11 +92,28 @@ def tflite_network() -> None:
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([net.get_concrete_function()])
     Path("net.tflite").write_bytes(converter.convert())
+    Path("half.tflite").write_bytes(half(net))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([generator.normal([1, 32, 32, 3])] for _ in range(8))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     Path("quantised.tflite").write_bytes(converter.convert())
+    depthwise = tf.constant(generator.normal([3, 3, 3, 1], stddev=0.3))
+    pointwise = tf.constant(generator.normal([1, 1, 3, 8], stddev=0.3))
+    slope = tf.constant(generator.uniform([8]))
+
+    def block(image: tf.Tensor) -> tf.Tensor:
+        convolved = tf.nn.depthwise_conv2d(image, depthwise, [1, 2, 2, 1], "SAME")
+        convolved = tf.nn.conv2d(convolved, pointwise, 1, "SAME")
+        pooled = tf.pad(tf.nn.max_pool2d(image, 2, 2, "SAME"), [[0, 0], [0, 0], [0, 0], [0, 5]])
+        return tf.nn.relu(convolved + pooled)
+
+    signature = [tf.TensorSpec([1, 32, 32, 3], tf.float32)]
+    Path("block.tflite").write_bytes(half(tf.function(block, input_signature=signature)))
+    sloped = tf.function(
+        lambda image: tf.nn.relu(block(image)) - slope * tf.nn.relu(-block(image)), input_signature=signature
+    )
+    Path("slope.tflite").write_bytes(half(sloped))
 
 
 {"caffe": caffe_network, "torch": torch_networks, "tflite": tflite_network}[sys.argv[1]]()

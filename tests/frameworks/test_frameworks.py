@@ -224,6 +224,21 @@ def test_tflite_in_bf16_and_int8(tmp_path: Path, networks: Path) -> None:
 def test_a_quantised_tflite_is_refused_with_what_to_do(tmp_path: Path, networks: Path) -> None:
     project = make(tmp_path, IMAGE % "quantised.tflite" + FLOAT, networks / "quantised.tflite")
     result = project.doit()
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "Convert it to TFLite without quantisation" in result.stdout + result.stderr
     assert project.published() == []
+
+
+@pytest.mark.parametrize("name", ["half", "block"])
+def test_tflite_with_weights_in_float16(tmp_path: Path, networks: Path, name: str) -> None:
+    project = make(tmp_path, IMAGE % f"{name}.tflite" + INT8 + FLOAT, networks / f"{name}.tflite").built()
+    assert least_cosine(project, "bf16") > 0.99
+    assert least_cosine(project, "int8") > 0.9
+
+
+def test_a_tflite_with_prelu_is_refused_with_what_to_do(tmp_path: Path, networks: Path) -> None:
+    project = make(tmp_path, IMAGE % "slope.tflite" + FLOAT, networks / "slope.tflite")
+    result = project.doit()
+    assert result.returncode == 2
+    assert "PRELU" in result.stdout + result.stderr
+    assert "tf2onnx" in result.stdout + result.stderr

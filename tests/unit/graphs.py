@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_tflite
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 
@@ -79,7 +80,7 @@ class Workshop:
     def take_tflite(self) -> None:
         """Its network is one that the frameworks image reads from now on."""
         self.declare('source = "tiny.onnx"', 'source = "tiny.tflite"')
-        (self.declaration.parent / "tiny.tflite").write_bytes(b"TFL3")
+        (self.declaration.parent / "tiny.tflite").write_bytes(small_tflite.convolution())
 
     def doit(self, *arguments: str) -> int:
         """Runs a command as the launcher would; returns the exit code."""

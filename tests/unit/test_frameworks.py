@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import small_tflite
 from graphs import STAGES, Workshop
+from small_tflite import Operator, Tensor
 
 
 @pytest.fixture
@@ -116,3 +119,30 @@ def test_the_picture_has_the_image_beside_the_toolchain(
     drawn = capsys.readouterr().out
     assert "frameworks" in drawn
     assert "toolchain" in drawn
+
+
+def test_the_image_is_not_made_where_no_network_that_needs_it_can_be_read(
+    workshop: Workshop,
+) -> None:
+    refuse(workshop)
+    assert workshop.doit("run", "--continue", "-o", "told.txt") == 2
+    assert not (workshop.root / "build" / "frameworks.json").exists()
+    told = (workshop.root / "told.txt").read_text(encoding="utf-8")
+    assert "TANH (result) is no operator that tpu_mlir 1.7 reads of TFLite" in told
+    assert "tf2onnx" in told
+    assert workshop.ran == []
+
+
+def test_the_image_is_made_for_a_network_that_can_be_read_beside_one_that_cannot(workshop: Workshop) -> None:
+    other = workshop.root / "models" / "other"
+    shutil.copytree(workshop.declaration.parent, other)
+    refuse(workshop)
+    workshop.doit("run", "--continue")
+    assert (workshop.root / "build" / "frameworks.json").exists()
+
+
+def refuse(workshop: Workshop) -> None:
+    """Takes a network of an operator that the toolchain does not read."""
+    tensors = [Tensor("image", [1, 8, 8, 3]), Tensor("result", [1, 8, 8, 3])]
+    data = small_tflite.file(tensors, [Operator("TANH", [0], [1])], [0], [1])
+    (workshop.declaration.parent / "tiny.tflite").write_bytes(data)

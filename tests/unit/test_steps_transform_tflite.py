@@ -3,8 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import small_tflite
 
-from cvimake.steps.transform_tflite import QUANTISED, main
+from cvimake.intake import tflite
+from cvimake.steps.tflite_file import File
+from cvimake.steps.transform_tflite import QUANTISED, main, widened
 
 HEAD = (
     'module @net attributes {module.platform = "TFLITE", module.state = "TOP_QUANTIZED", '
@@ -50,3 +53,48 @@ def test_a_quantised_network_is_refused_with_what_to_do(capsys: pytest.CaptureFi
 def test_a_failure_is_the_tools() -> None:
     assert transform(HEAD, code=7) == 7
     assert "TOP_QUANTIZED" in Path("net.mlir").read_text(encoding="utf-8")
+
+
+# Weights in float16
+
+ECHO = """
+import sys
+from pathlib import Path
+Path("seen.txt").write_text(" ".join(sys.argv[1:]))
+Path("net.mlir").write_text("")
+Path("net_top_quantized_all_weight.npz").write_text("weights")
+"""
+
+
+def test_weights_in_float16_become_float32_and_nothing_else_changes() -> None:
+    wide = widened(small_tflite.convolution("FLOAT16"))
+    assert wide
+    file, plain = File(wide), File(small_tflite.convolution())
+    found, expected = file.graph(), plain.graph()
+    assert [(one.op, one.inputs, one.outputs) for one in found.operators] == [
+        (one.op, one.inputs, one.outputs) for one in expected.operators
+    ]
+    for number in (1, 2):
+        one, other = found.tensors[number], expected.tensors[number]
+        assert (one.type, one.shape) == ("FLOAT32", other.shape)
+        assert file.values_at(one.data) == plain.values_at(other.data)
+        assert one.data
+        assert one.data[0] % 16 == 0
+    assert tflite_faults(wide) == ()
+
+
+def tflite_faults(data: bytes) -> tuple[str, ...]:
+    Path("wide.tflite").write_bytes(data)
+    return tflite.read(Path("wide.tflite")).faults
+
+
+def test_a_network_in_float32_is_left_as_it_is() -> None:
+    assert widened(small_tflite.convolution()) is None
+
+
+def test_the_tool_gets_the_wide_copy(folder: Path) -> None:
+    (folder / "tool.py").write_text(ECHO, encoding="utf-8")
+    Path("net.tflite").write_bytes(small_tflite.convolution("FLOAT16"))
+    assert main("net", ["tool.py", "--model_def", "net.tflite", "--mlir", "net.mlir"]) == 0
+    assert Path("seen.txt").read_text(encoding="utf-8") == ("--model_def net_float32.tflite --mlir net.mlir")
+    assert File(Path("net_float32.tflite").read_bytes()).graph().tensors[1].type == "FLOAT32"
