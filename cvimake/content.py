@@ -181,3 +181,5 @@ def intact(values: dict[str, Any], targets: list[str]) -> bool:
 
 # Under which doit keeps the states of a task's targets.
 OUTPUTS = "outputs"
+# Under which a task that has run tells the states of the files that it has read.
+INPUTS = "inputs"

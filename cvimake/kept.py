@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from cvimake.action import Action
 from cvimake.activity import ACTIVITIES
 from cvimake.content import CONTENTS, State
 from cvimake.engine.choice import TOOLCHAIN
+from cvimake.errors import CvimakeError
 from cvimake.key import action_key
 from cvimake.load import own_share
 from cvimake.publication import publish
@@ -32,28 +33,46 @@ class Found:
     Attributes:
         key: of the action.
         entry: what is known of it.
+        inputs: the states of its inputs that the key was made of, by their paths.
     """
 
     key: str
     entry: Entry
+    inputs: Mapping[str, State]
 
 
-def key_of(root: Path, action: Action, toolchain: Path = TOOLCHAIN) -> str:
-    """The key of an action of a project, by what its inputs hold now.
+def key_of(action: Action, toolchain: str, inputs: Mapping[str, State]) -> str:
+    """The key of an action.
 
     Args:
-        root: the project's.
-        action: what would run.
-        toolchain: the record of what it would run in.
+        action: what would run, or has run.
+        toolchain: the text of the record of what it runs in.
+        inputs: the states of its inputs, by their paths.
+    """
+    return action_key(action, _fingerprint_of(toolchain), lambda path: str(inputs[str(path)][-1]))
+
+
+def recorded_toolchain(path: Path) -> tuple[str, State]:
+    """The text of a record of a toolchain, and the state of the file that holds it.
 
     Raises:
-        OSError: an input cannot be read, or it is not known what the toolchain is.
+        CvimakeError: it was edited while it was read, or is no text.
+        OSError: it cannot be read.
     """
-    return action_key(action, _fingerprint(root, toolchain), lambda path: str(CONTENTS.state(str(path))[-1]))
+    state, held = CONTENTS.state(str(path)), path.read_bytes()
+    try:
+        text = held.decode()
+    except UnicodeDecodeError as error:
+        raise CvimakeError(
+            f"{path} is no text", f"Remove it; `./doit {path.stem}` writes it anew."
+        ) from error
+    if digest.of_text(text) != state[-1]:
+        raise CvimakeError(f"{path} was edited while it was read", "Start again.")
+    return text, state
 
 
 def _fingerprint(root: Path, toolchain: Path) -> str:
-    return _fingerprint_of((root / toolchain).read_text(encoding="utf-8"))
+    return _fingerprint_of(recorded_toolchain(root / toolchain)[0])
 
 
 # All stages of a build share one or two, and there can be thousands.
@@ -68,15 +87,17 @@ def find(root: Path, action: Action, toolchain: Path = TOOLCHAIN) -> Found | Non
     if store is None:
         return None
     try:
-        key = key_of(root, action, toolchain)
-    except OSError:
+        text, state = recorded_toolchain(root / toolchain)
+        inputs = {str(path): CONTENTS.state(str(path)) for path in action.paths()}
+        key = key_of(action, text, inputs)
+    except (CvimakeError, OSError, ValueError):
         # What is missing is for the stage itself to say.
         return None
     entry = store.find(key)
     if entry is None:
         CURRENT.miss()
         return None
-    return Found(key, entry)
+    return Found(key, entry, {**inputs, str(toolchain): state})
 
 
 def restore(root: Path, action: Action, found: Found) -> bool:
@@ -135,7 +156,7 @@ def foresee(root: Path, stages: Iterable[tuple[Iterable[str], Action | None, Pat
             return None
         try:
             return store.find(action_key(action, _fingerprint(root, toolchain), sha256_of))
-        except OSError:
+        except (CvimakeError, OSError):
             return None
 
     found: list[bool] = []
@@ -151,34 +172,27 @@ def foresee(root: Path, stages: Iterable[tuple[Iterable[str], Action | None, Pat
     return found
 
 
-def inputs_of(action: Action) -> dict[str, State]:
-    """What an action's inputs hold now, in a form that tells whether one was written meanwhile.
-
-    Raises:
-        OSError: one cannot be read.
-    """
-    # The time of any change is left out: the sandbox makes links to datasets, and each link changes it.
-    states = {str(path): CONTENTS.state(str(path)) for path in action.paths()}
-    return {path: [inode, modified, *content] for path, (inode, modified, _, *content) in states.items()}
-
-
-def keep(key: str, action: Action, seconds: float) -> None:
+def keep(key: str, action: Action, seconds: float, outputs: Mapping[str, str]) -> None:
     """Puts the outputs of an action that has just finished into the store.
 
     Args:
         key: by what its inputs held while it ran.
         action: that ran.
         seconds: how long.
+        outputs: the sha256 of what it wrote, by the paths of its outputs. The store keeps nothing else.
     """
     if CURRENT.store is None:
         return
     from cvimake.store import Blob, Entry  # noqa: PLC0415 - slow to import, and only needed where something ran
 
-    states = {file.name: CONTENTS.state(str(file.path)) for file in action.outputs}
+    blobs = {
+        file.name: Blob(sha256=outputs[str(file.path)], size=file.path.stat().st_size)
+        for file in action.outputs
+    }
     entry = Entry(
         action=action.name,
         seconds=seconds,
         cores=own_share().cores,
-        outputs={name: Blob(sha256=state[-1], size=state[-2]) for name, state in states.items()},
+        outputs=blobs,
     )
     CURRENT.keep(key, entry, {file.name: Path(file.path).absolute() for file in action.outputs})

@@ -16,7 +16,7 @@ from doit.runner import Runner as DoitRunner
 
 from cvimake import reasons, staleness
 from cvimake.activity import ACTIVITIES
-from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, State
+from cvimake.content import CONTENTS, INPUTS, OUTPUTS, ContentChecker, State
 from cvimake.doit_types import Dispatcher, Node, Task, Value
 from cvimake.history import Failure, History
 from cvimake.load import Capacity, Load, Share, cores_for, granted
@@ -54,7 +54,7 @@ class _Ran(NamedTuple):
 
     Attributes:
         failure: doit's; None for success.
-        inputs: what each input held when it began.
+        inputs: the state of each input that it ran with.
     """
 
     failure: BaseFail | None
@@ -167,24 +167,28 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
     @staticmethod
     def _restore(task: Task, restore: Restore) -> _Ran | None:
         """Takes a task's outputs from the store, in any thread; None where it has to run."""
-        inputs = _inputs(task)
         values = restore()
         if values is None:
             ACTIVITIES.end(task.name)
             return None
         if isinstance(values, BaseFail):
-            return _Ran(values, inputs)
+            return _Ran(values, {})
         task.values.update(values)
-        return _Ran(None, inputs)
+        return _Ran(None, task.values.pop(INPUTS))
 
     def _execute(self, task: Task, share: Share) -> _Ran:
-        """Runs a task, in any thread, and tells what its inputs held before."""
-        inputs = _inputs(task)
+        """Runs a task, in any thread. A stage tells what it has read; of other tasks it is what was there."""
+        before = {} if LOOK_UP in (task.meta or {}) else _inputs(task)
         with granted(share):
-            return _Ran(task.execute(self.stream), inputs)
+            failure = task.execute(self.stream)
+        if INPUTS not in task.values:
+            return _Ran(failure, before)
+        # doit would record a second copy of the values.
+        task.result = None
+        return _Ran(failure, task.values.pop(INPUTS))
 
     def _settle(self, node: Node, ran: _Ran) -> None:
-        """Records how a task has ended; for the inputs that it began with, whatever they are by now."""
+        """Records how a task has ended; for the inputs that it ran with, whatever they are by now."""
         checker = self.dep_manager.checker
         # In a `dodo.py` of somebody else's it is doit's own.
         before = checker.as_before(ran.inputs) if isinstance(checker, ContentChecker) else nullcontext()

@@ -8,12 +8,14 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from cvimake.action import Action, Folder, Output
+from cvimake import digest, snapshot
+from cvimake.action import Action, Output
+from cvimake.content import State
 from cvimake.engine import PLACE, PLACE_PREFIX, Command, Engine, Mount, Outcome
 from cvimake.errors import CvimakeError, StepFailedError, harmless
 from cvimake.load import own_share
@@ -36,6 +38,19 @@ _LONGEST_LINE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What an action read and wrote.
+
+    Attributes:
+        inputs: the states of the files that the tool read, by their paths.
+        outputs: the sha256 of the files that it wrote, by their paths.
+    """
+
+    inputs: Mapping[str, State]
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sandbox:
     """Runs Actions of one project through an engine.
 
@@ -52,59 +67,70 @@ class Sandbox:
         """Where an action's full log is kept."""
         return log_path(self.root, action.name)
 
-    def run(self, action: Action, watch: Callable[[bytes], None] = lambda _output: None) -> None:
+    def run(self, action: Action, watch: Callable[[bytes], None] = lambda _output: None) -> Ran:
         """Runs an action and publishes its outputs, all of them or none.
 
         Args:
             action: what to run.
             watch: is given what the tool prints, as it comes.
 
+        Returns:
+            The bytes that the tool read and wrote, by their digests.
+
         Raises:
             StepFailedError: the tool failed, ran into a limit, or did not write what it should.
-            CvimakeError: an input is missing, the engine failed, or the disk is full.
+            CvimakeError: an input is missing or was changed, the engine failed, or the disk is full.
         """
         for path in action.paths():
             if not (self.root / path).is_file():
                 raise CvimakeError(f"{action.name}: its input {path} is missing")
         with disk_errors(action.name, self.root), workspace(self.root) as folder:
-            (folder / "files").mkdir(mode=0o755)
-            self._run(action, folder, watch)
+            return self._run(action, folder, watch)
 
-    def _run(self, action: Action, workspace: Path, watch: Callable[[bytes], None]) -> None:
-        command = self._command(action, workspace)
+    def _run(self, action: Action, workspace: Path, watch: Callable[[bytes], None]) -> Ran:
+        inner, private, stays = workspace / "files", workspace / "inputs", self._fresh_inputs(action)
+        for place in (inner, private):
+            place.mkdir(mode=0o755)
+        inputs = snapshot.take(action, self.root, private, stays, self.engine.user)
+        texts = self._texts(action, stays)
+        command = self._command(action, inner, {**inputs.files, **texts}, inputs.folders)
+        self._make_places(command)
+        lasting = {**snapshot.lasting_files(action, self.root, stays, self.engine.user), **texts}
         kept = self.log_path(action)
         kept.parent.mkdir(parents=True, exist_ok=True)
         with kept.open("wb") as log:
-            log.write(self._log_head(action, command).encode())
+            by_hand = self._command(action, inner, lasting, inputs.folders)
+            log.write(self._log_head(action, by_hand).encode())
             log.flush()
             outcome = self.engine.run(command, _WatchedLog(log, watch))
         if outcome.exit_code != 0 or outcome.timed_out or outcome.out_of_memory:
             raise self._failed(action, outcome, f"its tool ended with exit code {outcome.exit_code}")
-        inner = workspace / "files"
         _open_up(inner, [file.name for file in action.outputs])
         faults = [fault for file in action.outputs if (fault := _fault(inner / file.name, file))]
         if faults:
             raise self._failed(action, outcome, "; ".join(faults))
+        inputs.check(action.name)
+        outputs = {str(file.path): digest.of_file(inner / file.name) for file in action.outputs}
         publish({inner / file.name: self.root / file.path for file in action.outputs})
+        return Ran(inputs=inputs.states, outputs=outputs)
 
-    def _command(self, action: Action, workspace: Path) -> Command:
-        user = self.engine.user
-        inner = workspace / "files"
-        kept = self._fresh_inputs(action)
-        sources = {file.name: self._readable(file.path, kept / file.name, user) for file in action.inputs}
-        for text in action.texts:
-            sources[text.name] = kept / text.name
-            sources[text.name].write_text(text.text, encoding="utf-8")
+    def _command(
+        self, action: Action, inner: Path, files: Mapping[str, Path], folders: Mapping[str, Path]
+    ) -> Command:
+        """An action as a command.
+
+        Args:
+            action: what to run.
+            inner: the host's folder that is its working directory.
+            files: where the files lie that it finds there, by name.
+            folders: where the folders lie that it finds elsewhere, by where it finds them.
+        """
         mounts = [Mount(source=inner, target=WORKSPACE, read_only=False)]
-        for name, source in sources.items():
-            # Otherwise the engine makes the place for it, as root.
-            (inner / name).touch()
-            mounts.append(Mount(source=source, target=f"{WORKSPACE}/{name}", read_only=True))
-        for number, folder in enumerate(action.folders):
-            self._fill(kept / str(number), folder, user)
-            mounts.append(Mount(source=kept / str(number), target=folder.target, read_only=True))
-        if os.geteuid() == 0:
-            os.chown(inner, *user)
+        mounts += [
+            Mount(source=source, target=f"{WORKSPACE}/{name}", read_only=True)
+            for name, source in files.items()
+        ]
+        mounts += [Mount(source=source, target=target, read_only=True) for target, source in folders.items()]
         return Command(
             name=action.name,
             image=self.image,
@@ -112,7 +138,7 @@ class Sandbox:
             environment={**action.environment, **_share(action)},
             mounts=tuple(mounts),
             working_directory=WORKSPACE,
-            user=user,
+            user=self.engine.user,
             limits=action.limits,
             results=tuple(file.name for file in action.outputs),
         )
@@ -130,25 +156,21 @@ class Sandbox:
         kept.mkdir(parents=True)
         return kept
 
-    def _readable(self, path: Path, copy: Path, user: tuple[int, int]) -> Path:
-        """A file as the sandbox's user can read it: itself, or a copy where root keeps it to itself."""
-        source = (self.root / path).resolve()
-        return source if _can_read(source, user) else _copy(source, copy)
+    @staticmethod
+    def _texts(action: Action, folder: Path) -> dict[str, Path]:
+        """Writes the generated files of an action into a folder; returns where each lies, by name."""
+        for text in action.texts:
+            (folder / text.name).write_text(text.text, encoding="utf-8")
+        return {text.name: folder / text.name for text in action.texts}
 
-    def _fill(self, place: Path, folder: Folder, user: tuple[int, int]) -> None:
-        """Makes a folder of exactly the files that belong in it: links where possible, else copies."""
-        place.mkdir()
-        for name, path in folder.files.items():
-            target = place / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source = self._readable(path, target, user)
-            if source == target:
-                continue
-            try:
-                target.hardlink_to(source)
-            except OSError:
-                # On another file system, or somebody else's file.
-                _copy(source, target)
+    @staticmethod
+    def _make_places(command: Command) -> None:
+        """Makes an empty file for each input in the working directory, which becomes the tool's own."""
+        for name in command.inputs:
+            # Otherwise the engine makes the place for it, as root.
+            (command.host_folder / name).touch()
+        if os.geteuid() == 0:
+            os.chown(command.host_folder, *command.user)
 
     def _log_head(self, action: Action, command: Command) -> str:
         user, group = command.user
@@ -282,22 +304,6 @@ def _open_up(folder: Path, names: Sequence[str]) -> None:
         path = folder / name
         if path.is_file() and not path.is_symlink():
             path.chmod(0o644)
-
-
-def _copy(source: Path, target: Path) -> Path:
-    """A copy that the user of the sandbox can read; the folder around it is closed to others."""
-    shutil.copyfile(source, target)
-    target.chmod(0o644)
-    return target
-
-
-def _can_read(path: Path, user: tuple[int, int]) -> bool:
-    status = path.stat()
-    if status.st_uid == user[0]:
-        return bool(status.st_mode & stat.S_IRUSR)
-    if status.st_gid == user[1]:
-        return bool(status.st_mode & stat.S_IRGRP)
-    return bool(status.st_mode & stat.S_IROTH)
 
 
 def _remove_tree(folder: Path) -> None:

@@ -6,7 +6,7 @@ import functools
 import inspect
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from doit.exceptions import BaseFail, TaskError, TaskFailed
 
 from cvimake import announce, clock, doit_types, kept, network_check, pipeline, terminal, unbuildable
 from cvimake.activity import ACTIVITIES
-from cvimake.content import CONTENTS, OUTPUTS, ContentChecker, intact
+from cvimake.content import CONTENTS, INPUTS, OUTPUTS, ContentChecker, State, intact
 from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN, chosen, would_change
 from cvimake.errors import CvimakeError, StepFailedError, harmless
 from cvimake.load import FRAMEWORKS_IMAGE, own_share
@@ -23,7 +23,7 @@ from cvimake.recipe import FrameworksRecipe, Recipe
 from cvimake.records import CORES, RESTORED, SECONDS
 from cvimake.report import ROW, WAITING, Reporter
 from cvimake.runner import LOAD, LOOK_UP, Restore
-from cvimake.sandbox import Sandbox, disk_errors
+from cvimake.sandbox import Ran, disk_errors
 from cvimake.spec import Declarations, DeclaredModel, read_declarations
 from cvimake.staleness import HINDRANCES, Unchanged
 from cvimake.store.current import CURRENT, choose
@@ -204,34 +204,29 @@ class Project:
     def _record_toolchain(self, toolchain: Path = TOOLCHAIN) -> None:
         text = json.dumps(self._runtime(toolchain).image.identity, indent=1, sort_keys=True) + "\n"
         path = self.root / toolchain
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+        if not path.exists() or path.read_bytes() != text.encode():
             path.write_text(text, encoding="utf-8")
 
-    def _run(self, stage: pipeline.Stage) -> None:
+    def _run(self, stage: pipeline.Stage) -> Ran:
         if stage.before:
             stage.before()
+        text, toolchain = kept.recorded_toolchain(self.root / stage.toolchain)
         runtime = self._runtime(stage.toolchain)
-        recorded = json.loads((self.root / stage.toolchain).read_text(encoding="utf-8"))
-        runtime.check(recorded, stage.toolchain)
-        self._run_action(runtime.sandbox, stage)
+        runtime.check(json.loads(text), stage.toolchain)
+        action, started = stage.action, time.monotonic()
+        ran = runtime.sandbox.run(action, functools.partial(ACTIVITIES.read, action.name))
+        # For who will need the same.
+        kept.keep(kept.key_of(action, text, ran.inputs), action, time.monotonic() - started, ran.outputs)
+        inputs = {**ran.inputs, str(stage.toolchain): toolchain}
+        return self._concluded(stage, Ran(inputs=inputs, outputs=ran.outputs))
+
+    @staticmethod
+    def _concluded(stage: pipeline.Stage, ran: Ran) -> Ran:
+        """Makes what is made of a stage's outputs, and adds what is read for that."""
+        also = {str(path): CONTENTS.state(str(path)) for path in stage.also_read}
         if stage.after:
             stage.after()
-
-    def _run_action(self, sandbox: Sandbox, stage: pipeline.Stage) -> None:
-        """Runs a stage's action, and keeps its outputs for who will need the same."""
-        action = stage.action
-        watch = functools.partial(ACTIVITIES.read, action.name)
-        try:
-            key, before = kept.key_of(self.root, action, stage.toolchain), kept.inputs_of(action)
-        except OSError:
-            # What is missing is the sandbox's to say.
-            sandbox.run(action, watch)
-            return
-        started = time.monotonic()
-        sandbox.run(action, watch)
-        # What was edited while it ran may have been read before or after.
-        if kept.inputs_of(action) == before:
-            kept.keep(key, action, time.monotonic() - started)
+        return Ran(inputs={**also, **ran.inputs}, outputs=ran.outputs)
 
     def _look_up(self, stage: pipeline.Stage, targets: list[str]) -> Restore | None:
         """What takes a stage's outputs from the store; None where they are not there."""
@@ -243,13 +238,13 @@ class Project:
     ) -> BaseFail | dict[str, Any] | None:
         """For the runner: takes a stage's outputs from the store; None where that was not possible."""
 
-        def act() -> None:
+        def act() -> Ran:
             with disk_errors(stage.action.name, self.root):
                 is_there = kept.restore(self.root, stage.action, found)
             if not is_there:
                 raise _NotInStoreError
-            if stage.after:
-                stage.after()
+            outputs = {str(file.path): found.entry.outputs[file.name].sha256 for file in stage.action.outputs}
+            return self._concluded(stage, Ran(inputs=found.inputs, outputs=outputs))
 
         try:
             ended = _guarded(act, targets)
@@ -303,20 +298,38 @@ def _intact(task: doit_types.Task, values: dict[str, Any]) -> bool:
 _intact.__signature__ = inspect.signature(_intact)  # type: ignore[attr-defined] # for speed, as `Unchanged`
 
 
-def _guarded(act: Callable[[], None], targets: list[str]) -> BaseFail | dict[str, Any]:
+def _guarded(act: Callable[[], Ran | None], targets: list[str]) -> BaseFail | dict[str, Any]:
     """Runs a task's work; what a user can put right becomes doit's failure (1) or error (2).
+
+    Args:
+        act: does the work, and tells what was read and written where it knows.
+        targets: all that the task makes.
 
     Returns:
         The failure, or what doit keeps of the run: the time it took, and what its targets hold.
     """
     started = time.monotonic()
     try:
-        act()
+        ran = act()
         outputs = {target: CONTENTS.state(target) for target in targets}
+        if ran:
+            _check_outputs(ran, outputs)
     except StepFailedError as error:
         return TaskFailed(str(error))
     except CvimakeError as error:
         return TaskError(str(error))
     except OSError as error:
         return TaskError(harmless(str(error)))
-    return {SECONDS: time.monotonic() - started, CORES: own_share().cores, OUTPUTS: outputs}
+    values = {SECONDS: time.monotonic() - started, CORES: own_share().cores, OUTPUTS: outputs}
+    return {**values, INPUTS: dict(ran.inputs)} if ran else values
+
+
+def _check_outputs(ran: Ran, outputs: Mapping[str, State]) -> None:
+    """Sees that the targets hold what was written, and not what somebody has made of them since.
+
+    Raises:
+        CvimakeError: one does not.
+    """
+    for path, sha256 in ran.outputs.items():
+        if outputs[path][-1] != sha256:
+            raise CvimakeError(f"{path} was edited right after it was made", "Start again: it is made anew.")

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cvimake import digest
+from cvimake.copying import clone
 from cvimake.store.place import Beat, DamagedError, Stored
 
 # Where files are before they are whole.
 _UNFINISHED = "unfinished"
-_CHUNK = 64 * 1024 * 1024
 # Nobody's upload takes longer.
 _ABANDONED = 24 * 3600.0
 # A cache is no reason for a full disk.
@@ -47,7 +47,7 @@ class FolderPlace:
     def fetch(self, name: str, target: Path, beat: Beat, most: int) -> None:
         """See `Place`."""
         with self._opened(name, most) as file:
-            _clone(file, target, beat)
+            clone(file, target, beat)
 
     def sha256(self, name: str, beat: Beat, most: int) -> str:
         """See `Place`."""
@@ -89,7 +89,7 @@ class FolderPlace:
         if shutil.disk_usage(self._root).free < LEAST_FREE + source.stat().st_size:
             raise OSError(errno.ENOSPC, f"less than {LEAST_FREE // 1024**3} GiB would be left on its disk")
         with self._whole(name) as unfinished, source.open("rb") as file:
-            _clone(file, unfinished, beat)
+            clone(file, unfinished, beat)
 
     def touch(self, name: str) -> None:
         """See `Place`."""
@@ -138,27 +138,6 @@ class FolderPlace:
             unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)
-
-
-def _clone(reading: BinaryIO, target: Path, beat: Beat) -> None:
-    """Copies a file; the kernel shares the blocks where both lie on a file system that can."""
-    with target.open("wb") as writing:
-        left = os.fstat(reading.fileno()).st_size
-        try:
-            while left > 0 and (
-                copied := os.copy_file_range(reading.fileno(), writing.fileno(), min(left, _CHUNK))
-            ):
-                left -= copied
-                beat()
-        except OSError as error:
-            if error.errno not in {errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM}:
-                raise
-            reading.seek(0)
-            writing.seek(0)
-            writing.truncate()
-            while chunk := reading.read(_CHUNK):
-                writing.write(chunk)
-                beat()
 
 
 def _umask() -> int:

@@ -19,10 +19,12 @@ from cvimake import dodo, runtime
 from cvimake.action import Action
 from cvimake.camera.recognition import Recognition
 from cvimake.conclusions import Info
+from cvimake.content import CONTENTS
+from cvimake.digest import of_file
 from cvimake.image import ToolchainImage
 from cvimake.load import Capacity
 from cvimake.pipeline import Stage, StageOf
-from cvimake.sandbox import log_path
+from cvimake.sandbox import Ran, log_path
 from cvimake.spec import DeclaredModel
 
 IDENTITY = {
@@ -115,8 +117,9 @@ class Workshop:
         image = ToolchainImage(id="sha256:abc", base="a base", identity=identity)
         return _Runtime(image, self)  # type: ignore[arg-type]
 
-    def run(self, action: Action, watch: Callable[[bytes], None]) -> None:
+    def run(self, action: Action, watch: Callable[[bytes], None]) -> Ran:
         """In the sandbox's place."""
+        inputs = {str(path): CONTENTS.state(str(path)) for path in action.paths()}
         from cvimake.errors import StepFailedError  # noqa: PLC0415
 
         self.ran.append(action.name)
@@ -133,6 +136,12 @@ class Workshop:
         for output in action.outputs:
             output.path.parent.mkdir(parents=True, exist_ok=True)
             output.path.write_text(f"{output.name} {content}\n", encoding="utf-8")
+        return Ran(inputs=inputs, outputs=digests(action))
+
+
+def digests(action: Action) -> dict[str, str]:
+    """The sha256 of each output of an action, by its path."""
+    return {str(output.path): of_file(output.path) for output in action.outputs}
 
 
 class _Runtime(runtime.Runtime):

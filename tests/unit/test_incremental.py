@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from doit import plugin
-from graphs import IDENTITY, Workshop
+from graphs import IDENTITY, Workshop, digests
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from worlds import KNOBS, MODEL_FILES, TOOLCHAIN, Books, World, declaration, needs, rules
@@ -33,6 +33,7 @@ from cvimake.conclusions import Info
 from cvimake.content import CONTENTS
 from cvimake.errors import StepFailedError
 from cvimake.pipeline import Stage
+from cvimake.sandbox import Ran
 
 # How many projects are tried, each with up to so many edits and builds.
 PROJECTS = int(os.environ.get("CVIMAKE_TEST_PROJECTS", "60"))
@@ -342,8 +343,9 @@ class Yard(Workshop):
 
         return dataclasses.replace(stage, before=None, after=conclude)
 
-    def run(self, action: Action, watch: Callable[[bytes], None]) -> None:
+    def run(self, action: Action, watch: Callable[[bytes], None]) -> Ran:
         watch(b"")
+        inputs = {str(path): CONTENTS.state(str(path)) for path in action.paths()}
         self.ran.append(action.name)
         if action.name in self.failing:
             raise StepFailedError(f"{action.name}: its tool ended with exit code 1")
@@ -351,6 +353,7 @@ class Yard(Workshop):
         for place, held in made_by(stage, self.read, constant=self.is_constant(stage)).items():
             (self.root / place).parent.mkdir(parents=True, exist_ok=True)
             (self.root / place).write_bytes(held)
+        return Ran(inputs=inputs, outputs=digests(action))
 
     def read(self, path: str) -> bytes:
         return (self.root / path).read_bytes()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from graphs import STAGES, Workshop
-from small_actions import ACTION
 
-from cvimake.kept import inputs_of
+from cvimake.action import Action
+from cvimake.content import CONTENTS
+from cvimake.sandbox import Ran
+from cvimake.store import Entry, Store
 from cvimake.store.current import CURRENT
 
 # An edit of the declaration that makes another calibration.
@@ -103,24 +104,26 @@ def test_a_failed_stage_is_not_kept(workshop: OpenWorkshop) -> None:
     assert first.build("m0000:calibration") == ["m0000:calibration"]
 
 
-def test_an_input_that_was_edited_while_the_stage_ran_is_no_reason_to_keep_its_result(
+def test_what_is_kept_of_a_stage_is_for_what_it_read_and_not_for_what_its_input_became(
     workshop: OpenWorkshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = workshop("first")
     source = first.root / "models" / "m0000" / "tiny.onnx"
-    before = source.read_bytes()
     run = Workshop.run
 
-    def run_and_edit(self: Workshop, action: object, watch: Callable[[bytes], None]) -> None:
-        run(self, action, watch)  # type: ignore[arg-type]
-        source.write_bytes(b"edited" + before)
+    def run_and_edit(self: Workshop, action: Action, watch: Callable[[bytes], None]) -> Ran:
+        ran = run(self, action, watch)
+        source.write_bytes(b"edited")
+        return ran
 
     monkeypatch.setattr(Workshop, "run", run_and_edit)
-    first.build("m0000:mlir")
+    first.build("m0000:onnx")
     monkeypatch.setattr(Workshop, "run", run)
-    source.write_bytes(before)
     second = workshop("second")
-    assert second.build("m0000:mlir") == ["m0000:onnx"]
+    assert second.build("m0000:onnx") == []
+    third = workshop("third")
+    (third.root / "models" / "m0000" / "tiny.onnx").write_bytes(b"edited")
+    assert third.build("m0000:onnx") == ["m0000:onnx"]
 
 
 def test_a_damaged_store_means_building(
@@ -260,14 +263,47 @@ def test_no_store_is_said(
     assert capsys.readouterr().out == "no results are kept: the store is `none`\n"
 
 
-def test_a_link_to_an_input_is_no_edit_of_it(workshop: OpenWorkshop) -> None:
+@pytest.fixture
+def edited_while_looked_for(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, bytes], None]:
+    """Has a file edited while the store looks for the first stage."""
+    find = Store.find
+
+    def edit(path: Path, held: bytes) -> None:
+        def find_and_edit(store: Store, key: str) -> Entry | None:
+            found = find(store, key)
+            path.write_bytes(held)
+            monkeypatch.setattr(Store, "find", find)
+            return found
+
+        monkeypatch.setattr(Store, "find", find_and_edit)
+
+    return edit
+
+
+def test_an_edit_while_a_result_is_found_in_the_store_is_not_recorded_as_built(
+    workshop: OpenWorkshop, edited_while_looked_for: Callable[[Path, bytes], None]
+) -> None:
+    workshop("first").build("m0000:onnx")
+    second = workshop("second")
+    edited_while_looked_for(second.root / "models" / "m0000" / "tiny.onnx", b"edited")
+    assert second.build("m0000:onnx") == [], "it was found by what the source held before"
+    CONTENTS.forget()
+    assert second.build("m0000:onnx") == ["m0000:onnx"]
+
+
+def test_an_edit_while_a_result_is_looked_for_in_vain_is_built_and_kept_as_it_is(
+    workshop: OpenWorkshop, edited_while_looked_for: Callable[[Path, bytes], None]
+) -> None:
     first = workshop("first")
-    for path in ACTION.paths():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("content", encoding="utf-8")
-    before = inputs_of(ACTION)
-    (first.root / "link").hardlink_to(ACTION.paths()[0])
-    assert inputs_of(ACTION) == before
-    ACTION.paths()[0].write_text("Content", encoding="utf-8")
-    os.utime(ACTION.paths()[0], ns=(0, 0))
-    assert inputs_of(ACTION) != before
+    source = first.root / "models" / "m0000" / "tiny.onnx"
+    before = source.read_bytes()
+    edited_while_looked_for(source, b"edited")
+    assert first.build("m0000:onnx") == ["m0000:onnx"]
+    CONTENTS.forget()
+    assert first.build("m0000:onnx") == []
+    second = workshop("second")
+    (second.root / "models" / "m0000" / "tiny.onnx").write_bytes(b"edited")
+    assert second.build("m0000:onnx") == []
+    assert results(second.root) == results(first.root)
+    (second.root / "models" / "m0000" / "tiny.onnx").write_bytes(before)
+    assert second.build("m0000:onnx") == ["m0000:onnx"]

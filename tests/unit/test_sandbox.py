@@ -8,66 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fake_engine import ACTION, MLIR, NOBODY, NPZ, FakeEngine, write_both
 
 from cvimake.action import Action, FileKind, Input, Limits, Output
-from cvimake.engine import Command, Log, Mount, Outcome
+from cvimake.engine import Command, Log, Outcome
 from cvimake.errors import CvimakeError, EngineError, StepFailedError
-from cvimake.load import Capacity, Share, granted
+from cvimake.load import Share, granted
 from cvimake.sandbox import Sandbox
 from cvimake.steps.process_group import MEMORY, PROCESSES
-
-MLIR = b"module attributes"
-NPZ = b"PK\x03\x04weights"
-NOBODY = (65534, 65534)
-
-
-class FakeEngine:
-    """An engine whose commands are Python functions, called with the tool's working directory."""
-
-    user = NOBODY
-
-    def __init__(self, act: Callable[[Path], Outcome | None], output: bytes = b"") -> None:
-        self.act = act
-        self.output = output
-        self.commands: list[Command] = []
-        self.described: list[Command] = []
-
-    def capacity(self) -> Capacity:
-        return Capacity(cores=1)
-
-    def cancel(self) -> None:
-        raise AssertionError("a sandbox runs, and cancels nothing")
-
-    def run(self, command: Command, log: Log) -> Outcome:
-        self.commands.append(command)
-        log.write(self.output)
-        return self.act(self.mount("/workspace").source) or Outcome(exit_code=0)
-
-    def by_hand(self, command: Command, workspace: str) -> str:
-        self.described.append(command)
-        return f"docker run {command.image} {workspace}"
-
-    def mount(self, target: str) -> Mount:
-        (mount,) = [mount for mount in self.commands[-1].mounts if mount.target == target]
-        return mount
-
-
-def write_both(files: Path) -> None:
-    (files / "net.mlir").write_bytes(MLIR)
-    (files / "net.npz").write_bytes(NPZ)
-
-
-ACTION = Action(
-    name="net:transform",
-    argv=("model_transform.py", "--mlir=net.mlir"),
-    environment={"TZ": "UTC"},
-    inputs=(Input(name="net.onnx", path=Path("models/net/best.onnx")),),
-    outputs=(
-        Output(name="net.mlir", path=Path("build/net/net.mlir"), kind=FileKind.MLIR),
-        Output(name="net.npz", path=Path("build/net/net.npz"), kind=FileKind.NPZ),
-    ),
-    limits=Limits(memory=2 * 1024**3, processes=7, seconds=90.0),
-)
 
 
 @pytest.fixture
@@ -126,12 +74,16 @@ def test_a_step_is_told_its_share_of_the_machine_which_is_no_part_of_the_action(
 
 
 def test_an_input_is_mounted_read_only_under_its_name(root: Path) -> None:
-    engine = FakeEngine(write_both)
+    read: list[bytes] = []
+
+    def look(files: Path) -> None:
+        read.append(engine.mount("/workspace/net.onnx").source.read_bytes())
+        write_both(files)
+
+    engine = FakeEngine(look)
     run(root, engine)
-    source = root / "models" / "net" / "best.onnx"
-    assert engine.mount("/workspace/net.onnx") == Mount(
-        source=source, target="/workspace/net.onnx", read_only=True
-    )
+    assert engine.mount("/workspace/net.onnx").read_only
+    assert read == [b"onnx"]
 
 
 def test_nothing_else_is_mounted(root: Path) -> None:
@@ -176,12 +128,12 @@ def test_the_tools_user_owns_the_working_directory(root: Path) -> None:
 
 def test_an_input_through_a_link_is_the_file_that_it_leads_to(root: Path) -> None:
     source = root / "models" / "net" / "best.onnx"
-    (root / "real.onnx").write_bytes(b"onnx")
-    source.unlink()
+    source.rename(root / "real.onnx")
     source.symlink_to(root / "real.onnx")
     engine = FakeEngine(write_both)
     run(root, engine)
-    assert engine.mount("/workspace/net.onnx").source == root / "real.onnx"
+    (described,) = engine.described
+    assert described.inputs == {"net.onnx": root / "real.onnx"}
 
 
 @pytest.mark.parametrize("name", ["net.onnx", "files"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from doit.exceptions import TaskError, TaskFailed
+from graphs import digests
 
 from cvimake import runtime
 from cvimake.action import Action, FileKind, Folder, Input, Limits, Output, Text
@@ -18,6 +19,7 @@ from cvimake.image import ToolchainImage
 from cvimake.load import Load
 from cvimake.pipeline import Stage
 from cvimake.recipe import Recipe
+from cvimake.sandbox import Ran
 from cvimake.spec import DeclaredModel, read_declarations
 from cvimake.tasks import Project, Task, doit_config, open_project
 
@@ -30,6 +32,9 @@ ACTION = Action(
     outputs=(Output(name="net.cvimodel", path=Path("build/net/net.cvimodel"), kind=FileKind.CVIMODEL),),
 )
 
+
+# The state of an input that a tool has read.
+STATE = [1, 2, 3, 4, "ab" * 32]
 
 # A model's tasks
 
@@ -149,10 +154,11 @@ def test_a_model_without_its_source_says_where_to_put_it(tmp_path: Path) -> None
 # What a task does
 
 
-def write_outputs(action: Action) -> None:
+def write_outputs(action: Action) -> Ran:
     for output in action.outputs:
         output.path.parent.mkdir(parents=True, exist_ok=True)
         output.path.write_bytes(b"result")
+    return Ran(inputs={str(path): STATE for path in action.paths()}, outputs=digests(action))
 
 
 class FakeSandbox:
@@ -162,11 +168,11 @@ class FakeSandbox:
         self.error = error
         self.ran: list[Action] = []
 
-    def run(self, action: Action, _watch: object) -> None:
+    def run(self, action: Action, _watch: object) -> Ran:
         self.ran.append(action)
         if self.error:
             raise self.error
-        write_outputs(action)
+        return write_outputs(action)
 
 
 IDENTITY = {"python": "3.10.14"}
@@ -188,8 +194,20 @@ def perform(task: Task) -> Any:  # noqa: ANN401 - doit has no type information
 def test_a_task_runs_its_action(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox = FakeSandbox()
     with_runtime(monkeypatch, sandbox)
-    assert perform(task_of(project, of())).keys() == {"seconds", "cores", "outputs"}
+    told = perform(task_of(project, of()))
+    assert told.keys() == {"seconds", "cores", "outputs", "inputs"}
+    assert told["inputs"].keys() == {"build/net/net.mlir", "build/toolchain.json"}
+    assert told["inputs"]["build/net/net.mlir"] == STATE
     assert sandbox.ran == [ACTION]
+
+
+def test_a_result_that_is_edited_before_it_is_recorded_is_not_taken_for_what_was_made(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_runtime(monkeypatch, FakeSandbox())
+    ended = perform(task_of(project, of(after=lambda: ACTION.outputs[0].path.write_bytes(b"edited"))))
+    assert type(ended) is TaskError
+    assert "net.cvimodel was edited right after it was made" in ended.get_msg()
 
 
 def test_what_a_task_made_is_recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,13 +226,13 @@ def test_the_host_looks_before_and_after_the_tool(project: Project, monkeypatch:
     order: list[str] = []
 
     class Recording(FakeSandbox):
-        def run(self, action: Action, _watch: object) -> None:
+        def run(self, action: Action, _watch: object) -> Ran:
             order.append(action.name)
-            write_outputs(action)
+            return write_outputs(action)
 
     with_runtime(monkeypatch, Recording())
     stage = of(before=lambda: order.append("before"), after=lambda: order.append("after"))
-    assert perform(task_of(project, stage)).keys() == {"seconds", "cores", "outputs"}
+    assert perform(task_of(project, stage)).keys() == {"seconds", "cores", "outputs", "inputs"}
     assert order == ["before", "net:bf16", "after"]
 
 

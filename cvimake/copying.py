@@ -1,0 +1,42 @@
+"""Copies of open files."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+_CHUNK = 64 * 1024 * 1024
+_CANNOT_CLONE = frozenset({errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM})
+
+
+def clone(reading: BinaryIO, target: Path, beat: Callable[[], None] = lambda: None) -> None:
+    """Copies an open file; the kernel shares the blocks where both lie on a file system that can.
+
+    Args:
+        reading: at its beginning.
+        target: is written anew.
+        beat: called after each piece.
+
+    Raises:
+        OSError: the one cannot be read, or the other not written.
+    """
+    with target.open("wb") as writing:
+        left = os.fstat(reading.fileno()).st_size
+        try:
+            while left > 0 and (
+                copied := os.copy_file_range(reading.fileno(), writing.fileno(), min(left, _CHUNK))
+            ):
+                left -= copied
+                beat()
+        except OSError as error:
+            if error.errno not in _CANNOT_CLONE:
+                raise
+            reading.seek(0)
+            writing.seek(0)
+            writing.truncate()
+            while chunk := reading.read(_CHUNK):
+                writing.write(chunk)
+                beat()
