@@ -23,6 +23,8 @@ from cvimake.summary import Row
 BUILD = Path("build")
 # Where samples lie in the container: the tool's choice depends on the order of their absolute paths.
 DATASET, TUNE = "/dataset", "/tune"
+# The ONNX source in the container. No model's name begins so, and no result is called like it.
+_SOURCE = "_source.onnx"
 # Where the weights of an ONNX source lie that are in files of their own.
 EXTERNAL = "/external"
 
@@ -102,9 +104,9 @@ def onnx(model: DeclaredModel) -> Iterator[Stage]:
     yield Stage(
         action=Action(
             name=f"{model.name}:onnx",
-            argv=toolchain.onnx_command("source.onnx", result, summary, options),
+            argv=toolchain.onnx_command(_SOURCE, result, summary, options),
             environment=toolchain.onnx_environment(),
-            inputs=(Input(name="source.onnx", path=model.source),),
+            inputs=(Input(name=_SOURCE, path=model.source),),
             outputs=(
                 _output(model, result, FileKind.ONNX),
                 _output(model, summary, FileKind.JSON),
@@ -524,7 +526,8 @@ def _outputs(model: DeclaredModel) -> Path:
 
 
 def _weights(name: str) -> str:
-    return f"{name}_top_f32_all_weight.npz"
+    """The file of a network's weights: the tool writes the name in lower case, and the MLIR refers to it."""
+    return f"{name.lower()}_top_f32_all_weight.npz"
 
 
 def _reference(name: str) -> str:

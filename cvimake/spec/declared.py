@@ -17,6 +17,8 @@ from pydantic import (
 )
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# Characters of a name. The names of results are made of two such names and a suffix, and stay below _LONGEST.
+LONGEST_NAME = 100
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Bytes of a name, on every file system.
@@ -110,4 +112,6 @@ def unusable_name(name: str, kind: str, taken: frozenset[str]) -> str:
             f"a {kind} cannot be called {name!r}: a name takes letters, digits, '_', '.' and '-', "
             "and begins with a letter or digit"
         )
+    if len(name) > LONGEST_NAME:
+        return f"a {kind} cannot be called {name!r}: a name has {LONGEST_NAME} characters at most"
     return ""

@@ -23,6 +23,7 @@ from tflite_file import FLOAT32, File, Graph, Tensor, Widening, widening
 QUANTISED = 3
 WIDENED = "{}_float32.tflite"
 _STATE = 'module.state = "{}"'
+# The tool writes the model's name in lower case.
 _WEIGHTS = "{}_top_{}_all_weight.npz"
 _LARGEST = 2**31 - 1
 _ALIGNED = 16
@@ -98,7 +99,7 @@ def main(name: str, command: Sequence[str]) -> int:
             "Convert it to TFLite without quantisation (no optimizations); cvimake quantises it.\n"
         )
         return QUANTISED
-    before, after = (_WEIGHTS.format(name, form) for form in ("quantized", "f32"))
+    before, after = (_WEIGHTS.format(name.lower(), form) for form in ("quantized", "f32"))
     text = text.replace(_STATE.format("TOP_QUANTIZED"), _STATE.format("TOP_F32"), 1)
     text = text.replace(f'module.weight_file = "{before}"', f'module.weight_file = "{after}"', 1)
     mlir.write_text(text, encoding="utf-8")

@@ -199,7 +199,7 @@ def test_an_onnx_source_is_converted_by_this_command(tmp_path: Path) -> None:
     start = len(toolchain.DETERMINISTIC)
     assert action.argv[start:] == (
         "env", "PYTHONPATH=/program", "/opt/tpu_mlir/onnx/bin/python3", "-m", "onnx_downgrade",
-        "source.onnx", "net.onnx", "net_onnx.json", "--opset=15", "--ir=7", "--input-shapes=[[1,3,32,32]]",
+        "_source.onnx", "net.onnx", "net_onnx.json", "--opset=15", "--ir=7", "--input-shapes=[[1,3,32,32]]",
         "--fixed",
     )  # fmt: skip
     assert not {"PYTHONPATH", "LD_LIBRARY_PATH"} & action.environment.keys()
@@ -361,6 +361,20 @@ def test_a_models_stages_and_their_files(tmp_path: Path) -> None:
             for name in ("f16", "int8", "mix")
         },
     }
+
+
+def test_the_weights_are_called_as_the_tool_calls_them(tmp_path: Path) -> None:
+    model = dataclasses.replace(declared(tmp_path), name="FastestDet")
+    actions = {stage.action.name.partition(":")[2]: stage.action for stage in stages_of(model)}
+    assert "fastestdet_top_f32_all_weight.npz" in [file.name for file in actions["mlir"].outputs]
+    assert "fastestdet_top_f32_all_weight.npz" in [file.name for file in actions["int8"].inputs]
+
+
+@pytest.mark.parametrize("name", ["source", "run_tool", "test_input"])
+def test_no_stage_writes_over_what_it_reads(tmp_path: Path, name: str) -> None:
+    for stage in stages_of(dataclasses.replace(declared(tmp_path), name=name)):
+        read = {file.name for file in stage.action.inputs}
+        assert not read & {file.name for file in stage.action.outputs}
 
 
 def test_every_output_lies_in_the_models_build_folder_under_its_own_name(tmp_path: Path) -> None:

@@ -260,14 +260,14 @@ def test_a_test_input_that_the_tool_does_not_read_is_refused(tmp_path: Path, fil
 # Names
 
 
-@pytest.mark.parametrize("name", [*sorted(RESERVED_NAMES), "-x", "_x", "a b", "a:b", "ä", "a\n"])
+@pytest.mark.parametrize("name", [*sorted(RESERVED_NAMES), "-x", "_x", "a b", "a:b", "ä", "a\n", "a" * 101])
 def test_a_model_cannot_be_called_so(tmp_path: Path, name: str) -> None:
     declare(tmp_path, name)
     assert f"a model cannot be called {name!r}" in "\n".join(mistakes(tmp_path))
 
 
 @pytest.mark.parametrize(
-    "name", ["onnx", "mlir", "calibration", "a_qtable", "a_info", "-x", "a b", "a:b", "..", ""]
+    "name", ["onnx", "mlir", "calibration", "a_qtable", "a_info", "-x", "a b", "a:b", "..", "", "a" * 101]
 )
 def test_a_variant_cannot_be_called_so(tmp_path: Path, name: str) -> None:
     declare(tmp_path, text=FLOAT.replace("[variant.bf16]", f'[variant."{name}"]'))

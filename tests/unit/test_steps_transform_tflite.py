@@ -50,6 +50,14 @@ def test_a_quantised_network_is_refused_with_what_to_do(capsys: pytest.CaptureFi
     assert not Path("net_top_f32_all_weight.npz").exists()
 
 
+def test_the_weights_of_a_model_with_a_capital_letter_are_found() -> None:
+    Path("tool.py").write_text(TOOL.replace('"net.mlir"', '"Net.mlir"'), encoding="utf-8")
+    Path("given.mlir").write_text(f"{HEAD}  tensor<1x3x32x32xf32>\n", encoding="utf-8")
+    assert main("Net", ["tool.py", "0"]) == 0
+    assert 'module.weight_file = "net_top_f32_all_weight.npz"' in Path("Net.mlir").read_text(encoding="utf-8")
+    assert Path("net_top_f32_all_weight.npz").exists()
+
+
 def test_a_failure_is_the_tools() -> None:
     assert transform(HEAD, code=7) == 7
     assert "TOP_QUANTIZED" in Path("net.mlir").read_text(encoding="utf-8")
