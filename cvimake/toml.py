@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cvimake import toml_faults
 from cvimake.errors import DeclarationError
 
 if sys.version_info >= (3, 11):
@@ -20,7 +21,6 @@ else:
 # Nobody writes more by hand, and reading what a program wrote takes time and memory without end.
 _MOST_BYTES = 1024 * 1024
 _DEEP_KEY = re.compile(r"""^[\s\[]*(?:["'\w-]+\s*\.\s*){32}""", re.MULTILINE)
-_PLACE = re.compile(r" \(at line (\d+), column \d+\)")
 
 
 def read(path: Path) -> tuple[str, dict[str, Any]]:
@@ -37,14 +37,14 @@ def read(path: Path) -> tuple[str, dict[str, Any]]:
         raise DeclarationError(f"{path}: {error}") from error
     try:
         text = data.decode()
-        values = _values(text)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DeclarationError(f"{path}:{line}: not UTF-8 text (byte {data[error.start]:#04x})") from error
+    try:
+        values = _values(text)
     except tomllib.TOMLDecodeError as error:
-        place = _PLACE.search(str(error))
-        where = f":{place[1]}" if place else ""
-        raise DeclarationError(f"{path}{where}: not TOML: {_PLACE.sub('', str(error))}") from error
+        line, what = toml_faults.explain(str(error), text)
+        raise DeclarationError(f"{path}:{line}: not TOML: {what}") from error
     except RecursionError as error:
         raise DeclarationError(f"{path}: nested too deeply") from error
     except ValueError as error:

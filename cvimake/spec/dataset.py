@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import model_validator
 
 from cvimake import toml
-from cvimake.spec.declared import Declared, FileName, Text, unusable_file
+from cvimake.spec.declared import Declared, FileName, Texts, unusable_file
 
 # What the toolchain takes for samples (tpu_mlir 1.7, data_selector.py).
 IMAGES = frozenset({".jpg", ".bmp", ".png", ".jpeg", ".jfif"})
@@ -25,7 +25,7 @@ class Dataset(Declared):
     description: str = ""
     folder: FileName = "."
     """Where the files lie, relative to the dataset's folder."""
-    files: tuple[Text, ...] | list[Text] = ("**/*",)
+    files: Texts = ("**/*",)
     """Patterns relative to that; of what they match, images, npz and npy are samples."""
     data_list: FileName | None = None
     """Instead of patterns: a file with one sample a line, the files of several inputs joined by commas."""

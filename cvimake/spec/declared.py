@@ -68,6 +68,8 @@ def _file_name(name: str) -> str:
 Text = Annotated[str, StringConstraints(min_length=1), AfterValidator(_without_control)]
 # An entry of a list that the tool takes as one argument, joined by commas.
 Listed = Annotated[Text, AfterValidator(_without_comma)]
+# A TOML array is a list; the tuple cannot be changed.
+Texts = Annotated[tuple[Text, ...], Strict(strict=False)]
 FileName = Annotated[str, StringConstraints(min_length=1), AfterValidator(_file_name)]
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from cvimake.spec.lines import Key, line_of
 from cvimake.spec.model import REFUSED
+from cvimake.spec.wording import said
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,6 @@ def _what(model: type[BaseModel], key: Key, detail: Any) -> str:  # noqa: ANN401
         if reason := REFUSED.get(name):
             return f"refused: {reason}"
         return f"no such key{did_you_mean(name, _known_keys(model, key[:-1]))}"
-    if kind == "missing":
-        return "is missing"
     if kind == "literal_error":
         expected = context["expected"].replace("'", "")
         words = [word.strip() for part in expected.split(" or ") for word in part.split(",")]
@@ -70,7 +69,7 @@ def _what(model: type[BaseModel], key: Key, detail: Any) -> str:  # noqa: ANN401
         )
     if kind == "value_error":
         return str(context["error"])
-    return f"{detail['msg'][0].lower()}{detail['msg'][1:]}"
+    return said(key, detail)
 
 
 def _known_keys(model: type[BaseModel], key: Sequence[str | int]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Strict, Tag, model_validator
 
 from cvimake.spec.declared import (
     AnyNumber,
@@ -68,7 +68,7 @@ class ModelInput(Declared):
 class ModelOutput(Declared):
     """Which tensors the network ends in."""
 
-    names: tuple[Listed, ...] | list[Listed] = ()
+    names: Annotated[tuple[Listed, ...], Strict(strict=False)] = ()
     """Tensors of the source, in the order of the cvimodel's outputs; empty for its own outputs.
 
     Tool: output_names."""

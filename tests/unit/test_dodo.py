@@ -66,7 +66,7 @@ def test_a_wrong_declaration_is_a_clear_error(project: Path) -> None:
     check_is_a_clear_error(doit(project, "plan"), "models/tiny/model.toml:1: sauce: no such key")
     listed = doit(project, "list")
     assert (listed.returncode, listed.stderr) == (0, "")
-    assert "models/tiny/model.toml:1: source: is missing (and " in listed.stdout
+    assert "models/tiny/model.toml:1: source: is missing; for example: " in listed.stdout
 
 
 def test_a_source_called_like_an_output_is_a_clear_error(project: Path) -> None:

@@ -92,7 +92,7 @@ def test_a_pattern_that_leads_out_of_the_folder_is_a_mistake_that_a_user_can_rea
 
 def test_patterns_and_list_exclude_each_other() -> None:
     with pytest.raises(ValidationError, match="exclude each other"):
-        Dataset(files=["*.png"], data_list="list.txt")
+        Dataset(files=("*.png",), data_list="list.txt")
 
 
 def test_samples_know_their_kinds(tmp_path: Path) -> None:

@@ -136,12 +136,21 @@ def test_a_word_that_is_not_one_of_them_is_told_with_all_of_them(values: dict[st
     assert found.startswith(what)
 
 
-@pytest.mark.parametrize("name", ["source", "verify", "variant"])
-def test_what_is_missing_is_named(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [
+        ("source", 'source = "yolo11n.onnx"'),
+        ("verify", '[verify] with input = "dog.jpg"'),
+        ("variant", '[variant.int8] with quantize = "INT8"'),
+    ],
+)
+def test_what_is_missing_is_named(name: str, example: str) -> None:
     file = File(Path("model.toml"), "")
     with pytest.raises(ValidationError) as caught:
         Model.model_validate({key: value for key, value in GOOD.items() if key != name})
-    assert list(explain(file, Model, caught.value)) == [f"model.toml:1: {name}: is missing"]
+    assert list(explain(file, Model, caught.value)) == [
+        f"model.toml:1: {name}: is missing; for example: {example}"
+    ]
 
 
 @pytest.mark.parametrize(

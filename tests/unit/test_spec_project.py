@@ -247,7 +247,9 @@ def test_settings_that_are_no_table_are_a_mistake_like_any_other(tmp_path: Path,
 
 def test_a_model_without_variants_is_refused(tmp_path: Path) -> None:
     declare(tmp_path, text=FLOAT.partition("[variant")[0])
-    assert mistakes(tmp_path) == ["models/net/model.toml:1: variant: is missing"]
+    assert mistakes(tmp_path) == [
+        'models/net/model.toml:1: variant: is missing; for example: [variant.int8] with quantize = "INT8"'
+    ]
 
 
 @pytest.mark.parametrize("file", ["cat.bmp", "cat.txt", "cat"])
