@@ -40,9 +40,12 @@ class Output(cvimodel.Tensor):
 
     Attributes:
         declared: its name in the source network, as in [output] names; empty where that is not known.
+        relative_boxes: whether its boxes are declared to be fractions of the input; None where that is not
+            known.
     """
 
     declared: str = ""
+    relative_boxes: bool | None = None
 
 
 class Info(cvimodel.Listing):
@@ -117,13 +120,14 @@ def examine(
     parsed = cvimodel.parse(listing)
     if outputs is not None:
         named_outputs.of_cvimodel(model.name, parsed.outputs, outputs)
-    recognition = recognise(parsed.inputs, parsed.outputs)
-    names = [output.declared for output in outputs or ()] or [""] * len(parsed.outputs)
-    named = (
-        Output(**dict(tensor), declared=name) for tensor, name in zip(parsed.outputs, names, strict=True)
+    known = [output.model_dump(include={"declared", "relative_boxes"}) for output in outputs or ()]
+    named = tuple(
+        Output(**dict(tensor), **more)
+        for tensor, more in zip(parsed.outputs, known or [{}] * len(parsed.outputs), strict=True)
     )
+    recognition = _recognised(parsed.inputs, named)
     return Info(
-        **{**dict(parsed), "outputs": tuple(named)},
+        **{**dict(parsed), "outputs": named},
         size=model.stat().st_size,
         similarity=tuple(Comparison(**found) for found in validation.get("comparisons", [])),
         recognised_as=recognition.as_,
@@ -132,8 +136,13 @@ def examine(
     )
 
 
+def _recognised(inputs: Sequence[cvimodel.Tensor], outputs: Sequence[Output]) -> Recognition:
+    relative = outputs[0].relative_boxes if outputs else None
+    return recognise(inputs, outputs, relative_boxes=relative)
+
+
 def named_as_beside(known: Info, model: Path) -> Info:
-    """The same with the declared names of its outputs, if the file beside it that says them is of it.
+    """The same with what was declared of its outputs, if the file beside it that says that is of it.
 
     A build and a release have such a file, `…_info.json`.
     """
@@ -142,7 +151,10 @@ def named_as_beside(known: Info, model: Path) -> Info:
     except (OSError, ValueError):
         return known
     same = beside.size == known.size and beside.sections == known.sections and beside.name == known.name
-    return known.model_copy(update={"outputs": beside.outputs}) if same else known
+    if not same:
+        return known
+    recognition = _recognised(known.inputs, beside.outputs)
+    return known.model_copy(update={"outputs": beside.outputs, "recognition": recognition})
 
 
 def info(  # noqa: PLR0913, PLR0917 - one place where all that is known of a cvimodel comes together

@@ -25,6 +25,8 @@ class NamedOutput(BaseModel):
         declared: its name in the source; that in the MLIR where the source's is not known.
         mlir: its name in the MLIR.
         size: how many numbers it has.
+        relative_boxes: whether its boxes are declared to be fractions of the input; None where that cannot be
+            declared.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,6 +34,7 @@ class NamedOutput(BaseModel):
     declared: str
     mlir: str
     size: int
+    relative_boxes: bool | None = None
 
 
 _OUTPUTS = TypeAdapter(tuple[NamedOutput, ...])
@@ -44,6 +47,7 @@ class Wanted:
     Attributes:
         names: in their order; empty for its own outputs.
         network: the ONNX file that says its own outputs; None where no file does.
+        relative_boxes: as in `NamedOutput`.
         kept: whether the toolchain keeps the order of the names. From TFLite it does not: there it keeps the
             names instead.
     """
@@ -51,6 +55,7 @@ class Wanted:
     names: tuple[str, ...] = ()
     network: Path | None = None
     kept: bool = True
+    relative_boxes: bool | None = None
 
 
 def of_mlir(model: str, mlir: Path, wanted: Wanted) -> tuple[NamedOutput, ...]:
@@ -76,7 +81,7 @@ def of_mlir(model: str, mlir: Path, wanted: Wanted) -> tuple[NamedOutput, ...]:
             "of which cvimake puts the outputs into any order.",
         )
     return tuple(
-        NamedOutput(declared=name, mlir=output.name, size=output.size)
+        NamedOutput(declared=name, mlir=output.name, size=output.size, relative_boxes=wanted.relative_boxes)
         for name, output in zip(names or [output.name for output in found], found, strict=True)
     )
 

@@ -128,7 +128,7 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
     source = Input(name=f"{name}{model.source.suffix}", path=model.source)
     if model.is_onnx:
         source = _built(model, _converted(name))
-    weights = _own_file(model, declared.weights, f"{name}_source")
+    weights, wanted = _own_file(model, declared.weights, f"{name}_source"), _wanted(model)
     test_inputs = _test_inputs(model, as_files(declared.verify.input))
     options = {
         "model_name": name,
@@ -172,10 +172,10 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
         toolchain=FRAMEWORKS if model.takes_frameworks else TOOLCHAIN,
         before=functools.partial(_check, model),
         after=functools.partial(
-            conclusions.network, f"{name}:mlir", _place(name, _mlir(name)), _wanted(model), _outputs(model)
+            conclusions.network, f"{name}:mlir", _place(name, _mlir(name)), wanted, _outputs(model)
         ),
         concluded=(_outputs(model),),
-        concluded_with=conclusions.REVISION,
+        concluded_with=[conclusions.REVISION, *wanted.names, wanted.relative_boxes],
     )
 
 
@@ -187,6 +187,7 @@ def _wanted(model: DeclaredModel) -> named_outputs.Wanted:
         names=tuple(model.model.output.names),
         network=_place(model.name, _converted(model.name)) if model.is_onnx else None,
         kept=model.source.suffix != ".tflite",
+        relative_boxes=model.model.output.relative_boxes if model.is_onnx else None,
     )
 
 

@@ -22,7 +22,14 @@ _NORMALISED = 0.1
 _LINEAR = frozenset({"Gemm", "MatMul", "Conv", "Add"})
 
 FLOAT_OUTPUTS = "leave quant_output out of the declaration: the outputs are then float"
+RELATIVE = "declare relative_boxes = true in [output]: the coordinates are then 0 to 1"
 INTERLEAVE = "give the six outputs in turns (box, score, box, score, box, score): it is then taken for YOLO11"
+
+
+_DIVIDED = (
+    "the camera divides every score by 100 unless the coordinates are 0 to 1: of an ordinary export "
+    "(coordinates in pixels, scores 0 to 1) it finds nothing"
+)
 
 
 @dataclass(frozen=True)
@@ -62,9 +69,22 @@ def yolov5(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
         return YES
     return Verdict(
         "unclear",
-        "the camera divides every score by 100 unless the coordinates are 0 to 1: of an ordinary export "
-        "(coordinates in pixels, scores 0 to 1) it finds nothing",
-        "make the network end in coordinates 0 to 1, or in scores 0 to 100",
+        f"{_DIVIDED}; whether the coordinates of this one are 0 to 1 is not known",
+        RELATIVE,
+    )
+
+
+def yolov5_of(outputs: Sequence[Tensor], *, relative_boxes: bool) -> Verdict:
+    """The same where it is known whether the coordinates are 0 to 1; for what `yolov5` leaves open."""
+    if not relative_boxes:
+        return Verdict("no", _DIVIDED, RELATIVE)
+    if outputs[0].type == _FLOAT:
+        return YES
+    return Verdict(
+        "no",
+        f"the camera divides every score by 100, because the scale of the INT8 output, {outputs[0].scale:g}, "
+        f"is not below {_NORMALISED}",
+        FLOAT_OUTPUTS,
     )
 
 

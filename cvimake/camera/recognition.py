@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from cvimake.camera import decoding
 from cvimake.camera.decoding import Verdict, Works
 from cvimake.camera.kinds import KINDS, Kind
 from cvimake.camera.layouts import Image, Shape, unfit
@@ -67,13 +68,20 @@ class Recognition(BaseModel):
         return f"{taken}: {self.reason}{remedy}"
 
 
-def recognise(inputs: Sequence[Tensor], outputs: Sequence[Tensor], algorithm: int = 0) -> Recognition:
+def recognise(
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    algorithm: int = 0,
+    *,
+    relative_boxes: bool | None = None,
+) -> Recognition:
     """What the camera takes a network with these tensors for, and whether it works.
 
     Args:
         inputs: the cvimodel's inputs.
         outputs: its outputs, in its order.
         algorithm: the kind that the camera's node is told to begin with; 0 for none.
+        relative_boxes: whether its boxes are fractions of the input; None where that is not known.
     """
     if len(inputs) != 1:
         return _refused(f"the camera gives one input, and this has {len(inputs)}")
@@ -86,6 +94,8 @@ def recognise(inputs: Sequence[Tensor], outputs: Sequence[Tensor], algorithm: in
         listed = ", ".join(str(list(shape)) for shape in shapes)
         return _refused(f"no kind of model has the outputs {listed}{_nearest(image, shapes)}")
     verdict = kind.judge(image, outputs)
+    if kind.name == "YOLOv5" and verdict.works == "unclear" and relative_boxes is not None:
+        verdict = decoding.yolov5_of(outputs, relative_boxes=relative_boxes)
     if verdict.works != "no" and (fault := _unfed(image, inputs[0])):
         verdict = fault
     return Recognition(

@@ -149,17 +149,18 @@ def _output(draft: Draft) -> Iterator[str]:
         yield ""
         return
     if found.camera:
-        yield from _comment(f"With these the camera takes it for {found.camera}.")
-        if len(found.outputs) == 6:  # noqa: PLR2004 - boxes and scores on three grids
-            # The order of the graph wins over that of the names.
-            yield from _comment(
-                "The toolchain may put the six into the order of the graph: YOLOv8 has boxes first, then "
-                "scores, YOLO11 has them in turns, and the camera reads both."
-            )
+        in_this_order = ", in this order," if len(found.outputs) > 1 else ""
+        yield from _comment(f"With these{in_this_order} the camera takes it for {found.camera}.")
     yield "[output]"
     yield "names = ["
     yield from (f"    {_text(name)}," for name in found.outputs)
     yield "]"
+    if found.relative_boxes:
+        yield from _comment(
+            "Boxes in fractions of the input: of boxes in pixels the camera divides every score by 100 and "
+            "finds nothing."
+        )
+        yield "relative_boxes = true"
     yield ""
 
 

@@ -55,7 +55,8 @@ def _completed(network: Network, found: Findings) -> Findings:
     if names and len(names) != found.classes:
         unsure.append(f"its exporter names {len(names)} classes, and the graph has {found.classes}")
     unsure += [f"{axis}. A cvimodel's shapes are fixed" for axis in network.assumed]
-    camera = as_the_camera((_picture(found.image),), [_tensor(network, name) for name in found.outputs])
+    outputs = [_tensor(network, name) for name in found.outputs]
+    camera = as_the_camera((_picture(found.image),), outputs, relative_boxes=found.relative_boxes)
     unsure += [doubt for doubt in (camera.trouble, *camera.warnings) if doubt]
     return replace(
         found,

@@ -33,6 +33,7 @@ class Findings:
     Attributes:
         classes: how many.
         outputs: the tensors that a cvimodel of it should end in.
+        relative_boxes: whether its boxes have to become fractions of the input, for the camera.
         camera: the kind of model that the camera takes these for; empty if for nothing.
         works: whether that kind works on the camera.
         why: what in the graph says so.
@@ -45,6 +46,7 @@ class Findings:
     classes: int
     outputs: tuple[str, ...]
     preprocessing: Preprocessing
+    relative_boxes: bool = False
     camera: str = ""
     works: Works = "no"
     why: tuple[str, ...]

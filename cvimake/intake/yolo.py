@@ -35,7 +35,7 @@ def anchor_free(network: Network, image: Image) -> Findings | None:
         task=task,
         image=image,
         classes=classes,
-        outputs=_anchor_free_outputs(network, image, heads, family, task),
+        outputs=_anchor_free_outputs(network, image, heads, task),
         preprocessing=UNIT,
         why=(
             f"heads of {_series(heads.channels)} channels on the grids of strides {_series(heads.tensors)}",
@@ -62,14 +62,11 @@ def _family(network: Network, heads: Heads, box: int) -> tuple[str, str]:
     return "YOLOv8", "boxes are distributions over 16 distances; the class heads are plain convolutions"
 
 
-def _anchor_free_outputs(
-    network: Network, image: Image, heads: Heads, family: str, task: Task
-) -> tuple[str, ...]:
-    if task == "detect" and set(network.outputs) == set(heads.interleaved):
-        # Somebody has cut it there already, in an order that the toolchain keeps.
-        return tuple(network.outputs)
+def _anchor_free_outputs(network: Network, image: Image, heads: Heads, task: Task) -> tuple[str, ...]:
     if task == "detect":
-        return heads.grouped if family == "YOLOv8" else heads.interleaved
+        box, classes = heads.channels
+        # Where both have four channels the camera takes any order for the grouped one.
+        return heads.grouped if box == classes == _DISTANCES else heads.interleaved
     prototypes = _prototypes(network, image)
     results = [
         name
@@ -136,6 +133,7 @@ def anchors(network: Network, image: Image) -> Findings | None:
         image=image,
         classes=classes,
         outputs=tuple(decoded[:1]) or heads.interleaved,
+        relative_boxes=bool(decoded),
         preprocessing=UNIT,
         why=(f"heads of 3 x (5 + {classes}) channels on the grids of strides 8, 16, 32: three anchors each",),
         unsure=tuple(unsure),

@@ -93,7 +93,7 @@ def test_there_must_be_one_input(count: int) -> None:
         ("64@80 80@80 64@40 80@40 64@20 80@20", "1x3x640x640:fp32", "fuse_preprocess"),
         ("64@80:int8 80@80:int8 64@40:int8 80@40:int8 64@20:int8 80@20:int8", "640", "quant_output"),
         ("1x56x8400x1:int8", "640", "quant_output"),
-        ("1x25200x85x1", "640", "scores 0 to 100"),
+        ("1x25200x85x1", "640", "relative_boxes = true"),
         ("4@80 4@80 4@40 4@40 4@20 4@20", "640", "grouped: three boxes"),
     ],
 )
@@ -180,3 +180,28 @@ def test_any_tensors_get_a_whole_answer(
 @given(TENSORS)
 def test_any_outputs_of_a_picture_get_a_whole_answer(outputs: Sequence[Tensor]) -> None:
     assert holds(recognise([tensor("1x640x640x3:uint8")], outputs))
+
+
+@pytest.mark.parametrize(
+    ("output", "relative", "works", "says"),
+    [
+        ("1x25200x85x1", True, "yes", ""),
+        ("1x25200x85x1", False, "no", "divides every score by 100"),
+        ("1x25200x85x1", None, "unclear", "is not known"),
+        ("1x25200x85x1:int8:0.008", True, "yes", ""),
+        ("1x25200x85x1:int8:0.008", False, "yes", ""),
+        ("1x25200x85x1:int8:0.2", True, "no", "the scale of the INT8 output, 0.2, is not below 0.1"),
+        ("1x25200x85x1:bf16", True, "no", "cannot read bf16"),
+    ],
+)
+def test_a_yolov5_works_where_its_boxes_are_declared_to_be_fractions(
+    output: str,
+    relative: bool | None,  # noqa: FBT001 - a case of the table
+    works: str,
+    says: str,
+) -> None:
+    found = recognise([tensor("1x640x640x3:uint8")], [tensor(output)], relative_boxes=relative)
+    assert (found.as_, found.works) == ("YOLOv5", works)
+    assert says in found.reason
+    if works in {"no", "unclear"} and "divides" in found.reason and relative is not True:
+        assert "relative_boxes = true" in found.remedy

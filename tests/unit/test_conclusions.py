@@ -238,6 +238,21 @@ def test_each_output_has_its_declared_name(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_declared_of_its_boxes_says_whether_a_yolov5_works(tmp_path: Path) -> None:
+    listing = LISTING.replace("boxes_f32,scores", "boxes_f32").replace("64   52   52 ", "10647 85   1  ")
+    listing = listing.replace("fp32  1    3    416  416", "uint8  1    416    416  3")
+    model = tmp_path / "net.cvimodel"
+    model.touch()
+    (output,) = json.loads(outputs(listing))
+    answers = {
+        relative: conclusions.examine(
+            model, listing, TIME, {}, [named_outputs.NamedOutput(**output, relative_boxes=relative)]
+        ).recognition.works
+        for relative in (None, True, False)
+    }
+    assert answers == {None: "unclear", True: "yes", False: "no"}
+
+
 def test_a_cvimodel_beside_its_info_has_the_declared_names(tmp_path: Path) -> None:
     info(tmp_path, Budget(), LISTING)
     (tmp_path / "info.json").rename(tmp_path / "net_info.json")

@@ -54,6 +54,19 @@ def test_a_network_that_works_on_the_camera_has_to_go_on_working() -> None:
     assert read(Draft(source="net.onnx", samples=STREET, findings=blind)).budget.works_on_camera is None
 
 
+def test_boxes_that_the_camera_wants_as_fractions_are_declared_so() -> None:
+    findings = dataclasses.replace(found("yolo11n"), family="YOLOv5", outputs=("y",), relative_boxes=True)
+    draft = Draft(source="net.onnx", samples=STREET, findings=findings)
+    assert read(draft).output.relative_boxes
+    assert "divides every score by 100" in declaration(draft).replace("\n# ", " ")
+    assert not read(Draft(source="net.onnx", samples=STREET, findings=found("yolo11n"))).output.relative_boxes
+
+
+def test_the_order_of_several_outputs_counts() -> None:
+    text = declaration(Draft(source="net.onnx", samples=STREET, findings=found("yolov8n")))
+    assert "# With these, in this order, the camera takes it for YOLO11.\n[output]\n" in text
+
+
 def test_where_the_search_would_die_the_mixed_variant_is_only_a_proposal() -> None:
     draft = Draft(source="net.onnx", samples=STREET, findings=found("yolo11n"), attends=True)
     assert set(read(draft).variant) == {"f16", "int8"}

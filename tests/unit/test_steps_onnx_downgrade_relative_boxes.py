@@ -58,7 +58,7 @@ def test_boxes_are_fractions_and_scores_stay(text: str, opset: int) -> None:
     result, summary = convert(source, Wanted(relative_boxes=True))
     given = image(1, 3, 32, 64)
     np.testing.assert_allclose(run(result, given), run(source, given) * SHARES, rtol=1e-6, atol=1e-6)
-    assert summary["tidied"]["boxes brought to fractions of the input"] == 1
+    assert summary["boxes"] == "brought from pixels to fractions of the input"
     assert summary["differences"].keys() == {
         "uniform 0..1", "normal", "integers 0..255", "uniform -1..1",
     }  # fmt: skip
@@ -101,7 +101,6 @@ def test_channels_last_inputs_have_their_size_too() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (PLAIN.replace("y = Relu(m)", "y = Sigmoid(m)"), "fractions of it already: leave relative_boxes out"),
         (
             "g (float[1,3,32,64] x) => (float[1,3,32,64] y) { y = Relu(x) }",
             r"for an output \[batch, boxes, 4 \+ scores\], as a YOLOv5 has one; 'y' is \[1, 3, 32, 64\]",
@@ -119,6 +118,14 @@ def test_channels_last_inputs_have_their_size_too() -> None:
 def test_what_has_no_boxes_in_pixels_is_refused(text: str, told: str) -> None:
     with pytest.raises(RefusedError, match=told):
         convert(network(text, 17), Wanted(relative_boxes=True))
+
+
+def test_boxes_that_are_fractions_already_stay_so() -> None:
+    source = network(PLAIN.replace("y = Relu(m)", "y = Sigmoid(m)"), 17)
+    result, summary = convert(source, Wanted(relative_boxes=True))
+    assert operators(result) == operators(source)
+    assert summary["boxes"] == "are fractions of the input in the source"
+    assert summary["differences"] == {}
 
 
 @pytest.mark.skipif(not YOLOV5S.is_file(), reason=f"the network {YOLOV5S} is not there")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import subprocess
 import sys
 import tempfile
@@ -85,8 +84,8 @@ def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, A
         if widened:
             how["difference_from_float16"] = proof.prove(source, model, shapes, proof.HALF_TOLERANCE).largest
     if wanted.relative_boxes:
-        done["boxes brought to fractions of the input"] = 1
-        found = _with_relative_boxes(model, reference, proof.input_shapes(plain))
+        model, how["boxes"], tried = _with_relative_boxes(model, reference, proof.input_shapes(plain))
+        found = tried or found
     model.ir_version = ir
     if ir < tidy.SEPARATE_INITIALISERS:
         tidy.list_initialisers(model)
@@ -164,11 +163,19 @@ def _converted(
 
 def _with_relative_boxes(
     model: ModelProto, reference: ModelProto, shapes: dict[str, list[int]]
-) -> proof.Proof:
-    """Brings a network's boxes from pixels to fractions of its input, and proves nothing else has changed."""
-    by = relative_boxes.factors(model)
-    relative_boxes.apply(model, by)
-    return proof.prove(reference, model, shapes, expected=functools.partial(relative_boxes.relative, by=by))
+) -> tuple[ModelProto, str, proof.Proof | None]:
+    """Brings a network's boxes from pixels to fractions of its input.
+
+    Returns:
+        The network, what was done, and the proof that nothing else has changed.
+    """
+    relative = relative_boxes.Relative(relative_boxes.factors(model))
+    changed = _copy(model)
+    relative_boxes.apply(changed, relative.by)
+    found = proof.prove(reference, changed, shapes, expected=relative)
+    if relative.was_already:
+        return model, "are fractions of the input in the source", None
+    return changed, "brought from pixels to fractions of the input", found
 
 
 def _by_version_converter(model: ModelProto, opset: int) -> ModelProto:

@@ -50,19 +50,27 @@ def factors(model: ModelProto) -> Array:
     return np.array([*box, *[1.0] * ((shape[-1] or 0) - _BOX)], np.float32)
 
 
-def relative(output: Array, by: Array) -> Array:
-    """The output of the network as it was, brought to fractions by plain multiplication.
+@dataclass
+class Relative:
+    """Brings the output of the network as it was to fractions, by plain multiplication.
 
-    Raises:
-        RefusedError: its boxes are fractions already.
+    Attributes:
+        by: the factors.
+        reach: the largest x or y that was seen.
     """
-    reach = np.abs(output[..., :2]).max()
-    if not reach > _LARGEST_FRACTION:
-        raise RefusedError(
-            f"[output] relative_boxes: the boxes of this network reach {reach:.3g} and not the last pixel of "
-            "its input, so they are fractions of it already: leave relative_boxes out"
-        )
-    return output * by
+
+    by: Array
+    reach: float = 0.0
+
+    def __call__(self, output: Array) -> Array:
+        """The output multiplied."""
+        self.reach = max(self.reach, float(np.abs(output[..., :2]).max()))
+        return output * self.by
+
+    @property
+    def was_already(self) -> bool:
+        """Whether the network's own boxes are fractions."""
+        return self.reach <= _LARGEST_FRACTION
 
 
 def apply(model: ModelProto, by: Array) -> int:
