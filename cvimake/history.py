@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,18 @@ create table if not exists runs (
     definition text not null,
     inputs text not null,
     reasons text not null,
-    seconds real not null
+    seconds real not null,
+    outputs text
 );
 create table if not exists texts (sha256 text not null primary key, text text not null);
 create table if not exists failures (task text not null primary key, ended real not null, what text not null);
+"""
+
+
+_LAST = "select task, ended, definition, inputs, reasons, seconds, outputs from runs where task = ?"
+_ADD = """
+insert or replace into runs (task, ended, definition, inputs, reasons, seconds, outputs)
+values (?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -37,7 +45,8 @@ class Run:
     Attributes:
         ended: when, in seconds since 1970.
         definition: what it was defined as; a JSON value.
-        inputs: the sha256 of each file that it read.
+        inputs: the sha256 of each file that it read, the record of the toolchain among them.
+        outputs: the sha256 of each file that it wrote; empty where an older version took the note.
         reasons: why it ran; JSON values.
         seconds: how long it took.
     """
@@ -48,6 +57,7 @@ class Run:
     inputs: Mapping[str, str]
     reasons: Iterable[dict[str, Any]]
     seconds: float
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +88,11 @@ class History:
 
     def last(self, task: str) -> Run | None:
         """A task's last success; None where none is known."""
-        row = self._row("select * from runs where task = ?", task)
+        row = self._row(_LAST, task)
         if row is None:
             return None
         try:
-            name, ended, definition, inputs, reasons, seconds = row
+            name, ended, definition, inputs, reasons, seconds, outputs = row
             return Run(
                 task=name,
                 ended=float(ended),
@@ -90,6 +100,7 @@ class History:
                 inputs=dict(json.loads(inputs)),
                 reasons=list(json.loads(reasons)),
                 seconds=float(seconds),
+                outputs=dict(json.loads(outputs or "{}")),
             )
         except (TypeError, ValueError):
             return None
@@ -121,11 +132,12 @@ class History:
             json.dumps(run.inputs),
             json.dumps(list(run.reasons)),
             run.seconds,
+            json.dumps(run.outputs),
         )
         texts = [(digest.of_text(text), text) for text in kept]
 
         def write(database: sqlite3.Connection) -> None:
-            database.execute("insert or replace into runs values (?, ?, ?, ?, ?, ?)", row)
+            database.execute(_ADD, row)
             database.executemany("insert or ignore into texts values (?, ?)", texts)
             database.execute("delete from failures where task = ?", (run.task,))
 
@@ -147,7 +159,7 @@ class History:
             except sqlite3.DatabaseError as error:
                 if not is_damage(error):
                     raise
-                # The history only informs and decides nothing: it can begin anew.
+                # No build depends on the history: it can begin anew.
                 self.close()
                 remove(self._path)
                 self._write_once(write)
@@ -158,6 +170,9 @@ class History:
         if self._writing is None:
             self._writing = sqlite3.connect(self._path)
             self._writing.executescript(_TABLES)
+            if "outputs" not in {column[1] for column in self._writing.execute("pragma table_info(runs)")}:
+                # Of an older version.
+                self._writing.execute("alter table runs add column outputs text")
         with self._writing:
             write(self._writing)
 

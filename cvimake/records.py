@@ -56,6 +56,12 @@ class Records(SqliteDB):  # type: ignore[misc] # doit has no type information
             return {}
         return record if isinstance(record, dict) else {}
 
+    def set(self, task_id: str, dependency: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Changes one item of a task's record, and leaves the others as they are."""
+        # doit's own forgets all that it has not read yet.
+        self.get(task_id, dependency)
+        super().set(task_id, dependency, value)
+
     def flush(self) -> None:
         """Writes what is known to the disk."""
         for task in self._dirty:

@@ -189,16 +189,17 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
 
     def _settle(self, node: Node, ran: _Ran) -> None:
         """Records how a task has ended; for the inputs that it ran with, whatever they are by now."""
+        if self._history and ran.failure is None and node.task.name in self._reasons:
+            # First, since nothing counts as built whose run is not on record.
+            why = self._reasons.pop(node.task.name)
+            staleness.record(
+                self._history, node.task, why, {path: state[-1] for path, state in ran.inputs.items()}
+            )
         checker = self.dep_manager.checker
         # In a `dodo.py` of somebody else's it is doit's own.
         before = checker.as_before(ran.inputs) if isinstance(checker, ContentChecker) else nullcontext()
         with before:
             self.process_task_result(node, ran.failure)
-        if self._history and node.run_status == "successful" and node.task.name in self._reasons:
-            why = self._reasons.pop(node.task.name)
-            staleness.record(
-                self._history, node.task, why, {path: state[-1] for path, state in ran.inputs.items()}
-            )
 
     def select_task(self, node: Node, tasks_dict: dict[str, Task]) -> bool:
         """Whether a task is to run. For one that is not, it records which of its files were only touched."""

@@ -124,7 +124,7 @@ def record(history: History, task: Task, why: Iterable[Reason], inputs: Mapping[
         history: where.
         task: has just succeeded.
         why: it ran.
-        inputs: the sha256 of each file, as it was when the task began.
+        inputs: the sha256 of each file that it has read.
     """
     run = Run(
         task=task.name,
@@ -133,10 +133,31 @@ def record(history: History, task: Task, why: Iterable[Reason], inputs: Mapping[
         inputs=inputs,
         reasons=[to_json(reason) for reason in why],
         seconds=task.values.get(SECONDS, 0.0),
+        outputs={path: state[-1] for path, state in task.values.get(OUTPUTS, {}).items()},
     )
     toolchains = {path: sha256 for path in RECORDS if (sha256 := inputs.get(str(path)))}
     kept = {path.read_text(encoding="utf-8"): sha256 for path, sha256 in toolchains.items()}
     history.add(run, [text for text, sha256 in kept.items() if digest.of_text(text) == sha256])
+
+
+def untraced(task: Task, history: History) -> str:
+    """Why a task's files do not follow from its last run on record; empty where they do.
+
+    doit's records only say what needs no build. The history says what ran: the command, the toolchain, and
+    the digests of what was read and written.
+    """
+    run = history.last(task.name)
+    if run is None:
+        return "no run of it is on record"
+    if digest.of_value(run.definition) != digest.of_value(_definition(task)):
+        return "its last run on record was declared otherwise"
+    for path in sorted(task.file_dep):
+        if run.inputs.get(path) != _sha256(path):
+            return f"its last run on record read other contents of {path}"
+    for path in sorted(task.targets):
+        if run.outputs.get(path) != _sha256(path):
+            return f"its last run on record wrote other contents of {path}"
+    return ""
 
 
 # What follows

@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,7 @@ class Release(Run):
                 waiting=waiting,
                 local=was_local(TOOLCHAIN),
                 unfinished=(),
+                untraced={},
                 allowed=frozenset(self._allowed()),
             )
             self._refuse(models, stages, conditions, code)
@@ -178,14 +179,28 @@ class Release(Run):
         found = [(task.meta or {}).get(STAGE) for task in self.task_list]
         return [stage for stage in found if stage and stage.action.name.partition(":")[0] in models]
 
+    def _tasks(self, stages: Iterable[Stage]) -> dict[str, Task]:
+        """The tasks of stages and of the images that they run in, by name."""
+        tasks: dict[str, Task] = {task.name: task for task in self.task_list}
+        # Tasks are called as what they record.
+        images = [record.stem for record in _records_of_images(stages)]
+        return {name: tasks[name] for name in (*images, *(stage.action.name for stage in stages))}
+
     def _stale(self, stages: Iterable[Stage]) -> list[str]:
         """The stages that are not what they are declared as, as things are now."""
-        tasks: dict[str, Task] = {task.name: task for task in self.task_list}
+        everything: dict[str, Task] = {task.name: task for task in self.task_list}
         with _records(self.dep_manager) as records, contextlib.closing(History(HISTORY)) as history:
-            # Tasks are called as what they record.
-            images = [record.stem for record in _records_of_images(stages)]
-            names = [*images, *(stage.action.name for stage in stages)]
-            return [name for name in names if staleness.of_task(tasks[name], records, tasks, history)]
+            return [
+                name
+                for name, task in self._tasks(stages).items()
+                if staleness.of_task(task, records, everything, history)
+            ]
+
+    def _untraced(self, stages: Iterable[Stage]) -> dict[str, str]:
+        """For each stage whose files do not follow from its run on record, why."""
+        with contextlib.closing(History(HISTORY)) as history:
+            found = {name: staleness.untraced(task, history) for name, task in self._tasks(stages).items()}
+        return {name: why for name, why in found.items() if why}
 
     def _refuse(
         self, models: Mapping[str, DeclaredModel], stages: list[Stage], conditions: Conditions, code: int
@@ -195,8 +210,11 @@ class Release(Run):
         Raises:
             CvimakeError: with all that does.
         """
-        built, others = making.built(models, stages, frozenset(self._stale(stages)))
-        conditions = Conditions(**{**vars(conditions), "unfinished": others})
+        stale = self._stale(stages)
+        built, others = making.built(models, stages, frozenset(stale))
+        # Of a stage that did not succeed there is no more to say.
+        untraced = {name: why for name, why in self._untraced(stages).items() if name not in stale}
+        conditions = replace(conditions, unfinished=others, untraced=untraced)
         if found := reasons(conditions, built):
             error = CvimakeError("no release is made:", "\n".join(f"- {reason}" for reason in found))
             error.exit_code = EXIT_STEP_FAILED if code == EXIT_STEP_FAILED else error.exit_code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cvimake import git
@@ -42,6 +42,7 @@ class Conditions:
         waiting: why models wait, and for what.
         local: whether steps ran without containers.
         unfinished: stages that did not succeed and belong to no cvimodel.
+        untraced: for each stage whose files do not follow from what ran, why.
         allowed: the options that let something pass, and those that ask for more.
     """
 
@@ -49,6 +50,7 @@ class Conditions:
     waiting: Sequence[str]
     local: bool
     unfinished: Sequence[str]
+    untraced: Mapping[str, str]
     allowed: frozenset[str]
 
 
@@ -61,6 +63,10 @@ def reasons(conditions: Conditions, cvimodels: Sequence[Built]) -> list[str]:
             f"the steps ran without containers, which hold less still; use a Docker engine, or {ALLOW_LOCAL}"
         )
     found += (f"{stage} did not succeed" for stage in conditions.unfinished)
+    found += (
+        f"{stage} does not follow from what ran: {why}; `./doit forget {stage}` has it built anew"
+        for stage, why in conditions.untraced.items()
+    )
     for built in cvimodels:
         found += _of_one(built, conditions.allowed)
     if not cvimodels and not found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import small_tflite
 from doit.cmd_base import ModuleTaskLoader
+from doit.dependency import Dependency
 from doit.doit_cmd import DoitMain
 
 from bench import project
@@ -19,11 +21,12 @@ from cvimake import dodo, runtime
 from cvimake.action import Action
 from cvimake.camera.recognition import Recognition
 from cvimake.conclusions import Info
-from cvimake.content import CONTENTS
+from cvimake.content import CONTENTS, ContentChecker
 from cvimake.digest import of_file
 from cvimake.image import ToolchainImage
 from cvimake.load import Capacity
 from cvimake.pipeline import Stage, StageOf
+from cvimake.records import Records
 from cvimake.sandbox import Ran, log_path
 from cvimake.spec import DeclaredModel
 
@@ -91,6 +94,13 @@ class Workshop:
         namespace = {"DOIT_CONFIG": config, "task_toolchain": task_toolchain, "task_models": task_models}
         ended = DoitMain(ModuleTaskLoader(namespace), config_filenames=()).run(list(arguments))
         return 0 if ended is None else int(ended)
+
+    @contextlib.contextmanager
+    def records(self) -> Iterator[Dependency]:
+        """doit's records, to be read and written."""
+        records = Dependency(Records, str(self.root / "build" / "doit.sqlite"), checker_cls=ContentChecker)
+        with contextlib.closing(records):
+            yield records
 
     def build(self, *arguments: str) -> list[str]:
         """Builds and returns the stages that ran."""

@@ -10,6 +10,7 @@ import pytest
 from releases import LABEL, Shop, git
 
 from cvimake.camera.recognition import Recognition
+from cvimake.content import CONTENTS
 from cvimake.release import making
 from cvimake.release.making import Draft
 
@@ -295,3 +296,41 @@ def test_class_names_go_to_the_camera(shop: Shop, capsys: pytest.CaptureFixture[
     assert sidecar["classes"] == ["cat", "small dog"]
     assert (sidecar["model_id"], sidecar["model_name"]) == ("m0000_cv181x_int8", "m0000 int8")
     assert "models/m0000/names.txt" in (folder / "provenance.intoto.json").read_text(encoding="utf-8")
+
+
+def test_records_that_nothing_ran_for_are_no_release(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    """An edited source, which doit's records are made to take for built."""
+    shop.build()
+    source = Path("models/m0000/tiny.onnx")
+    source.write_bytes(b"edited")
+    shop.commit()
+    with shop.records() as records:
+        records.backend.set("m0000:onnx", str(source), CONTENTS.state(str(source)))
+    assert shop.build() == [], "doit's records say that nothing has to run"
+    told = error(shop, capsys)
+    assert "m0000:onnx does not follow from what ran: its last run on record read other contents of" in told
+    assert "models/m0000/tiny.onnx; `./doit forget m0000:onnx` has it built anew" in told
+    assert shop.doit("forget", "m0000:onnx") == 0
+    assert shop.release() == 0
+
+
+def test_a_result_that_no_run_wrote_is_no_release(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    shop.build()
+    result = Path("build/m0000/m0000_cv181x_int8.cvimodel")
+    result.write_bytes(b"another")
+    with shop.records() as records:
+        values = records.get_values("m0000:int8")
+        outputs = {**values["outputs"], str(result): CONTENTS.state(str(result))}
+        records.backend.set("m0000:int8", "_values_:", {**values, "outputs": outputs})
+        records.backend.set("m0000:int8_info", str(result), CONTENTS.state(str(result)))
+    told = error(shop, capsys)
+    assert (
+        f"m0000:int8 does not follow from what ran: its last run on record wrote other contents of {result}"
+        in told
+    )
+
+
+def test_a_lost_history_is_no_release(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    shop.build()
+    (shop.root / "build" / "history.sqlite").unlink()
+    assert "m0000:int8 does not follow from what ran: no run of it is on record" in error(shop, capsys)

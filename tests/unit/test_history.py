@@ -17,6 +17,7 @@ RUN = Run(
     inputs={"net.onnx": "aa"},
     reasons=[{"kind": "NeverBuilt"}],
     seconds=2.5,
+    outputs={"net.mlir": "bb"},
 )
 
 
@@ -63,6 +64,17 @@ def test_a_history_of_an_older_version_has_no_failures(path: Path) -> None:
         assert history.failure("net:mlir") is None
         history.add_failure(Failure(task="net:mlir", ended=2.0, what="it died"))
         assert history.failure("net:mlir")
+
+
+def test_a_history_of_an_older_version_does_not_know_what_was_written(path: Path) -> None:
+    with contextlib.closing(History(path)) as history:
+        history.add(RUN)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("alter table runs drop column outputs")
+    with contextlib.closing(History(path)) as history:
+        history.add(dataclasses.replace(RUN, task="net:other"))
+        assert history.last("net:mlir") == dataclasses.replace(RUN, outputs={})
+        assert history.last("net:other") == dataclasses.replace(RUN, task="net:other")
 
 
 def test_who_only_asks_makes_nothing(path: Path) -> None:
