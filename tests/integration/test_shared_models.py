@@ -277,20 +277,34 @@ def test_the_search_in_several_processes_is_the_tools_own(
 
 
 @pytest.mark.parametrize(
-    ("file", "kind", "ion_memory"),
+    ("file", "kind", "ion_memory", "milliseconds"),
     [
-        ("yolo11n_detection", "YOLO11", "7.69"),
-        ("yolo11n_classify", "classifier", "3.27"),
-        ("yolo11n_pose", "YOLO11-pose", "9.19"),
+        # Of the compute engine, the memory engine and both together, as another replay of the model had them.
+        ("yolo11n_detection", "YOLO11", 7.69, (35.6, 5.6, 39.9)),
+        ("yolo11n_classify", "classifier", 3.27, (2.4, 0.6, 2.8)),
+        ("yolo11n_pose", "YOLO11-pose", 9.19, (43.8, 7.8, 50.1)),
     ],
 )
-def test_a_published_cvimodel_is_recognised(
-    ultraface: Project, file: str, kind: str, ion_memory: str
+def test_a_published_cvimodel_is_recognised_and_its_time_estimated(
+    tmp_path: Path, file: str, kind: str, ion_memory: float, milliseconds: tuple[float, float, float]
 ) -> None:
-    result = ultraface.doit("info", str(SHARED / "cvimodels" / f"{file}_cv181x_int8.cvimodel"))
+    project = Project.make(tmp_path, "none", "")
+    path = SHARED / "cvimodels" / f"{file}_cv181x_int8.cvimodel"
+    result = project.doit("info", "--json", str(path))
     assert result.returncode == 0, result.stderr
-    assert f"recognised as  {kind}\n" in result.stdout
-    assert f"ION memory {ion_memory} MB" in result.stdout
+    info = json.loads(result.stdout)
+    assert (info["recognised_as"], info["ion_memory"]) == (kind, ion_memory)
+    slow, fast = info["time"]["clocks"]
+    assert (slow["megahertz"], fast["megahertz"]) == (500, 750)
+    found = [slow[engine] / 1e6 for engine in ("compute", "memory", "together")]
+    assert found == pytest.approx(milliseconds, abs=0.05)
+    assert max(fast["compute"], fast["memory"]) < fast["together"] < slow["together"]
+    layers = info["time"]["layers"]
+    assert sum(layer["cycles"] for layer in layers) * 2 == slow["compute"]
+    named = sum(layer["cycles"] for layer in layers if layer["name"])
+    assert named > 0.85 * sum(layer["cycles"] for layer in layers)
+    assert {"name", "operation"} < set(layers[0])
+    assert any(layer["name"] == "/model.0/conv/Conv_output_0_Conv" for layer in layers)
 
 
 def test_a_network_of_a_newer_opset_becomes_that_of_the_older_one(yolo11n: Project, tmp_path: Path) -> None:
