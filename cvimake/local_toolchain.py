@@ -6,6 +6,7 @@ It is what docker/Dockerfile makes, but for pycocotools, which no tool imports a
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,9 +20,11 @@ from cvimake.cache import user_cache
 from cvimake.engine.choice import LOCAL
 from cvimake.engine.local import LocalEngine
 from cvimake.errors import ImageError
-from cvimake.image import ToolchainImage, identify
+from cvimake.image import ToolchainImage
+from cvimake.image_identity import LISTING, identify
 from cvimake.recipe import Recipe
 from cvimake.resources import docker_folder
+from cvimake.sandbox import Sandbox
 
 ORIGIN = "this machine, without containers"
 _IDENTITY = "identity.json"
@@ -53,10 +56,10 @@ def ensure(recipe: Recipe, folder: Path) -> ToolchainImage:
         finished = prefix / _IDENTITY
         if not finished.exists():
             _install(prefix, recipe, folder)
-            identity = identify(
-                LocalEngine(prefix), str(prefix), folder, str(prefix / _RECORDS), what="toolchain"
-            )
-            finished.write_text(json.dumps(identity), encoding="utf-8")
+            sandbox = Sandbox(root=folder, engine=LocalEngine(prefix), image=str(prefix))
+            identified = identify(sandbox, str(prefix / _RECORDS), what="toolchain")
+            (prefix / _RECORDS / LISTING).write_text(identified.listing, encoding="utf-8")
+            finished.write_text(json.dumps(identified.identity), encoding="utf-8")
     if not _runs(prefix / "bin" / "python3"):
         # The search path would lead on to the system's Python, which has none of the packages.
         raise ImageError(
@@ -67,7 +70,8 @@ def ensure(recipe: Recipe, folder: Path) -> ToolchainImage:
     # It may be installed later, and then counts.
     clock = LocalEngine(prefix).clock
     identity |= {"engine": LOCAL, "clock": digest.of_file(clock) if clock else ""}
-    return ToolchainImage(id=str(prefix), base=ORIGIN, identity=identity)
+    records = str(prefix / _RECORDS)
+    return ToolchainImage(id=str(prefix), base=ORIGIN, identity=identity, records=records)
 
 
 def _runs(python: Path) -> bool:
@@ -100,6 +104,7 @@ def _install(prefix: Path, recipe: Recipe, folder: Path) -> None:
             str(prefix / "bin" / "python"),
             "install",
             "--no-deps",
+            "--no-compile",
             "--progress-bar",
             "off",
         ]
@@ -126,8 +131,9 @@ def _install(prefix: Path, recipe: Recipe, folder: Path) -> None:
             out.fileno(),
             log,
         )
-    (records / "source-requirements.txt").touch()
-    _mend(prefix)
+        (records / "source-requirements.txt").touch()
+        _mend(prefix)
+        _compile(prefix, python, out.fileno())
 
 
 def _pinned_pip(folder: Path, python: Path, out: int) -> list[str]:
@@ -151,6 +157,21 @@ def _mend(prefix: Path) -> None:
     dot = prefix / "bin" / "dot"
     dot.write_text(_DOT.format(dot=real) if real else _NO_DOT, encoding="utf-8")
     dot.chmod(0o755)
+
+
+def _compile(prefix: Path, python: Path, out: int) -> None:
+    """Makes all bytecode that is loaded. The tools look for it in this folder alone."""
+    found = subprocess.run(
+        [python, "-I", "-S", "-c", "import os; print(os.path.dirname(os.__file__))"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    command = [
+        str(python), "-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash",
+        found.stdout.strip(), str(prefix),
+    ]  # fmt: skip
+    variables = {**os.environ, "PYTHONPYCACHEPREFIX": str(prefix / "bytecode"), "PYTHONHASHSEED": "0"}
+    # Some files are not for this Python and have none.
+    subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False)
 
 
 def _run(command: Sequence[str], out: int, log: Path | None) -> None:

@@ -21,8 +21,9 @@ FILES = (
     "requirements.txt",
     "source-requirements.txt",
 )
-# What finds out the identity of what was made.
-IDENTITY_STEP = "toolchain_identity"
+# The program that finds out the identity of what was made, and what it imports.
+FILES_STEP = "installed_files"
+IDENTITY_STEPS = ("toolchain_identity", FILES_STEP)
 # The same of the image with PyTorch and TensorFlow, beside the toolchain image that it is made on.
 FRAMEWORKS_FILES = (
     "frameworks.Dockerfile",
@@ -30,7 +31,7 @@ FRAMEWORKS_FILES = (
     "frameworks-requirements.txt",
     "without-cuda.sh",
 )
-FRAMEWORKS_IDENTITY_STEP = "frameworks_identity"
+FRAMEWORKS_IDENTITY_STEPS = ("frameworks_identity", *IDENTITY_STEPS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class Recipe:
     base: str = ""
     wheel: Path | None = None
     files: ClassVar[tuple[str, ...]] = FILES
-    identity_steps: ClassVar[tuple[str, ...]] = (IDENTITY_STEP,)
+    identity_steps: ClassVar[tuple[str, ...]] = IDENTITY_STEPS
     what: ClassVar[str] = "toolchain"
 
     @classmethod
@@ -69,7 +70,7 @@ class Recipe:
             "base": self.base,
             "wheel": digest.of_file(self.wheel) if self.wheel else "",
             "files": {name: digest.of_file(docker_folder() / name) for name in FILES},
-            "identity": digest.of_file(step(IDENTITY_STEP)),
+            "identity": {name: digest.of_file(step(name)) for name in IDENTITY_STEPS},
         }
 
     def digest(self) -> str:
@@ -87,7 +88,7 @@ class FrameworksRecipe(Recipe):
 
     toolchain: str = ""
     files: ClassVar[tuple[str, ...]] = FRAMEWORKS_FILES
-    identity_steps: ClassVar[tuple[str, ...]] = (FRAMEWORKS_IDENTITY_STEP, IDENTITY_STEP)
+    identity_steps: ClassVar[tuple[str, ...]] = FRAMEWORKS_IDENTITY_STEPS
     what: ClassVar[str] = "frameworks"
 
     def definition(self) -> dict[str, object]:
@@ -96,5 +97,5 @@ class FrameworksRecipe(Recipe):
             "toolchain": super().definition(),
             "fingerprint": self.toolchain,
             "files": {name: digest.of_file(docker_folder() / name) for name in FRAMEWORKS_FILES},
-            "identity": digest.of_file(step(FRAMEWORKS_IDENTITY_STEP)),
+            "identity": digest.of_file(step(FRAMEWORKS_IDENTITY_STEPS[0])),
         }

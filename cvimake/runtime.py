@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cvimake import announce, digest, image, local_toolchain
+from cvimake import announce, digest, image, image_identity, local_toolchain
 from cvimake.engine import Engine, connection
 from cvimake.engine.choice import DOCKER, ENGINE_VARIABLE, FRAMEWORKS, LOCAL, TOOLCHAIN, chosen
 from cvimake.engine.docker import DockerEngine
@@ -44,7 +44,7 @@ class Runtime:
             CvimakeError: no engine answers, or the image cannot be built.
         """
         engine, found = _engine_and_toolchain(root)
-        return cls(found, Sandbox(root=root, engine=engine, image=found.id))
+        return cls._checked(found, Sandbox(root=root, engine=engine, image=found.id))
 
     @classmethod
     @functools.cache
@@ -67,7 +67,13 @@ class Runtime:
             base=chosen_by_user.base, wheel=chosen_by_user.wheel, toolchain=plain.image.fingerprint
         )
         found = _unless_cancelled(engine, lambda: image.ensure(engine, recipe, root))
-        return cls(found, Sandbox(root=root, engine=engine, image=found.id))
+        return cls._checked(found, Sandbox(root=root, engine=engine, image=found.id))
+
+    @classmethod
+    def _checked(cls, found: ToolchainImage, sandbox: Sandbox) -> Runtime:
+        """A runtime whose image was compared with what it is said to be."""
+        image_identity.check(sandbox, found.identity, found.records)
+        return cls(found, sandbox)
 
     @classmethod
     def recorded_in(cls, record: Path, root: Path) -> Runtime:

@@ -60,6 +60,8 @@ def environment() -> dict[str, str]:
         "PYTHONWARNINGS": "ignore:During parsing environment variable:RuntimeWarning",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        # The image's own bytecode, compiled from the sources that its fingerprint counts, and no other.
+        "PYTHONPYCACHEPREFIX": f"{PREFIX}/bytecode",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",

@@ -133,6 +133,10 @@ class Engine(Protocol):
         """Ends all commands that run, and lets no other begin: their `run` raises EngineError."""
         ...
 
+    def removal(self, image: str) -> str:
+        """A shell command that removes an image."""
+        ...
+
     def by_hand(self, command: Command, workspace: str) -> str:
         """A shell command that does the same, with `workspace` (shell text) for the working directory."""
         ...

@@ -14,7 +14,7 @@ from docker.models.containers import Container
 from docker.types import Ulimit
 
 import docker
-from cvimake import announce
+from cvimake import announce, process
 from cvimake.engine import NOBODY, Command, Log, Outcome, connection
 from cvimake.engine.files import Archives, BindMounts, Files
 from cvimake.errors import EngineError
@@ -173,12 +173,16 @@ class DockerEngine:
             "labels": {
                 LABEL: str(os.getpid()),
                 f"{LABEL}.step": command.name,
-                f"{LABEL}.processes": _process_space(),
+                f"{LABEL}.processes": process.space(),
             },
             "detach": True,
             # The user's proxies are no business of a step without a network.
             "use_config_proxy": False,
         }
+
+    def removal(self, image: str) -> str:
+        """See `Engine.removal`."""
+        return f"docker rmi --force {image}"
 
     def by_hand(self, command: Command, workspace: str) -> str:
         """See `Engine.by_hand`."""
@@ -200,20 +204,14 @@ class DockerEngine:
         """Removes containers whose process is gone: it was killed and could not do it itself."""
         try:
             for container in self.client.containers.list(
-                all=True, filters={"label": f"{LABEL}.processes={_process_space()}"}
+                all=True, filters={"label": f"{LABEL}.processes={process.space()}"}
             ):
-                process = container.labels.get(LABEL, "")
-                if process.isdigit() and not _is_alive(int(process)):
+                waiting = container.labels.get(LABEL, "")
+                if waiting.isdigit() and not _is_alive(int(waiting)):
                     _remove(container)
         except docker.errors.NotFound:
             # Another process swept it in between.
             return
-
-
-def _process_space() -> str:
-    """What a process number is unique in: this machine since its start, and this container of it."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return f"{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"
 
 
 def _is_alive(process: int) -> bool:

@@ -146,6 +146,10 @@ class LocalEngine:
             raise EngineError(f"{command.name}: cancelled")
         return Outcome(exit_code=code if code >= 0 else 128 - code, timed_out=timed_out.is_set())
 
+    def removal(self, image: str) -> str:
+        """See `Engine.removal`."""
+        return f"rm -r {shlex.quote(image)}"
+
     def by_hand(self, command: Command, workspace: str) -> str:
         """See `Engine.by_hand`."""
         place = _Place(Path(), Path("/tmp"), command.folders)  # noqa: S108 - of whoever pastes the line

@@ -1,4 +1,4 @@
-"""Writes what computes in the frameworks image: `frameworks_identity.py OUTPUT.json`.
+"""Writes what computes in the frameworks image: `frameworks_identity.py OUTPUT.json LIST`.
 
 By the rules of `toolchain_identity.py`, which lies beside it. The system packages are also those whose files
 are loaded once the front ends are.
@@ -36,7 +36,7 @@ def main(output: str, *arguments: str) -> None:
         # What is said while they are imported goes elsewhere.
         Path(arguments[0]).write_text(loaded(arguments[1:]), encoding="utf-8")
         return
-    toolchain_identity.main(output)
+    toolchain_identity.main(output, *arguments)
     path, listing = Path(output), Path("loaded.txt")
     files: set[str] = set()
     for modules in FRONT_ENDS:

@@ -1,4 +1,4 @@
-"""Writes what computes in this image: `toolchain_identity.py OUTPUT.json [RECORDS]`.
+"""Writes what computes in this image: `toolchain_identity.py OUTPUT.json LIST [RECORDS]`.
 
 - python: its version.
 - packages: for every Python package its version and the sha256 of the archive that it was installed from.
@@ -8,8 +8,10 @@
   Where there is no dpkg, the sha256 of each of those files.
 - onnx_packages: the same as packages, of the environment that converts ONNX networks; the system packages
   whose files it loads are among those of system.
+- files: for each part that a tool's process loads files from, the sha256 of the list of all its files: the
+  interpreter, its standard library, the packages as they are installed; see `installed_files.py`.
 
-RECORDS is the folder with pip's reports of what it installed.
+LIST is where they are written. RECORDS is the folder with pip's reports of what it installed.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+import installed_files
 
 # What the tools import when they start, and what some of them import later.
 MODULES = (
@@ -44,7 +48,7 @@ ONNX = "onnx"
 # What docker/Dockerfile leaves behind of the installation.
 RECORDS = Path("/opt/cvimake")
 PACKAGE_LISTS = Path("/var/lib/dpkg/info")
-# Counted by Python's own version.
+# Counted by their files.
 PYTHON = ("python3", "libpython3")
 # In the place of OUTPUT: prints what the conversion's modules load.
 LOADED = "--loaded"
@@ -60,14 +64,18 @@ def python_packages(records: Path) -> dict[str, dict[str, str]]:
             name = item["metadata"]["name"].lower().replace("_", "-")
             sha256 = item["download_info"]["archive_info"]["hashes"]["sha256"]
             packages[name] = {"version": item["metadata"]["version"], "sha256": sha256}
-    # For what was compiled there is no report; pip took nothing but what is pinned here.
+    return packages | compiled_packages(records)
+
+
+def compiled_packages(records: Path) -> dict[str, dict[str, str]]:
+    """The same of packages that were compiled here.
+
+    There is no report of them; pip took nothing but the sources that are pinned.
+    """
     pinned = records / "source-requirements.txt"
     sources = pinned.read_text(encoding="utf-8") if pinned.exists() else ""
-    for name, version, sha256 in re.findall(
-        r"^(\S+)==(\S+) \\\n +--hash=sha256:(\w+)$", sources, re.MULTILINE
-    ):
-        packages[name] = {"version": version, "sha256": sha256}
-    return packages
+    found = re.findall(r"^(\S+)==(\S+) \\\n +--hash=sha256:(\w+)$", sources, re.MULTILINE)
+    return {name: {"version": version, "sha256": sha256} for name, version, sha256 in found}
 
 
 def loaded_by_modules(modules: Iterable[str] = MODULES) -> set[str]:
@@ -118,11 +126,14 @@ def contents(files: Iterable[str]) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(libraries)}
 
 
-def main(output: str, records: str = str(RECORDS)) -> None:
-    """Writes the identity as JSON."""
+def main(output: str, listing: str = "", records: str = str(RECORDS)) -> None:
+    """Writes the identity as JSON, and the list of files."""
     if output == LOADED:
         sys.stdout.write("".join(f"{file}\n" for file in sorted(loaded_by_modules(ONNX_MODULES))))
         return
+    lines = installed_files.lists(compiled_packages(Path(records)))
+    with Path(listing).open("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for of_part in lines.values() for line in of_part)
     files = loaded_by_modules() | loaded_in(Path(sys.prefix) / ONNX / "bin" / "python3")
     for program in PROGRAMS:
         files |= loaded_by_program(program)
@@ -131,6 +142,7 @@ def main(output: str, records: str = str(RECORDS)) -> None:
         "packages": python_packages(Path(records)),
         "onnx_packages": python_packages(Path(records) / ONNX),
         "system": owners(files) if PACKAGE_LISTS.is_dir() else contents(files),
+        "files": installed_files.digests(lines),
     }
     Path(output).write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 

@@ -36,6 +36,9 @@ class FakeEngine:
         log.write(self.output)
         return self.act(self.mount("/workspace").source) or Outcome(exit_code=0)
 
+    def removal(self, image: str) -> str:
+        raise AssertionError(f"a sandbox does not remove {image}")
+
     def by_hand(self, command: Command, workspace: str) -> str:
         self.described.append(command)
         return f"docker run {command.image} {workspace}"

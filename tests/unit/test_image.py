@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FuturesTimeout
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,12 +13,16 @@ from typing import Any
 import docker.errors
 import pytest
 
-from cvimake import image
+from cvimake import image, lock, process
 from cvimake.errors import ImageError
 from cvimake.image import ToolchainImage
+from cvimake.image_identity import Identified
 from cvimake.recipe import FRAMEWORKS_FILES, FrameworksRecipe, Recipe
+from cvimake.resources import docker_folder
 
 IDENTITY = {"python": "3.10.14", "packages": {"tpu-mlir": {"version": "1.7", "sha256": "00"}}, "system": {}}
+IDENTIFIED = Identified(identity=IDENTITY, listing="00  packages/os.py\n")
+PRUNED = {"dangling": True, "label": f"cvimake.partial={process.mark()}"}
 
 
 @pytest.fixture(autouse=True)
@@ -49,12 +56,17 @@ class FakeClient:
         return list(self.listed)
 
     def _build(self, **options: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - the SDK's
-        context = sorted(str(path.relative_to(options["path"])) for path in Path(options["path"]).rglob("*"))
-        self.events.append(("build", {**options, "context": context}))
+        folder = Path(options["path"])
+        context = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+        pip = (folder / "pip.conf").read_text(encoding="utf-8")
+        self.events.append(("build", {**options, "context": context, "pip": pip}))
         yield from self.messages
 
     def _label(self, **options: Any) -> tuple[SimpleNamespace, list[str]]:  # noqa: ANN401 - the SDK's
-        self.events.append(("label", options))
+        with tarfile.open(fileobj=options["fileobj"]) as archive:
+            files = {member.name: archive.extractfile(member) for member in archive}
+            contents = {name: file.read().decode() for name, file in files.items() if file}
+        self.events.append(("label", {**options, "files": contents}))
         return self.finished, []
 
     def _tag(self, repository: str, tag: str) -> None:
@@ -106,7 +118,7 @@ def no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.crt").write_text("certificates", encoding="utf-8")
     monkeypatch.setenv("PIP_CERT", str(tmp_path / "mine.crt"))
     monkeypatch.setattr(image, "find_or_make", lambda *_: (SimpleNamespace(id="sha256:base"), "a base"))
-    monkeypatch.setattr(image, "identify", lambda *_, **__: IDENTITY)
+    monkeypatch.setattr(image, "identify", lambda *_, **__: IDENTIFIED)
     set_pip(monkeypatch, "")
     for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -132,9 +144,12 @@ def test_an_image_carries_recipe_identity_and_base_only_when_it_is_finished(tmp_
     made = build(client, tmp_path)
     assert made == ToolchainImage(id="sha256:finished", base="a base", identity=IDENTITY)
     assert [name for name, _ in client.events] == ["build", "label", "tag", "prune"]
-    assert options_of(client, "build")["labels"] == {"cvimake.partial": "1"}
+    assert options_of(client, "build")["labels"] == {"cvimake.partial": process.mark()}
     label = options_of(client, "label")
-    assert label["fileobj"].getvalue() == b"FROM sha256:raw\n"
+    assert label["files"] == {
+        "Dockerfile": "FROM sha256:raw\nCOPY files.sha256 /opt/cvimake/\n",
+        "files.sha256": IDENTIFIED.listing,
+    }
     assert label["labels"]["cvimake.recipe"] == Recipe().digest()
     assert json.loads(label["labels"]["cvimake.identity"]) == IDENTITY
     assert label["labels"]["cvimake.base"] == "a base"
@@ -147,7 +162,39 @@ def test_an_image_carries_recipe_identity_and_base_only_when_it_is_finished(tmp_
 def test_what_is_not_labelled_as_ours_is_not_pruned(tmp_path: Path) -> None:
     client = FakeClient(messages=BUILT)
     build(client, tmp_path)
-    assert options_of(client, "prune") == {"dangling": True, "label": "cvimake.partial"}
+    assert options_of(client, "prune") == PRUNED
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_what_a_killed_build_left_is_removed_and_what_another_process_is_making_is_not(
+    tmp_path: Path,
+) -> None:
+    number, _, ticks = process.mark().rpartition("-")
+    others = [f"{number}-{int(ticks) - 1}", process.mark(), "another machine-1-2", "by-hand"]
+    client = FakeClient(*(stored("", "", {"cvimake.partial": mark}) for mark in others), messages=BUILT)
+    # The tests' engine has no finished image among them.
+    build(client, tmp_path)
+    pruned = [options["label"] for name, options in client.events if name == "prune"]
+    assert pruned == [f"cvimake.partial={others[0]}", PRUNED["label"]]
+
+
+@pytest.mark.parametrize("name", [Recipe.files[0], FrameworksRecipe.files[0]])
+def test_every_stage_of_a_dockerfile_is_labelled_before_it_has_a_layer(name: str) -> None:
+    lines = (docker_folder() / name).read_text(encoding="utf-8").splitlines()
+    text = [line for line in lines if not line.startswith("#")]
+    stages = [number for number, line in enumerate(text) if line.startswith("FROM ")]
+    assert len(stages) == 2
+    for number in stages:
+        following = [line for line in text[number + 1 :] if not line.startswith(("USER ", "ARG "))]
+        assert following[0] == "LABEL cvimake.partial=$CVIMAKE_PARTIAL"
+
+
+@pytest.mark.parametrize("name", [Recipe.files[0], FrameworksRecipe.files[0]])
+def test_a_dockerfile_takes_no_argument_that_names_a_package_index(name: str) -> None:
+    """A build argument is in the history of every layer after it."""
+    text = (docker_folder() / name).read_text(encoding="utf-8")
+    arguments = [line.split()[1].partition("=")[0] for line in text.splitlines() if line.startswith("ARG ")]
+    assert set(arguments) == {"BASE", "CVIMAKE_PARTIAL"}
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -155,12 +202,17 @@ def test_an_image_is_built_on_the_base_from_nothing_but_the_recipe(tmp_path: Pat
     (tmp_path / "mine.whl").touch()
     client = FakeClient(messages=BUILT)
     build(client, tmp_path, Recipe(wheel=tmp_path / "mine.whl"))
-    assert options_of(client, "build")["buildargs"] == {"BASE": "sha256:base"}
+    assert options_of(client, "build")["buildargs"] == {
+        "BASE": "sha256:base",
+        "CVIMAKE_PARTIAL": process.mark(),
+    }
+    assert options_of(client, "build")["pip"] == "[global]\n"
     assert options_of(client, "build")["context"] == [
         "Dockerfile",
         "build-requirements.txt",
         "certificates.crt",
         "onnx-requirements.txt",
+        "pip.conf",
         "requirements.txt",
         "source-requirements.txt",
         "wheels",
@@ -185,11 +237,15 @@ def test_pips_indexes_and_the_proxies_of_this_machine_serve_the_build(
     build(client, tmp_path)
     assert options_of(client, "build")["buildargs"] == {
         "BASE": "sha256:base",
+        "CVIMAKE_PARTIAL": process.mark(),
         "https_proxy": "http://proxy:3128",
-        "PIP_INDEX_URL": "http://last/simple",
-        "PIP_EXTRA_INDEX_URL": "http://a/simple http://b/simple",
-        "PIP_TRUSTED_HOST": "last",
     }
+    assert options_of(client, "build")["pip"] == (
+        "[global]\n"
+        "index-url = http://last/simple\n"
+        "extra-index-url = http://a/simple http://b/simple\n"
+        "trusted-host = last\n"
+    )
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -207,7 +263,8 @@ def test_a_failed_build_shows_the_end_of_its_log_and_labels_nothing(tmp_path: Pa
     assert "line 5" not in caught.value.remedy
     assert f"The whole log: {log}" in caught.value.remedy
     assert "line 0\n" in log.read_text(encoding="utf-8")
-    assert [name for name, _ in client.events] == ["build"]
+    assert [name for name, _ in client.events] == ["build", "prune"]
+    assert options_of(client, "prune") == PRUNED
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -233,6 +290,19 @@ def test_an_image_that_is_there_is_not_built(tmp_path: Path) -> None:
     assert client.events == []
 
 
+def test_an_image_that_another_process_made_while_we_waited_is_not_built_again(tmp_path: Path) -> None:
+    client = FakeClient()
+    engine = SimpleNamespace(client=client, platform="linux/amd64")
+    (tmp_path / "build").mkdir()
+    with ThreadPoolExecutor() as pool, lock.exclusive(tmp_path / "build" / ".toolchain.lock", "is building"):
+        waiting = pool.submit(image.ensure, engine, Recipe(), tmp_path)  # type: ignore[arg-type]
+        with pytest.raises(FuturesTimeout):
+            waiting.result(0.5)
+        client.listed = (stored("sha256:new", "2024-03-01T00:00:00Z", labels()),)
+    assert waiting.result(10).id == "sha256:new"
+    assert client.events == []
+
+
 # The one with PyTorch and TensorFlow
 
 
@@ -242,9 +312,9 @@ def test_the_frameworks_image_is_built_on_the_toolchain_image_under_a_tag_of_its
 ) -> None:
     asked: list[tuple[str, ...]] = []
 
-    def identify(*_arguments: object, steps: tuple[str, ...], what: str) -> object:
+    def identify(*_arguments: object, steps: tuple[str, ...], what: str) -> Identified:
         asked.append((what, *steps))
-        return IDENTITY
+        return IDENTIFIED
 
     monkeypatch.setattr(image, "identify", identify)
     client = FakeClient(stored("sha256:toolchain", "2024-03-01T00:00:00Z", labels()), messages=BUILT)
@@ -254,10 +324,10 @@ def test_the_frameworks_image_is_built_on_the_toolchain_image_under_a_tag_of_its
     # What it is made on was there.
     assert client.filters == {"label": f"cvimake.recipe={Recipe().digest()}"}
     options = options_of(client, "build")
-    assert options["buildargs"] == {"BASE": "sha256:toolchain"}
+    assert options["buildargs"] == {"BASE": "sha256:toolchain", "CVIMAKE_PARTIAL": process.mark()}
     assert options["dockerfile"] == "frameworks.Dockerfile"
-    assert set(options["context"]) == {*FRAMEWORKS_FILES, "certificates.crt", "wheels"}
+    assert set(options["context"]) == {*FRAMEWORKS_FILES, "certificates.crt", "pip.conf", "wheels"}
     assert options_of(client, "label")["labels"]["cvimake.recipe"] == recipe.digest()
     assert options_of(client, "tag")["name"] == f"cvimake/tpu_mlir:1.7-frameworks-{recipe.digest()[:8]}"
-    assert asked == [("frameworks image", "frameworks_identity", "toolchain_identity")]
+    assert asked == [("frameworks image", "frameworks_identity", "toolchain_identity", "installed_files")]
     assert (tmp_path / "build" / "logs" / "frameworks.log").exists()

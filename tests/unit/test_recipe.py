@@ -66,13 +66,14 @@ def test_recipes_differ_in_every_file_that_the_image_is_made_from(
     assert Recipe().digest() != before
 
 
-def test_recipes_differ_in_the_step_that_finds_out_the_identity(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("program", ["toolchain_identity", "installed_files"])
+def test_recipes_differ_in_the_programs_that_find_out_the_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
     before = Recipe().digest()
     changed = tmp_path / "step.py"
-    changed.write_bytes(step("toolchain_identity").read_bytes() + b"#")
-    monkeypatch.setattr(recipe, "step", lambda _name: changed)
+    changed.write_bytes(step(program).read_bytes() + b"#")
+    monkeypatch.setattr(recipe, "step", lambda name: changed if name == program else step(name))
     assert Recipe().digest() != before
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cvimake import image, local_toolchain
+from cvimake import image, image_identity, local_toolchain
 from cvimake import runtime as runtime_module
 from cvimake.engine import connection
 from cvimake.engine.choice import FRAMEWORKS
@@ -60,6 +60,8 @@ class Engines:
                 identity=identity,
             ),
         )
+        self.checked: list[str] = []
+        monkeypatch.setattr(image_identity, "check", lambda sandbox, *_: self.checked.append(sandbox.image))
         monkeypatch.setattr(
             local_toolchain, "ensure", lambda *_: ToolchainImage(id="/prefix", base="", identity=identity)
         )
@@ -77,8 +79,9 @@ def made(tmp_path: Path) -> Runtime:
 
 
 def test_docker_is_taken_where_it_can_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    Engines(monkeypatch, docker=True)
+    engines = Engines(monkeypatch, docker=True)
     assert made(tmp_path).image.id == "sha256:abc"
+    assert engines.checked == ["sha256:abc"]
 
 
 def test_without_docker_steps_run_on_this_machine_with_a_warning_that_says_why(
@@ -131,9 +134,10 @@ def test_a_machine_without_avx2_is_told(
 def test_some_networks_are_read_in_an_image_of_their_own_on_the_same_engine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    Engines(monkeypatch, docker=True)
+    engines = Engines(monkeypatch, docker=True)
     plain = made(tmp_path)
     runtime = Runtime.with_frameworks(tmp_path)
+    assert engines.checked == [plain.image.id, runtime.image.id]
     assert runtime.sandbox.engine is plain.sandbox.engine
     assert runtime.sandbox.image == runtime.image.id == f"frameworks on {plain.image.fingerprint}"
 

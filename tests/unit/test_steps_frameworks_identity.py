@@ -18,7 +18,8 @@ def identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module("frameworks_identity")
 
-    def main(output: str) -> None:
+    def main(output: str, listing: str) -> None:
+        assert listing == "files.sha256"
         known = {
             "packages": {"torch": {"version": "2.0.1"}},
             "python": "3.10.14",
@@ -39,7 +40,7 @@ def test_what_the_front_ends_load_counts_too_each_group_in_a_process_of_its_own(
     identity: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(identity, "FRONT_ENDS", (("_json",), ("_sqlite3", "csv")))
-    identity.main("out.json")
+    identity.main("out.json", "files.sha256")
     written = json.loads(Path("out.json").read_text(encoding="utf-8"))
     assert written["python"] == "3.10.14"
     assert written["packages"] == {"torch": {"version": "2.0.1"}}
@@ -52,4 +53,4 @@ def test_a_front_end_that_cannot_be_imported_is_no_identity(
 ) -> None:
     monkeypatch.setattr(identity, "FRONT_ENDS", (("there_is_no_such_module",),))
     with pytest.raises(Exception, match="returned non-zero exit status"):
-        identity.main("out.json")
+        identity.main("out.json", "files.sha256")

@@ -2,15 +2,27 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import json
 import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cvimake.steps import toolchain_identity as identity
+from cvimake.resources import step
+
+identity: Any
+
+
+@pytest.fixture(autouse=True)
+def program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program, as where it runs: what it imports lies beside it."""
+    global identity  # noqa: PLW0603 - it cannot be imported before
+    monkeypatch.syspath_prepend(str(step("toolchain_identity").parent))
+    identity = importlib.import_module("toolchain_identity")
 
 
 @pytest.fixture
@@ -79,7 +91,8 @@ def install(packages: Path, name: str, *files: str) -> None:
 
 
 def owners(packages: Path, *files: str) -> dict[str, str]:
-    return identity.owners(f"{packages}/lib/{file}" for file in files)
+    found: dict[str, str] = identity.owners(f"{packages}/lib/{file}" for file in files)
+    return found
 
 
 def test_only_packages_whose_files_are_loaded_count(packages: Path) -> None:
@@ -121,18 +134,23 @@ def test_the_result_is_the_same_text_for_the_same_contents(
     monkeypatch.setattr(identity, "loaded_in", lambda _python: set())
     monkeypatch.setattr(identity, "loaded_by_program", lambda _name: set())
     monkeypatch.setattr(identity, "python_packages", lambda _records: {"b": {}, "a": {}})
+    lines = {"packages": ["00  packages/a.py", "11  packages/b.py"]}
+    monkeypatch.setattr(identity.installed_files, "lists", lambda _compiled: lines)
     monkeypatch.setattr(identity, "owners", lambda _files: {"zlib1g": "1", "libc6": "1"})
-    identity.main(str(tmp_path / "identity.json"))
+    identity.main(str(tmp_path / "identity.json"), str(tmp_path / "files.sha256"))
     text = (tmp_path / "identity.json").read_text(encoding="utf-8")
     assert text == json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n"
-    assert json.loads(text).keys() == {"python", "packages", "onnx_packages", "system"}
+    assert json.loads(text).keys() == {"python", "packages", "onnx_packages", "system", "files"}
+    listing = (tmp_path / "files.sha256").read_bytes()
+    assert listing == b"00  packages/a.py\n11  packages/b.py\n"
+    assert json.loads(text)["files"] == {"packages": hashlib.sha256(listing).hexdigest()}
 
 
 def test_it_runs_under_python_3_10_with_its_standard_library() -> None:
     tree = ast.parse(Path(identity.__file__).read_text(encoding="utf-8"), feature_version=(3, 10))
     modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     modules |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {module.partition(".")[0] for module in modules} <= sys.stdlib_module_names
+    assert {module.partition(".")[0] for module in modules} <= {*sys.stdlib_module_names, "installed_files"}
 
 
 def test_without_package_lists_a_systems_library_counts_by_its_contents(tmp_path: Path) -> None:

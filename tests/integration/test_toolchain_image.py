@@ -1,0 +1,97 @@
+"""The toolchain image is what its fingerprint says, and nothing of its making stays behind."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cvimake import image_identity, partial_images, process
+from cvimake.engine.docker import DockerEngine
+from cvimake.errors import ImageError
+from cvimake.image import LABEL_IDENTITY, LABEL_RECIPE, ToolchainImage
+from cvimake.sandbox import Sandbox
+
+# A line more in one file of the standard library, a byte more in the interpreter.
+REPLACE = (
+    "file=$(python3.10 -I -c 'import json.decoder; print(json.decoder.__file__)'); "
+    'echo "# replaced" >>"$file"; printf x >>"$(readlink -f "$(command -v python3.10)")"'
+)
+
+
+@pytest.fixture
+def replaced(engine: DockerEngine, toolchain_image: ToolchainImage) -> Iterator[str]:
+    """The toolchain image with some files of its Python replaced, and its version as it was."""
+    recipe = "\n".join(
+        [
+            f"FROM {toolchain_image.id}",
+            f'LABEL {LABEL_RECIPE}="" {LABEL_IDENTITY}=""',
+            "USER root",
+            f"RUN {REPLACE}",
+        ]
+    )
+    image, _ = engine.client.images.build(fileobj=io.BytesIO(recipe.encode()), rm=True, forcerm=True)
+    yield str(image.id)
+    engine.client.images.remove(str(image.id), force=True)
+
+
+def test_a_base_whose_python_was_replaced_in_part_computes_with_something_else(
+    engine: DockerEngine, toolchain_image: ToolchainImage, replaced: str, tmp_path: Path
+) -> None:
+    before = toolchain_image.identity
+    sandbox = Sandbox(root=tmp_path, engine=engine, image=replaced)
+    now = image_identity.identify(sandbox).identity
+    assert now["python"] == before["python"]
+    changed = {part for part in before["files"] if now["files"][part] != before["files"][part]}
+    assert changed == {"interpreter", "standard_library"}
+
+
+def test_an_image_that_is_not_what_its_fingerprint_says_is_refused(
+    engine: DockerEngine, toolchain_image: ToolchainImage, replaced: str, tmp_path: Path
+) -> None:
+    image_identity.check(
+        Sandbox(root=tmp_path, engine=engine, image=toolchain_image.id), toolchain_image.identity
+    )
+    sandbox = Sandbox(root=tmp_path, engine=engine, image=replaced)
+    with pytest.raises(ImageError, match=r"changed: interpreter/bin/python3\.10") as caught:
+        image_identity.check(sandbox, toolchain_image.identity)
+    assert f"docker rmi --force {replaced}" in caught.value.remedy
+
+
+def test_no_layer_of_the_image_names_a_package_index(
+    engine: DockerEngine, toolchain_image: ToolchainImage
+) -> None:
+    made = engine.client.images.get(toolchain_image.id)
+    text = "".join(str(layer["CreatedBy"]) for layer in made.history())
+    assert "/opt/tpu_mlir" in text
+    assert not [word for word in text.split() if word.startswith(("PIP_INDEX", "PIP_EXTRA", "PIP_TRUSTED"))]
+    reports = engine.client.containers.run(
+        made, ["sh", "-c", "cat /opt/cvimake/*.json /opt/cvimake/onnx/*.json"], entrypoint=[], remove=True
+    )
+    assert b'"sha256"' in reports
+    assert b'"url"' not in reports
+
+
+def test_what_a_build_leaves_on_its_way_is_removed_after_it(
+    engine: DockerEngine, toolchain_image: ToolchainImage
+) -> None:
+    client = engine.client
+    label = f"ARG CVIMAKE_PARTIAL\nLABEL {partial_images.LABEL}=$CVIMAKE_PARTIAL"
+    stage = f"FROM {toolchain_image.id} AS build\n{label}\nUSER 0:0\nRUN echo first >/first"
+    final = f"FROM {toolchain_image.id}\n{label}\nCOPY --from=build /first /second"
+    arguments = {"CVIMAKE_PARTIAL": process.mark()}
+    made, _ = client.images.build(
+        fileobj=io.BytesIO(f"{stage}\n{final}\n".encode()), buildargs=arguments, rm=True, forcerm=True
+    )
+    made.tag("cvimake/test", "finished")
+    mine = {"label": f"{partial_images.LABEL}={process.mark()}"}
+    try:
+        assert [image.tags for image in client.images.list(filters=mine)].count([]) == 1
+        partial_images.remove_own(client)
+        assert [image.tags for image in client.images.list(filters=mine)] == [["cvimake/test:finished"]]
+    finally:
+        client.images.remove("cvimake/test:finished", force=True)
+        partial_images.remove_own(client)
+    assert client.images.list(all=True, filters=mine) == []
