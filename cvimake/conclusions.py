@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from cvimake import announce, cvimodel, device_time, named_outputs
+from cvimake.camera import feed
 from cvimake.camera.recognition import Recognition, recognise
 from cvimake.errors import StepFailedError
 from cvimake.spec.model import Budget
@@ -97,12 +98,14 @@ def network(name: str, mlir: Path, wanted: named_outputs.Wanted, result: Path) -
     named_outputs.write(result, named_outputs.of_mlir(name, mlir, wanted))
 
 
-def examine(
+def examine(  # noqa: PLR0913 - as below
     model: Path,
     listing: str,
     time: dict[str, Any],
     validation: dict[str, Any],
     outputs: Sequence[named_outputs.NamedOutput] | None = None,
+    *,
+    declared: feed.Declared = feed.NOTHING,
 ) -> Info:
     """Everything that is known of a cvimodel.
 
@@ -112,6 +115,7 @@ def examine(
         time: the estimate of its time.
         validation: the summary of the tool that made it; empty where there is none.
         outputs: those of its MLIR; None where they are not known.
+        declared: what its declaration says of the camera's picture.
 
     Raises:
         StepFailedError: its outputs are others, or come in another order.
@@ -125,7 +129,8 @@ def examine(
         Output(**dict(tensor), **more)
         for tensor, more in zip(parsed.outputs, known or [{}] * len(parsed.outputs), strict=True)
     )
-    recognition = _recognised(parsed.inputs, named)
+    relative = named[0].relative_boxes if named else None
+    recognition = recognise(parsed.inputs, named, relative_boxes=relative, declared=declared)
     return Info(
         **{**dict(parsed), "outputs": named},
         size=model.stat().st_size,
@@ -136,13 +141,8 @@ def examine(
     )
 
 
-def _recognised(inputs: Sequence[cvimodel.Tensor], outputs: Sequence[Output]) -> Recognition:
-    relative = outputs[0].relative_boxes if outputs else None
-    return recognise(inputs, outputs, relative_boxes=relative)
-
-
 def named_as_beside(known: Info, model: Path) -> Info:
-    """The same with what was declared of its outputs, if the file beside it that says that is of it.
+    """The same with what its declaration says, if the file beside it that has that is of it.
 
     A build and a release have such a file, `…_info.json`.
     """
@@ -151,10 +151,9 @@ def named_as_beside(known: Info, model: Path) -> Info:
     except (OSError, ValueError):
         return known
     same = beside.size == known.size and beside.sections == known.sections and beside.name == known.name
-    if not same:
+    if not same or beside.recognised_as != known.recognised_as:
         return known
-    recognition = _recognised(known.inputs, beside.outputs)
-    return known.model_copy(update={"outputs": beside.outputs, "recognition": recognition})
+    return known.model_copy(update={"outputs": beside.outputs, "recognition": beside.recognition})
 
 
 def info(  # noqa: PLR0913, PLR0917 - one place where all that is known of a cvimodel comes together
@@ -164,6 +163,7 @@ def info(  # noqa: PLR0913, PLR0917 - one place where all that is known of a cvi
     time: Path,
     validation: Path,
     outputs: Path,
+    declared: feed.Declared,
     budget: Budget,
     result: Path,
 ) -> None:
@@ -178,6 +178,7 @@ def info(  # noqa: PLR0913, PLR0917 - one place where all that is known of a cvi
         json.loads(time.read_text(encoding="utf-8")),
         json.loads(validation.read_text(encoding="utf-8")),
         named_outputs.read(outputs),
+        declared=declared,
     )
     temporary = result.with_suffix(".json.new")
     temporary.write_text(known.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cvimake import conclusions, load, named_outputs, network_check, toolchain
 from cvimake.action import GIBIBYTE, Action, FileKind, Folder, Input, Limits, Output, Text
+from cvimake.camera.feed import Declared
 from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN
 from cvimake.load import Load
 from cvimake.resources import step
@@ -363,6 +365,7 @@ def info(model: DeclaredModel) -> Iterator[Stage]:
         name, listing = f"{target.stem}.cvimodel", f"{target.stem}_info.txt"
         time = f"{target.stem}_time.json"
         validation, result = _place(model.name, _validation(target)), target.row.info
+        declared = Declared.of(model.inputs, target.variant.options)
         yield Stage(
             action=Action(
                 name=f"{model.name}:{target.label}_info",
@@ -382,11 +385,16 @@ def info(model: DeclaredModel) -> Iterator[Stage]:
                 _place(model.name, time),
                 validation,
                 _outputs(model),
+                declared,
                 model.model.budget,
                 result,
             ),
             concluded=(result,),
-            concluded_with={**model.model.budget.model_dump(), "revision": conclusions.REVISION},
+            concluded_with={
+                **model.model.budget.model_dump(),
+                "camera": json.loads(json.dumps(dataclasses.asdict(declared))),
+                "revision": conclusions.REVISION,
+            },
             also_read=(validation, _outputs(model)),
         )
 

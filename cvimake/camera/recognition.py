@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from cvimake.camera import decoding
+from cvimake.camera import decoding, feed
 from cvimake.camera.decoding import Verdict, Works
 from cvimake.camera.kinds import KINDS, Kind
 from cvimake.camera.layouts import Image, Shape, unfit
@@ -74,6 +74,7 @@ def recognise(
     algorithm: int = 0,
     *,
     relative_boxes: bool | None = None,
+    declared: feed.Declared = feed.NOTHING,
 ) -> Recognition:
     """What the camera takes a network with these tensors for, and whether it works.
 
@@ -82,6 +83,7 @@ def recognise(
         outputs: its outputs, in its order.
         algorithm: the kind that the camera's node is told to begin with; 0 for none.
         relative_boxes: whether its boxes are fractions of the input; None where that is not known.
+        declared: what its declaration says of the camera's picture.
     """
     if len(inputs) != 1:
         return _refused(f"the camera gives one input, and this has {len(inputs)}")
@@ -96,15 +98,15 @@ def recognise(
     verdict = kind.judge(image, outputs)
     if kind.name == "YOLOv5" and verdict.works == "unclear" and relative_boxes is not None:
         verdict = decoding.yolov5_of(outputs, relative_boxes=relative_boxes)
-    if verdict.works != "no" and (fault := _unfed(image, inputs[0])):
-        verdict = fault
+    if verdict.works != "no":
+        verdict = _unfed(image, inputs[0], declared.fault) or verdict
     return Recognition(
         as_=kind.name,
         type=kind.type,
         works=verdict.works,
         reason=verdict.reason,
         remedy=verdict.remedy,
-        warnings=tuple(_lookalikes(kind, image, shapes)),
+        warnings=(*_lookalikes(kind, image, shapes), *declared.warnings),
     )
 
 
@@ -121,10 +123,10 @@ def _refused(reason: str) -> Recognition:
     return Recognition(as_="", type=None, works="no", reason=reason)
 
 
-def _unfed(image: Image, tensor: Tensor) -> Verdict | None:
+def _unfed(image: Image, tensor: Tensor, fault: feed.Fault | None) -> Verdict | None:
     """Why the camera's picture is not what the input wants; None if it is."""
     if image.packed and image.channels == 3 and tensor.type == "uint8":
-        return None
+        return Verdict("no", fault.reason, fault.remedy) if fault else None
     form = "packed" if image.packed else "planar"
     return Verdict(
         "no",

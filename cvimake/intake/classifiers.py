@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cvimake.intake.findings import UNIT, Findings, Preprocessing
 from cvimake.intake.heads import Image, last_convolutions
 from cvimake.intake.network import Network, Node
 
-_STRETCHED_UNIT = replace(UNIT, keep_aspect_ratio=False, pad_value=0)
-_IMAGENET = Preprocessing(
-    (123.675, 116.28, 103.53), (0.0171248, 0.0175070, 0.0174292), "rgb", keep_aspect_ratio=False
-)
+_IMAGENET = Preprocessing((123.675, 116.28, 103.53), (0.0171248, 0.0175070, 0.0174292), "rgb")
 # What can stand behind the last layer of a classifier, and between that and the features.
 _AFTER = frozenset({"Softmax", "LogSoftmax", "Flatten", "Reshape", "Squeeze", "Identity", "Sigmoid", "Add"})
 _BEFORE = frozenset({
@@ -44,7 +39,7 @@ def classifier(network: Network, image: Image) -> Findings | None:
         image=image,
         classes=classes,
         outputs=(output,),
-        preprocessing=_STRETCHED_UNIT if ultralytics else _IMAGENET,
+        preprocessing=UNIT if ultralytics else _IMAGENET,
         why=(f"one output of {classes} numbers, from {reason}",),
         unsure=() if ultralytics else unsure,
     )

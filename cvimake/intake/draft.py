@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from cvimake.camera.feed import PAD_VALUE, Rows
 from cvimake.intake.findings import Findings
-from cvimake.spec.model import ModelInput, Variant
-from cvimake.spec.rules import variant_faults
 
 # Not what anything is called: the declaration is refused, with file and line, until somebody has chosen.
 CHOOSE_DATASET = "CHOOSE-A-DATASET"
@@ -130,9 +129,9 @@ def _input(draft: Draft) -> Iterator[str]:
     yield f"mean = {list(how.mean)}"
     yield f"scale = [{', '.join(f'{value:.7f}' for value in how.scale)}]"
     yield f"pixel_format = {_text(how.pixel_format)}"
-    if how.keep_aspect_ratio:
-        yield "keep_aspect_ratio = true"
-        yield f"pad_value = {how.pad_value}"
+    yield "# As the camera gives pictures: whole, on a border."
+    yield "keep_aspect_ratio = true"
+    yield f"pad_value = {PAD_VALUE}"
     yield ""
 
 
@@ -198,6 +197,7 @@ def _deploy(draft: Draft) -> Iterator[str]:
         yield "# The camera's image goes in as it is; mean and scale become part of the network."
         yield "fuse_preprocess = true"
         yield f"customization_format = {_text(_customization(draft.findings))}"
+        yield from _alignment(draft.findings)
     yield ""
 
 
@@ -215,10 +215,8 @@ def _variants(draft: Draft) -> Iterator[str]:
     yield 'quantize = "F16"'
     yield "tolerance = [0.99, 0.8]"
     yield ""
-    aligned = list(_aligned(draft.findings)) if draft.findings else []
     yield "[variant.int8]"
     yield 'quantize = "INT8"'
-    yield from aligned
     yield ""
     found = draft.findings
     if found and (found.task in {"segment", "pose"} or found.family == "YOLOv5"):
@@ -227,8 +225,11 @@ def _variants(draft: Draft) -> Iterator[str]:
         )
     else:
         yield "# Layers that lose too much in INT8 stay float."
-    mixed = ["[variant.mix]", 'quantize = "INT8"', *(line for line in aligned if not line.startswith("#"))]
-    mixed.append("qtable = { expected_cos = 0.999, min_layer_cos = 0.99, input_num = 10 }")
+    mixed = (
+        "[variant.mix]",
+        'quantize = "INT8"',
+        "qtable = { expected_cos = 0.999, min_layer_cos = 0.99, input_num = 10 }",
+    )
     if draft.attends:
         yield from _comment(
             "Not built: the toolchain's search for them mostly dies on attention, which this network has. "
@@ -242,24 +243,16 @@ def _customization(found: Findings) -> str:
     return "GRAYSCALE" if found.preprocessing.pixel_format == "gray" else "RGB_PACKED"
 
 
-def _aligned(found: Findings) -> Iterator[str]:
-    """`aligned_input`, or why it is left out, by the rules that hold for every declaration."""
-    image = found.image
-    inputs = ModelInput(
-        shapes=[[image.batch, image.channels, image.height, image.width]],
-        pixel_format=found.preprocessing.pixel_format,  # type: ignore[arg-type] # checked by the model
-    )
-    variant = Variant(
-        quantize="INT8",
-        fuse_preprocess=True,
-        aligned_input=True,
-        customization_format=_customization(found),  # type: ignore[arg-type] # checked by the model
-    )
-    faults = [what for key, what in variant_faults(inputs, variant, ("image.jpg",)) if key == "aligned_input"]
-    for what in faults:
-        yield from _comment(f"Without aligned_input: {what}.")
-    if not faults:
+def _alignment(found: Findings) -> Iterator[str]:
+    """`aligned_input`, where the camera's rows have gaps; a comment where they fit in no way."""
+    rows = Rows.of(found.image.width)
+    if rows.camera == rows.plain or found.preprocessing.pixel_format == "gray":
+        return
+    if rows.readable:
+        yield "# The camera's rows have gaps at this width, and the network has to pass over them."
         yield "aligned_input = true"
+    else:
+        yield from _comment(f"The picture is sheared on the camera: {rows.advice}.")
 
 
 def _shape(shape: Sequence[int | None]) -> str:

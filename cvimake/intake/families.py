@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from cvimake.camera.feed import Declared, Rows, sheared
 from cvimake.camera.recognition import recognise as as_the_camera
 from cvimake.cvimodel import Tensor
 from cvimake.intake import classifiers, ssd, yolo
@@ -18,7 +19,7 @@ from cvimake.intake.network import Network, class_names
 
 _AXES = 4
 _ULTRALYTICS = re.compile(r"Ultralytics (\S+) model")
-_GRAY = Preprocessing((0.0,), (0.0039216,), "gray", keep_aspect_ratio=False)
+_GRAY = Preprocessing((0.0,), (0.0039216,), "gray")
 
 Recogniser = Callable[[Network, Image], Findings | None]
 _RECOGNISERS: Sequence[Recogniser] = (
@@ -55,8 +56,15 @@ def _completed(network: Network, found: Findings) -> Findings:
     if names and len(names) != found.classes:
         unsure.append(f"its exporter names {len(names)} classes, and the graph has {found.classes}")
     unsure += [f"{axis}. A cvimodel's shapes are fixed" for axis in network.assumed]
-    outputs = [_tensor(network, name) for name in found.outputs]
-    camera = as_the_camera((_picture(found.image),), outputs, relative_boxes=found.relative_boxes)
+    # Where alignment helps, the draft declares it.
+    width = found.image.width
+    fault = None if Rows.of(width).readable else next(sheared(width, aligned_input=True), None)
+    camera = as_the_camera(
+        (_picture(found.image),),
+        [_tensor(network, name) for name in found.outputs],
+        relative_boxes=found.relative_boxes,
+        declared=Declared(fault=fault),
+    )
     unsure += [doubt for doubt in (camera.trouble, *camera.warnings) if doubt]
     return replace(
         found,
@@ -75,7 +83,8 @@ def _picture(image: Image) -> Tensor:
 
 
 def _tensor(network: Network, name: str) -> Tensor:
-    """A tensor as a cvimodel would have it: four axes; an axis that is not known is 0."""
+    """A tensor as a cvimodel would have it: four axes, its operation in its name; an unknown axis is 0."""
     shape = [length or 0 for length in network.shape(name)][:_AXES]
     batch, channels, height, width = [*shape, *[1] * (_AXES - len(shape))]
-    return Tensor(name=name, shape=(batch, channels, height, width), type="fp32", scale=1.0)
+    operation = f"_{network.producers[name].op}" if name in network.producers else ""
+    return Tensor(name=f"{name}{operation}", shape=(batch, channels, height, width), type="fp32", scale=1.0)

@@ -18,12 +18,10 @@ class Preprocessing:
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     pixel_format: str
-    keep_aspect_ratio: bool = True
-    pad_value: int = 0
 
 
-# Of Ultralytics' networks: RGB from 0 to 1, on a gray border.
-UNIT = Preprocessing((0.0,) * 3, (0.0039216,) * 3, "rgb", pad_value=114)
+# Of Ultralytics' networks: RGB from 0 to 1.
+UNIT = Preprocessing((0.0,) * 3, (0.0039216,) * 3, "rgb")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from cvimake.intake.heads import Image, last_convolutions
 from cvimake.intake.network import Network
 
 _CORNERS = 4
-_USUAL = Preprocessing((127.0,) * 3, (0.0078125,) * 3, "rgb", keep_aspect_ratio=False)
+_USUAL = Preprocessing((127.0,) * 3, (0.0078125,) * 3, "rgb")
 # What stands between a detector's raw tensors and its boxes.
 _DECODING = frozenset({"Add", "Mul", "Sub", "Div", "Exp", "Slice", "Concat", "Split", "Identity"})
 

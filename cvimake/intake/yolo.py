@@ -12,7 +12,7 @@ from cvimake.intake.network import Network
 _DISTANCES = 4
 _ANCHORS = 3
 _PROTOTYPES = 32
-_YOLOX = Preprocessing((0.0,) * 3, (1.0,) * 3, "bgr", pad_value=114)
+_YOLOX = Preprocessing((0.0,) * 3, (1.0,) * 3, "bgr")
 
 
 def anchor_free(network: Network, image: Image) -> Findings | None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from cvimake import network_file, toml
+from cvimake.camera import feed
 from cvimake.errors import CvimakeError, DeclarationError
 from cvimake.network_file import Kind
 from cvimake.spec import rules
@@ -365,7 +366,15 @@ class _Reader:
         own = model.variant[name]
         options = Variant(**merged(settings.deploy, model.deploy, own))
         test_input = as_files(model.verify.input if options.test_input is None else options.test_input)
-        for key, what in rules.variant_faults(inputs, options, test_input):
+        found = list(rules.variant_faults(inputs, options, test_input))
+        if model.budget.works_on_camera:
+            blamed = {key for key, _ in found}
+            found += [
+                (fault.key, f"{fault.reason}. To keep works_on_camera, {fault.remedy}")
+                for fault in feed.faults(inputs, options)
+                if fault.key not in blamed
+            ]
+        for key, what in found:
             # Where it was said: in the variant itself or for all of them.
             table = (
                 ("deploy",) if key not in own.given() and key in model.deploy.given() else ("variant", name)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from cvimake import network_file
+from cvimake.camera.feed import Rows
 from cvimake.spec import factors
 from cvimake.spec.model import RAW, CalibrationOptions, Model, ModelInput, QtableOptions, Variant
 
@@ -100,13 +101,13 @@ def _alignment(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) 
     if not (aligned and variant.customization_format in _PACKED and inputs.shapes):
         return
     width = inputs.shapes[0][-1]
-    row = 3 * width
-    tool, hardware = (-(-row // step) * step for step in (64, 128))
-    if tool != hardware:
+    rows = Rows.of(width)
+    # The tool pads its test image as the camera's hardware does.
+    if rows.camera != rows.aligned:
         what = (
             f"at width {width} the tool's check fails for {variant.customization_format}: it pads a row of "
-            f"{row} bytes to {tool}, the compiled network to {hardware}. Leave aligned_input out, or use a "
-            "width such as 256, 384, 416 or 640"
+            f"{rows.plain} bytes to {rows.camera}, as the camera does, and the compiled network reads "
+            f"{rows.aligned}. To mend it, {rows.advice}"
         )
         yield "aligned_input", what
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cvimake.camera.feed import Declared, Fault
 from cvimake.camera.kinds import KINDS
 from cvimake.camera.recognition import Recognition, recognise
 from cvimake.cvimodel import Tensor
@@ -123,6 +124,20 @@ def test_a_classifier_without_softmax_works_badly(name: str, works: str) -> None
     output = tensor("1x1000x1x1").model_copy(update={"name": name})
     found = recognise([tensor("1x224x224x3:uint8")], [output])
     assert (found.as_, found.works) == ("classifier", works)
+
+
+# What only the declaration says
+
+
+def test_a_picture_that_the_network_reads_otherwise_does_not_work() -> None:
+    fault = Fault("aligned_input", "it sees a sheared picture", "use another width")
+    found = recognise(
+        [tensor("1x224x224x3:uint8")],
+        [tensor("1x1000x1x1")],
+        declared=Declared(fault=fault, warnings=("another border",)),
+    )
+    assert (found.as_, found.works) == ("classifier", "no")
+    assert (found.reason, found.remedy, found.warnings) == (fault.reason, fault.remedy, ("another border",))
 
 
 # Traps

@@ -79,7 +79,7 @@ def test_a_recognised_network_is_declared_ready_to_build(
     assert declared.calibration.input_num == 3
     assert declared.model.verify.input == "../../datasets/street/0.jpg"
     assert [variant.name for variant in declared.variants] == ["f16", "int8"]
-    assert declared.variants[1].options.aligned_input
+    assert declared.variants[1].options.aligned_input is None
     assert declared.source.read_bytes() == path.read_bytes()
     assert (declared.folder / "classes.txt").read_text(encoding="utf-8").split() == [
         str(n) for n in range(80)
@@ -121,13 +121,6 @@ def test_the_networks_of_others_get_a_declaration_that_is_right(place: Place, na
     place.dataset("street")
     assert place.init(SHARED / name) == 0
     assert place.declared(Path(name).stem).source.is_file()
-
-
-def test_a_row_that_the_tools_pad_differently_is_not_aligned_and_it_is_said_why(place: Place) -> None:
-    place.dataset("street")
-    place.init(place.network("net.onnx", exported_bytes("yolo11n-simplified")))
-    assert "\naligned_input" not in place.text("net")
-    assert "# Without aligned_input: at width 320" in place.text("net")
 
 
 # The choice of a dataset

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cvimake import conclusions, cvimodel, named_outputs
+from cvimake.camera import feed
 from cvimake.conclusions import Info
 from cvimake.errors import CvimakeError, StepFailedError
 from cvimake.spec.model import Budget
@@ -155,7 +156,9 @@ def test_a_budget_of_time_that_nobody_can_check_is_an_excess(tmp_path: Path) -> 
 # The stage
 
 
-def info(folder: Path, budget: Budget, listing: str = CLASSIFIER) -> dict[str, Any]:
+def info(
+    folder: Path, budget: Budget, listing: str = CLASSIFIER, declared: feed.Declared = feed.NOTHING
+) -> dict[str, Any]:
     files = {
         "info.txt": listing,
         "time.json": json.dumps(TIME),
@@ -167,7 +170,8 @@ def info(folder: Path, budget: Budget, listing: str = CLASSIFIER) -> dict[str, A
     (folder / "outputs.json").write_text(outputs(listing), encoding="utf-8")
     listed, time, validation = (folder / name for name in files)
     named, result = folder / "outputs.json", folder / "info.json"
-    conclusions.info("net:int8", folder / "net.cvimodel", listed, time, validation, named, budget, result)
+    places = (folder / "net.cvimodel", listed, time, validation, named)
+    conclusions.info("net:int8", *places, declared, budget, result)
     return written(folder)
 
 
@@ -267,6 +271,20 @@ def test_a_cvimodel_beside_its_info_has_the_declared_names(tmp_path: Path) -> No
     assert conclusions.named_as_beside(bare, model) == bare
     (tmp_path / "net_info.json").write_text("damaged", encoding="utf-8")
     assert conclusions.named_as_beside(bare, model) == bare
+
+
+def test_a_declaration_that_differs_from_the_camera_is_warned_of_and_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = info(tmp_path, Budget(), declared=feed.Declared(warnings=("another border",)))
+    assert "cvimake: warning: net:int8: another border\n" in capsys.readouterr().err
+    assert values["recognition"]["warnings"] == ["another border"]
+    # `info FILE` has it from there.
+    (tmp_path / "info.json").rename(tmp_path / "net_info.json")
+    model = tmp_path / "net.cvimodel"
+    bare = conclusions.examine(model, CLASSIFIER, TIME, {})
+    assert bare.recognition.warnings == ()
+    assert conclusions.named_as_beside(bare, model).recognition.warnings == ("another border",)
 
 
 def test_outputs_in_another_order_fail_the_stage(tmp_path: Path) -> None:

@@ -43,8 +43,6 @@ def test_a_recognised_network_needs_nothing_more() -> None:
     assert model.input.keep_aspect_ratio
     assert model.input.pad_value == 114
     assert model.deploy.customization_format == "RGB_PACKED"
-    assert model.variant["mix"].aligned_input
-    assert model.variant["f16"].aligned_input is None
 
 
 def test_a_network_that_works_on_the_camera_has_to_go_on_working() -> None:
@@ -73,10 +71,27 @@ def test_where_the_search_would_die_the_mixed_variant_is_only_a_proposal() -> No
     assert "# [variant.mix]\n" in declaration(draft)
 
 
-def test_a_classifier_is_stretched() -> None:
+def test_a_classifier_gets_whole_pictures_too() -> None:
     model = read(Draft(source="net.onnx", samples=STREET, findings=found("yolo11n-classify")))
-    assert not model.input.keep_aspect_ratio
+    assert (model.input.keep_aspect_ratio, model.input.pad_value) == (True, 114)
     assert model.description.endswith("classify, 5 classes")
+
+
+@pytest.mark.parametrize(
+    ("width", "aligned", "comment"),
+    [
+        (640, None, ""),
+        (320, None, ""),
+        (416, True, "# The camera's rows have gaps at this width"),
+        (224, None, "# The picture is sheared on the camera: use a width that is a multiple of 64"),
+    ],
+)
+def test_rows_are_aligned_where_the_cameras_have_gaps(width: int, aligned: bool | None, comment: str) -> None:  # noqa: FBT001
+    findings = found("yolo11n")
+    findings = dataclasses.replace(findings, image=dataclasses.replace(findings.image, width=width))
+    draft = Draft(source="net.onnx", samples=STREET, findings=findings)
+    assert read(draft).deploy.aligned_input is aligned
+    assert comment in declaration(draft)
 
 
 def test_where_coordinates_and_scores_share_a_scale_it_is_said() -> None:

@@ -161,7 +161,7 @@ def test_yolov5_is_recognised() -> None:
 def test_yolox_is_recognised() -> None:
     findings = shared("yolox_nano.onnx")
     assert (findings.family, findings.classes, findings.outputs) == ("YOLOX", 3, ("output",))
-    assert (findings.preprocessing.pixel_format, findings.preprocessing.pad_value) == ("bgr", 114)
+    assert findings.preprocessing.pixel_format == "bgr"
     assert findings.preprocessing.scale == (1.0,) * 3
 
 
