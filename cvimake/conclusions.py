@@ -80,12 +80,13 @@ def search(name: str, summary: Path) -> None:
     if result["ending"] == "int8_suffices":
         announce.note(
             f"{name}: INT8 alone reaches a cosine of {result['int8_cos']:.6f} "
-            f"({result['expected_cos']:g} expected): no layer stays float"
+            f"({result['expected_cos']:g} expected): no layer stays float, and the cvimodel equals INT8's"
         )
     elif result["ending"] == "gave_up":
         announce.note(
             f"warning: {name}: the qtable search gave up at a cosine of {result['mix_cos']:.6f}, "
-            f"{result['expected_cos']:g} was expected (INT8 alone: {result['int8_cos']:.6f})"
+            f"{result['expected_cos']:g} was expected (INT8 alone: {result['int8_cos']:.6f}): "
+            f"{result['cause']}. {result['remedy']}"
         )
 
 
@@ -96,6 +97,16 @@ def network(name: str, mlir: Path, wanted: named_outputs.Wanted, result: Path) -
         StepFailedError: they are others than declared, or come in another order.
     """
     named_outputs.write(result, named_outputs.of_mlir(name, mlir, wanted))
+
+
+def float_layers(name: str, qtable: Path | None) -> None:
+    """Tells where a variant's qtable keeps no layer float."""
+    if qtable is None:
+        return
+    rows = [line.split() for line in qtable.read_text(encoding="utf-8").splitlines()]
+    modes = {row[1].upper() for row in rows if len(row) > 1 and not row[0].startswith("#")}
+    if not modes - {"INT8"}:
+        announce.note(f"{name}: its qtable keeps no layer float, so the cvimodel equals INT8's")
 
 
 def examine(  # noqa: PLR0913 - as below

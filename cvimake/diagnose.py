@@ -23,6 +23,10 @@ _FRAME = re.compile(
     r"|\d+\.\s+Program arguments:| *#?\d+ +\S+ +0x[0-9a-f]+|During handling of the above exception"
 )
 _COMPARISON = "[Running]: npz_tool.py compare"
+# A layer of a search with its similarity, as it goes on and in the list at its end.
+_RANKED = re.compile(
+    r"^(?:No\.\d+ *: )?[Ll]ayer:? +(?P<layer>\S+)\s+[Cc]os(?:ine)?:? (?P<cosine>-?\d\S*)$", re.MULTILINE
+)
 _TOLERANCE = re.compile(r"--tolerance (?P<cosine>[^\s,]+),(?P<euclidean>\S+)")
 _COUNT = re.compile(r"^(?P<count>\d+) compared$", re.MULTILINE)
 
@@ -64,10 +68,12 @@ def diagnose(outcome: Outcome, log: str, limits: Limits) -> Diagnosis | None:
     for known in KNOWN:
         if isinstance(known.sign, str):
             if known.sign == _limit(outcome):
-                return _diagnosis(known, {}, limits)
+                return _with_ranking(_diagnosis(known, {}, limits), log)
         elif match := known.sign.search(log):
             found = _diagnosis(known, {name: text or "" for name, text in match.groupdict().items()}, limits)
-            return _with_layers(found, log) if "npz compare FAILED" in match.group() else found
+            if "npz compare FAILED" in match.group():
+                return _with_layers(found, log)
+            return _with_ranking(found, log)
     return None
 
 
@@ -108,6 +114,18 @@ def _with_layers(found: Diagnosis, log: str) -> Diagnosis:
         f"{tolerance['cosine']} (cosine), {tolerance['euclidean']} (Euclidean); the least similar:"
     )
     rows = [f"  {layer.name:{width}}  {layer.cosine:.6f}  {layer.euclidean:.6f}" for layer in layers[:_WORST]]
+    return replace(found, remedy="\n".join([head, *rows, found.remedy]))
+
+
+def _with_ranking(found: Diagnosis, log: str) -> Diagnosis:
+    """A failure of a search, with the layers that a qtable should keep float first."""
+    cosines = {match["layer"]: float(match["cosine"]) for match in _RANKED.finditer(log)}
+    if not cosines:
+        return found
+    worst = sorted(cosines, key=cosines.__getitem__)[:_WORST]
+    width = max(map(len, worst))
+    rows = [f"  {layer:{width}}  {cosines[layer]:.6f}" for layer in worst]
+    head = f"{len(cosines)} layers were compared (the log has all of them); the least similar in INT8:"
     return replace(found, remedy="\n".join([head, *rows, found.remedy]))
 
 

@@ -275,17 +275,17 @@ KNOWN: tuple[Known, ...] = (
         "search-died",
         _log(r"^the search died: (?P<exception>.+)$"),
         "the qtable search ended with an exception of its own: {exception}",
-        "Lower expected_cos or min_layer_cos, so that fewer layers are tried, end the network before its\n"
-        'reshapes ([output] names), or name the float layers yourself: qtable = "FILE".',
+        "Lower expected_cos or min_layer_cos, so that fewer layers are tried, or name the float layers\n"
+        'yourself, the least similar first: qtable = "FILE", with a line LAYER BF16 for each.',
     ),
     Known(
         "search-gave-up",
         _log(
             r"^the search gave up: a cosine of (?P<mix>\S+), (?P<expected>\S+) expected, "
-            r"(?P<int8>\S+) for INT8$"
+            r"(?P<int8>\S+) for INT8; (?P<why>.+)\. (?P<remedy>[A-Z].+)$"
         ),
-        "the search gave up at a cosine of {mix}, {expected} was expected (INT8 alone: {int8})",
-        "Lower expected_cos, change min_layer_cos, or leave out require_expected_cos to go on.",
+        "the search gave up at a cosine of {mix}, {expected} was expected (INT8 alone: {int8}): {why}",
+        "{remedy} Without require_expected_cos the build goes on.",
     ),
     Known(
         "miscompiled",
@@ -299,6 +299,24 @@ KNOWN: tuple[Known, ...] = (
         "the MLIR does not compute what the network says",
         "Name the layers that may differ in [verify] excepts, lower its tolerance, or end the network\n"
         "before them ([output] names).",
+    ),
+    Known(
+        "tolerance-missed-bf16",
+        _log(r"^Target +\S+_bf16_tpu_outputs\.npz\nReference .*\nnpz compare FAILED"),
+        "in BF16 it is less similar to the float network than the variant's tolerance allows",
+        "Lower tolerance to a little less than what was reached, or test with an image in which the\n"
+        "network finds something ([verify] input). BF16 keeps 8 bits of each number: small differences of\n"
+        "large numbers lose most. The camera's CPU can compute these from earlier outputs ([output] names).",
+    ),
+    Known(
+        "tolerance-missed-mixed",
+        _log(
+            r"^\[Running\].*\bqtable=\S(?s:.)*"
+            r"^Target +\S+_tpu_outputs\.npz\nReference .*\nnpz compare FAILED"
+        ),
+        "with its qtable it is less similar to the float network than the variant's tolerance allows",
+        "Lower tolerance, keep more layers float (a higher expected_cos and min_layer_cos, or more lines\n"
+        "in a qtable of your own), or calibrate with more or other samples.",
     ),
     Known(
         "tolerance-missed",

@@ -355,8 +355,16 @@ def cvimodel(model: DeclaredModel) -> Iterator[Stage]:
                 target.variant,
                 _place(model.name, _mlir(model.name)),
             ),
-            after=functools.partial(conclusions.float_type, f"{model.name}:{target.label}", options.quantize),
+            after=functools.partial(
+                _tell_types, f"{model.name}:{target.label}", options.quantize, layers.path if layers else None
+            ),
         )
+
+
+def _tell_types(name: str, quantize: str | None, qtable: Path | None) -> None:
+    """Tells what a cvimodel computes in, where that is not what was declared."""
+    conclusions.float_type(name, quantize)
+    conclusions.float_layers(name, qtable)
 
 
 def info(model: DeclaredModel) -> Iterator[Stage]:

@@ -21,6 +21,7 @@ import functools
 import importlib
 import math
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,14 +135,18 @@ class ParallelSearcher(original.MixPrecSearcher):
         return self._average(self._losses), network
 
     def cal_avg_layer_cos(self, op: Any) -> float:  # noqa: ANN401 - the toolchain's own
-        """A layer's similarity."""
-        return self._average(
+        """A layer's similarity; told at once, for a search that does not come to its end."""
+        cosine = self._average(
             original.cos_sim(
                 self.get_input_int8_tensor(index, op.name, True),  # noqa: FBT003 - the toolchain's own
                 self.get_input_fp32_tensor(index, op.name),
             )
             for index in range(self.num_sample)
         )
+        if self.group.rank == 0:
+            # The toolchain closes its standard output while it searches.
+            print(f"\nLayer: {op.name} Cos: {cosine:.6f}", file=sys.stderr, flush=True)  # noqa: T201 - the log
+        return cosine
 
     def search_mix_layer(self, float_model: Any, int8_model: Any, *arguments: Any) -> float:  # noqa: ANN401 - the toolchain's own
         """The search; all processes end it in the same way."""

@@ -30,6 +30,10 @@ _COMPARED = re.compile(r"Target +(\S+)")
 _INT8_SUFFICES = re.compile(rf"current int8 cos:{_NUMBER} is higher than expected_cos:{_NUMBER}")
 _INT8_COS = re.compile(rf"int8 outputs_cos:{_NUMBER} old")
 _MIX_COS = re.compile(rf"mix model outputs_cos:{_NUMBER}")
+# Of the layers that were compared, as the tool lists them at its end.
+_COMPARED_LAYER = re.compile(rf"Layer: (\S+)\s+Cos: {_NUMBER}")
+# How far through the layers the search came.
+_SEARCHED = re.compile(r"\| (\d+)/(\d+) \[")
 _DIED = re.compile(r"An exception happened: (.*)")
 
 
@@ -103,18 +107,53 @@ def ending(text: str, log: Path, command: Sequence[str]) -> dict[str, Any]:
     if not (int8 and mixed):
         return {"ending": "exception", "exception": "the tool did not say how the search ended"}
     cosines = {"int8_cos": float(int8[1]), "mix_cos": float(mixed[1]), "expected_cos": expected}
-    if _has_no_layers(Path(_option(command, "quantize_table"))):
+    has_no_layers = _has_no_layers(Path(_option(command, "quantize_table")))
+    if has_no_layers:
         # The tool shows 0, or what the last layer that it took back had reached.
         cosines["mix_cos"] = cosines["int8_cos"]
     # The tool itself asks for more than expected_cos.
-    return {"ending": "reached" if cosines["mix_cos"] >= expected else "gave_up", **cosines}
+    if cosines["mix_cos"] >= expected:
+        return {"ending": "reached", **cosines}
+    cause, remedy = why_it_gave_up(text, float(_option(command, "min_layer_cos") or 0.99), has_no_layers)
+    return {"ending": "gave_up", **cosines, "cause": cause, "remedy": remedy}
+
+
+def why_it_gave_up(text: str, min_layer_cos: float, has_no_layers: bool) -> tuple[str, str]:  # noqa: FBT001 - what was found
+    """Why a search found no better qtable, and what to do.
+
+    Args:
+        text: all that the tool printed.
+        min_layer_cos: layers less similar than this are tried.
+        has_no_layers: no layer stays float.
+    """
+    cosines = [(float(cosine), name) for name, cosine in _COMPARED_LAYER.findall(text)]
+    cosine, name = min((found for found in cosines if math.isfinite(found[0])), default=(-1.0, ""))
+    if has_no_layers and cosine >= min_layer_cos:
+        least = f"the least similar, {name}, has {cosine:.6f}"
+        cause = f"no layer is below min_layer_cos {min_layer_cos:g} ({least}), so none was tried"
+        return cause, "Raise min_layer_cos."
+    if has_no_layers:
+        return (
+            "with each layer that was tried as float the outputs were less similar, and it was taken back",
+            "Lower expected_cos, or name the float layers in a qtable of your own.",
+        )
+    progress = _SEARCHED.findall(text)
+    if progress and progress[-1][0] != progress[-1][1]:
+        return (
+            "more than a quarter of the layers would be float",
+            "Lower expected_cos, or min_layer_cos so that only the least similar layers are tried.",
+        )
+    return (
+        f"all layers below min_layer_cos {min_layer_cos:g} were tried",
+        "Raise min_layer_cos, or lower expected_cos.",
+    )
 
 
 def _gave_up(search: dict[str, Any]) -> str:
-    """What cvimake knows it by (known_failures.py)."""
+    """The line by which known_failures.py knows this ending."""
     return (
         f"the search gave up: a cosine of {search['mix_cos']:.6f}, {search['expected_cos']:g} expected, "
-        f"{search['int8_cos']:.6f} for INT8"
+        f"{search['int8_cos']:.6f} for INT8; {search['cause']}. {search['remedy']}"
     )
 
 

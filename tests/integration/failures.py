@@ -458,6 +458,16 @@ FAILURES: dict[str, Failure] = {
         "int8-uncalibrated", plain(variant=INT8), only("v", arguments(calibration_table=None))
     ),
     "tolerance": Failure("tolerance-missed", save_unbalanced),
+    "tolerance-bf16": Failure(
+        "tolerance-missed-bf16",
+        functools.partial(save_unbalanced, variant='quantize = "BF16"\ntolerance = [0.99999999, 0.99999]'),
+    ),
+    "tolerance-mixed": Failure(
+        "tolerance-missed-mixed",
+        functools.partial(
+            save_unbalanced, variant=f"{INT8}\n{SEARCH}input_num = 2 }}\ntolerance = [0.9999, 0.99]"
+        ),
+    ),
     "tolerance-of-layers": Failure(
         "tolerance-missed",
         functools.partial(save_unbalanced, variant=f"{INT8}\ntolerance = [0.999, 0.95]\ncompare_all = true"),

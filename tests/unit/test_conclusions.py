@@ -55,11 +55,34 @@ def test_where_int8_suffices_it_is_said_and_goes_on(
 def test_a_search_that_gave_up_is_warned_of_with_all_cosines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    concluded(tmp_path, ending="gave_up", int8_cos=0.5, mix_cos=0.9369, expected_cos=0.999)
+    cosines = {"int8_cos": 0.5, "mix_cos": 0.9369, "expected_cos": 0.999}
+    why = {
+        "cause": "no layer is below min_layer_cos 0.9, so none was tried",
+        "remedy": "Raise min_layer_cos.",
+    }
+    concluded(tmp_path, ending="gave_up", **cosines, **why)
     said = capsys.readouterr().err
     assert said.startswith("cvimake: warning: net:mix: ")
+    assert said.endswith(": no layer is below min_layer_cos 0.9, so none was tried. Raise min_layer_cos.\n")
     for number in ("0.936900", "0.999 was expected", "0.500000"):
         assert number in said
+
+
+@pytest.mark.parametrize(
+    ("table", "equals_int8"),
+    [("# op_name   quantize_mode\n", True), ("a_Conv INT8\n", True), ("a_Conv INT8\nb_Conv BF16\n", False)],
+)
+def test_a_mixed_variant_that_comes_out_equal_to_int8_says_so(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    table: str,
+    equals_int8: bool,  # noqa: FBT001 - a case
+) -> None:
+    (tmp_path / "qtable").write_text(table, encoding="utf-8")
+    conclusions.float_layers("net:mix", tmp_path / "qtable")
+    said = "cvimake: net:mix: its qtable keeps no layer float, so the cvimodel equals INT8's\n"
+    assert capsys.readouterr().err == (said if equals_int8 else "")
+    conclusions.float_layers("net:int8", None)
 
 
 # What is known of a cvimodel

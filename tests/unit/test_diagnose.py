@@ -64,6 +64,30 @@ def test_what_the_log_says_is_in_the_cause() -> None:
     assert "3072 bytes instead of 12288" in of("sample-shape").cause
 
 
+def test_a_missed_tolerance_has_advice_for_what_the_variant_computes_in() -> None:
+    assert "calibrate" in of("tolerance").remedy
+    assert "calibrate" not in of("tolerance-bf16").remedy
+    assert "qtable = {" not in of("tolerance-mixed").remedy
+
+
+@pytest.mark.parametrize("case", ["search-died", "search-gave-up"])
+def test_a_search_without_a_qtable_ranks_the_layers(case: str) -> None:
+    lines = of(case).remedy.splitlines()
+    assert lines[0] == "3 layers were compared (the log has all of them); the least similar in INT8:"
+    cosines = [float(line.split()[1]) for line in lines[1:4]]
+    assert cosines == sorted(cosines)
+
+
+def test_a_search_that_ran_into_a_limit_ranks_the_layers_that_it_had_compared() -> None:
+    found = diagnose(
+        Outcome(exit_code=137, timed_out=True),
+        "Processing b:  10%|#\n\nLayer: a_Conv Cos: 0.999000\nrubbish\nLayer: b_Conv Cos: 0.980000\n",
+        Limits(),
+    )
+    assert found is not None
+    assert found.remedy.splitlines()[1:3] == ["  b_Conv  0.980000", "  a_Conv  0.999000"]
+
+
 def test_limits_are_named_as_they_were() -> None:
     limits = Limits(memory=512 * 1024**2, seconds=90.0, processes=3)
     assert of("out-of-memory", limits).cause == "it needs more than its memory limit of 0.5 GiB"

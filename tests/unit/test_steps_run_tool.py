@@ -90,7 +90,46 @@ def test_it_can_reach_what_was_expected(tmp_path: Path) -> None:
 
 def test_it_can_give_up(tmp_path: Path) -> None:
     found = ending(GAVE_UP, tmp_path, "", "--expected_cos=0.999")
-    assert found == {"ending": "gave_up", "int8_cos": 0.5, "mix_cos": 0.9369, "expected_cos": 0.999}
+    cosines = {"int8_cos": 0.5, "mix_cos": 0.9369, "expected_cos": 0.999}
+    assert found.items() >= {"ending": "gave_up", **cosines}.items()
+
+
+LAYERS = "No.0   : Layer: b    \t\tCos: 0.981000\nNo.1   : Layer: a_Conv    \t\tCos: 0.990000\n"
+QUARTER = "Processing a: 46%|###| 6/13 [00:00<?, ?it/s]\n"
+ALL = "Processing a: 100%|###| 13/13 [00:00<?, ?it/s]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "min_layer_cos", "has_no_layers", "cause", "remedy"),
+    [
+        (
+            LAYERS, 0.98, True,
+            "no layer is below min_layer_cos 0.98 (the least similar, b, has 0.981000), so none was tried",
+            "Raise min_layer_cos.",
+        ),
+        (
+            LAYERS, 0.99, True,
+            "with each layer that was tried as float the outputs were less similar, and it was taken back",
+            "Lower expected_cos, or name the float layers in a qtable of your own.",
+        ),
+        (
+            LAYERS + QUARTER, 0.99, False, "more than a quarter of the layers would be float",
+            "Lower expected_cos, or min_layer_cos so that only the least similar layers are tried.",
+        ),
+        (
+            LAYERS + ALL, 0.99, False, "all layers below min_layer_cos 0.99 were tried",
+            "Raise min_layer_cos, or lower expected_cos.",
+        ),
+    ],
+)  # fmt: skip
+def test_why_it_gave_up_is_told(
+    text: str,
+    min_layer_cos: float,
+    has_no_layers: bool,  # noqa: FBT001 - a case
+    cause: str,
+    remedy: str,
+) -> None:
+    assert run_tool.why_it_gave_up(text, min_layer_cos, has_no_layers) == (cause, remedy)
 
 
 @pytest.mark.parametrize("text", [SUFFICES, REACHED, GAVE_UP, ""])

@@ -95,7 +95,15 @@ def test_one_process_lowers_and_no_network_twice_with_the_same_arguments(toolcha
 
 
 def test_there_is_one_bar(toolchain: Path) -> None:
-    assert search(toolchain, SAMPLES, 3).stderr == "one bar\n"
+    lines = search(toolchain, SAMPLES, 3).stderr.splitlines()
+    assert [line for line in lines if "bar" in line] == ["one bar"]
+
+
+def test_each_layer_is_told_once_when_it_is_compared(toolchain: Path) -> None:
+    lines = search(toolchain, SAMPLES, 3).stderr.splitlines()
+    told = [line.split()[1] for line in lines if line.startswith("Layer: ")]
+    assert told == sorted(set(told))
+    assert len(told) > 1
 
 
 @pytest.mark.parametrize("processes", [1, 2, 4])
