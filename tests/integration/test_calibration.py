@@ -222,7 +222,10 @@ REAL = {
 }
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the real networks are not here")
+@pytest.mark.skipif(
+    not SHARED.is_dir(),
+    reason=f"these networks are not part of the project; put them into {SHARED}",
+)
 @pytest.mark.parametrize("name", REAL)
 def test_a_real_networks_table_is_the_toolchains(
     name: str, new_lab: Callable[[Path], Lab], tmp_path: Path

@@ -106,7 +106,10 @@ test_input = []
 qtable = { expected_cos = 0.999, min_layer_cos = 0.95, input_num = 1 }
 """
 
-pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared models are not here")
+pytestmark = pytest.mark.skipif(
+    not SHARED.is_dir(),
+    reason=f"these networks are no part of the project; put them into {SHARED} to test with them",
+)
 
 
 def make(folder: Path, name: str, source: str, declaration: str) -> Project:

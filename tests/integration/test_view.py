@@ -82,8 +82,10 @@ def browser(profile: Path) -> Iterator[Page]:
         os.close(answers)
 
 
-@pytest.mark.skipif(not BROWSER, reason="there is no Chromium here: apt-get install chromium")
-@pytest.mark.skipif(NETRON is None, reason="Netron is not installed: pip install netron")
+@pytest.mark.skipif(not BROWSER, reason="Chromium is not installed: apt-get install chromium")
+@pytest.mark.skipif(
+    NETRON is None, reason="Netron is not in this environment: pip install -r requirements/test.txt"
+)
 def test_the_graph_is_drawn_to_its_outputs_and_nobody_else_is_asked(tmp_path: Path) -> None:
     assert NETRON is not None
     assert NETRON.origin is not None

@@ -44,7 +44,9 @@ def test_what_is_wrong_is_exit_code_1_and_cannot_play_with_the_terminal(
     assert "\x1b" not in told
 
 
-@pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="signatures are made by ssh-keygen")
+@pytest.mark.skipif(
+    not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed: apt-get install openssh-client"
+)
 def test_a_signature_is_made_and_checked(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     key = shop.root.parent / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)

@@ -84,7 +84,8 @@ def coarse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         ["mount", "-o", "loop", str(image), str(place)], check=False, capture_output=True, text=True
     )
     if mounted.returncode:
-        pytest.skip(f"only root, on a kernel with loop devices, can mount an image: {mounted.stderr.strip()}")
+        said = mounted.stderr.partition("\n")[0]
+        pytest.skip(f"run it as root, with a kernel that has loop devices and this file system: {said}")
     filesystem._type.cache_clear()
     try:
         yield place

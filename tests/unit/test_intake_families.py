@@ -146,7 +146,7 @@ def test_oriented_boxes_are_none_of_these() -> None:
 def shared(name: str) -> Findings:
     path = SHARED / name
     if not path.is_file():
-        pytest.skip(f"{name} is not here")
+        pytest.skip(f"{name} is no part of the project; put it into {SHARED} to test with it")
     findings = recognise(reading.read(path))
     assert findings is not None
     return findings

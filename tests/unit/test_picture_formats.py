@@ -86,7 +86,7 @@ def test_dot_quotes() -> None:
     assert '"toolchain" -> "m:up to date"' in text
 
 
-@pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
+@pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed: apt-get install graphviz")
 def test_graphviz_reads_it() -> None:
     result = subprocess.run(
         ["dot", "-Tsvg"], input=dot.drawn(picture()), capture_output=True, text=True, check=True

@@ -30,7 +30,7 @@ def test_where_one_place_is_taken_by_a_folder_none_is_published(tmp_path: Path) 
 def test_a_target_on_another_file_system_is_written_beside_it_first(tmp_path: Path) -> None:
     memory = Path("/dev/shm")
     if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("there is no second file system")
+        pytest.skip("/dev/shm is no second file system here: mount -t tmpfs tmpfs /dev/shm")
     source = tmp_path / "source"
     source.write_text("content", encoding="utf-8")
     target = memory / f"cvimake-{tmp_path.name}" / "target"

@@ -9,7 +9,9 @@ import pytest
 from cvimake.errors import CvimakeError
 from cvimake.release import signature
 
-pytestmark = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="signatures are made by ssh-keygen")
+pytestmark = pytest.mark.skipif(
+    not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed: apt-get install openssh-client"
+)
 SUMS = b"00  file\n"
 
 
