@@ -181,16 +181,21 @@ def info(  # noqa: PLR0913, PLR0917 - one place where all that is known of a cvi
     """Writes what is known of a cvimodel, and holds it against its budget.
 
     Raises:
-        StepFailedError: it is over the budget; names every excess.
+        StepFailedError: it is over the budget, with every excess, or its listing is not understood.
     """
-    known = examine(
-        model,
-        listing.read_text(encoding="utf-8"),
-        json.loads(time.read_text(encoding="utf-8")),
-        json.loads(validation.read_text(encoding="utf-8")),
-        named_outputs.read(outputs),
-        declared=declared,
-    )
+    try:
+        known = examine(
+            model,
+            listing.read_text(encoding="utf-8"),
+            json.loads(time.read_text(encoding="utf-8")),
+            json.loads(validation.read_text(encoding="utf-8")),
+            named_outputs.read(outputs),
+            declared=declared,
+        )
+    except cvimodel.ListingError as error:
+        raise StepFailedError(
+            f"{name}: {error}", f"The cvimodel itself is made: {model}. The whole listing: {listing}"
+        ) from error
     temporary = result.with_suffix(".json.new")
     temporary.write_text(known.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
     temporary.replace(result)

@@ -51,6 +51,11 @@ class Verdict:
 YES = Verdict("yes")
 
 
+def _is_normalised(output: Tensor) -> bool:
+    """Whether the firmware takes a quantised output for numbers from 0 to 1. One of unknown scale is none."""
+    return output.scale is not None and output.scale < _NORMALISED
+
+
 def fomo(_image: Image, _outputs: Sequence[Tensor]) -> Verdict:
     """Boxes are computed by an integer division that yields 0, and the node's call of it crashes."""
     return Verdict(
@@ -65,7 +70,7 @@ def yolov5(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
     kind = outputs[0].type
     if kind not in {_FLOAT, _INT8}:
         return _unreadable(outputs, (_FLOAT, _INT8))
-    if kind == _INT8 and outputs[0].scale < _NORMALISED:
+    if kind == _INT8 and _is_normalised(outputs[0]):
         return YES
     return Verdict(
         "unclear",
@@ -100,11 +105,11 @@ def classifier(image: Image, outputs: Sequence[Tensor]) -> Verdict:
             "and the network gets a sheared picture",
             "use a square input",
         )
-    if output.type != _FLOAT and output.scale >= _NORMALISED:
+    if output.type != _FLOAT and not _is_normalised(output):
         return Verdict(
             "no",
             f"the firmware divides the scores of an {output.type} output by 100 where its scale is 0.1 or "
-            f"more; here it is {output.scale:g}",
+            f"more; here it is {output.scale_text}",
             "end the network in its softmax, so that the scores are 0 to 1",
         )
     operation = output.name.removesuffix("_f32").rpartition("_")[2]

@@ -130,7 +130,7 @@ def _time(estimate: Any) -> str:  # noqa: ANN401 - device_time.Estimate, importe
 
 
 def _tensor(tensor: Any) -> str:  # noqa: ANN401 - cvimodel.Tensor, imported where it is needed
-    scale = "" if tensor.type == "fp32" else f", scale {tensor.scale:g}"
+    scale = "" if tensor.type == "fp32" else f", scale {tensor.scale_text}"
     return f"{tensor.name} {list(tensor.shape)} {tensor.type}{scale}"
 
 

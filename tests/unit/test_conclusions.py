@@ -251,6 +251,25 @@ def test_every_excess_is_told_and_what_is_known_is_written_all_the_same(tmp_path
     assert written(tmp_path)["size"] == 1000
 
 
+def test_a_listing_that_is_not_understood_fails_the_stage_and_names_the_line(tmp_path: Path) -> None:
+    info(tmp_path, Budget())
+    model, listing, time, validation, named, result = (
+        tmp_path / name
+        for name in ("net.cvimodel", "info.txt", "time.json", "validation.json", "outputs.json", "info.json")
+    )
+    listing.write_text(CLASSIFIER.replace("0.127721", "0,127721"), encoding="utf-8")
+    with pytest.raises(StepFailedError) as caught:
+        conclusions.info("net:int8", model, listing, time, validation, named, feed.NOTHING, Budget(), result)
+    assert "'0,127721'" in str(caught.value)
+    assert f"The cvimodel itself is made: {tmp_path / 'net.cvimodel'}" in str(caught.value)
+    assert (tmp_path / "net.cvimodel").exists()
+
+
+def test_an_output_whose_scale_is_not_listed_is_recorded_without_one(tmp_path: Path) -> None:
+    found = info(tmp_path, Budget(), CLASSIFIER.replace("0.127721", "-       "))
+    assert [output["scale"] for output in found["outputs"]] == [None]
+
+
 def test_traps_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pose = CLASSIFIER.replace("10   1    1  ", "11   3549 1  ").replace("int8  1    11", "fp32  1    11")
     info(tmp_path, Budget(), pose)

@@ -72,6 +72,66 @@ def test_a_file_without_weights_is_read() -> None:
     assert cvimodel.parse(head + "Program #0" + rest.partition("Program #0")[2]).weights == ()
 
 
+# Everything that the tool can print
+
+
+def with_tensor(line: str, *outputs: str) -> str:
+    """The listing with other outputs, and a line of one more tensor."""
+    text = LISTING.replace("    outputs     : boxes_f32,scores", f"    outputs     : {','.join(outputs)}")
+    return f"{text.rstrip()}\n{line}\n"
+
+
+def test_a_scale_that_is_too_small_or_too_large_to_be_listed_is_not_known() -> None:
+    line = "        005  0           int8  1    4    8    8    -          io_mem  tiny_Mul"
+    (tiny,) = cvimodel.parse(with_tensor(line, "tiny_Mul")).outputs
+    assert tiny == Tensor(name="tiny_Mul", shape=(1, 4, 8, 8), type="int8", scale=None)
+
+
+@pytest.mark.parametrize("name", ["hu,ge_Mul", "a name with spaces", "boxes_f32,scores", ",", "a,"])
+def test_an_output_can_be_called_anything(name: str) -> None:
+    line = f"        005  0           int8  1    4    8    8    0.500000   io_mem  {name}"
+    found = cvimodel.parse(with_tensor(line, "scores", name, "boxes_f32")).outputs
+    assert [tensor.name for tensor in found] == ["scores", name, "boxes_f32"]
+
+
+@pytest.mark.parametrize("kind", ["fp32", "bf16", "int8", "uint8", "int16", "uint16", "int32", "uint32"])
+@given(
+    shape=st.tuples(*[st.integers(0, 99999)] * 4),
+    scale=st.floats(min_value=1e-6, max_value=400),
+    memory=st.sampled_from(["io_mem", "shared", "private"]),
+)
+def test_every_tensor_that_the_tool_can_print_is_read(
+    kind: str, shape: tuple[int, int, int, int], scale: float, memory: str
+) -> None:
+    # The tool's own format: "%03d  %-12d%-6s%-4d %-4d %-4d %-4d %-10f %-7s %-s".
+    line = "        %03d  %-12d%-6s%-4d %-4d %-4d %-4d %-10f %-7s %-s"
+    text = with_tensor(line % (1005, 7, kind, *shape, scale, memory, "x"), "x")
+    assert cvimodel.parse(text).outputs == (
+        Tensor(name="x", shape=shape, type=kind, scale=float(f"{scale:f}")),
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "        005  0           int4  1    4    8    8    1.000000   io_mem  x",
+        "        005  0           int8  1    4    8    8    new        io_mem  x",
+        "        005  0           int8  1    4    8    1.000000   io_mem  x",
+        "        005  0           int8  1    4    8    8    1.000000   elsewhere  x",
+    ],
+)
+def test_a_line_that_is_not_known_is_named(line: str) -> None:
+    with pytest.raises(CvimakeError, match=r"new|005"):
+        cvimodel.parse(with_tensor(line, "scores"))
+
+
+def test_a_weight_or_section_that_is_not_known_is_named() -> None:
+    with pytest.raises(CvimakeError, match="does not know this line of its listing: '002  573168    128"):
+        cvimodel.parse(LISTING.replace("uint16", "complex"))
+    with pytest.raises(CvimakeError, match="does not know this line of its listing: '001  cmdbuf"):
+        cvimodel.parse(LISTING.replace("5783c60b", "none"))
+
+
 # What is no listing
 
 
