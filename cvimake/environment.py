@@ -20,6 +20,19 @@ from pathlib import Path
 # What is compared with the checkout to see whether the environment still fits; the launcher reads it too.
 MARKS = "cvimake"
 LOG = "install.log"
+# Where a project that uses cvimake has its wheel, and the lock file with the wheel's hash.
+OWN = ".cvimake"
+OWN_LOCK = "requirements.txt"
+# These variables of pip say where packages come from and how they are fetched. Another one could have it
+# install something else, or to another place.
+_PIP_KEPT = frozenset(
+    f"PIP_{name}"
+    for name in (
+        "CACHE_DIR", "CERT", "CLIENT_CERT", "CONFIG_FILE", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL", "FIND_LINKS",
+        "INDEX_URL", "KEYRING_PROVIDER", "NO_CACHE_DIR", "NO_INDEX", "PROXY", "RETRIES", "TIMEOUT",
+        "TRUSTED_HOST",
+    )
+)  # fmt: skip
 
 
 class EnvironmentFailedError(Exception):
@@ -29,8 +42,8 @@ class EnvironmentFailedError(Exception):
 def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
     """Sees that `PROJECT/.venv` holds what `requirements/REQUIREMENTS.txt` locks, and the project itself.
 
-    A project that has no such file uses cvimake: it gets the version that its `pyproject.toml` names, with
-    the packages that this version locks.
+    A project that has no such file uses cvimake: it gets the wheel whose hash `.cvimake/requirements.txt`
+    has, with the packages that this cvimake locks.
 
     Two at once take turns; an interrupted one is finished by the next.
 
@@ -55,14 +68,11 @@ def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
         own_lock = project / "requirements" / f"{requirements}.txt"
         lock = own_lock
         if not own_lock.exists():
-            wanted = _cvimake_wanted(project)
-            wheels = project / ".cvimake"
+            wanted, source = _own_cvimake(project)
             with _announced(f"installing {wanted}", quiet=quiet):
-                try:
-                    _run([*pip, "--no-deps", "--find-links", str(wheels), wanted], environment)
-                except EnvironmentFailedError as error:
-                    hint = f"  If no index has this version: put its wheel into {wheels}"
-                    raise EnvironmentFailedError(f"{error}\n{hint}") from error
+                # Another wheel can have the version of the one that is installed.
+                options = ["--no-deps", "--force-reinstall", *source, "--require-hashes"]
+                _run([*pip, *options, "-r", str(project / OWN / OWN_LOCK)], environment)
             lock = _packaged_lock(environment)
         what = f"requirements/{lock.name}" if lock == own_lock else "it"
         with _announced(f"installing the packages locked in {what}", quiet=quiet):
@@ -114,7 +124,7 @@ def _begin(project: Path, environment: Path, *, quiet: bool) -> list[str]:
         _mark(environment, "place", f"{project}\n")
     for mark in (environment / MARKS).glob("*.t*"):
         mark.unlink()
-    return [str(environment / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    return [str(environment / "bin" / "python"), "-I", "-m", "pip", "install", "--disable-pip-version-check"]
 
 
 def _belongs_here(project: Path, environment: Path) -> bool:
@@ -124,7 +134,7 @@ def _belongs_here(project: Path, environment: Path) -> bool:
     except OSError:
         return False
     python = environment / "bin" / "python"
-    return place == f"{project}\n" and _succeeds([str(python), "-m", "pip", "--version"])
+    return place == f"{project}\n" and _succeeds([str(python), "-I", "-m", "pip", "--version"])
 
 
 def _is_marked(environment: Path, marks: dict[str, str]) -> bool:
@@ -141,19 +151,36 @@ def _expected(project: Path, requirements: str) -> dict[str, str]:
     made_from = [project / "pyproject.toml"]
     # `test` includes `run`, and the launcher looks for that.
     made_from += [project / "requirements" / f"{name}.txt" for name in {"run", requirements}]
+    made_from.append(project / OWN / OWN_LOCK)
     marks = {path.name: path.read_text(encoding="utf-8") for path in made_from if path.exists()}
     return {"place": f"{project}\n", **marks}
 
 
-def _cvimake_wanted(project: Path) -> str:
-    """The requirement on cvimake in a project's `pyproject.toml`. Python 3.10 cannot read TOML."""
-    text = (project / "pyproject.toml").read_text(encoding="utf-8")
-    found = re.search(r"""["'](cvimake\s*(?:==|@)[^"']+)["']""", text)
-    if not found:
+def _own_cvimake(project: Path) -> tuple[str, list[str]]:
+    """The cvimake that a project is locked to, and pip's options that say where it comes from.
+
+    Python 3.10 cannot read TOML.
+
+    Raises:
+        EnvironmentFailedError: there is no lock file, or `pyproject.toml` names another version.
+    """
+    lock, declaration = project / OWN / OWN_LOCK, project / "pyproject.toml"
+    remedy = f"  With the cvimake that it is to use: ./doit new --update {project}"
+    if not lock.exists():
         raise EnvironmentFailedError(
-            f'{project / "pyproject.toml"} does not say which cvimake it wants: dependencies = ["cvimake==…"]'
+            f"{lock}, which says which cvimake this project uses, is missing.\n{remedy}"
         )
-    return found[1]
+    locked = re.findall(r"^(cvimake\s*(?:==|@)[^\s;#\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    wanted = re.findall(r"""["'](cvimake\s*==[^"']+)["']""", declaration.read_text(encoding="utf-8"))
+    if len(locked) != 1 or any(_plain(version) != _plain(locked[0]) for version in wanted):
+        wants, has = ", ".join(wanted) or "cvimake", ", ".join(locked) or "none"
+        raise EnvironmentFailedError(f"{declaration} wants {wants}, and {lock} has {has}.\n{remedy}")
+    wheels = lock.parent
+    return locked[0], ["--no-index", "--find-links", str(wheels)] if any(wheels.glob("*.whl")) else []
+
+
+def _plain(requirement: str) -> str:
+    return "".join(requirement.split())
 
 
 def _packaged_lock(environment: Path) -> Path:
@@ -174,10 +201,10 @@ def _mark(environment: Path, name: str, text: str) -> None:
 def _make(environment: Path) -> None:
     if environment.exists():
         shutil.rmtree(environment)
-    if not _succeeds([sys.executable, "-c", "import ensurepip, venv"]):
+    if not _succeeds([sys.executable, "-I", "-c", "import ensurepip, venv"]):
         _install_venv_module()
     environment.mkdir()
-    _run([sys.executable, "-m", "venv", "--clear", str(environment)], environment)
+    _run([sys.executable, "-I", "-m", "venv", "--clear", str(environment)], environment)
 
 
 def _install_venv_module() -> None:
@@ -200,9 +227,18 @@ def _install_venv_module() -> None:
             raise EnvironmentFailedError(f"`{' '.join(step)}` failed:\n{result.stderr.strip()}")
 
 
+def _variables() -> dict[str, str]:
+    """The caller's variables, without those that would have Python or pip run or install something else."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTHON") and (not name.startswith("PIP_") or name in _PIP_KEPT)
+    }
+
+
 def _succeeds(command: Sequence[str]) -> bool:
     try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        return subprocess.run(command, env=_variables(), capture_output=True, check=False).returncode == 0
     except OSError:
         return False
 
@@ -213,7 +249,14 @@ def _run(command: Sequence[str], environment: Path) -> None:
     with log.open("ab") as output:
         output.write(f"$ {' '.join(command)}\n".encode())
         output.flush()
-        code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+        code = subprocess.run(
+            command,
+            cwd=environment.parent,
+            env=_variables(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        ).returncode
     if code != 0:
         last_lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
         raise EnvironmentFailedError(

@@ -27,12 +27,17 @@ def step_package(name: str) -> dict[str, Path]:
 
 
 def new_project() -> dict[str, Path]:
-    """What `./doit new` copies, by its place in the new project."""
+    """The example that `./doit new` copies, by its place in the new project."""
     installed, checkout = _PACKAGE / "new", _PACKAGE.parent
-    launcher, example = (installed, installed) if installed.is_dir() else (checkout, checkout / "tests")
+    example = installed if installed.is_dir() else checkout / "tests"
+    return {name: example / name for name in ("models/tiny", "datasets/tiny")}
+
+
+def launcher_files() -> dict[str, Path]:
+    """The files of a project that belong to cvimake, by their places there."""
+    installed = _PACKAGE / "new" / "doit"
     return {
-        "doit": launcher / "doit",
-        **{name: example / name for name in ("models/tiny", "datasets/tiny")},
+        "doit": installed if installed.is_file() else _PACKAGE.parent / "doit",
         ".cvimake/environment.py": _PACKAGE / "environment.py",
     }
 

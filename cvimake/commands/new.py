@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from cvimake import __version__, resources, terminal
+from cvimake import __version__, own_wheel, resources, terminal
 from cvimake.commands.base import PlainCommand
 from cvimake.commands.run import invoked_from
 from cvimake.errors import CvimakeError
@@ -25,13 +24,14 @@ _PYPROJECT = """\
 name = "{name}"
 version = "0.1.0"
 requires-python = ">=3.10"
-# Another cvimake is another number here.
+# .cvimake has its wheel. `./doit new --update` puts another one there and its number here.
 dependencies = ["cvimake=={version}"]
 
 # What is common to all models; each can say otherwise.
 [tool.cvimake.deploy]
 processor = "cv181x"
 """
+_REQUIREMENT = re.compile(r"""(["']cvimake\s*==\s*)[^"']+(["'])""")
 _GITIGNORE = """\
 /.venv/
 /.venv.lock
@@ -46,8 +46,17 @@ class New(PlainCommand):
     doc_purpose = "make a project of your own that uses cvimake"
     doc_usage = "DIR"
     takes_arguments = True
+    cmd_options = (
+        {
+            "name": "update",
+            "long": "update",
+            "type": bool,
+            "default": False,
+            "help": "put this cvimake into a project that another one made, and leave all else as it is",
+        },
+    )
 
-    def perform(self, _options: dict[str, Any], arguments: list[str]) -> int:
+    def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
         """Writes it; nothing that exists is touched."""
         if len(arguments) != 1:
             raise CvimakeError("`new` takes one folder", "./doit new ../my-models")
@@ -55,6 +64,10 @@ class New(PlainCommand):
             folder = (invoked_from() / arguments[0]).resolve()
         except (OSError, RuntimeError) as error:  # a link that leads to itself
             raise CvimakeError(f"{arguments[0]} is no place for a project: {error}") from error
+        if options["update"]:
+            _update(folder)
+            terminal.write(f"{folder} now uses cvimake {__version__}\n")
+            return 0
         if not NAME.fullmatch(folder.name):
             raise CvimakeError(
                 f"{folder.name!r} cannot be a project's name", "Letters, digits, '_', '.', '-'."
@@ -62,30 +75,42 @@ class New(PlainCommand):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise CvimakeError(
                 f"{folder} is there already and not empty",
-                "A project moves to another cvimake by the number in its pyproject.toml.",
+                "--update puts this cvimake into a project that another one made.",
             )
         folder.mkdir(parents=True, exist_ok=True)
         for name, source in resources.new_project().items():
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
-            else:
-                shutil.copy(source, target)
-        (folder / "doit").chmod(0o755)
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
+        _write_launcher(folder)
         (folder / "dodo.py").write_text(DODO, encoding="utf-8")
         (folder / ".gitignore").write_text(_GITIGNORE, encoding="utf-8")
         pyproject = _PYPROJECT.format(name=folder.name, version=__version__)
         (folder / "pyproject.toml").write_text(pyproject, encoding="utf-8")
-        if checkout := resources.checkout():
-            _build_wheel(checkout, folder / ".cvimake")
         terminal.write(f"made {folder}\n  cd {folder} && ./doit\n")
         return 0
 
 
-def _build_wheel(checkout: Path, folder: Path) -> None:
-    """This very cvimake, for a project made from a checkout: no index need have its version."""
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    result = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        raise CvimakeError("cvimake's own wheel cannot be built", result.stderr.strip())
+def _update(folder: Path) -> None:
+    """Puts this cvimake into a project that another one made; its models and settings stay as they are."""
+    declaration = folder / "pyproject.toml"
+    if not (folder / own_wheel.FOLDER).is_dir() or not declaration.is_file():
+        raise CvimakeError(
+            f"{folder} is no project that `new` made",
+            f"It has no {own_wheel.FOLDER} or no pyproject.toml.",
+        )
+    text, count = _REQUIREMENT.subn(rf"\g<1>{__version__}\g<2>", declaration.read_text(encoding="utf-8"))
+    if count != 1:
+        raise CvimakeError(
+            f"{declaration} names cvimake {count} times", 'Once: dependencies = ["cvimake==…"]'
+        )
+    _write_launcher(folder)
+    declaration.write_text(text, encoding="utf-8")
+
+
+def _write_launcher(folder: Path) -> None:
+    """The launcher, what that needs, and the wheel that it installs."""
+    for name, source in resources.launcher_files().items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+    (folder / "doit").chmod(0o755)
+    own_wheel.put_into(folder)

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import ast
 import fcntl
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -263,3 +266,129 @@ def test_it_needs_only_the_standard_library() -> None:
     modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     modules |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {module.partition(".")[0] for module in modules} <= sys.stdlib_module_names
+
+
+# A project that uses cvimake
+
+LOCKED = f"# The cvimake of this project.\ncvimake==0.1.0 --hash=sha256:{'a' * 64}\n"
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Path:
+    """A project as `new` makes it, without its wheel; its environment has the lock of that cvimake."""
+    project = tmp_path / "mine"
+    packages = project / ".venv" / "lib" / "python3.11" / "site-packages" / "cvimake" / "requirements"
+    packages.mkdir(parents=True)
+    (packages / "run.txt").write_text("doit==1\n", encoding="utf-8")
+    (project / ".cvimake").mkdir()
+    (project / ".cvimake" / "requirements.txt").write_text(LOCKED, encoding="utf-8")
+    declaration = '[project]\ndependencies = ["cvimake==0.1.0"]\n'
+    (project / "pyproject.toml").write_text(declaration, encoding="utf-8")
+    return project
+
+
+def installations(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    commands: list[Sequence[str]] = []
+    pip = FakePip()
+
+    def run(command: Sequence[str], folder: Path) -> None:
+        commands.append(command)
+        pip(command, folder)
+
+    monkeypatch.setattr(environment, "_run", run)
+    prepare(project, "run")
+    return commands
+
+
+@pytest.mark.usefixtures("made")
+def test_cvimake_is_installed_by_its_hash_from_the_wheel_beside_the_launcher_and_no_index(
+    user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (user / ".cvimake" / "cvimake-0.1.0-py3-none-any.whl").touch()
+    own, packages = installations(user, monkeypatch)
+    assert own[-2:] == ["-r", str(user / ".cvimake" / "requirements.txt")]
+    assert {"--require-hashes", "--no-index", "--no-deps", "--force-reinstall"} <= set(own)
+    assert own[own.index("--find-links") + 1] == str(user / ".cvimake")
+    assert "--require-hashes" in packages
+    assert packages[-1].endswith("site-packages/cvimake/requirements/run.txt")
+    # Ready, until another one is locked.
+    assert installations(user, monkeypatch) == []
+    lock = user / ".cvimake" / "requirements.txt"
+    lock.write_text(LOCKED.replace("a", "b"), encoding="utf-8")
+    with pytest.raises(EnvironmentFailedError):
+        installations(user, monkeypatch)
+    lock.write_text(LOCKED.replace("a" * 64, "b" * 64), encoding="utf-8")
+    assert len(installations(user, monkeypatch)) == 2
+
+
+@pytest.mark.usefixtures("made")
+def test_without_the_wheel_an_index_may_have_it_and_the_hash_is_still_required(
+    user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, _ = installations(user, monkeypatch)
+    assert "--require-hashes" in own
+    assert "--no-index" not in own
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize(
+    "lock", [None, "", "cvimake==0.2.0 --hash=sha256:00\n", "doit==0.37 --hash=sha256:00\n"]
+)
+def test_cvimake_is_never_installed_by_its_name_alone(
+    user: Path, monkeypatch: pytest.MonkeyPatch, lock: str | None
+) -> None:
+    path = user / ".cvimake" / "requirements.txt"
+    path.unlink()
+    if lock is not None:
+        path.write_text(lock, encoding="utf-8")
+    with pytest.raises(EnvironmentFailedError, match=rf"(?s)requirements\.txt.*\./doit new --update {user}"):
+        installations(user, monkeypatch)
+
+
+# Where Python is started
+
+
+class FakeProcesses:
+    """Notes how programs are started, and has them succeed."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[list[str], dict[str, str], object]] = []
+
+    def run(self, command: list[str], **options: object) -> SimpleNamespace:
+        variables = options.get("env")
+        assert isinstance(variables, dict)
+        self.started.append((command, variables, options.get("cwd")))
+        return SimpleNamespace(returncode=0)
+
+
+def test_no_python_takes_a_module_from_the_users_folder_or_variables(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes = FakeProcesses()
+    monkeypatch.setattr(subprocess, "run", processes.run)
+    for name in ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PYTHON", "PIP_REQUIREMENT", "PIP_CONSTRAINT"):
+        monkeypatch.setenv(name, "/evil")
+    kept = {"PIP_INDEX_URL": "http://index/simple", "PIP_CERT": "/mine.crt", "https_proxy": "http://proxy"}
+    for name, value in kept.items():
+        monkeypatch.setenv(name, value)
+    prepare(project, "run")
+    assert len(processes.started) == 4
+    for command, variables, _ in processes.started:
+        assert command[1] == "-I"
+        assert {name for name in variables if name.startswith(("PYTHON", "PIP_"))} <= {
+            *kept, *environment._PIP_KEPT,
+        }  # fmt: skip
+        assert kept.items() <= variables.items()
+        assert variables["PATH"] == os.environ["PATH"]
+
+
+def test_a_module_in_the_users_folder_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("venv", "ensurepip", "pip", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("open('was_run', 'w')\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    environment._make(tmp_path / ".venv")
+    assert environment._belongs_here(tmp_path, tmp_path / ".venv") is False
+    environment._mark(tmp_path / ".venv", "place", f"{tmp_path}\n")
+    assert environment._belongs_here(tmp_path, tmp_path / ".venv")
+    assert not (tmp_path / "was_run").exists()

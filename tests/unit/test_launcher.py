@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-ECHO = """#!/bin/sh
-printf 'cwd=%s\\n' "$(pwd)"
-printf 'from=%s\\n' "$CVIMAKE_INVOKED_FROM"
-for argument; do printf 'argument=%s\\n' "$argument"; done
-exit ${EXIT_CODE:-0}
+# Stands for the console script of doit.
+ECHO = """
+import os, sys
+print(f"cwd={os.getcwd()}", f"from={os.environ['CVIMAKE_INVOKED_FROM']}", sep="\\n")
+for argument in sys.argv[1:]:
+    print(f"argument={argument}")
+sys.exit(int(os.environ.get("EXIT_CODE", "0")))
 """
 # Stands for cvimake/environment.py: it says how it was called, and does what the test wants.
 ENVIRONMENT = """
@@ -40,6 +42,7 @@ def project(tmp_path: Path) -> Path:
     (project / "requirements" / "run.txt").write_text("doit==0.37\n", encoding="utf-8")
     write_program(project / "cvimake" / "environment.py", ENVIRONMENT)
     write_program(project / ".venv" / "bin" / "doit", ECHO)
+    (project / ".venv" / "bin" / "python").symlink_to(sys.executable)
     marks = project / ".venv" / "cvimake"
     marks.mkdir()
     (marks / "place").write_text(f"{project}\n", encoding="utf-8")
@@ -223,6 +226,40 @@ def test_a_python_that_is_too_old_is_passed_over(project: Path, tools: Path) -> 
 def test_a_named_python_comes_first(project: Path, tools: Path) -> None:
     (project / "pyproject.toml").write_text("changed\n", encoding="utf-8")
     (tools / "python3").symlink_to(sys.executable)
-    write_program(tools / "mine", '#!/bin/sh\n[ "$1" = -c ] || echo mine "$@"\n')
+    write_program(tools / "mine", '#!/bin/sh\n[ "$2" = -c ] || echo mine "$@"\n')
     result = launch("./doit", cwd=project, path=str(tools), CVIMAKE_PYTHON=str(tools / "mine"))
-    assert result.stdout.startswith(f"mine {project}/cvimake/environment.py {project} run\n")
+    assert result.stdout.startswith(f"mine -I {project}/cvimake/environment.py {project} run\n")
+
+
+def test_a_python_that_is_named_from_where_the_user_is_is_found(project: Path, tools: Path) -> None:
+    (project / "pyproject.toml").write_text("changed\n", encoding="utf-8")
+    write_program(tools / "mine", '#!/bin/sh\n[ "$2" = -c ] || echo mine "$@"\n')
+    result = launch(project / "doit", cwd=tools, path=str(tools), CVIMAKE_PYTHON="./mine")
+    assert result.stdout.startswith("mine -I ")
+
+
+def test_nothing_in_the_users_folder_or_variables_is_run(project: Path, tmp_path: Path) -> None:
+    (project / "pyproject.toml").write_text("changed\n", encoding="utf-8")
+    setup = project / "cvimake" / "environment.py"
+    code = "import ensurepip, pip, sys, venv\nprint('setup', *sys.argv[1:], flush=True)\n"
+    setup.write_text(code, encoding="utf-8")
+    evil = tmp_path / "evil"
+    for name in ("sitecustomize.py", "venv.py", "pip/__init__.py", "ensurepip.py", "doit.py"):
+        write_program(evil / name, "print('evil')\n")
+    write_program(evil / "python3", "#!/bin/sh\necho evil\n")
+    path = f"{Path(sys.executable).parent}::.:{os.environ['PATH']}"
+    result = launch(project / "doit", cwd=evil, path=path, PYTHONPATH=f":{evil}", PYTHONHOME=str(evil))
+    assert result.stdout.splitlines() == [f"setup {project} run", *lines(cwd=project, invoked_from=evil)]
+    result = launch(project / "doit", cwd=evil, path=f".:{path}", PYTHONPATH=f":{evil}")
+    assert "evil" not in result.stdout.splitlines()
+
+
+def test_another_cvimake_beside_the_launcher_is_installed(project: Path) -> None:
+    """Of a project that uses cvimake, the lock file with the hash of its wheel decides."""
+    lock = project / ".cvimake" / "requirements.txt"
+    write_program(lock, "cvimake==0.1.0 --hash=sha256:00\n")
+    assert launch("./doit", cwd=project).stdout.startswith("setup ")
+    shutil.copy(lock, project / ".venv" / "cvimake")
+    assert launch("./doit", cwd=project).stdout.startswith("cwd=")
+    lock.write_text("cvimake==0.1.0 --hash=sha256:11\n", encoding="utf-8")
+    assert launch("./doit", cwd=project).stdout.startswith("setup ")
