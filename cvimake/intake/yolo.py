@@ -94,9 +94,9 @@ def _doubts(network: Network, heads: Heads, found: Findings) -> list[str]:
         doubts.append("it has a fourth grid, of stride 64, which the camera does not read: it is left out")
     if found.family == "YOLO26" and found.task == "detect" and not _is_end_to_end(network):
         doubts.append(
-            "it was exported without its end-to-end branch: these heads find an object several times, and "
-            "whether the camera's YOLO26 sorts that out is not known. Ultralytics: yolo export nms=False "
-            "keeps the end-to-end heads"
+            "it was exported without its end-to-end branch: these heads find an object several times. The "
+            "camera then suppresses the doubles, over all classes together, which can lose objects that "
+            "overlap. Ultralytics: yolo export nms=False keeps the end-to-end heads"
         )
     if found.family == "YOLO26" and found.task != "detect" and _is_end_to_end(network):
         doubts.append(

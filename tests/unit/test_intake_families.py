@@ -55,6 +55,10 @@ EXPECTED = {
     "yolo26n-classify": ("Ultralytics classifier", "classify", 10, ("output0",), "classifier"),
     "yolov5nu": ("YOLOv8", "detect", 80, interleaved(24), "YOLO11"),
     "yolov5n6u": ("YOLOv8", "detect", 80, interleaved(33), "YOLO11"),
+    "yolov5n-defaults": ("YOLOv8", "detect", 80, interleaved(24), "YOLO11"),
+    "yolov8n-defaults": ("YOLOv8", "detect", 80, interleaved(22), "YOLO11"),
+    "yolo11n-defaults": ("YOLO11", "detect", 80, interleaved(23), "YOLO11"),
+    "yolo26n-defaults": ("YOLO26", "detect", 80, interleaved(23), "YOLO26"),
 }
 
 
@@ -67,6 +71,28 @@ def test_what_ultralytics_exports_is_recognised(name: str) -> None:
     assert findings.preprocessing.pixel_format == "rgb"
     assert findings.preprocessing.scale == (0.0039216,) * 3
     assert any("its exporter calls it" in reason for reason in findings.why)
+
+
+@pytest.mark.parametrize(
+    ("name", "in_turns"),
+    [
+        # Ultralytics writes all boxes before all scores; by default its simplifier orders the nodes anew.
+        ("yolov8n", False),
+        ("yolo11n", False),
+        ("yolo26n", False),
+        ("yolov5nu", False),
+        ("yolov8n-defaults", True),
+        ("yolo11n-defaults", True),
+        ("yolo26n-defaults", True),
+        ("yolov5n-defaults", True),
+    ],
+)
+def test_detectors_work_on_the_camera_whatever_the_order_of_their_graph(name: str, in_turns: bool) -> None:  # noqa: FBT001 - a case of the table
+    findings = found(name)
+    assert findings.works == "yes"
+    nodes = onnx.load_model_from_string(exported_bytes(name)).graph.node
+    order = [output for node in nodes for output in node.output]
+    assert (sorted(findings.outputs, key=order.index) == list(findings.outputs)) == in_turns
 
 
 def test_no_name_and_no_metadata_is_needed() -> None:

@@ -19,6 +19,8 @@ from ultralytics import YOLO
 from cvimake.intake.skeleton import skeleton
 
 HERE = Path(__file__).parent
+# Options of all but those that are exported with the defaults of this version of Ultralytics.
+OLDER: dict[str, Any] = {"opset": 17, "simplify": False}
 # Name here: Ultralytics' model file, number of classes, how it is exported.
 GRAPHS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "yolov8n": ("yolov8n", 80, {"imgsz": 640}),
@@ -47,6 +49,9 @@ GRAPHS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "yolo11n-oriented": ("yolo11n-obb", 15, {"imgsz": 320}),
 }
 
+# The same with every option of the exporter left out.
+DEFAULTS = {f"{config}-defaults": config for config in ("yolov5n", "yolov8n", "yolo11n", "yolo26n")}
+
 
 def export(config: str, classes: int, options: dict[str, Any]) -> bytes:
     """The skeleton of one export."""
@@ -63,13 +68,17 @@ def export(config: str, classes: int, options: dict[str, Any]) -> bytes:
     model.model = network
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
-        shutil.move(model.export(format="onnx", **{"opset": 17, "simplify": False, **options}), path)
+        shutil.move(model.export(format="onnx", **options), path)
         return skeleton(path)
 
 
 def main() -> None:
     """Writes all that are not here yet."""
-    for name, (config, classes, options) in GRAPHS.items():
+    graphs = {
+        name: (config, classes, {**OLDER, **options}) for name, (config, classes, options) in GRAPHS.items()
+    }
+    graphs |= {name: (config, 80, {}) for name, config in DEFAULTS.items()}
+    for name, (config, classes, options) in graphs.items():
         target = HERE / f"{name}.onnx.gz"
         if not target.exists():
             target.write_bytes(gzip.compress(export(config, classes, options), mtime=0))
