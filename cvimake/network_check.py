@@ -42,7 +42,8 @@ def check(model: DeclaredModel) -> None:
     known = names or tflite
     network = list(output_faults(model, known.tensors)) if known else []
     if not network and names:
-        network += shape_faults(model, needed_inputs(model, names))
+        inputs = needed_inputs(model, names)
+        network += [*shape_faults(model, inputs)] or [*size_faults(model, inputs)]
     elif not network and tflite:
         network += shape_faults(model, _tflite_inputs(model, tflite))
     mistakes = [file.mistake(tuple(key.split(".")), what) for key, what in network]
@@ -292,6 +293,19 @@ def shape_faults(model: DeclaredModel, inputs: Mapping[str, onnx_names.Shape]) -
             yield "input.pixel_format", what
         if not all(own):
             yield "input.shapes", f"is missing: the network leaves axes of {name} open, {_open(shape)}"
+
+
+def size_faults(model: DeclaredModel, inputs: Mapping[str, onnx_names.Shape]) -> Iterator[Fault]:
+    """Where an ONNX network cannot take inputs of the declared size, which it was not exported with."""
+    from cvimake.intake import reading, resizing  # noqa: PLC0415 - only a stage that runs needs them
+
+    declared = model.inputs.shapes or []
+    if not resizing.different(declared, inputs):
+        return
+    try:
+        reading.read(model.source, declared, model.model.output.names)
+    except CvimakeError as error:
+        yield "input.shapes", f"{error.what}. {error.remedy}"
 
 
 def _open(shape: onnx_names.Shape) -> str:

@@ -13,11 +13,12 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cvimake.errors import CvimakeError
+from cvimake.intake import resizing
 from cvimake.intake.network import Network, Node, Shape, from_model
 from cvimake.intake.skeleton import skeleton
 
@@ -25,21 +26,30 @@ from cvimake.intake.skeleton import skeleton
 MEMORY = 512 * 1024**2
 _SECONDS = 120
 _LONGEST_ANSWER = 32 * 1024**2
-_CHILD = (
-    "import sys; sys.path.append(sys.argv[1]); from cvimake.intake import reading; reading.main(sys.argv[2])"
-)
+_CHILD = """
+import sys
+sys.path.append(sys.argv[1])
+from cvimake.intake import reading
+reading.main(*sys.argv[2:])
+"""
 _PACKAGES = Path(__file__).parents[2]
 
 
-def read(path: Path) -> Network:
+def read(path: Path, shapes: Sequence[Sequence[int]] | None = None, outputs: Sequence[str] = ()) -> Network:
     """The graph of an ONNX file.
 
+    Args:
+        path: the file.
+        shapes: others for its inputs, if it is to be known whether it can have them.
+        outputs: with other shapes, the tensors that the network shall end in; none for its own.
+
     Raises:
-        CvimakeError: it is not one, or takes too much memory or time to read.
+        CvimakeError: it is not one, cannot take inputs of these shapes, or takes too much memory or time.
         OSError: it cannot be read.
     """
     path.open("rb").close()
-    command = [sys.executable, "-I", "-c", _CHILD, str(_PACKAGES), str(path)]
+    asked = json.dumps([shapes, list(outputs)])
+    command = [sys.executable, "-I", "-c", _CHILD, str(_PACKAGES), str(path), asked]
     try:
         ended = subprocess.run(
             command,
@@ -66,14 +76,14 @@ def _too_large(path: Path, limit: str) -> CvimakeError:
     )
 
 
-def main(path: str) -> None:
+def main(path: str, asked: str) -> None:
     """Writes the graph, or what is wrong, to standard output; for the child process."""
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     limit = MEMORY + Path(path).stat().st_size
     if most == resource.RLIM_INFINITY or limit < most:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
-        text = _json(Path(path))
+        text = _json(Path(path), *json.loads(asked))
     except CvimakeError as error:
         text = json.dumps({"error": error.what, "remedy": error.remedy})
     if len(text) > _LONGEST_ANSWER:
@@ -82,8 +92,8 @@ def main(path: str) -> None:
         answers.write(text.encode())
 
 
-def _json(path: Path) -> str:
-    network = dataclasses.asdict(_parsed(path))
+def _json(path: Path, shapes: Sequence[Sequence[int]] | None, outputs: Sequence[str]) -> str:
+    network = dataclasses.asdict(_parsed(path, shapes, outputs))
     network["constants"] = sorted(network["constants"], key=str)
     try:
         return json.dumps(network)
@@ -92,7 +102,7 @@ def _json(path: Path) -> str:
         raise CvimakeError(f"{path} is damaged: a name in its graph is not text") from error
 
 
-def _parsed(path: Path) -> Network:
+def _parsed(path: Path, shapes: Sequence[Sequence[int]] | None, outputs: Sequence[str]) -> Network:
     import onnx  # noqa: PLC0415 - takes a third of a second, and only the child needs it
     from google.protobuf.message import DecodeError  # noqa: PLC0415 - as onnx
 
@@ -100,9 +110,14 @@ def _parsed(path: Path) -> Network:
         model = onnx.load_model_from_string(skeleton(path))
     except DecodeError as error:
         raise CvimakeError(f"{path} is not an ONNX file, or is cut off") from error
+    misfit = resizing.resize(model, shapes, outputs) if shapes else ""
     network = from_model(model)
+    if shapes:
+        misfit = misfit or resizing.misfit(network)
     if not (network.ir and network.opset and network.nodes):
         raise CvimakeError(f"{path} is not an ONNX file, or is cut off")
+    if misfit:
+        raise CvimakeError(f"{path} cannot take inputs of {shapes}: {misfit}", "Export it with that size.")
     return network
 
 

@@ -117,7 +117,10 @@ def _of_wide(name: str, command: Sequence[str]) -> list[str]:
     copy = WIDENED.format(name)
     Path(copy).write_bytes(wide)
     sys.stdout.write("the weights in float16 were widened to float32\n")
-    return [copy if argument == source.name else argument for argument in arguments]
+    option = f"--model_def={source.name}"
+    if option not in arguments:
+        raise ValueError(f"the tool is not given {option}")
+    return [f"--model_def={copy}" if argument == option else argument for argument in arguments]
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ MAKE_NETWORKS = Path(__file__).with_name("make_networks.py")
 NETWORKS = {
     "caffe": ("net.prototxt", "net.caffemodel"),
     "torch": ("net.pt", "two.pt", "checkpoint.pt"),
-    "tflite": ("net.tflite", "quantised.tflite", "half.tflite", "block.tflite", "slope.tflite"),
+    "tflite": ("net.tflite", "quantised.tflite", "half.tflite", "block.tflite", "negative.tflite"),
 }
 
 

@@ -10,8 +10,8 @@ One process for each: PyTorch and TensorFlow do not bear each other.
 - checkpoint.pt: what a training leaves behind; not TorchScript.
 - net.tflite: float TFLite, one image of 32 x 32 x 3. quantised.tflite: the same in INT8. half.tflite: the
   same with its weights in float16.
-- block.tflite: a block as BlazeFace has them, channels padded, its weights in float16. slope.tflite: with
-  PRELU.
+- block.tflite: a block as BlazeFace has them, channels padded, its weights in float16. negative.tflite: that
+  and NEG, which the toolchain does not read.
 """
 
 import sys
@@ -100,7 +100,6 @@ def tflite_network() -> None:
     Path("quantised.tflite").write_bytes(converter.convert())
     depthwise = tf.constant(generator.normal([3, 3, 3, 1], stddev=0.3))
     pointwise = tf.constant(generator.normal([1, 1, 3, 8], stddev=0.3))
-    slope = tf.constant(generator.uniform([8]))
 
     def block(image: tf.Tensor) -> tf.Tensor:
         convolved = tf.nn.depthwise_conv2d(image, depthwise, [1, 2, 2, 1], "SAME")
@@ -110,10 +109,8 @@ def tflite_network() -> None:
 
     signature = [tf.TensorSpec([1, 32, 32, 3], tf.float32)]
     Path("block.tflite").write_bytes(half(tf.function(block, input_signature=signature)))
-    sloped = tf.function(
-        lambda image: tf.nn.relu(block(image)) - slope * tf.nn.relu(-block(image)), input_signature=signature
-    )
-    Path("slope.tflite").write_bytes(half(sloped))
+    negative = tf.function(lambda image: -block(image), input_signature=signature)
+    Path("negative.tflite").write_bytes(half(negative))
 
 
 {"caffe": caffe_network, "torch": torch_networks, "tflite": tflite_network}[sys.argv[1]]()

@@ -446,7 +446,7 @@ CASES: dict[str, Case] = {
     "network: operator of somebody's": Case(
         network(lambda proto: setattr(proto.graph.node[1], "op_type", "Frobnicate")), "Frobnicate", 1
     ),
-    "network: larger than memory": Case(edit("128, 128", "16384, 16384"), "is declared", 1),
+    "network: larger than memory": Case(edit("128, 128", "16384, 16384"), "no camera holds that", 1),
     # Test inputs
     "test input: not there": Case(edit("00.png", "99.png"), "is missing"),
     "test input: empty": Case(put("images/00.png", b""), "is empty"),

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
@@ -249,3 +250,27 @@ def test_a_deviation_in_the_place_of_a_factor_is_refused_with_its_line(
     (mistake,) = read_declarations(tmp_path).unusable["tiny"].mistakes
     assert "model.toml:5: input.scale: [127.5, 127.5, 127.5] looks like what pixels are divided by" in mistake
     assert "write [0.0078431, 0.0078431, 0.0078431]" in mistake
+
+
+# Inputs of another size than the network was exported with
+
+
+def test_a_size_that_the_network_allows_is_taken(declared: Callable[..., DeclaredModel]) -> None:
+    network_check.check(declared("128, 128", "64, 192"))
+
+
+def test_a_size_that_the_network_does_not_allow_is_told_with_its_line_and_operator(
+    declared: Callable[..., DeclaredModel],
+) -> None:
+    model = declared("128, 128", "64, 192")
+    network = onnx.shape_inference.infer_shapes(onnx.load(model.source))
+    (size,) = (value.type.tensor_type.shape for value in network.graph.value_info if value.name == "relu2")
+    constant = onnx.numpy_helper.from_array(np.array([dim.dim_value for dim in size.dim]), "size")
+    network.graph.initializer.append(constant)
+    pool = network.graph.node.pop()
+    pool.input[0] = "kept"
+    network.graph.node.append(onnx.helper.make_node("Reshape", ["relu2", "size"], ["kept"], name="fixed"))
+    network.graph.node.append(pool)
+    onnx.save(network, model.source)
+    assert "model.toml:3: input.shapes: " in mistakes(model)
+    assert "cannot take inputs of [[1, 3, 64, 192]]: fixed (Reshape) makes" in mistakes(model)

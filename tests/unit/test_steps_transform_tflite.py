@@ -103,6 +103,6 @@ def test_a_network_in_float32_is_left_as_it_is() -> None:
 def test_the_tool_gets_the_wide_copy(folder: Path) -> None:
     (folder / "tool.py").write_text(ECHO, encoding="utf-8")
     Path("net.tflite").write_bytes(small_tflite.convolution("FLOAT16"))
-    assert main("net", ["tool.py", "--model_def", "net.tflite", "--mlir", "net.mlir"]) == 0
-    assert Path("seen.txt").read_text(encoding="utf-8") == ("--model_def net_float32.tflite --mlir net.mlir")
+    assert main("net", ["tool.py", "--model_def=net.tflite", "--mlir=net.mlir"]) == 0
+    assert Path("seen.txt").read_text(encoding="utf-8") == ("--model_def=net_float32.tflite --mlir=net.mlir")
     assert File(Path("net_float32.tflite").read_bytes()).graph().tensors[1].type == "FLOAT32"

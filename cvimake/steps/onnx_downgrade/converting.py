@@ -13,7 +13,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
-from . import lowering, outputs, proof, reading, relative_boxes, tidy
+from . import lowering, outputs, proof, reading, relative_boxes, sizes, tidy
 from .network import graphs, opset_of, tensor_names
 from .refusal import RefusedError
 
@@ -54,7 +54,7 @@ def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, A
     Raises:
         RefusedError: it cannot be converted, or does not compute the same afterwards.
     """
-    source, done = _ended(source, wanted.outputs)
+    source, done = _prepared(source, wanted)
     model = _copy(source)
     if not wanted.metadata:
         tidy.strip(model)
@@ -104,14 +104,36 @@ def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, A
     }
 
 
-def _ended(source: ModelProto, names: Sequence[str]) -> tuple[ModelProto, dict[str, int]]:
-    """A copy of the network with its nodes in order, which ends in the tensors; and how much was done."""
+def _prepared(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, int]]:
+    """A copy of the network with its nodes in order, of the outputs and sizes that are wanted.
+
+    Returns:
+        The copy, and how much was done.
+    """
+    names = wanted.outputs
     model = _copy(source)
     done = {"sorted graphs": sum(tidy.sort(graph) for graph in list(graphs(model.graph)))}
     reading.check(model)
     if names and outputs.end_in(model, names):
         done["outputs chosen"] = len(names)
+    done["inputs of another size"] = _resize(model, wanted.shapes or ())
     return model, done
+
+
+def _resize(model: ModelProto, shapes: Sequence[Sequence[int]]) -> int:
+    """Gives inputs other sizes than they have, if any are wanted, and proves that the network then runs."""
+    before = _copy(model)
+    resized = sizes.resize(model, shapes)
+    if resized:
+        sizes.prove(before, model, proof.input_shapes(_fixed(model, shapes)))
+    return resized
+
+
+def _fixed(model: ModelProto, shapes: Sequence[Sequence[int]]) -> ModelProto:
+    fixed = _copy(model)
+    tidy.separate_initialisers(fixed)
+    tidy.fix_shapes(fixed, shapes)
+    return fixed
 
 
 def _copy(model: ModelProto) -> ModelProto:

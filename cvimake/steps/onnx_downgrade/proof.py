@@ -101,6 +101,19 @@ def prove(
     return Proof(differences)
 
 
+def run(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> list[Any]:
+    """The outputs of one network for seeded inputs.
+
+    Raises:
+        RefusedError: it does not run.
+    """
+    kind, draw = next(iter(KINDS.items()))
+    kept = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in kept]
+    given = {value.name: _drawn(value, shapes[value.name], kind, draw) for value in inputs}
+    return _run(_session(model, "resized"), [value.name for value in model.graph.output], given, "resized")
+
+
 def difference(expected: Any, found: Any) -> float:  # noqa: ANN401 - arrays, or what sequences hold
     """The largest difference of any element, relative to the greatest finite one; infinite without one."""
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
