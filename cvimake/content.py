@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from doit.dependency import FileChangedChecker
 
@@ -38,8 +38,9 @@ def observed(path: Path, read: Callable[[BinaryIO], str]) -> State:
     Raises:
         OSError: it cannot be read, or is no plain file.
     """
-    # A named pipe would wait for somebody who writes.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    # A named pipe would wait for somebody who writes. Without a buffer each attempt reads the file itself.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with cast("BinaryIO", os.fdopen(descriptor, "rb", buffering=0)) as file:
         attempt = 0
         while True:
             attempt += 1

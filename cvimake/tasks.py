@@ -15,7 +15,7 @@ from doit.exceptions import BaseFail, TaskError, TaskFailed
 
 from cvimake import announce, clock, doit_types, kept, network_check, pipeline, terminal, unbuildable
 from cvimake.activity import ACTIVITIES
-from cvimake.content import CONTENTS, INPUTS, OUTPUTS, ContentChecker, State, intact
+from cvimake.content import CONTENTS, INPUTS, OUTPUTS, ContentChecker, State, intact, is_known, unchanged
 from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN, chosen, would_change
 from cvimake.errors import CvimakeError, StepFailedError, harmless
 from cvimake.load import FRAMEWORKS_IMAGE, own_share
@@ -222,10 +222,19 @@ class Project:
 
     @staticmethod
     def _concluded(stage: pipeline.Stage, ran: Ran) -> Ran:
-        """Makes what is made of a stage's outputs, and adds what is read for that."""
+        """Makes what is made of a stage's outputs, and adds what is read for that.
+
+        Raises:
+            CvimakeError: what is read was edited meanwhile.
+        """
         also = {str(path): CONTENTS.state(str(path)) for path in stage.also_read}
         if stage.after:
             stage.after()
+        for path, state in also.items():
+            if is_known(state) and not unchanged(Path(path), state):
+                raise CvimakeError(
+                    f"{stage.action.name}: {path} was edited while it was read", "Start again."
+                )
         return Ran(inputs={**also, **ran.inputs}, outputs=ran.outputs)
 
     def _look_up(self, stage: pipeline.Stage, targets: list[str]) -> Restore | None:

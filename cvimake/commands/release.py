@@ -254,7 +254,7 @@ class Release(Run):
             ),
         )
         draft = making.draft(origin, models, stages)
-        if changed := self._stale(stages):
+        if changed := [*self._stale(stages), *map(str, making.edited(draft))]:
             raise CvimakeError(
                 f"changed while the release was made: {', '.join(changed)}", "Start again when nobody edits."
             )

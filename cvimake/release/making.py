@@ -111,6 +111,11 @@ def draft(origin: Origin, models: Mapping[str, DeclaredModel], stages: Sequence[
     return Draft(files=files, paths=known)
 
 
+def edited(draft: Draft) -> list[Path]:
+    """The files that no longer hold what stands of them in a draft."""
+    return [path for path, sha256 in draft.paths.items() if CONTENTS.state(str(path))[-1] != sha256]
+
+
 def declarations(root: Path, models: Iterable[DeclaredModel], datasets: Iterable[Path]) -> tuple[Path, ...]:
     """The files in which it is declared what is released."""
     candidates = [PYPROJECT, Path("dodo.py"), *(model.folder / "model.toml" for model in models)]

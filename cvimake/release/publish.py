@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from cvimake import digest
 from cvimake.errors import CvimakeError
-from cvimake.release import archive, fields
-from cvimake.release.contents import Content
+from cvimake.release import archive, fields, sums
+from cvimake.release.contents import SUMS, Content
 from cvimake.release.opened import ARCHIVE_SUFFIX
 
 RECORD_SUFFIX = ".build"
@@ -30,7 +31,7 @@ def publish(place: Path, files: Mapping[str, Content], epoch: int) -> bool:
         False where exactly this release is there already.
 
     Raises:
-        CvimakeError: another one of this name is there; names what differs.
+        CvimakeError: another one of this name is there; names what differs. Or a file was edited meanwhile.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     for leftover in place.parent.glob(f".{place.name}.*"):
@@ -86,6 +87,7 @@ def _write_folder(place: Path, files: Mapping[str, Content], epoch: int) -> None
     with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as folder:
         fresh = Path(folder) / place.name
         _fill(fresh, files)
+        _check(fresh, files)
         for path in [*fresh.rglob("*"), fresh]:
             os.utime(path, (epoch, epoch))
             _sync(path)
@@ -107,6 +109,18 @@ def _fill(folder: Path, files: Mapping[str, Content]) -> None:
         else:
             shutil.copyfile(content, path)
         path.chmod(0o644)
+
+
+def _check(folder: Path, files: Mapping[str, Content]) -> None:
+    """Sees that the copied files are those whose digests the release lists.
+
+    Raises:
+        CvimakeError: one was edited after its digest was taken.
+    """
+    listed, _ = sums.read(_bytes(files[SUMS]).decode())
+    for name, content in files.items():
+        if isinstance(content, Path) and digest.of_file(folder / name) != listed.get(name):
+            raise CvimakeError(f"{content} was edited while the release was made", "Start again.")
 
 
 def _write_archive(place: Path, files: Mapping[str, Content], epoch: int) -> None:

@@ -11,7 +11,8 @@ from releases import LABEL, Shop, git
 
 from cvimake.camera.recognition import Recognition
 from cvimake.content import CONTENTS
-from cvimake.release import making
+from cvimake.release import making, publish
+from cvimake.release.contents import Content
 from cvimake.release.making import Draft
 
 FILES = {
@@ -334,3 +335,36 @@ def test_a_lost_history_is_no_release(shop: Shop, capsys: pytest.CaptureFixture[
     shop.build()
     (shop.root / "build" / "history.sqlite").unlink()
     assert "m0000:int8 does not follow from what ran: no run of it is on record" in error(shop, capsys)
+
+
+def test_a_result_that_is_edited_as_it_is_copied_is_no_release(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.build()
+    result = Path("build/m0000/m0000_cv181x_int8.cvimodel")
+    fill = publish._fill
+
+    def edit_and_fill(folder: Path, files: dict[str, Content]) -> None:
+        result.write_bytes(b"edited")
+        fill(folder, files)
+
+    monkeypatch.setattr(publish, "_fill", edit_and_fill)
+    assert f"{result} was edited while the release was made" in error(shop, capsys)
+
+
+def test_a_result_that_is_edited_and_edited_back_as_its_digest_is_taken_is_no_release(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.build()
+    result = Path("build/m0000/m0000_cv181x_int8.cvimodel")
+    drafted = making.draft
+
+    def draft_of_an_edit(*arguments: object) -> Draft:
+        held = result.read_bytes()
+        result.write_bytes(b"edited")
+        draft = drafted(*arguments)  # type: ignore[arg-type]
+        result.write_bytes(held)
+        return draft
+
+    monkeypatch.setattr(making, "draft", draft_of_an_edit)
+    assert f"changed while the release was made: {result}" in error(shop, capsys)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cvimake import digest
 from cvimake.content import (
     CONTENTS,
     NOT_THERE,
@@ -21,6 +22,7 @@ from cvimake.content import (
     observed,
     unchanged,
 )
+from cvimake.copying import clone
 
 
 def recorded(path: Path) -> list[Any]:
@@ -119,6 +121,32 @@ def test_a_file_that_is_written_while_it_is_read_has_no_known_state(tmp_path: Pa
     state = observed(path, read)
     assert not is_known(state)
     assert not unchanged(path, state)
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_a_file_that_is_edited_while_it_is_read_is_read_again(tmp_path: Path, size: int) -> None:
+    path, copy = tmp_path / "file", tmp_path / "copy"
+    path.write_bytes(b"a" * size)
+    edits = [b"b" * size]
+
+    def read(file: BinaryIO) -> str:
+        clone(file, copy)
+        if edits:
+            path.write_bytes(edits.pop())
+        return digest.of_file(copy)
+
+    assert observed(path, read) == CONTENTS.state(str(path))
+    edits.append(b"c" * size)
+
+    def read_directly(file: BinaryIO) -> str:
+        held = digest.of_stream(file)
+        if edits:
+            path.write_bytes(edits.pop())
+        return held
+
+    CONTENTS.forget()
+    assert observed(path, read_directly)[-1] == digest.of_file(path)
+    assert copy.read_bytes() == b"b" * size
 
 
 def test_a_file_that_was_edited_and_edited_back_is_not_unchanged(tmp_path: Path) -> None:
