@@ -19,8 +19,9 @@ from cvimake.errors import CvimakeError
 from cvimake.key import action_key
 from cvimake.load import own_share
 from cvimake.publication import publish
-from cvimake.sandbox import workspace, write_note
+from cvimake.sandbox import write_note
 from cvimake.store.current import CURRENT
+from cvimake.workspace import workspace
 
 if TYPE_CHECKING:
     from cvimake.store import Entry

@@ -23,6 +23,7 @@ from cvimake.errors import ImageError
 from cvimake.image import ToolchainImage
 from cvimake.image_identity import LISTING, identify
 from cvimake.recipe import Recipe
+from cvimake.removal import remove_tree
 from cvimake.resources import docker_folder
 from cvimake.sandbox import Sandbox
 
@@ -90,7 +91,8 @@ def _install(prefix: Path, recipe: Recipe, folder: Path) -> None:
         )
     log = folder / "build" / "logs" / "local_toolchain.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(prefix, ignore_errors=True)
+    if prefix.exists():
+        remove_tree(prefix)
     what = f"installing the toolchain with {python} (about 2 minutes, 2 GB)"
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name, announce.step(what), log.open("wb") as out:
         pip = _pinned_pip(Path(name), python, out.fileno())

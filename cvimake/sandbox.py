@@ -5,26 +5,25 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from cvimake import digest, snapshot
+from cvimake import digest, lock, snapshot
 from cvimake.action import Action, Output
 from cvimake.content import State
-from cvimake.engine import PLACE, PLACE_PREFIX, Command, Engine, Mount, Outcome
+from cvimake.engine import Command, Engine, Mount, Outcome
 from cvimake.errors import CvimakeError, StepFailedError, harmless
 from cvimake.load import own_share
 from cvimake.publication import publish
+from cvimake.removal import remove_tree
 from cvimake.steps.process_group import MEMORY, PROCESSES
+from cvimake.workspace import workspace
 
 # Where a tool finds itself. Some write the path into their results, so it is the same everywhere.
 WORKSPACE = "/workspace"
-_SCRATCH = Path("build/.work")
 # Some steps print a line for each layer and comparison; nothing sane prints more than this.
 LOG_LIMIT = 256 * 1024 * 1024
 _LAST_LINES = 12
@@ -84,8 +83,19 @@ class Sandbox:
         for path in action.paths():
             if not (self.root / path).is_file():
                 raise CvimakeError(f"{action.name}: its input {path} is missing")
-        with disk_errors(action.name, self.root), workspace(self.root) as folder:
+        with disk_errors(action.name, self.root), self._alone(action), workspace(self.root) as folder:
             return self._run(action, folder, watch)
+
+    @contextlib.contextmanager
+    def _alone(self, action: Action) -> Iterator[None]:
+        """Runs an action once at a time: its log and the inputs that are kept for it have one place.
+
+        A stage is one at a time by its project's lock, which commands such as `onnx:downgrade` do not take.
+        """
+        locks = self._inputs() / ".locks"
+        locks.mkdir(exist_ok=True)
+        with lock.exclusive(locks / action.name, f"is running {action.name} in this project"):
+            yield
 
     def _run(self, action: Action, workspace: Path, watch: Callable[[bytes], None]) -> Ran:
         inner, private, stays = workspace / "files", workspace / "inputs", self._fresh_inputs(action)
@@ -148,13 +158,17 @@ class Sandbox:
 
         It stays, so that the line that repeats the step by hand goes on working.
         """
-        all_kept = self.root / "build" / ".inputs"
-        all_kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kept = all_kept / _as_path(action.name)
+        kept = self._inputs() / _as_path(action.name)
         if kept.exists():
-            _remove_tree(kept)
+            remove_tree(kept)
         kept.mkdir(parents=True)
         return kept
+
+    def _inputs(self) -> Path:
+        """The folder of what is kept of the inputs of all actions; no other user can enter it."""
+        folder = self.root / "build" / ".inputs"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
 
     @staticmethod
     def _texts(action: Action, folder: Path) -> dict[str, Path]:
@@ -234,27 +248,6 @@ def disk_errors(name: str, root: Path) -> Iterator[None]:
         raise CvimakeError(f"{name}: {error}") from error
 
 
-@contextlib.contextmanager
-def workspace(root: Path) -> Iterator[Path]:
-    """A folder on the file system of a project's results that no other user can enter."""
-    scratch = root / _SCRATCH
-    scratch.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=scratch))
-    try:
-        yield folder
-    finally:
-        _remove_tree(folder)
-
-
-def sweep(root: Path) -> None:
-    """Removes the workspaces of killed builds; for who holds the project's lock."""
-    for leftover in (root / _SCRATCH).glob("*"):
-        place = leftover / PLACE
-        if place.is_symlink() and place.readlink().name.startswith(PLACE_PREFIX):
-            shutil.rmtree(place.readlink(), ignore_errors=True)
-        _remove_tree(leftover)
-
-
 def log_path(root: Path, name: str) -> Path:
     """Where the full log of a project's action is kept."""
     return root / "build" / "logs" / f"{_as_path(name)}.log"
@@ -304,15 +297,6 @@ def _open_up(folder: Path, names: Sequence[str]) -> None:
         path = folder / name
         if path.is_file() and not path.is_symlink():
             path.chmod(0o644)
-
-
-def _remove_tree(folder: Path) -> None:
-    """Removes a folder, also where a tool left folders in it that cannot be written."""
-    for parent, names, _ in os.walk(folder):
-        for name in names:
-            if not (inner := Path(parent, name)).is_symlink():
-                inner.chmod(0o700)
-    shutil.rmtree(folder)
 
 
 def read_log(path: Path, end: int | None = None) -> tuple[str, list[str]]:

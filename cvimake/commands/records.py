@@ -1,4 +1,4 @@
-"""doit's commands that write records: `forget`, `ignore`, `reset-dep` and `strace`, for projects of cvimake.
+"""doit's commands that write records or remove results: `clean`, `forget`, `ignore`, `reset-dep`, `strace`.
 
 In somebody else's doit project they are doit's own.
 """
@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from doit.cmd_clean import Clean as DoitClean
 from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_resetdep import ResetDep as DoitResetDep
@@ -19,6 +20,20 @@ from cvimake.doit_types import Records as Manager
 from cvimake.doit_types import Value
 from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.records import Records
+
+
+class Clean(DoitClean):  # type: ignore[misc] # doit has no type information
+    """Removes results. Waits for a build that runs, whose files they are."""
+
+    def _execute(
+        self, dryrun: Value, cleandep: Value, cleanall: Value, cleanforget: Value, pos_args: Value = None
+    ) -> Value:
+        """Does it; the parameters are named as doit passes them."""
+        arguments = (dryrun, cleandep, cleanall, cleanforget, pos_args)
+        if dryrun:
+            return super()._execute(*arguments)
+        with _alone(self.dep_manager, "is removing results in this project"):
+            return super()._execute(*arguments)
 
 
 class Forget(DoitForget):  # type: ignore[misc] # doit has no type information
@@ -85,7 +100,9 @@ def _alone(manager: Manager, what: str) -> Iterator[None]:
     if not _is_ours(manager):
         yield
         return
-    with lock.exclusive(Path(manager.name).parent / ".lock", what):
+    folder = Path(manager.name).parent
+    folder.mkdir(exist_ok=True)
+    with lock.exclusive(folder / ".lock", what):
         yield
 
 

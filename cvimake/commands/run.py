@@ -16,7 +16,7 @@ from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
-from cvimake import announce, lock, sandbox, terminal
+from cvimake import announce, lock, terminal
 from cvimake.doit_types import Value
 from cvimake.errors import EXIT_BY_SIGNAL, EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.history import HISTORY, History
@@ -24,6 +24,7 @@ from cvimake.interruption import ends_cleanly
 from cvimake.runner import Machine, Runner
 from cvimake.store.current import CURRENT
 from cvimake.unbuildable import stand_ins, stops_others
+from cvimake.workspace import sweep
 
 # Where the user was when the launcher went to the project's folder.
 INVOKED_FROM = "CVIMAKE_INVOKED_FROM"
@@ -90,7 +91,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
                 except CvimakeError as error:
                     announce.note(str(error))
                     return error.exit_code
-                sandbox.sweep(root)
+                sweep(root)
                 return super().execute(params, args)
 
     def _execute(  # noqa: PLR0913 - doit passes each of its options

@@ -18,6 +18,7 @@ from cvimake import toolchain
 from cvimake.engine import NOBODY, PLACE, PLACE_PREFIX, Command, Log, Outcome
 from cvimake.errors import EngineError
 from cvimake.load import Capacity
+from cvimake.removal import remove_tree
 
 _READ_SIZE = 65536
 # Its input ends with us, however we end; then it ends the command and all that that started.
@@ -235,7 +236,8 @@ def _place(command: Command) -> Iterator[_Place]:
             (files / name).chmod(0o444)
         yield _Place(files, temporary, folders)
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(root)
         note.unlink(missing_ok=True)
 
 

@@ -14,6 +14,7 @@ from cvimake.errors import CvimakeError
 from cvimake.release import archive, fields, sums
 from cvimake.release.contents import SUMS, Content
 from cvimake.release.opened import ARCHIVE_SUFFIX
+from cvimake.removal import remove_tree
 
 RECORD_SUFFIX = ".build"
 _MOST_SHOWN = 20
@@ -36,7 +37,7 @@ def publish(place: Path, files: Mapping[str, Content], epoch: int) -> bool:
     place.parent.mkdir(parents=True, exist_ok=True)
     for leftover in place.parent.glob(f".{place.name}.*"):
         # Of one that was killed by force; nobody else is at it, who releases holds the project's lock.
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        remove_tree(leftover) if leftover.is_dir() else leftover.unlink()
     if is_new := not place.exists():
         _write_folder(place, files, epoch)
     elif differing := differences(files, existing(place)):

@@ -22,6 +22,7 @@ from cvimake.release.making import read_info
 from cvimake.release.opened import Opened
 from cvimake.release.provenance import COMMIT, IMAGES, Provenance
 from cvimake.release.refusal import SWITCHES
+from cvimake.removal import remove_tree
 from cvimake.spec.declared import NAME
 
 RELEASES = Path("release")
@@ -123,7 +124,7 @@ def _scratch(beside: Path) -> Iterator[Path]:
     for leftover in beside.glob(f"{_SCRATCH}*"):
         with contextlib.suppress(OSError), (leftover / _LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(leftover)
+            remove_tree(leftover)
     with (
         tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=beside) as name,
         (Path(name) / _LOCK).open("wb") as lock,

@@ -15,6 +15,7 @@ from cvimake.commands import records
 from cvimake.content import CONTENTS
 
 COMMANDS = {
+    "clean": records.Clean,
     "forget": records.Forget,
     "ignore": records.Ignore,
     "reset-dep": records.ResetDep,
@@ -65,7 +66,7 @@ def test_forget_has_a_stage_built_anew(workshop: Workshop) -> None:
     assert build(workshop) == ["m0000:onnx"]
 
 
-@pytest.mark.parametrize("command", ["forget", "ignore"])
+@pytest.mark.parametrize("command", ["clean", "forget", "ignore"])
 def test_they_wait_for_a_build_that_runs(
     workshop: Workshop, capfd: pytest.CaptureFixture[str], command: str
 ) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from cvimake import sandbox
 from cvimake.action import Limits
 from cvimake.engine import PLACE, Command, Mount, Outcome
 from cvimake.engine.local import LocalEngine
 from cvimake.errors import EngineError
+from cvimake.workspace import sweep
 
 
 @pytest.fixture
@@ -133,6 +133,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from cvimake.action import Limits
+from cvimake.workspace import sweep
 from cvimake.engine import Command, Mount
 from cvimake.engine.local import LocalEngine
 work = Path(sys.argv[1])
@@ -170,7 +171,7 @@ def test_a_killed_build_leaves_no_process_and_the_next_one_removes_its_place(tmp
     while sleepers():
         assert time.monotonic() < end, "its child goes on"
         time.sleep(0.02)
-    sandbox.sweep(tmp_path)
+    sweep(tmp_path)
     assert not place.exists()
     assert not work.exists()
 

@@ -4,6 +4,8 @@ import dataclasses
 import errno
 import os
 import stat
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,14 +40,14 @@ def failure(root: Path, engine: FakeEngine, action: Action = ACTION) -> str:
 
 
 def published(root: Path) -> set[str]:
-    """All files below `build` but the logs."""
+    """All files below `build` but the logs and what is cvimake's own."""
     build = root / "build"
     files = {str(path.relative_to(build)) for path in build.rglob("*") if not path.is_dir()}
-    return {name for name in files if not name.startswith("logs/")}
+    return {name for name in files if not name.startswith(("logs/", "."))}
 
 
 def work_left(root: Path) -> list[Path]:
-    return list((root / "build" / ".work").iterdir())
+    return [path for path in (root / "build" / ".work").iterdir() if path.name != ".lock"]
 
 
 # What the tool gets
@@ -490,3 +492,46 @@ def test_of_a_long_log_the_end_is_looked_at(root: Path) -> None:
     printed = b"x" * 99 + b"\n" + b"y" * 5 * 1024**2 + b"\nOp not support:{'Mod'}\n"
     said = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), printed))
     assert "operator 'Mod'" in said
+
+
+# Beside each other
+
+
+def test_folders_without_end_that_a_tool_leaves_do_not_spoil_the_next_step(root: Path) -> None:
+    def nest(files: Path) -> None:
+        folder = os.open(files, os.O_RDONLY)
+        for _ in range(1500):
+            os.mkdir("d", 0o500, dir_fd=folder)
+            inner = os.open("d", os.O_RDONLY, dir_fd=folder)
+            os.fchmod(inner, 0o700)
+            os.close(folder)
+            folder = inner
+        os.close(folder)
+        write_both(files)
+
+    run(root, FakeEngine(nest))
+    run(root, FakeEngine(write_both))
+    assert work_left(root) == []
+
+
+def test_two_of_one_name_take_turns(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    order: list[str] = []
+    both = threading.Barrier(2)
+
+    def first(files: Path) -> None:
+        both.wait()
+        time.sleep(0.5)
+        order.append("first")
+        write_both(files)
+
+    def second(files: Path) -> None:
+        order.append("second")
+        write_both(files)
+
+    thread = threading.Thread(target=run, args=(root, FakeEngine(first)))
+    thread.start()
+    both.wait()
+    run(root, FakeEngine(second))
+    thread.join()
+    assert order == ["first", "second"]
+    assert "is running net:transform in this project; waiting for it" in capfd.readouterr().err
