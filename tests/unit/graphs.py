@@ -17,7 +17,7 @@ from doit.dependency import Dependency
 from doit.doit_cmd import DoitMain
 
 from bench import project
-from cvimake import dodo, runtime
+from cvimake import dodo, runtime, toml
 from cvimake.action import Action
 from cvimake.camera.recognition import Recognition
 from cvimake.conclusions import Info
@@ -34,6 +34,12 @@ IDENTITY = {
     "packages": {"numpy": {"sha256": "aa", "version": "1.26.4"}, "onnx": {"sha256": "bb", "version": "1.14"}},
     "python": "3.10.14",
     "system": {"libc6": "2.35"},
+}
+# The commands of this checkout, whatever was declared when it was installed.
+COMMANDS = {
+    "COMMAND": toml.read(Path(__file__).parents[2] / "pyproject.toml")[1]["project"]["entry-points"][
+        "doit.COMMAND"
+    ]
 }
 STAGES = (
     "m0000:onnx", "m0000:mlir", "m0000:calibration", "m0000:mix_qtable", "m0000:int8", "m0000:mix",
@@ -92,7 +98,8 @@ class Workshop:
         stages = [self._with_fakes(stage_of) for stage_of in dodo.STAGES]
         config, task_toolchain, task_models = dodo.graph(str(self.root / "dodo.py"), stages)
         namespace = {"DOIT_CONFIG": config, "task_toolchain": task_toolchain, "task_models": task_models}
-        ended = DoitMain(ModuleTaskLoader(namespace), config_filenames=()).run(list(arguments))
+        loader = ModuleTaskLoader(namespace)
+        ended = DoitMain(loader, config_filenames=(), extra_config=COMMANDS).run(list(arguments))
         return 0 if ended is None else int(ended)
 
     @contextlib.contextmanager

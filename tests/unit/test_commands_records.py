@@ -5,12 +5,13 @@ import threading
 import time
 from pathlib import Path
 
+import graphs
 import pytest
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 from graphs import Workshop
 
-from cvimake import lock, toml
+from cvimake import lock
 from cvimake.commands import records
 from cvimake.content import CONTENTS
 
@@ -34,8 +35,7 @@ def build(workshop: Workshop, *arguments: str) -> list[str]:
 
 
 def test_they_take_the_place_of_doits_own() -> None:
-    pyproject = toml.read(Path(__file__).parents[2] / "pyproject.toml")[1]
-    declared = pyproject["project"]["entry-points"]["doit.COMMAND"]
+    declared = graphs.COMMANDS["COMMAND"]
     for name, command in COMMANDS.items():
         assert declared[name] == f"{command.__module__}:{command.__name__}"
 
@@ -101,7 +101,7 @@ def test_in_somebody_elses_project_they_are_doits_own(
         "DOIT_CONFIG": {"dep_file": str(tmp_path / "records")},
         "task_one": lambda: {"actions": None, "file_dep": [str(source)]},
     }
-    main = DoitMain(ModuleTaskLoader(namespace), config_filenames=())
+    main = DoitMain(ModuleTaskLoader(namespace), config_filenames=(), extra_config=graphs.COMMANDS)
     for command in (["reset-dep"], ["ignore", "one"], ["forget", "one"]):
         assert not main.run(command)
     assert capsys.readouterr().out == "processed one\nignoring one\nforgetting one\n"
