@@ -178,7 +178,13 @@ def shared(name: str) -> Findings:
     return findings
 
 
-def test_yolov5_is_recognised() -> None:
+def test_yolov5_with_its_anchors_is_recognised() -> None:
+    findings = found("yolov5n-original")
+    assert (findings.family, findings.classes, findings.outputs) == ("YOLOv5", 80, ("output0",))
+    assert (findings.camera, findings.works, findings.relative_boxes) == ("YOLOv5", "yes", True)
+
+
+def test_the_guides_yolov5_is_recognised() -> None:
     findings = shared("yolov5s.onnx")
     assert (findings.family, findings.classes, findings.outputs) == ("YOLOv5", 80, ("output",))
     assert (findings.camera, findings.works, findings.relative_boxes) == ("YOLOv5", "yes", True)
