@@ -44,9 +44,9 @@ def graph(dodo_file: str, stages: Sequence[pipeline.StageOf] = STAGES) -> Graph:
 
     def task_models() -> Iterator[Task]:
         """Every stage of every model."""
-        for model in project.models:
+        for model in project.buildable:
             yield from project.tasks(model, stages)
-        for unbuildable in project.unbuildable:
+        for unbuildable in project.unbuildable.values():
             yield from project.standing_for(unbuildable)
         gc.freeze()
         gc.enable()

@@ -51,18 +51,20 @@ def check(model: DeclaredModel) -> None:
     if mistakes:
         raise DeclarationError("\n".join(mistakes))
     # Those of later stages too: who has to mend them need not wait for this one.
-    samples = [Sample(Purpose.TRANSFORM, _files(model, as_files(model.model.verify.input)))]
+    tested_with = _files(model, as_files(model.model.verify.input))
+    samples = [Sample(Purpose.TRANSFORM, tested_with, file.place(("verify", "input")))]
     samples += [
-        Sample(Purpose.DEPLOY, _files(model, variant.test_input))
+        Sample(Purpose.DEPLOY, _files(model, variant.test_input), file.place(("variant", variant.name)))
         for variant in model.variants
         if variant.test_input
     ]
-    for purpose, one in (
-        (Purpose.CALIBRATE, model.calibration_samples),
-        (Purpose.CALIBRATE, model.tune_samples),
-        *((Purpose.SEARCH, variant.qtable_samples) for variant in model.variants),
+    calibration = ("calibration",)
+    for purpose, one, key in (
+        (Purpose.CALIBRATE, model.calibration_samples, calibration),
+        (Purpose.CALIBRATE, model.tune_samples, calibration),
+        *((Purpose.SEARCH, each.qtable_samples, ("variant", each.name)) for each in model.variants),
     ):
-        samples += _samples(purpose, one) if one else ()
+        samples += _samples(purpose, one, file.place(key)) if one else ()
     _check_samples(f"{model.name}:mlir", model, samples, names)
 
 
@@ -114,9 +116,9 @@ def _files(model: DeclaredModel, names: Iterable[str]) -> tuple[Path, ...]:
     return tuple(model.folder / name for name in names)
 
 
-def _samples(purpose: Purpose, samples: Samples) -> Iterator[Sample]:
+def _samples(purpose: Purpose, samples: Samples, declared: str = "") -> Iterator[Sample]:
     lines = samples.lines if samples.lines is not None else ((name,) for name in samples.files)
-    return (Sample(purpose, tuple(samples.files[name] for name in line)) for line in lines)
+    return (Sample(purpose, tuple(samples.files[name] for name in line), declared) for line in lines)
 
 
 def _onnx_names(model: DeclaredModel) -> onnx_names.Names:

@@ -462,8 +462,7 @@ def _size(model: DeclaredModel) -> load.Network:
 
 def _count(samples: Samples, wanted: int | None) -> int:
     """How many samples the tool takes: no more than wanted, and no more than there are."""
-    there = len(samples.files if samples.lines is None else samples.lines)
-    return min(wanted, there) if wanted else there
+    return min(wanted, samples.count) if wanted else samples.count
 
 
 def _test_inputs(model: DeclaredModel, files: Sequence[str]) -> tuple[Input, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import mmap
 import re
 import struct
 import zipfile
@@ -17,7 +18,8 @@ from cvimake.sample_fit import Sample, Shape
 from cvimake.spec.dataset import IMAGES
 
 # What the tool's reader (OpenCV) takes, whatever the file is called.
-_BEGINNINGS = (b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF", b"II*\0", b"MM\0*")
+_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+_BEGINNINGS = (_JPEG, b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF", b"II*\0", b"MM\0*")
 _PNG, _PNG_END = b"\x89PNG", b"IEND"
 _NPY = b"\x93NUMPY"
 _MOST_HEADER = 64 * 1024
@@ -56,7 +58,8 @@ def check(
                     found[path] = _arrays(path, memory)
                 except _FaultError as error:
                     found[path] = None
-                    faults[f"{path}: {error}"] = None
+                    place = f" (named in {sample.declared})" if sample.declared else ""
+                    faults[f"{path}: {error}{place}"] = None
         arrays = {path: known for path in sample.files if (known := found[path]) is not None}
         if inputs and arrays and len(arrays) == len(set(sample.files)):
             faults.update(dict.fromkeys(sample_fit.faults(sample, arrays, inputs)))
@@ -64,6 +67,20 @@ def check(
         told = list(faults)
         shown = [*told[:_MANY], *([f"and {len(told) - _MANY} more"] if len(told) > _MANY else [])]
         raise CvimakeError(f"{name}: what it reads is not as it should be", "\n".join(shown))
+
+
+def unreadable(path: Path, memory: int) -> str:
+    """Why no tool can read a sample; empty where one can, or where there is no such file.
+
+    Args:
+        path: an image, npy or npz.
+        memory: bytes that the stage may use.
+    """
+    try:
+        _arrays(path, memory)
+    except _FaultError as error:
+        return str(error)
+    return ""
 
 
 def _arrays(path: Path, memory: int) -> Mapping[str, Shape] | None:
@@ -99,6 +116,14 @@ def _check_image(file: BinaryIO, size: int) -> None:
         raise _FaultError("is no image")
     if head.startswith(_PNG) and _PNG_END not in end:
         raise _FaultError("is cut off")
+    if head.startswith(_JPEG) and _JPEG_END not in end and _ends_in_a_scan(file):
+        raise _FaultError("is cut off")
+
+
+def _ends_in_a_scan(file: BinaryIO) -> bool:
+    """Whether a JPEG ends before its last scan does; behind that, cameras write more than an image."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN) or data.rfind(_JPEG_SCAN) < 0
 
 
 def _in_npz(file: BinaryIO, size: int, memory: int) -> Mapping[str, Shape]:

@@ -28,10 +28,15 @@ class Purpose(Enum):
 
 @dataclass(frozen=True)
 class Sample:
-    """What a network is given once: its files in order, one npz, or one npy or image for each input."""
+    """What a network is given once: its files in order, one npz, or one npy or image for each input.
+
+    Attributes:
+        declared: the file and line that name it; empty where that is not told.
+    """
 
     purpose: Purpose
     files: tuple[Path, ...]
+    declared: str = ""
 
 
 def faults(

@@ -96,15 +96,10 @@ class Project:
     @property
     def takes_frameworks(self) -> bool:
         """Whether there is a model that it takes PyTorch or TensorFlow to read."""
-        return any(model.takes_frameworks and not model.missing for model in self.models)
+        return any(model.takes_frameworks for model in self.buildable)
 
     def tasks(self, model: DeclaredModel, stages: Iterable[pipeline.StageOf]) -> Iterator[Task]:
-        """A model's tasks: the model itself, and each of its stages as `MODEL:STAGE`.
-
-        Without its source it has none; see `standing_for`.
-        """
-        if model.missing:
-            return
+        """A buildable model's tasks: the model itself, and each of its stages as `MODEL:STAGE`."""
         yield {"basename": model.name, "name": None, "doc": model.model.description}
         for stage_of in stages:
             for stage in stage_of(model):
@@ -129,13 +124,18 @@ class Project:
         These are all models that do not wait for something. A wrong declaration comes first: a build tells it
         before it runs anything.
         """
-        wrong = [model.task for model in self.unbuildable if model.is_wrong]
-        return [*wrong, *(model.name for model in self.models if not model.missing)]
+        wrong = [model.task for model in self.unbuildable.values() if model.is_wrong]
+        return [*wrong, *(model.name for model in self.buildable)]
+
+    @property
+    def buildable(self) -> list[DeclaredModel]:
+        """The models that can be built as things are."""
+        return [model for model in self.models if model.name not in self.unbuildable]
 
     @functools.cached_property
-    def unbuildable(self) -> tuple[Unbuildable, ...]:
-        """The models that cannot be built as things are."""
-        return tuple(unbuildable.of_declarations(self.declarations).values())
+    def unbuildable(self) -> dict[str, Unbuildable]:
+        """All other models, by name."""
+        return unbuildable.of_declarations(self.declarations, self.root)
 
     @staticmethod
     def standing_for(model: Unbuildable) -> Iterator[Task]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from cvimake.reasons import ChoiceOpen, DeclarationWrong, Reason, SourceMissing
-from cvimake.spec import Declarations, DeclaredModel
+from cvimake.spec import Declarations, DeclaredModel, presence
 from cvimake.spec.declared import NAME
 from cvimake.spec.project import UnusableModel
 
@@ -50,10 +51,15 @@ class Unbuildable:
         return "\n".join(f"{self.task} waits: {what}" for what in choices)
 
 
-def of_declarations(declarations: Declarations) -> dict[str, Unbuildable]:
-    """Every model that cannot be built, by its name."""
+def of_declarations(declarations: Declarations, root: Path) -> dict[str, Unbuildable]:
+    """Every model of the project in a folder that cannot be built, by its name."""
     found = {name: _unusable(model) for name, model in declarations.unusable.items()}
-    found |= {name: _without_source(model) for name, model in declarations.models.items() if model.missing}
+    for name, model in declarations.models.items():
+        if model.missing:
+            # Its other files may come together with its network.
+            found[name] = _without_source(model)
+        elif mistakes := presence.mistakes(model, root / "build"):
+            found[name] = Unbuildable(task=name, reasons=tuple(map(DeclarationWrong, mistakes)))
     return dict(sorted(found.items()))
 
 

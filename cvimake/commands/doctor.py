@@ -137,7 +137,7 @@ def _models(root: Path) -> Finding:
         declarations = read_declarations(root)
     except CvimakeError as error:
         return Finding("models", good=False, seen="the settings are wrong", remedy=str(error), mark="WRONG  ")
-    held = unbuildable.of_declarations(declarations).values()
+    held = unbuildable.of_declarations(declarations, root).values()
     wrong, waiting = ([each for each in held if each.is_wrong is is_wrong] for is_wrong in (True, False))
     count = len(declarations.models) + len(declarations.unusable)
     parts = [f"{count - len(held)} can be built"]

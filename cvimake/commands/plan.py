@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
 from doit.control import TaskControl
 
-from cvimake import summary, terminal
+from cvimake import sample_check, summary, terminal
 from cvimake.commands.base import OPTION_JSON, GraphCommand
 from cvimake.commands.run import with_info
+from cvimake.doit_types import Task
 from cvimake.engine.choice import TOOLCHAIN
 from cvimake.errors import EXIT_NOT_POSSIBLE
 from cvimake.kept import foresee
 from cvimake.reasons import Follows, to_json
 from cvimake.records import SECONDS
+from cvimake.spec.dataset import ARRAYS, IMAGES
 from cvimake.staleness import Verdict, critical_path, hindrances
 from cvimake.tasks import STAGE
+
+# The suffixes of samples.
+_SAMPLES = tuple(IMAGES | ARRAYS)
 
 
 class Plan(GraphCommand):
@@ -40,6 +46,7 @@ class Plan(GraphCommand):
         verdicts = self.stale(graph, with_info(selected, graph.tasks))
         running = [name for name in verdicts if not hindrances(graph.tasks[name])]
         wrong = [name for name, verdict in verdicts.items() if verdict.is_impossible]
+        unreadable = _unreadable(graph.tasks[name] for name in running)
         code = EXIT_NOT_POSSIBLE if wrong else 0
         kept = self._kept(graph, running)
         seconds = {name: time for name in running if (time := self._expected(name)) is not None}
@@ -56,6 +63,7 @@ class Plan(GraphCommand):
                     "from_store": name in kept,
                     "seconds": seconds.get(name),
                     "reasons": [to_json(reason) for reason in verdict.reasons],
+                    "unreadable": unreadable.get(name, []),
                 }
                 for name, verdict in verdicts.items()
             ]
@@ -69,6 +77,9 @@ class Plan(GraphCommand):
             terminal.write(
                 f"\n{name} cannot run; ./doit stops at it, ./doit --continue builds the others:\n{mistakes}"
             )
+        for name, faults in unreadable.items():
+            terminal.write(f"\n{name} would fail, for it cannot read:\n")
+            terminal.write("".join(f"  {fault}\n" for fault in faults))
         if not running:
             terminal.write("nothing to do\n" if not wrong else "")
             return code
@@ -98,6 +109,23 @@ class Plan(GraphCommand):
         if seconds is None and (run := self.history.last(name)):
             return run.seconds
         return seconds
+
+
+def _unreadable(tasks: Iterable[Task]) -> dict[str, list[str]]:
+    """The samples and test images that no tool can read, by the stage that would read them first."""
+    found: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for task in tasks:
+        stage = (task.meta or {}).get(STAGE)
+        if stage is None:
+            continue
+        for path in sorted(map(os.path.normpath, stage.action.paths())):
+            if path in seen or not path.lower().endswith(_SAMPLES) or path.startswith("build/"):
+                continue
+            seen.add(path)
+            if fault := sample_check.unreadable(Path(path), stage.action.limits.memory):
+                found.setdefault(task.name, []).append(f"{path}: {fault}")
+    return found
 
 
 def _time(least: float, most: float) -> str:

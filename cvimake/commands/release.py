@@ -291,7 +291,7 @@ def _models(names: list[str]) -> tuple[dict[str, DeclaredModel], list[str]]:
         raise CvimakeError(
             f"no model is called {', '.join(unknown)}", f"A release is of whole models: {', '.join(known)}"
         )
-    held = unbuildable.of_declarations(declarations)
+    held = unbuildable.of_declarations(declarations, Path())
     chosen = sorted(names) or known
     if wrong := [model.text for name, model in held.items() if name in chosen and model.is_wrong]:
         raise CvimakeError(

@@ -14,6 +14,8 @@ CHOOSE_DATASET = "CHOOSE-A-DATASET"
 CHOOSE_IMAGE = "CHOOSE-AN-IMAGE.jpg"
 CHOOSE_FORMAT = "CHOOSE: rgb, bgr or gray"
 _GUIDE_SAMPLES = 100
+# Samples that a search takes where nothing else is said.
+_SEARCH_SAMPLES = 10
 _COMMENT_WIDTH = 100
 
 
@@ -225,10 +227,11 @@ def _variants(draft: Draft) -> Iterator[str]:
         )
     else:
         yield "# Layers that lose too much in INT8 stay float."
+    searched = min(draft.samples.count or _SEARCH_SAMPLES, _SEARCH_SAMPLES)
     mixed = (
         "[variant.mix]",
         'quantize = "INT8"',
-        "qtable = { expected_cos = 0.999, min_layer_cos = 0.99, input_num = 10 }",
+        f"qtable = {{ expected_cos = 0.999, min_layer_cos = 0.99, input_num = {searched} }}",
     )
     if draft.attends:
         yield from _comment(

@@ -50,6 +50,11 @@ class Samples:
     files: dict[str, Path]
     lines: tuple[tuple[str, ...], ...] | None = None
 
+    @property
+    def count(self) -> int:
+        """The number of samples."""
+        return len(self.files if self.lines is None else self.lines)
+
     @functools.cached_property
     def kinds(self) -> set[str]:
         """Of what they are: image, npy, npz."""

@@ -27,10 +27,13 @@ class File:
     text: str
     table: tuple[str, ...] = ()
 
+    def place(self, key: Key) -> str:
+        """The file and the line of a key."""
+        return f"{self.path}:{line_of(self.text, (*self.table, *key))}"
+
     def mistake(self, key: Key, what: str) -> str:
         """A mistake at a key, with its line."""
-        where = f"{self.path}:{line_of(self.text, (*self.table, *key))}"
-        return f"{where}: {_dotted(key)}: {what}" if key else f"{where}: {what}"
+        return f"{self.place(key)}: {_dotted(key)}: {what}" if key else f"{self.place(key)}: {what}"
 
 
 def explain(file: File, model: type[BaseModel], error: ValidationError) -> Iterator[str]:

@@ -105,7 +105,7 @@ class CalibrationOptions(Declared):
     data_list: FileName | None = None
     """A file with one sample a line, relative to the model's folder; its entries are relative to it."""
     input_num: Count | None = None
-    """How many samples are taken; 0 or none for all."""
+    """How many samples are taken; without it all."""
     tune_num: Count | None = None
     """How many samples the thresholds are tuned with."""
     tune_list: FileName | None = None

@@ -213,6 +213,19 @@ def comparison_faults(layers: Sequence[str]) -> Iterator[str]:
         yield f"the weights add up to {sum(numbers)!r}, and the tool wants exactly 1"
 
 
+def count_faults(wanted: int | None, there: int | None) -> Iterator[str]:
+    """What is wrong with a number of samples.
+
+    Args:
+        wanted: the number that is declared; None where there is none.
+        there: how many samples there are; None where that is not known.
+    """
+    if wanted == 0:
+        yield "0 samples are none; leave input_num out to take all of them"
+    elif wanted and there and wanted > there:
+        yield f"{wanted} samples are wanted, and there are {there}; leave input_num out to take all of them"
+
+
 def source_faults(model: Model) -> Iterator[Fault]:
     """What is wrong with the source network's file name."""
     suffix = Path(model.source).suffix

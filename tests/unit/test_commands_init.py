@@ -265,7 +265,7 @@ def test_weights_in_other_files_are_taken_along_and_declared(
     assert declared.external_data == (name,)
     assert (declared.folder / name).read_bytes() == (path.parent / name).read_bytes() != b""
     for image in (place.root / "datasets" / "street").glob("*.jpg"):
-        image.write_bytes(b"\xff\xd8 begins as one")
+        image.write_bytes(b"\xff\xd8 begins and ends as one \xff\xd9")
     network_check.check(declared)
 
 

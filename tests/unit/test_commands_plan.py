@@ -340,3 +340,25 @@ def test_a_folder_in_the_place_of_a_target(built: Workshop, capsys: pytest.Captu
     path.mkdir()
     (reason,) = Planned(built, capsys).reasons("m0000:mix_info")
     assert (reason["kind"], reason["new"]) == ("TargetDamaged", "")
+
+
+def test_images_that_cannot_be_read_are_told_before_a_container_starts(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = workshop.root / "datasets" / "samples" / "00.png"
+    image.write_bytes(b"\xff\xd8\xff\xda half")
+    assert workshop.doit("plan") == 0
+    assert (
+        "m0000:mlir would fail, for it cannot read:\n  datasets/samples/00.png: is cut off\n"
+        in capsys.readouterr().out
+    )
+    planned = Planned(workshop, capsys)
+    assert planned.stages["m0000:mlir"]["unreadable"] == ["datasets/samples/00.png: is cut off"]
+
+
+def test_a_test_image_that_is_not_there_is_told_with_its_line(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workshop.declare("../../datasets/samples/00.png", "nothing.png")
+    assert workshop.doit("plan") == 2
+    assert "verify.input: no file models/m0000/nothing.png" in capsys.readouterr().out

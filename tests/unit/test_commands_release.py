@@ -288,7 +288,7 @@ def test_a_release_may_require_that_each_file_works_on_the_camera(shop: Shop) ->
 def test_class_names_go_to_the_camera(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     shop.declare('source = "tiny.onnx"', 'source = "tiny.onnx"\nclasses = "names.txt"')
     shop.commit()
-    assert "models/m0000/model.toml: classes: models/m0000/names.txt: " in error(shop, capsys)
+    assert "models/m0000/model.toml:3: classes: no file models/m0000/names.txt" in error(shop, capsys)
     assert not shop.ran
     (shop.root / "models" / "m0000" / "names.txt").write_text("cat\n\nsmall dog\n", encoding="utf-8")
     shop.commit()

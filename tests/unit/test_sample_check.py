@@ -130,3 +130,41 @@ def test_an_array_that_says_it_is_larger_than_its_file_is_cut_off(tmp_path: Path
     path = tmp_path / "a.npy"
     path.write_bytes(as_npy(ARRAY)[:-4])
     assert "is cut off: it says that its shape is (1, 3, 8, 8)" in fault(path)
+
+
+def cut_off(image: bytes, behind: bytes = b"") -> bytes:
+    """A JPEG without its end, as a broken download leaves it."""
+    return image[: len(image) // 2] + behind
+
+
+def as_jpeg(*, progressive: bool = False) -> bytes:
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(file, "jpeg", progressive=progressive)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_is_cut_off_is_told(tmp_path: Path, progressive: bool) -> None:  # noqa: FBT001 - a case
+    path = tmp_path / "a.jpg"
+    path.write_bytes(cut_off(as_jpeg(progressive=progressive)))
+    assert f"{path}: is cut off" in fault(path)
+    assert sample_check.unreadable(path, MEMORY) == "is cut off"
+    # With a whole preview in its head.
+    head, rest = as_jpeg()[:2], as_jpeg()[2:]
+    preview = b"\xff\xe1" + struct.pack(">H", 2 + len(as_jpeg())) + as_jpeg()
+    path.write_bytes(cut_off(head + preview + rest))
+    assert f"{path}: is cut off" in fault(path)
+
+
+def test_what_a_camera_writes_behind_a_jpeg_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(as_jpeg() + bytes(5000))
+    assert not sample_check.unreadable(path, MEMORY)
+
+
+def test_a_fault_says_where_the_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(cut_off(as_jpeg()))
+    with pytest.raises(CvimakeError, match=r"is cut off \(named in models/net/model.toml:7\)"):
+        sample_check.check("net", [Sample(Purpose.TRANSFORM, (path,), "models/net/model.toml:7")], MEMORY)

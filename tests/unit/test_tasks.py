@@ -144,8 +144,8 @@ def test_a_model_without_its_source_is_not_built_when_nothing_is_named(tmp_path:
 def test_a_model_without_its_source_says_where_to_put_it(tmp_path: Path) -> None:
     declare(tmp_path, source=False)
     project = Project(tmp_path, read_declarations(tmp_path), Recipe())
-    assert tasks_of(project, of()) == []
-    _group, waiting = project.standing_for(project.unbuildable[0])
+    assert project.buildable == []
+    _group, waiting = project.standing_for(project.unbuildable["net"])
     result = perform(waiting)
     assert type(result) is TaskError
     assert f"put it at {tmp_path / 'models/net/net.onnx'}" in result.get_msg()

@@ -152,7 +152,7 @@ def test_a_folder_that_is_called_as_no_task_can_be_is_told_all_the_same(
 
 def test_one_that_waits_for_a_choice_and_has_a_mistake_is_wrong(tmp_path: Path) -> None:
     declare(tmp_path, "net", 'source = "CHOOSE.onnx"\nsauce = 1\n[verify]\ninput = "CHOOSE"\n[variant]\n')
-    (found,) = of_declarations(read_declarations(tmp_path)).values()
+    (found,) = of_declarations(read_declarations(tmp_path), tmp_path).values()
     assert found.is_wrong
     assert "sauce: no such key" in found.text
     assert found.text.count("fill it in") == 2
