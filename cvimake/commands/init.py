@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import filecmp
 import os
 import re
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 DECLARATION, CLASSES = "model.toml", "classes.txt"
 _FEW = 4
+_SHAPES = re.compile(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*(,[1-9]\d{0,8}(x[1-9]\d{0,8})*)*")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -38,7 +40,7 @@ class Init(PlainCommand):
     """Writes `models/NAME/model.toml` for a network."""
 
     doc_purpose = "declare a model: reads its graph and writes models/NAME/model.toml"
-    doc_usage = "FILE [--name NAME] [--dataset DATASET]"
+    doc_usage = "FILE [--name NAME] [--dataset DATASET] [--shape SHAPE] [--test-image FILE] [--layout LAYOUT]"
     doc_description = (
         "Recognises YOLOv5, YOLOv8, YOLO11, YOLO26, YOLOX, SSD-like detectors and plain classifiers by "
         "the structure of an ONNX graph; says why, and what it is not sure of. For any other network it "
@@ -49,6 +51,11 @@ class Init(PlainCommand):
     cmd_options = (
         _option("name", "the model's name [default: the file's, without its suffix]"),
         _option("dataset", "the dataset to calibrate with [default: the project's only one]"),
+        _option(
+            "shape", "inputs of another size than the network's, as in 1x3x320x320; several joined by commas"
+        ),
+        _option("test-image", "what the network and its variants are checked with: an image, npz or npy"),
+        _option("layout", "where the channels of the inputs are: nchw, nhwc, or none for no images"),
     )
 
     def parse_execute(self, in_args: list[str]) -> Value:
@@ -66,10 +73,13 @@ class Init(PlainCommand):
         path = (invoked_from() / arguments[0]).absolute()
         folder, datasets = _place(Path.cwd(), path, options["name"])
         try:
-            examined = examine(path)
+            examined = examine(path, _shapes(options["shape"]))
         except OSError as error:
             raise CvimakeError(f"{path}: {error.strerror}") from error
         samples = _samples(datasets, options["dataset"], folder)
+        if options["test-image"]:
+            image = _test_image(invoked_from() / options["test-image"])
+            samples = dataclasses.replace(samples, image=_seen_from(folder, image))
         draft = Draft(
             source=path.name,
             weights=examined.weights.name if examined.weights else "",
@@ -81,10 +91,41 @@ class Init(PlainCommand):
             candidates=examined.candidates,
             remarks=examined.problems,
             attends=examined.attends,
+            layout=_layout(options["layout"], examined),
         )
         _write(folder, examined, declaration(draft))
         terminal.write("".join(f"{line}\n" for line in _report(folder, examined, samples)))
         return 0
+
+
+def _shapes(text: str) -> list[list[int]] | None:
+    """The shapes that --shape says.
+
+    Raises:
+        CvimakeError: they are none.
+    """
+    if not text:
+        return None
+    if not _SHAPES.fullmatch(text):
+        raise CvimakeError(f"--shape {text}: that is no shape", "As in --shape 1x3x320x320.")
+    return [[int(length) for length in shape.split("x")] for shape in text.split(",")]
+
+
+def _test_image(path: Path) -> Path:
+    from cvimake.spec.rules import test_input_faults  # noqa: PLC0415 - only this needs it
+
+    if not path.is_file():
+        raise CvimakeError(f"--test-image: no file {path}")
+    if what := next(test_input_faults([path.name]), ""):
+        raise CvimakeError(f"--test-image {path}: {what}")
+    return path
+
+
+def _layout(wanted: str, examined: Examined) -> str:
+    """The layout as a declaration has it: empty for channels first, which need no word."""
+    if wanted not in {"", "nchw", "nhwc", "none"}:
+        raise CvimakeError(f"--layout {wanted}: there are nchw, nhwc and none")
+    return "" if wanted == "nchw" else wanted or examined.layout
 
 
 def _place(root: Path, path: Path, name: str) -> tuple[Path, Mapping[str, DeclaredDataset]]:
@@ -232,11 +273,11 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
     elif examined.kind is Kind.ONNX:
         yield "  not recognised. Its inputs and what it could end in:"
         yield from (f"    input   {name} {_shape(shape)}" for name, shape in examined.inputs)
-        yield from (f"    output  {name} {_shape(shape)}" for name, shape in examined.candidates)
+        yield from _outputs(examined)
     else:
         yield f"  {_KINDS[examined.kind]}"
         yield from (f"    input   {name} {_shape(shape)}" for name, shape in examined.inputs)
-        yield from (f"    output  {name} {_shape(shape)}" for name, shape in examined.candidates)
+        yield from _outputs(examined)
     yield from _listed("to see to", examined.problems)
     if samples.dataset:
         yield f"  calibrates with {samples.dataset}" + (
@@ -246,6 +287,11 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
     yield from _listed(f"to fill in, in {place / DECLARATION}", missing)
     if not missing:
         yield f"  next: ./doit {folder.name}"
+
+
+def _outputs(examined: Examined) -> Iterator[str]:
+    for name, shape, why in examined.candidates:
+        yield f"    output  {name} {_shape(shape)}" + (f": {why}" if why else "")
 
 
 _KINDS = {

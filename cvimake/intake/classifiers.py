@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from cvimake.intake.findings import UNIT, Findings, Preprocessing
+from cvimake.intake.findings import SIGNED_RGB, UNIT, Findings, Preprocessing
 from cvimake.intake.heads import Image, last_convolutions
 from cvimake.intake.network import Network, Node
 
 _IMAGENET = Preprocessing((123.675, 116.28, 103.53), (0.0171248, 0.0175070, 0.0174292), "rgb")
+# ImageNet's and one for the background.
+_CLASSES_OF_TENSORFLOW = 1001
 # What can stand behind the last layer of a classifier, and between that and the features.
 _AFTER = frozenset({"Softmax", "LogSoftmax", "Flatten", "Reshape", "Squeeze", "Identity", "Sigmoid", "Add"})
 _BEFORE = frozenset({
@@ -29,20 +31,28 @@ def classifier(network: Network, image: Image) -> Findings | None:
     if classes < 2 or not reason:  # noqa: PLR2004 - less is no choice
         return None
     ultralytics = network.metadata.get("task") == "classify"
+    tensorflow = image.channels_last or classes == _CLASSES_OF_TENSORFLOW
+    makers = "those of TensorFlow's MobileNets" if tensorflow else "ImageNet's, as torchvision has them"
     unsure = (
-        "mean, scale and pixel_format are ImageNet's, as torchvision has them; the graph does not say them",
+        f"mean, scale and pixel_format are a guess: {makers}; the graph does not say them",
         "a network that measures or compares (an embedding, a regression) looks the same as a classifier",
     )
     return Findings(
-        family="Ultralytics classifier" if ultralytics else "classifier",
+        family="Ultralytics classifier" if ultralytics else _family(network),
         task="classify",
         image=image,
         classes=classes,
         outputs=(output,),
-        preprocessing=UNIT if ultralytics else _IMAGENET,
+        preprocessing=UNIT if ultralytics else SIGNED_RGB if tensorflow else _IMAGENET,
         why=(f"one output of {classes} numbers, from {reason}",),
         unsure=() if ultralytics else unsure,
     )
+
+
+def _family(network: Network) -> str:
+    """Depthwise convolutions are how MobileNets are told."""
+    depthwise = any(node.op == "Conv" and node.attributes.get("group", 1) > 1 for node in network.nodes)
+    return "MobileNet-like classifier" if depthwise else "classifier"
 
 
 def _scores(network: Network, output: str) -> str:

@@ -45,8 +45,9 @@ class Draft:
         external: the files with an ONNX network's weights.
         findings: None where the network is not recognised.
         inputs: name and shape of each input, where they are known.
-        candidates: tensors that it could end in, with their shapes.
+        candidates: tensors that it could end in, with their shapes, and why in them.
         remarks: what else is said at the top.
+        layout: of the inputs, as `channel_format` has it; empty for the usual one, channels first.
         attends: whether it multiplies computed tensors with each other, as attention does.
     """
 
@@ -57,8 +58,9 @@ class Draft:
     samples: Samples
     findings: Findings | None = None
     inputs: Sequence[tuple[str, Sequence[int | None]]] = ()
-    candidates: Sequence[tuple[str, Sequence[int | None]]] = ()
+    candidates: Sequence[tuple[str, Sequence[int | None], str]] = ()
     remarks: Sequence[str] = ()
+    layout: str = ""
     attends: bool = False
 
 
@@ -115,6 +117,10 @@ def _input(draft: Draft) -> Iterator[str]:
             for name, shape in draft.inputs:
                 yield from _comment(f"{name} is {_shape(shape)}")
             yield "# shapes = [[1, 3, 224, 224]]"
+        yield from _layout(draft)
+        if draft.layout == "none":
+            yield ""
+            return
         yield from _comment(
             "How the network was trained: it computes (pixel - mean) * scale, pixels from 0 to 255."
         )
@@ -126,7 +132,8 @@ def _input(draft: Draft) -> Iterator[str]:
         yield ""
         return
     image, how = found.image, found.preprocessing
-    yield f"shapes = [[{image.batch}, {image.channels}, {image.height}, {image.width}]]"
+    yield f"shapes = [{list(image.shape)}]"
+    yield from _layout(draft)
     yield from _comment("An input is (pixel - mean) * scale, pixels from 0 to 255.")
     yield f"mean = {list(how.mean)}"
     yield f"scale = [{', '.join(f'{value:.7f}' for value in how.scale)}]"
@@ -137,6 +144,15 @@ def _input(draft: Draft) -> Iterator[str]:
     yield ""
 
 
+def _layout(draft: Draft) -> Iterator[str]:
+    if draft.layout == "nhwc":
+        yield "# Its channels stand last."
+    elif draft.layout == "none":
+        yield "# Its inputs are no images: samples and test inputs are npz or npy files."
+    if draft.layout:
+        yield f"channel_format = {_text(draft.layout)}"
+
+
 def _output(draft: Draft) -> Iterator[str]:
     found = draft.findings
     if found is None:
@@ -144,7 +160,9 @@ def _output(draft: Draft) -> Iterator[str]:
         if draft.candidates:
             yield "# Without names the network ends in its own outputs. Tensors that it could end in:"
         yield "# names = ["
-        for name, shape in draft.candidates:
+        for name, shape, why in draft.candidates:
+            if why:
+                yield from _comment(f"- {why}:")
             yield f"#     {_text(name)},  # {_shape(shape)}"
         yield "# ]"
         yield ""
@@ -191,7 +209,12 @@ def _calibration(draft: Draft) -> Iterator[str]:
 def _deploy(draft: Draft) -> Iterator[str]:
     yield "[deploy]"
     yield "quant_input = true"
-    if draft.findings is None:
+    if draft.layout:
+        yield from _comment(
+            "fuse_preprocess, with which the camera's image goes in as it is, does not work with this "
+            "channel_format: prepare the inputs where the cvimodel is fed."
+        )
+    elif draft.findings is None:
         yield "# The camera's image goes in as it is; for this, the network's one input is an image."
         yield "# fuse_preprocess = true"
         yield '# customization_format = "RGB_PACKED"'

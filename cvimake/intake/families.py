@@ -12,7 +12,7 @@ from dataclasses import replace
 from cvimake.camera.feed import Declared, Rows, sheared
 from cvimake.camera.recognition import recognise as as_the_camera
 from cvimake.cvimodel import Tensor
-from cvimake.intake import classifiers, ssd, yolo
+from cvimake.intake import classifiers, others, ssd, yolo
 from cvimake.intake.findings import Findings, Preprocessing
 from cvimake.intake.heads import Image, image_of
 from cvimake.intake.network import Network, class_names
@@ -27,6 +27,13 @@ _RECOGNISERS: Sequence[Recogniser] = (
     yolo.anchor_free,
     yolo.anchors,
     ssd.ssd,
+    others.yunet,
+    others.centerface,
+    others.blazeface,
+    others.fastestdet,
+    others.nanodet,
+    others.text_detector,
+    others.text_reader,
     classifiers.classifier,
 )
 

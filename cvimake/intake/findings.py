@@ -8,7 +8,7 @@ from typing import Literal
 from cvimake.camera.decoding import Works
 from cvimake.intake.heads import Image
 
-Task = Literal["detect", "segment", "pose", "classify"]
+Task = Literal["detect", "segment", "pose", "classify", "read"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Preprocessing:
     pixel_format: str
 
 
+# Of TensorFlow's and MediaPipe's networks: RGB from -1 to 1.
+SIGNED_RGB = Preprocessing((127.5,) * 3, (0.0078431,) * 3, "rgb")
 # Of Ultralytics' networks: RGB from 0 to 1.
 UNIT = Preprocessing((0.0,) * 3, (0.0039216,) * 3, "rgb")
 

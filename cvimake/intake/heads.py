@@ -22,6 +22,7 @@ class Image:
 
     Attributes:
         channels: 1 or 3.
+        channels_last: whether they stand behind height and width.
     """
 
     name: str
@@ -29,6 +30,14 @@ class Image:
     channels: int
     height: int
     width: int
+    channels_last: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Its shape, as the network has it."""
+        if self.channels_last:
+            return (self.batch, self.height, self.width, self.channels)
+        return (self.batch, self.channels, self.height, self.width)
 
     @property
     def locations(self) -> int:
@@ -37,13 +46,15 @@ class Image:
 
 
 def image_of(network: Network) -> Image | None:
-    """The input as an image, planar; None where there are several inputs or it is none."""
+    """The input as an image; None where there are several inputs or it is none."""
     if len(network.inputs) != 1:
         return None
     ((name, shape),) = network.inputs.items()
     match shape:
         case (int(batch), (1 | 3) as channels, int(height), int(width)):
             return Image(name, batch, channels, height, width)
+        case (int(batch), int(height), int(width), (1 | 3) as channels):
+            return Image(name, batch, channels, height, width, channels_last=True)
     return None
 
 

@@ -429,3 +429,75 @@ def test_a_folder_that_cannot_be_written_is_told(place: Place, capsys: pytest.Ca
     place.root.chmod(0o555)
     with as_anybody():
         assert "cannot be written" in refused(place, capsys, path)
+
+
+# Sizes, layouts and test images of the user's choice
+
+
+def test_another_size_is_declared_where_the_network_allows_it(place: Place) -> None:
+    place.dataset("street")
+    assert place.init(place.network("net.onnx", exported_bytes("yolov8n")), "--shape", "1x3x320x256") == 0
+    declared = place.declared("net")
+    assert declared.inputs.shapes == [[1, 3, 320, 256]]
+    assert len(declared.model.output.names) == 6
+    network_check.check_file(declared)
+
+
+def test_another_size_is_refused_where_the_network_does_not_allow_it(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = place.network("net.onnx", exported_bytes("other-flat-classifier"))
+    assert place.init(path, "--shape", "1x3x320x256") == 2
+    assert "cannot take inputs of [[1, 3, 320, 256]]" in capsys.readouterr().err
+    assert not (place.root / "models" / "net").exists()
+
+
+def test_the_test_image_can_be_named(place: Place) -> None:
+    place.dataset("street")
+    image = place.root / "datasets" / "street" / "2.jpg"
+    network = place.network("net.onnx", exported_bytes("yolov8n"))
+    assert place.init(network, "--test-image", image) == 0
+    assert place.declared("net").model.verify.input == "../../datasets/street/2.jpg"
+
+
+def test_channels_that_stand_last_are_declared_and_nothing_is_fused(place: Place) -> None:
+    place.dataset("street")
+    operators: list[Operator] = [
+        ("Transpose", ["x"], ["t"], {"perm": [0, 3, 1, 2]}),
+        ("Relu", ["t"], ["y"], {}),
+    ]
+    made = model(operators, ["y"], shape=[1, 32, 48, 3])
+    assert place.init(place.network("net.onnx", made.SerializeToString())) == 0
+    text = place.text("net")
+    assert 'channel_format = "nhwc"' in text
+    assert "shapes = [[1, 32, 48, 3]]" in text
+    assert "fuse_preprocess = true" not in text
+
+
+def test_a_layout_can_be_named(place: Place) -> None:
+    place.dataset("street")
+    network = place.network(
+        "net.onnx", model(CONVOLUTION, ["y"], weights={"w": [8, 3, 1, 1]}).SerializeToString()
+    )
+    assert place.init(network, "--layout", "none") == 0
+    assert 'channel_format = "none"' in place.text("net")
+    assert "pixel_format" not in place.text("net")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--shape", "1,3,[4]"], "--shape 1,3,[4]: that is no shape"),
+        (["--layout", "hwc"], "--layout hwc: there are nchw, nhwc and none"),
+        (["--test-image", "gone.jpg"], "--test-image: no file"),
+        (["--test-image", "net.onnx"], "the tool reads .jpeg, .jpg, .npy, .npz, .png"),
+    ],
+)
+def test_options_that_cannot_be_are_told(
+    place: Place, capsys: pytest.CaptureFixture[str], options: list[str], told: str
+) -> None:
+    network = place.network("net.onnx", exported_bytes("yolov8n"))
+    if options[1] == "net.onnx":
+        options = [options[0], str(network)]
+    assert place.init(network, *options) == 2
+    assert told in capsys.readouterr().err

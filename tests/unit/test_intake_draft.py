@@ -108,7 +108,7 @@ def test_what_is_unsure_stands_at_the_top() -> None:
 
 @pytest.mark.parametrize("name", ['a"b\\c', "line\nbreak", "tab\t", "delete\x7f", "null\x00", "ünï"])
 def test_any_name_stays_itself(name: str) -> None:
-    candidates = [(name, (1, None, 3))]
+    candidates = [(name, (1, None, 3), f"because {name}")]
     text = declaration(Draft(source=name, samples=STREET, candidates=candidates, remarks=[f"see {name}"]))
     values = values_of(text)
     assert values["source"] == name

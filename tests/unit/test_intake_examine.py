@@ -10,7 +10,7 @@ from small_networks import Operator, exported_bytes, model
 
 from cvimake.errors import CvimakeError
 from cvimake.intake import examine as examining
-from cvimake.intake.examine import candidates, examine
+from cvimake.intake.examine import Candidate, candidates, examine
 from cvimake.intake.reading import read
 from cvimake.network_file import Kind
 
@@ -52,13 +52,48 @@ def test_names_of_another_number_of_classes_are_not_taken(tmp_path: Path) -> Non
 
 def test_another_network_has_candidates(tmp_path: Path) -> None:
     path = written(tmp_path, model(OPERATORS, ["y"], weights={"w": [8, 3, 1, 1]}))
-    assert examine(path).candidates == (("y", (1, 8, 32, 32)), ("c", (1, 8, 32, 32)))
+    assert examine(path).candidates == (
+        Candidate("y", (1, 8, 32, 32)),
+        Candidate("c", (1, 8, 32, 32), "the last convolution before the decoding"),
+    )
+
+
+def test_a_tensor_before_a_sigmoid_is_a_candidate_with_its_reason(tmp_path: Path) -> None:
+    operators: list[Operator] = [
+        OPERATORS[0], ("Sigmoid", ["c"], ["s"], {}), ("Transpose", ["s"], ["y"], {"perm": [0, 2, 3, 1]})
+    ]  # fmt: skip
+    path = written(tmp_path, model(operators, ["y"], weights={"w": [8, 3, 1, 1]}))
+    _, before = examine(path).candidates
+    assert before.name == "c"
+    assert before.why.startswith("before its sigmoid, behind which most scores lie close to 0")
+
+
+@pytest.mark.parametrize(("shape", "layout"), [([1, 32, 32, 3], "nhwc"), ([1, 3, 32, 32], "")])
+def test_channels_that_stand_last_are_seen(tmp_path: Path, shape: list[int], layout: str) -> None:
+    path = written(tmp_path, model([("Relu", ["x"], ["y"], {})], ["y"], shape=shape))
+    found = examine(path)
+    assert found.layout == layout
+    assert any("x has its channels last" in problem for problem in found.problems) == bool(layout)
+
+
+def test_a_network_of_another_size_is_examined_at_that_size(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(exported_bytes("yolov8n"))
+    found = examine(tmp_path / "net.onnx", [[1, 3, 320, 256]]).findings
+    assert found
+    assert (found.family, found.image.height, found.image.width) == ("YOLOv8", 320, 256)
+    assert len(found.outputs) == 6
+
+
+def test_a_size_that_the_network_does_not_allow_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(exported_bytes("other-flat-classifier"))
+    with pytest.raises(CvimakeError, match=r"cannot take inputs of .*Gemm"):
+        examine(tmp_path / "net.onnx", [[1, 3, 320, 256]])
 
 
 def test_candidates_have_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examining, "_FEW", 1)
     network = read(written(tmp_path, model(OPERATORS, ["y"], weights={"w": [8, 3, 1, 1]})))
-    assert [name for name, _ in candidates(network)] == ["y"]
+    assert [found.name for found in candidates(network)] == ["y"]
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -74,7 +109,10 @@ def test_a_damaged_file_is_examined_or_refused_in_one_sentence(tmp_path: Path, s
 
 def test_open_axes_are_told(tmp_path: Path) -> None:
     made = model(OPERATORS, ["y"], weights={"w": [8, 3, 1, 1]}, shape=[1, 3, "h", "w"])
-    assert "x has axes of open length: say [input] shapes" in examine(written(tmp_path, made)).problems
+    assert (
+        "x has axes of open length: say [input] shapes, or init --shape"
+        in examine(written(tmp_path, made)).problems
+    )
 
 
 def test_a_caffe_network_is_taken_with_its_weights(tmp_path: Path) -> None:

@@ -16,11 +16,12 @@ IMAGE = Image("images", 1, 3, 640, 640)
         ([1, 3, 64, 32], True),
         ([1, 1, 64, 32], True),
         ([1, 4, 64, 32], False),
-        ([1, 64, 32, 3], False),
+        ([1, 64, 32, 3], True),
+        ([1, 64, 32, 4], False),
         ([1, 3], False),
     ],
 )
-def test_an_image_has_one_or_three_planes(shape: list[int], is_one: bool) -> None:  # noqa: FBT001 - a case
+def test_an_image_has_one_or_three_channels(shape: list[int], is_one: bool) -> None:  # noqa: FBT001 - a case
     image = image_of(small([("Relu", ["x"], ["y"], {})], ["y"], shape=shape))
     assert (image is not None) == is_one
     if image:
