@@ -25,8 +25,9 @@ from cvimake.summary import Row
 BUILD = Path("build")
 # Where samples lie in the container: the tool's choice depends on the order of their absolute paths.
 DATASET, TUNE = "/dataset", "/tune"
-# The ONNX source in the container. No model's name begins so, and no result is called like it.
-_SOURCE = "_source.onnx"
+# The name of a network's file in the container, without its suffix. No model's name begins so, and no file that
+# a stage or a tool writes is called like it.
+_SOURCE = "_source"
 # Where the weights of an ONNX source lie that are in files of their own.
 EXTERNAL = "/external"
 
@@ -106,9 +107,9 @@ def onnx(model: DeclaredModel) -> Iterator[Stage]:
     yield Stage(
         action=Action(
             name=f"{model.name}:onnx",
-            argv=toolchain.onnx_command(_SOURCE, result, summary, options),
+            argv=toolchain.onnx_command(f"{_SOURCE}.onnx", result, summary, options),
             environment=toolchain.onnx_environment(),
-            inputs=(Input(name=_SOURCE, path=model.source),),
+            inputs=(Input(name=f"{_SOURCE}.onnx", path=model.source),),
             outputs=(
                 _output(model, result, FileKind.ONNX),
                 _output(model, summary, FileKind.JSON),
@@ -127,9 +128,8 @@ def mlir(model: DeclaredModel) -> Iterator[Stage]:
     The tool derives the name of the weights from the model's, and the MLIR refers to them by it.
     """
     name, declared, inputs = model.name, model.model, model.inputs
-    source = Input(name=f"{name}{model.source.suffix}", path=model.source)
-    if model.is_onnx:
-        source = _built(model, _converted(name))
+    network = _place(name, _converted(name)) if model.is_onnx else model.source
+    source = Input(name=f"{_SOURCE}{network.suffix}", path=network)
     weights, wanted = _own_file(model, declared.weights, f"{name}_source"), _wanted(model)
     test_inputs = _test_inputs(model, as_files(declared.verify.input))
     options = {

@@ -79,6 +79,7 @@ def test_the_transform_writes_the_files_that_the_stage_expects(
             expected[model.name] = {output.name for output in action.outputs}
         save(lab.root / "in")
         (lab.root / "in" / "0.png").rename(lab.root / "in" / "test_input.png")
+        (lab.root / "in" / "net.onnx").rename(lab.root / "in" / "_source.onnx")
         lab.add_input("reduce_reference.py", step("reduce_reference").read_bytes())
         probe = lab.action(
             PROBES / "transform_names.py", "out.json", json.dumps(commands), limits=Limits(seconds=3600.0)

@@ -159,7 +159,7 @@ def test_a_full_declaration_is_this_transform(tmp_path: Path) -> None:
         "model_transform",
         [
             "--model_name=net",
-            "--model_def=net.pt",
+            "--model_def=_source.pt",
             "--input_shapes=[[1,3,640,640],[1,2]]",
             "--input_types=float32,int32",
             "--resize_dims=700,720",
@@ -210,7 +210,7 @@ def test_an_onnx_source_is_converted_by_this_command(tmp_path: Path) -> None:
 
 def test_the_transform_reads_the_converted_network(tmp_path: Path) -> None:
     sources = {file.name: file.path for file in action_of(declared(tmp_path), "mlir").inputs}
-    assert sources["net.onnx"] == Path("build/net/net.onnx")
+    assert sources["_source.onnx"] == Path("build/net/net.onnx")
 
 
 def test_weights_in_files_of_their_own_lie_beside_the_source(tmp_path: Path) -> None:
@@ -391,7 +391,7 @@ def test_the_users_files_are_read_under_names_of_ours(tmp_path: Path) -> None:
     model = declared(tmp_path, FULL)
     folder = tmp_path / "models/net"
     names = {file.name: file.path for name in ("mlir", "full") for file in action_of(model, name).inputs}
-    assert names["net.pt"] == folder / "export/best.pt"
+    assert names["_source.pt"] == folder / "export/best.pt"
     assert names["test_input.jpg"] == folder / "../images/dog.jpg"
     assert names["test_reference.npz"] == folder / "reference.npz"
 
@@ -449,8 +449,8 @@ def test_another_test_input_has_the_reference_that_the_tool_makes_of_it(tmp_path
 def test_a_caffe_network_is_two_files(tmp_path: Path) -> None:
     text = SMALL.replace('"net.onnx"', '"n.prototxt"\nweights = "n.caffemodel"')
     action = action_of(declared(tmp_path, text), "mlir")
-    assert {"--model_def=net.prototxt", "--model_data=net_source.caffemodel"} <= set(action.argv)
-    assert {"net.prototxt", "net_source.caffemodel"} <= {file.name for file in action.inputs}
+    assert {"--model_def=_source.prototxt", "--model_data=net_source.caffemodel"} <= set(action.argv)
+    assert {"_source.prototxt", "net_source.caffemodel"} <= {file.name for file in action.inputs}
 
 
 # Samples

@@ -19,8 +19,8 @@ def main() -> None:
     for number, (name, command) in enumerate(json.loads(sys.argv[2]).items()):
         place = HERE / f"run{number}"
         place.mkdir()
-        for given in ("net.onnx", "test_input.png", "reduce_reference.py"):
-            (place / (f"{name}.onnx" if given == "net.onnx" else given)).symlink_to(HERE / given)
+        for given in ("_source.onnx", "test_input.png", "reduce_reference.py"):
+            (place / given).symlink_to(HERE / given)
         ended = subprocess.run(
             command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
         )
