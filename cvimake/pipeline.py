@@ -25,8 +25,8 @@ from cvimake.summary import Row
 BUILD = Path("build")
 # Where samples lie in the container: the tool's choice depends on the order of their absolute paths.
 DATASET, TUNE = "/dataset", "/tune"
-# The name of a network's file in the container, without its suffix. No model's name begins so, and no file that
-# a stage or a tool writes is called like it.
+# The name of a network's file in the container, without its suffix. No model's name begins so, and no file
+# that a stage or a tool writes is called like it.
 _SOURCE = "_source"
 # Where the weights of an ONNX source lie that are in files of their own.
 EXTERNAL = "/external"
@@ -424,18 +424,17 @@ _TRANSFORM_TFLITE = Input(name="transform_tflite.py", path=step("transform_tflit
 _TFLITE_FILE = Input(name="tflite_file.py", path=step("tflite_file"))
 ESTIMATE_TIME = Input(name="estimate_time.py", path=step("estimate_time"))
 _RUN_TOOL = Input(name="run_tool.py", path=step("run_tool"))
-# The first is run, and imports the others.
-_CALIBRATION = tuple(
-    Input(name=f"{name}.py", path=step(name))
-    for name in ("calibrate", "parallel_calibrator", "calibration_shards", "process_group")
-)
+# run_calibration and run_qtable in several processes. The first program is run, and imports the others.
+CALIBRATION_PROGRAMS = (
+    "calibrate", "parallel_calibrator", "parallel_tuner", "calibrated_network", "calibration_shards",
+    "process_group", "sample_order", "tried_operators",
+)  # fmt: skip
+SEARCH_PROGRAMS = ("search", "parallel_searcher", "process_group", "tried_operators")
+_CALIBRATION = tuple(Input(name=f"{name}.py", path=step(name)) for name in CALIBRATION_PROGRAMS)
+_SEARCH_STEP = tuple(Input(name=f"{name}.py", path=step(name)) for name in SEARCH_PROGRAMS)
 # Samples that the tools take to tune and to search with, where nothing else is said.
 _TUNED, _SEARCHED = 5, 10
 _MANY = 4096
-# run_qtable in several processes.
-_SEARCH_STEP = tuple(
-    Input(name=f"{name}.py", path=step(name)) for name in ("search", "parallel_searcher", "process_group")
-)
 
 
 def _targets(model: DeclaredModel) -> Iterator[_Target]:

@@ -1,8 +1,8 @@
 """tpu_mlir's `run_calibration` in several processes: `calibrate.py ARGUMENT ...`, the tool's own arguments.
 
-The table is the tool's, byte for byte, for any number of processes. Where that is not sure, for a toolchain
-or an option that this was not made for,
-the tool itself runs.
+The table is the tool's, byte for byte, for any number of processes. Where that is not sure, for a toolchain,
+an option or an operator that this was not made for, or a network in which samples depend on each other, the
+tool itself runs.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from process_group import PROCESSES, ProcessGroup
+from tried_operators import untried
 
 # The sources that are built upon, in tpu_mlir 1.7.
 SOURCES = {
@@ -46,16 +47,22 @@ def main(arguments: Sequence[str], root: Path) -> None:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("-o", "--calibration_table", default="")
     parser.add_argument("--debug_cmd", default="")
+    parser.add_argument("mlir_file", nargs="?", default="")
     given, _ = parser.parse_known_args(arguments)
-    if reason := obstacle(root, given.debug_cmd):
+
+    def run_tool(reason: str) -> NoReturn:
         print(f"calibrate: {reason}: run_calibration itself runs, in one process", flush=True)  # noqa: T201 - the log
         os.execv(sys.executable, [sys.executable, str(tool), *arguments])  # noqa: S606 - this very Python
+
+    if reason := obstacle(root, given.debug_cmd, Path(given.mlir_file)):
+        run_tool(reason)
     # Only now: these are of the toolchain that was looked at.
     original: Any = importlib.import_module("calibration.kld_calibrator")
     parallel: Any = importlib.import_module("parallel_calibrator")
 
     group = ProcessGroup(max(1, int(os.environ.get(PROCESSES, "1"))))
     parallel.ParallelCalibrator.group = parallel.ParallelTuner.group = group
+    parallel.ParallelCalibrator.run_tool = staticmethod(run_tool)
     original.ActivationCalibrator, original.SimpleTuner = parallel.ParallelCalibrator, parallel.ParallelTuner
     with tempfile.TemporaryDirectory() as own:
         table = Path(given.calibration_table)
@@ -73,15 +80,18 @@ def main(arguments: Sequence[str], root: Path) -> None:
     group.wait()
 
 
-def obstacle(root: Path, debug_cmd: str) -> str:
-    """Why this cannot stand in for the tool; empty if it can."""
+def obstacle(root: Path, debug_cmd: str, mlir: Path) -> str:
+    """The reason why this cannot stand in for the tool; empty if it can."""
     for name, expected in SOURCES.items():
         source = root / name
         if not source.is_file() or hashlib.sha256(source.read_bytes()).hexdigest() != expected:
             return f"{name} is not tpu_mlir 1.7's"
     options = {part.split("=")[0].lower() for part in debug_cmd.split(";") if part}
     uncovered = sorted(options - COVERED)
-    return f"debug_cmd {', '.join(uncovered)} is not covered" if uncovered else ""
+    if uncovered:
+        return f"debug_cmd {', '.join(uncovered)} is not covered"
+    operators = untried(mlir)
+    return f"{', '.join(operators)} was not tried" if operators else ""
 
 
 if __name__ == "__main__":

@@ -10,21 +10,23 @@ have found, so that all take the same decisions and write the same table. The re
   Thresholds for INT4, which nothing reads without `int4` in debug_cmd, are left out, and so is an array of
   all samples that is filled and never read.
 - `histogram` counts with `numpy.bincount`: see `calibration_shards.histogram`.
-- `calc_distance` shares out the thresholds that `find_better_threshold` is about to try. That tries each of
-  them twice and gets the same distance: here it is computed once.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import os
 from math import inf
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
-from calibration_shards import BARE_PROCESS, Layer, arrangement, histogram, samples, shares, walk
+from calibrated_network import layers, module_bytes, remember
+from calibration_shards import BARE_PROCESS, arrangement, histogram, samples, shares, walk
+from parallel_tuner import ParallelTuner
 from process_group import MEMORY, ProcessGroup
+from sample_order import Order, needed
 
 original: Any = importlib.import_module("calibration.kld_calibrator")
 # A network is loaded twice to tune thresholds.
@@ -35,10 +37,12 @@ class ParallelCalibrator(original.ActivationCalibrator):
     """Calibrates with a process's share of the samples."""
 
     group: ClassVar[ProcessGroup]
+    # Runs the toolchain's own tool instead; to be called with the reason.
+    run_tool: ClassVar[staticmethod[[str], NoReturn]]
 
     def load_net_input(self) -> None:
         """Shares out the samples; each is loaded when it is needed."""
-        _remember(self.parser)
+        remember(self.parser)
         way = walk(layers(self.parser))
         rows = _rows if self.ds.all_npz else None
         batch = 1 if self.ds.all_npy else self.batch_size
@@ -48,7 +52,7 @@ class ParallelCalibrator(original.ActivationCalibrator):
             self.group.size,
             len(every),
             int(memory) if memory else None,
-            BARE_PROCESS + _MODULES * _module_bytes(self.parser),
+            BARE_PROCESS + _MODULES * module_bytes(self.parser),
             way.live,
             # Each process tunes with all samples that are tuned with, and one more is loaded.
             self.args.tune_num + 1 if self.args.tune_num > 0 else 1,
@@ -58,19 +62,79 @@ class ParallelCalibrator(original.ActivationCalibrator):
         mine = shares(len(every), size)[self.group.rank]
         parts = shares(len(mine), rounds)
         self._rounds = [every[mine[part.start] : mine[part.start] + len(part)] for part in parts if part]
-        # What the last sample leaves in the network is what the next layer finds, in each process and round.
-        self._extra = every[-1:] if way.leftovers else []
+        self._extra: list[list[str]] = []
+        self._order = Order.ANY if len(every) == 1 else self._needed_order(every, leftovers=way.leftovers)
+        if self._order is Order.ALL:
+            # The others end here.
+            self.group.shrink(1)
+            self.run_tool("a layer computes something else after other samples")
+        if self._order is Order.LAST:
+            # The next layer finds what the last sample leaves, in each process and round.
+            self._extra = every[-1:]
+        ParallelTuner.order = self._order
         if self.group.rank == 0:
             held = way.live / 1024**2
             print(  # noqa: T201 - the log
-                f"calibrate: processes: {size}; samples: {len(every)}, {held:.0f} MiB each; rounds: {rounds}"
+                f"calibrate: processes: {size}; samples: {len(every)}, {held:.0f} MiB each; "
+                f"rounds: {rounds}; order: {self._order.value}"
             )
 
-    def _load(self, part: list[list[str]]) -> None:
-        if self._extra and self._is_used:
-            # A new one, where nothing is left over, as there is nothing when the toolchain begins.
+    def _needed_order(self, every: list[list[str]], *, leftovers: bool) -> Order:
+        """The order that the samples need, found out by the first process."""
+        if self.group.rank:
+            order: Order = self.group.all_gather(None)[0]
+            return order
+        first, last = every[0], every[-1]
+        outputs: dict[str, dict[str, tuple[int, ...]]] = {}
+        order = needed(
+            lambda: self._digests([first], seen=0, outputs=outputs),
+            lambda: self._digests([first, last], seen=0, outputs=outputs, disturbed=True),
+            lambda: self._digests([last, first], seen=1, outputs=outputs),
+            leftovers=leftovers,
+        )
+        self.group.all_gather(order)
+        return order
+
+    def _digests(
+        self,
+        part: list[list[str]],
+        *,
+        seen: int,
+        outputs: dict[str, dict[str, tuple[int, ...]]],
+        disturbed: bool = False,
+    ) -> dict[str, bytes]:
+        """What every layer computes of one sample, in a new network.
+
+        Args:
+            part: the samples that every layer computes, one after the other.
+            seen: the number of the sample that is looked at.
+            outputs: for each layer the shapes of its tensors, by their names; filled here.
+            disturbed: before it computes, other values are written where its tensors lie.
+        """
+        self._renew()
+        self._load(part)
+        found: dict[str, bytes] = {}
+        for name in self.parser.get_op_name_list():
+            if disturbed and name not in self.module.input_names:
+                for out, shape in outputs[name].items():
+                    self.module.set_tensor(out, _noise(shape))
+            self._enter(name)
+            values = {out: self.get_ref_tensor(seen, out) for out in self._held(name)}
+            outputs[name] = {out: tensor.shape for out, tensor in values.items()}
+            found |= {out: hashlib.sha256(tensor.tobytes()).digest() for out, tensor in values.items()}
+            self._leave(name)
+        return found
+
+    def _renew(self) -> None:
+        """Takes a new network if this one has computed something: in a new one nothing is left over."""
+        if self._is_used:
             self.module = original.pymlir.module()
             self.module.load(self.args.mlir_file)
+        self._is_used = False
+
+    def _load(self, part: list[list[str]]) -> None:
+        if self._extra:
+            self._renew()
         self._is_used = True
         extra = [] if part[-1:] == self._extra else self._extra
         loaded = [*part, *extra]
@@ -222,87 +286,11 @@ class ParallelCalibrator(original.ActivationCalibrator):
         return thresholds, largest, {}, {}, thresholds4, {}, {}, {}
 
 
-class ParallelTuner(original.SimpleTuner):
-    """Tunes with a process's share of the thresholds to try."""
-
-    group: ClassVar[ProcessGroup]
-
-    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - the toolchain's own
-        super().__init__(*arguments)
-        _remember(self.parser)
-        self._leftovers = walk(layers(self.parser)).leftovers
-        self._candidates: list[Any] = []
-        self._known: dict[Any, Any] = {}
-        self._last: Any = None
-
-    def find_better_threshold(self, evaled_op: str, tuned_op: str, node_label: list[str]) -> bool:
-        """Tries thresholds for a tensor; what is foreseen here are only those that it begins with."""
-        least = self.initial_threshold[tuned_op][0]
-        if "find_lower_th" in self.debug_cmd:
-            least = least / 3
-        step = (self.abs_max_dict[tuned_op] - least) / self.tune_steps
-        self._candidates = [least + step * number for number in range(self.tune_steps + 1)]
-        self._known, self._last = {}, None
-        found: bool = super().find_better_threshold(evaled_op, tuned_op, node_label)
-        if self._leftovers and self._last is not None:
-            # A layer to come computes from what this one leaves in the network.
-            super().calc_distance(evaled_op, self._last)
-        return found
-
-    def calc_distance(self, evaled_op: str, threshold: Any) -> Any:  # noqa: ANN401 - the toolchain's own
-        """The distance and the cosine that a threshold gives."""
-        self._last = threshold
-        if threshold not in self._known:
-            wanted = list(dict.fromkeys([threshold, *self._candidates]))
-            self._candidates = []
-            # Each process computes at least one: that also puts zeros for what is no number.
-            mine = wanted[self.group.rank :: self.group.size] or wanted[:1]
-            own = {each: super(ParallelTuner, self).calc_distance(evaled_op, each) for each in mine}
-            for part in self.group.all_gather(own):
-                self._known.update(part)
-        return self._known[threshold]
-
-
-def layers(parser: Any) -> list[Layer]:  # noqa: ANN401 - the toolchain's own
-    """The network as the calibrator goes through it."""
-    tensors = set(parser.get_op_output_name_list())
-    return [
-        Layer(
-            outputs=tuple(op.outputs),
-            sizes=tuple(_sizes(op, len(op.outputs))),
-            operands=tuple(name for name in op.opds if name in tensors),
-            found=tuple(parser.get_pre_op_by_op_name(original.split_fuseop(op.name))),
-        )
-        for op in parser.ops
-    ]
-
-
-def _sizes(op: Any, count: int) -> list[int]:  # noqa: ANN401 - the toolchain's own
-    shapes = [original.mlir.ir.ShapedType(each.type) for each in op.op.results if str(each.type) != "none"]
-    sizes = [int(np.prod([shape.get_dim_size(axis) for axis in range(shape.rank)])) for shape in shapes]
-    return (sizes + [0] * count)[:count]
-
-
-def _module_bytes(parser: Any) -> int:  # noqa: ANN401 - the toolchain's own
-    """What a loaded network holds: its weights and a place for every tensor."""
-    names = ["top.None", "func.return"]
-    weights = [op for op in parser.body.operations if op.operation.name not in names]
-    return 4 * sum(
-        int(np.prod([shape.get_dim_size(axis) for axis in range(shape.rank)]))
-        for op in weights
-        for each in op.results
-        if str(each.type) != "none"
-        for shape in [original.mlir.ir.ShapedType(each.type)]
-    )
+def _noise(shape: tuple[int, ...]) -> Any:  # noqa: ANN401 - an array of the toolchain's numpy
+    """Values that no layer computes, and that can do no harm as indices; the same at every call."""
+    return np.random.default_rng(0).uniform(0.25, 0.75, shape).astype(np.float32)
 
 
 def _rows(file: str) -> list[int]:
     with np.load(file) as arrays:
         return [arrays[name].shape[0] for name in arrays.files]
-
-
-def _remember(parser: Any) -> None:  # noqa: ANN401 - the toolchain's own
-    """Has a parser look up only once what it searches the whole network for; the network does not change."""
-    for name in ("get_pre_op_by_op_name", "get_use_count_by_op_name", "get_outputs_by_op_name",
-                 "get_op_name_list", "get_op_type_by_op_name"):  # fmt: skip
-        setattr(parser, name, functools.cache(getattr(parser, name)))

@@ -1,7 +1,8 @@
 """tpu_mlir's `run_qtable` in several processes: `search.py ARGUMENT ...`, the tool's own arguments.
 
 The qtable, the loss table and how the search ends are the tool's, byte for byte, for any number of processes.
-Where that is not sure, for a toolchain or an option that this was not made for, the tool itself runs.
+Where that is not sure, for a toolchain, an option or an operator that this was not made for, the tool itself
+runs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from process_group import PROCESSES, ProcessGroup
+from tried_operators import untried
 
 # The sources that are built upon, in tpu_mlir 1.7.
 SOURCES = {
@@ -50,15 +52,19 @@ def main(arguments: Sequence[str], root: Path) -> None:
 
 
 def obstacle(arguments: Sequence[str], root: Path) -> str:
-    """Why this cannot stand in for the tool; empty if it can."""
+    """The reason why this cannot stand in for the tool; empty if it can."""
     for name, expected in SOURCES.items():
         source = root / name
         if not source.is_file() or hashlib.sha256(source.read_bytes()).hexdigest() != expected:
             return f"{name} is not tpu_mlir 1.7's"
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--debug_cmd", default="")
+    parser.add_argument("mlir_file", nargs="?", default="")
     given, _ = parser.parse_known_args(arguments)
-    return f"debug_cmd {given.debug_cmd} is not covered" if given.debug_cmd else ""
+    if given.debug_cmd:
+        return f"debug_cmd {given.debug_cmd} is not covered"
+    operators = untried(Path(given.mlir_file))
+    return f"{', '.join(operators)} was not tried" if operators else ""
 
 
 if __name__ == "__main__":

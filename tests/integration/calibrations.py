@@ -12,10 +12,10 @@ from lab import Lab
 from cvimake import toolchain
 from cvimake.action import Action, FileKind, Folder, Input, Limits, Output
 from cvimake.load import Share, granted
+from cvimake.pipeline import CALIBRATION_PROGRAMS
 from cvimake.resources import step
 
 _LIMITS = Limits(seconds=1800.0)
-_PARTS = ("calibrate", "parallel_calibrator", "calibration_shards", "process_group")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Subject:
             ),
             environment=toolchain.environment(),
             inputs=(
-                *(Input(name=f"{name}.py", path=step(name)) for name in _PARTS),
+                *(Input(name=f"{name}.py", path=step(name)) for name in CALIBRATION_PROGRAMS),
                 *(Input(name=path.name, path=path) for path in sorted(self.lab.root.glob("net/*"))),
             ),
             outputs=(Output(name="table", path=Path("out/table"), kind=FileKind.TABLE),),

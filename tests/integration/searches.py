@@ -11,9 +11,9 @@ from typing import Any
 from lab import PROBES, Lab
 
 from cvimake.action import Limits
+from cvimake.pipeline import SEARCH_PROGRAMS
 from cvimake.resources import step
 
-_STEPS = ("run_tool", "search", "parallel_searcher", "process_group")
 _LIMITS = Limits(seconds=1800.0)
 
 
@@ -41,7 +41,7 @@ def compare(lab: Lab, searched: Searched) -> dict[str, Any]:
         lab: holds the files of the network and the samples.
         searched: what is compared.
     """
-    for name in _STEPS:
+    for name in ("run_tool", *SEARCH_PROGRAMS):
         shutil.copy(step(name), lab.root / "in" / f"{name}.py")
     lab.add_input("samples.txt", "".join(f"../{name.replace(',', ',../')}\n" for name in searched.samples))
     lab.add_input("calibration.txt", "".join(f"{name}\n" for name in searched.samples))

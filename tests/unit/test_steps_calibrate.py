@@ -48,7 +48,8 @@ def test_an_option_that_is_not_covered_runs_the_tool(root: Path) -> None:
     known = {"tools/run_calibration.py": hashlib.sha256(TOOL.encode()).hexdigest()}
     look = f"""
 calibrate.SOURCES = {known!r}
-for options in sys.argv[1:]: print(calibrate.obstacle(calibrate.Path({str(root)!r}), options))
+for options in sys.argv[1:]:
+    print(calibrate.obstacle(calibrate.Path({str(root)!r}), options, calibrate.Path()))
 """
     done = run(
         root, look, "", "use_max;tune_steps=3", "print_debug_info;use_max", "input_calibration_table=x"
@@ -59,3 +60,17 @@ for options in sys.argv[1:]: print(calibrate.obstacle(calibrate.Path({str(root)!
         "debug_cmd print_debug_info is not covered",
         "debug_cmd input_calibration_table is not covered",
     ]
+
+
+def test_an_operator_that_was_not_tried_runs_the_tool(root: Path) -> None:
+    known = {"tools/run_calibration.py": hashlib.sha256(TOOL.encode()).hexdigest()}
+    (root / "net.mlir").write_text('%1 = "top.NonZero"(%0) : (f32) -> f32\n', encoding="utf-8")
+    start = f"""
+calibrate.SOURCES = {known!r}
+calibrate.main(sys.argv[1:], calibrate.Path({str(root)!r}))
+"""
+    done = run(root, start, str(root / "net.mlir"))
+    assert done.returncode == 0, done.stderr
+    said, tool = done.stdout.splitlines()
+    assert said == "calibrate: top.NonZero was not tried: run_calibration itself runs, in one process"
+    assert tool == f"the tool: {root / 'net.mlir'}"

@@ -1,0 +1,52 @@
+"""A network as the toolchain's calibrator goes through it."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+import numpy as np
+from calibration_shards import Layer
+
+original: Any = importlib.import_module("calibration.kld_calibrator")
+
+
+def layers(parser: Any) -> list[Layer]:  # noqa: ANN401 - the toolchain's own
+    """The network as the calibrator goes through it."""
+    tensors = set(parser.get_op_output_name_list())
+    return [
+        Layer(
+            outputs=tuple(op.outputs),
+            sizes=tuple(_sizes(op, len(op.outputs))),
+            operands=tuple(name for name in op.opds if name in tensors),
+            found=tuple(parser.get_pre_op_by_op_name(original.split_fuseop(op.name))),
+        )
+        for op in parser.ops
+    ]
+
+
+def _sizes(op: Any, count: int) -> list[int]:  # noqa: ANN401 - the toolchain's own
+    shapes = [original.mlir.ir.ShapedType(each.type) for each in op.op.results if str(each.type) != "none"]
+    sizes = [int(np.prod([shape.get_dim_size(axis) for axis in range(shape.rank)])) for shape in shapes]
+    return (sizes + [0] * count)[:count]
+
+
+def module_bytes(parser: Any) -> int:  # noqa: ANN401 - the toolchain's own
+    """What a loaded network holds: its weights and a place for every tensor."""
+    names = ["top.None", "func.return"]
+    weights = [op for op in parser.body.operations if op.operation.name not in names]
+    return 4 * sum(
+        int(np.prod([shape.get_dim_size(axis) for axis in range(shape.rank)]))
+        for op in weights
+        for each in op.results
+        if str(each.type) != "none"
+        for shape in [original.mlir.ir.ShapedType(each.type)]
+    )
+
+
+def remember(parser: Any) -> None:  # noqa: ANN401 - the toolchain's own
+    """Has a parser look up only once what it searches the whole network for; the network does not change."""
+    for name in ("get_pre_op_by_op_name", "get_use_count_by_op_name", "get_outputs_by_op_name",
+                 "get_op_name_list", "get_op_type_by_op_name"):  # fmt: skip
+        setattr(parser, name, functools.cache(getattr(parser, name)))

@@ -1,0 +1,142 @@
+"""Calibration and search of random networks of every operator: the same bytes in any number of processes.
+
+The order in which the operators come is random and seeded; CI tries each operator once. By hand:
+
+    CVIMAKE_TEST_ROUNDS=50 CVIMAKE_TEST_SEED=7 pytest tests/integration/test_sample_order.py -k operator
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import operators
+import pytest
+from lab import PROBES, Lab
+from networks import Network, save_images
+
+from cvimake.action import Limits
+from cvimake.pipeline import CALIBRATION_PROGRAMS, SEARCH_PROGRAMS
+from cvimake.resources import step
+
+ROUNDS = int(os.environ.get("CVIMAKE_TEST_ROUNDS", "1"))
+SEED = int(os.environ.get("CVIMAKE_TEST_SEED", "1"))
+SAMPLES, PROCESSES = 5, (1, 2, 3)
+# Operators of one network, and networks that are searched too.
+LENGTH, SEARCHED = 8, 2
+STEPS = dict.fromkeys([*CALIBRATION_PROGRAMS, *SEARCH_PROGRAMS])
+
+
+@dataclass
+class Comparison:
+    """Networks that are calibrated, and some of them searched, in one container."""
+
+    lab: Lab
+    size: int
+    networks: list[str] = field(default_factory=list)
+    searched: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        save_images(self.lab.root / "in", SAMPLES, (self.size, self.size))
+        for name in STEPS:
+            self.lab.add_input(f"{name}.py", step(name).read_bytes())
+
+    def add(self, name: str, *, searched: bool = False) -> Path:
+        """The place for a network."""
+        self.networks.append(name)
+        self.searched += [name] if searched else []
+        return self.lab.root / "in" / f"{name}.onnx"
+
+    def run(self) -> dict[str, dict[str, Any]]:
+        wanted = {
+            "networks": self.networks, "searched": self.searched, "shape": [1, 3, self.size, self.size],
+            "processes": PROCESSES,
+        }  # fmt: skip
+        probe, limits = PROBES / "compare_calibrations.py", Limits(seconds=3600.0)
+        found: dict[str, dict[str, Any]] = self.lab.run(
+            self.lab.action(probe, "out.json", json.dumps(wanted), limits=limits)
+        )
+        assert list(found) == self.networks
+        return found
+
+
+def differences(found: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """The tables that are not the toolchain's."""
+    for name, tools in found.items():
+        for tool in {"calibration", "search"} & tools.keys():
+            tables, logs = (tools[tool].get(key, {}) for key in ("tables", "logs"))
+            for way in tables:
+                if tables[way] != tables["original"]:
+                    yield f"{name}: {tool} in {way} processes: {tables[way]} {logs[way]}"
+
+
+def partitioned(names: list[str], random: Random) -> Iterator[list[str]]:
+    """Networks of which each has some of the operators, and all of them together have all."""
+    mixed = random.sample(names, len(names))
+    for start in range(0, len(mixed), LENGTH):
+        yield mixed[start : start + LENGTH]
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_every_operator_gives_the_toolchains_tables(
+    number: int, new_lab: Callable[[Path], Lab], tmp_path: Path
+) -> None:
+    random = Random(f"{SEED} {number}")
+    comparison = Comparison(new_lab(tmp_path), operators.SHAPE[-1])
+    names = [name for name in operators.OPERATORS if name not in operators.BY_DATA]
+    made = {f"n{place}": chosen for place, chosen in enumerate(partitioned(names, random))}
+    searched = {f"s{place}": random.sample(operators.ON_THE_PROCESSOR, LENGTH) for place in range(SEARCHED)}
+    made |= searched
+    for name, chosen in made.items():
+        operators.save(comparison.add(name, searched=name in searched), chosen, random.getrandbits(32))
+    found = comparison.run()
+    assert not [(text, made[text.partition(":")[0]]) for text in differences(found)]
+    # The toolchain itself cannot take every network; it takes most.
+    refused = {name: (made[name], tools["refused"]) for name, tools in found.items() if "refused" in tools}
+    assert len(refused) <= len(made) // 2, refused
+    in_any_order = [name for name in found if "order: any" in str(found[name])]
+    assert len(in_any_order) >= len(made) // 4
+    assert any("tables" in found[name].get("search", {}) for name in searched), found
+
+
+def test_a_network_whose_samples_decide_what_is_written_is_left_to_the_tools(
+    new_lab: Callable[[Path], Lab], tmp_path: Path
+) -> None:
+    comparison = Comparison(new_lab(tmp_path), operators.SHAPE[-1])
+    operators.save(comparison.add("n", searched=True), ["Conv", "NonZero"], 1)
+    found = comparison.run()
+    assert not list(differences(found))
+    said = found["n"]["calibration"]["logs"]["2"]
+    assert said == ["calibrate: top.NonZero was not tried: run_calibration itself runs, in one process"]
+
+
+def save_face_detector(path: Path) -> None:
+    """Residual blocks whose shortcuts are padded to more channels, as those of BlazeFace are."""
+    network = Network()
+    tensor = network.conv("conv", "images", (3, 8))
+    for number, (entering, leaving, stride) in enumerate(((8, 8, 1), (8, 12, 2), (12, 16, 1), (16, 16, 1))):
+        shortcut = tensor
+        if stride == 2:
+            shortcut = network.node("MaxPool", f"pool{number}", shortcut, kernel_shape=[2, 2], strides=[2, 2])
+        if leaving > entering:
+            network._constant(f"pads{number}", operators.pads(axis=1, behind=leaving - entering))
+            shortcut = network.node("Pad", f"pad{number}", shortcut, f"pads{number}", mode="constant")
+        block = network.conv(f"block{number}", tensor, (entering, leaving), stride=stride, relu=False)
+        tensor = network.node("Relu", f"relu{number}", network.node("Add", f"sum{number}", block, shortcut))
+    network.node("GlobalAveragePool", "scores", tensor)
+    network.save(path, {"images": [1, 3, 32, 32]}, {"scores": [1, 16, 1, 1]})
+
+
+def test_padded_channels_give_the_toolchains_tables(new_lab: Callable[[Path], Lab], tmp_path: Path) -> None:
+    comparison = Comparison(new_lab(tmp_path), 32)
+    save_face_detector(comparison.add("face", searched=True))
+    found = comparison.run()
+    assert not list(differences(found))
+    (said,) = found["face"]["calibration"]["logs"]["2"]
+    assert said.startswith("calibrate: processes: 2; samples: 5")
+    assert said.endswith("order: last")
