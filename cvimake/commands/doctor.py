@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from cvimake import image, terminal, unbuildable
+from cvimake import image, leftovers, terminal, unbuildable
 from cvimake.base_image import find_python
 from cvimake.commands.base import PlainCommand
 from cvimake.engine import connection
@@ -77,6 +77,7 @@ def examine(root: Path) -> Iterator[Finding]:
     yield _memory()
     yield _room("disk here", root, DISK_FOR_BUILD)
     yield _models(root)
+    yield from _leftovers(root)
     try:
         client = connection.find()
     except CvimakeError as error:
@@ -146,6 +147,24 @@ def _models(root: Path) -> Finding:
     ]
     texts = [*declarations.mistakes, *(model.text for model in (*wrong, *waiting))]
     return Finding("models", good=not wrong, seen=", ".join(parts), remedy="\n".join(texts), mark="WRONG  ")
+
+
+def _leftovers(root: Path) -> Iterator[Finding]:
+    """Results of models that are no longer declared."""
+    try:
+        declarations = read_declarations(root)
+    except CvimakeError:
+        return
+    declared = {*declarations.models, *declarations.unusable}
+    if found := leftovers.find(root / "build", declared):
+        names = " ".join(each.name for each in found)
+        sizes = ", ".join(f"{each.name} ({each.size / GIGABYTE * 1000:.1f} MB)" for each in found)
+        yield Finding(
+            "leftovers",
+            good=True,
+            seen=f"results of models that are no longer declared: {sizes}",
+            remedy=f"./doit clean {names} removes them.",
+        )
 
 
 def _without_engine(error: CvimakeError) -> Finding:

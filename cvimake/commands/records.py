@@ -1,4 +1,4 @@
-"""doit's commands that write records or remove results: `clean`, `forget`, `ignore`, `reset-dep`, `strace`.
+"""doit's commands that write records: `forget`, `ignore`, `reset-dep` and `strace`.
 
 In somebody else's doit project they are doit's own.
 """
@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from doit.cmd_clean import Clean as DoitClean
 from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_resetdep import ResetDep as DoitResetDep
@@ -22,26 +21,12 @@ from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.records import Records
 
 
-class Clean(DoitClean):  # type: ignore[misc] # doit has no type information
-    """Removes results. Waits for a build that runs, whose files they are."""
-
-    def _execute(
-        self, dryrun: Value, cleandep: Value, cleanall: Value, cleanforget: Value, pos_args: Value = None
-    ) -> Value:
-        """Does it; the parameters are named as doit passes them."""
-        arguments = (dryrun, cleandep, cleanall, cleanforget, pos_args)
-        if dryrun:
-            return super()._execute(*arguments)
-        with _alone(self.dep_manager, "is removing results in this project"):
-            return super()._execute(*arguments)
-
-
 class Forget(DoitForget):  # type: ignore[misc] # doit has no type information
     """Removes records, so that their stages are built anew. Waits for a build that runs."""
 
     def _execute(self, forget_sub: Value, forget_disable_default: Value, forget_all: Value) -> Value:
         """Does it; the parameters are named as doit passes them."""
-        with _alone(self.dep_manager, "is removing records in this project"):
+        with alone(self.dep_manager, "is removing records in this project"):
             return super()._execute(forget_sub, forget_disable_default, forget_all)
 
 
@@ -50,7 +35,7 @@ class Ignore(DoitIgnore):  # type: ignore[misc] # doit has no type information
 
     def _execute(self, pos_args: Value) -> Value:
         """Does it; the parameter is named as doit passes it."""
-        with _alone(self.dep_manager, "is marking stages to be ignored in this project"):
+        with alone(self.dep_manager, "is marking stages to be ignored in this project"):
             return super()._execute(pos_args)
 
 
@@ -61,7 +46,7 @@ class ResetDep(DoitResetDep):  # type: ignore[misc] # doit has no type informati
 
     def _execute(self, pos_args: Value = None) -> Value:
         """Does it; the parameter is named as doit passes it."""
-        if _is_ours(self.dep_manager):
+        if is_ours(self.dep_manager):
             return _refused(
                 "reset-dep would record results as built from files that no stage has read",
                 "./doit builds what is stale, and takes what it can from the store.",
@@ -76,7 +61,7 @@ class Strace(DoitStrace):  # type: ignore[misc] # doit has no type information
 
     def _execute(self, show_all: Value) -> Value:
         """Does it; the parameter is named as doit passes it."""
-        if _is_ours(self.dep_manager):
+        if is_ours(self.dep_manager):
             return _refused(
                 "strace sees nothing of a stage, which runs in a container",
                 "./doit log STAGE has the line that repeats it by hand; run that under strace.",
@@ -84,20 +69,20 @@ class Strace(DoitStrace):  # type: ignore[misc] # doit has no type information
         return super()._execute(show_all)
 
 
-def _is_ours(manager: Manager) -> bool:
+def is_ours(manager: Manager) -> bool:
     """Whether a project keeps its records as cvimake does."""
     return isinstance(manager.backend, Records)
 
 
 @contextlib.contextmanager
-def _alone(manager: Manager, what: str) -> Iterator[None]:
+def alone(manager: Manager, what: str) -> Iterator[None]:
     """Holds the project's lock, so that no build writes records at the same time.
 
     Args:
         manager: of the project's records.
         what: what the command does, for others who wait for it.
     """
-    if not _is_ours(manager):
+    if not is_ours(manager):
         yield
         return
     folder = Path(manager.name).parent

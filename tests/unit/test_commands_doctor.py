@@ -138,3 +138,14 @@ def test_models_that_wait_and_wrong_declarations_are_shown(
     assert "open waits: " in text
     (tmp_path / "models" / "wrong" / "model.toml").unlink()
     assert examine(capsys)[0] == 0
+
+
+def test_results_of_models_that_are_no_longer_declared_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "build" / "old").mkdir(parents=True)
+    (tmp_path / "build" / "old" / "old.mlir").write_bytes(bytes(2_000_000))
+    code, text = examine(capsys)
+    assert code == 0
+    assert "results of models that are no longer declared: old (2.0 MB)" in text
+    assert "./doit clean old removes them." in text

@@ -12,11 +12,11 @@ from doit.doit_cmd import DoitMain
 from graphs import Workshop
 
 from cvimake import lock
-from cvimake.commands import records
+from cvimake.commands import clean, records
 from cvimake.content import CONTENTS
 
 COMMANDS = {
-    "clean": records.Clean,
+    "clean": clean.Clean,
     "forget": records.Forget,
     "ignore": records.Ignore,
     "reset-dep": records.ResetDep,
