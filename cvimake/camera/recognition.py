@@ -137,17 +137,21 @@ def _unfed(image: Image, tensor: Tensor, fault: feed.Fault | None) -> Verdict | 
 
 
 def _nearest(image: Image, shapes: Sequence[Shape]) -> str:
-    if not image.square:
-        return f"; the input is {image.width}x{image.height}, and detectors must be square"
-    if len(shapes) == 1 and shapes[0][2] == image.locations:
-        return "; one anchor-free output is only taken for pose, with 8, 11, 14 … channels: use the six heads"
-    if len(shapes) == 1 and image.channels == 1 and shapes[0][1] == 3 * image.locations:
-        return "; of a YOLOv5 with one input channel the firmware wants a third as many rows"
-    if len(shapes) == 3:
-        return "; raw YOLOv5 heads are not recognised: use the decoded output"
-    if len(shapes) >= 9:
-        return "; the firmware has YOLO26-pose only where its node is told algorithm = 15"
-    return ""
+    """The likeliest cause why outputs fit no kind; empty where none is likely."""
+    one = shapes[0] if len(shapes) == 1 else (0, 0, 0, 0)
+    causes = {
+        f"; the input is {image.width}x{image.height}, and detectors must be square": not image.square,
+        "; one anchor-free output is only taken for pose, with 8, 11, 14 … channels: use the six heads": (
+            one[2] == image.locations
+        ),
+        "; of a YOLOv5 with one input channel the firmware wants a third as many rows": (
+            image.channels == 1 and one[1] == 3 * image.locations
+        ),
+        "; the firmware has no kind with one row for each cell, such as YOLOX": one[1] == image.locations,
+        "; raw YOLOv5 heads are not recognised: use the decoded output": len(shapes) == 3,
+        "; the firmware has YOLO26-pose only where its node is told algorithm = 15": len(shapes) >= 9,
+    }
+    return next((cause for cause, likely in causes.items() if likely), "")
 
 
 def _lookalikes(kind: Kind, image: Image, outputs: Sequence[Shape]) -> Iterator[str]:

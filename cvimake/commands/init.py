@@ -268,7 +268,8 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
         yield from _listed("because", found.why)
         yield from _listed("ends in", found.outputs)
         if found.camera:
-            yield f"  the camera takes it for {found.camera}"
+            works = {"yes": "and that works", "no": "and that does not work"}.get(found.works, "with a doubt")
+            yield f"  the camera takes it for {found.camera}, {works}"
         yield from _listed("not sure", found.unsure)
     elif examined.kind is Kind.ONNX:
         yield "  not recognised. Its inputs and what it could end in:"
