@@ -194,6 +194,11 @@ def _write(folder: Path, examined: Examined, text: str) -> None:
         if examined.classes:
             names = "".join(f"{name}\n" for name in examined.classes).encode()
             _add(folder / CLASSES, lambda file: file.write(names), made)
+        if examined.findings and examined.findings.float_layers:
+            from cvimake.intake.draft import FLOAT_LAYERS, qtable  # noqa: PLC0415 - only this needs them
+
+            layers = qtable(examined.findings.float_layers).encode()
+            _add(folder / FLOAT_LAYERS, lambda file: file.write(layers), made)
         _add(folder / DECLARATION, lambda file: file.write(text.encode()), made)
     except BaseException as error:
         for path in reversed(made):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from cvimake.camera.feed import PAD_VALUE, Rows
 from cvimake.intake.findings import Findings
 
+# The file with the layers that stay float, beside the declaration.
+FLOAT_LAYERS = "float_layers"
 # Not what anything is called: the declaration is refused, with file and line, until somebody has chosen.
 CHOOSE_DATASET = "CHOOSE-A-DATASET"
 CHOOSE_IMAGE = "CHOOSE-AN-IMAGE.jpg"
@@ -244,7 +246,12 @@ def _variants(draft: Draft) -> Iterator[str]:
     yield 'quantize = "INT8"'
     yield ""
     found = draft.findings
-    if found and (found.task in {"segment", "pose"} or found.family == "YOLOv5"):
+    if found and found.float_layers:
+        yield from _comment(
+            "Boxes and scores stand in one tensor, mostly of scores near 0, and INT8 cuts what is above them "
+            "off: it finds nothing. Here the layers behind the heads stay float; use this variant."
+        )
+    elif found and (found.task in {"segment", "pose"} or found.family == "YOLOv5"):
         yield from _comment(
             "Coordinates and scores stand in one tensor, and INT8 has one scale for both: use this variant."
         )
@@ -254,7 +261,9 @@ def _variants(draft: Draft) -> Iterator[str]:
     mixed = (
         "[variant.mix]",
         'quantize = "INT8"',
-        f"qtable = {{ expected_cos = 0.999, min_layer_cos = 0.99, input_num = {searched} }}",
+        f"qtable = {_text(FLOAT_LAYERS)}"
+        if found and found.float_layers
+        else f"qtable = {{ expected_cos = 0.999, min_layer_cos = 0.99, input_num = {searched} }}",
     )
     if draft.attends:
         yield from _comment(
@@ -263,6 +272,11 @@ def _variants(draft: Draft) -> Iterator[str]:
         )
     yield from (f"# {line}" if draft.attends else line for line in mixed)
     yield ""
+
+
+def qtable(layers: Sequence[str]) -> str:
+    """The text of a table of layers that stay float."""
+    return "".join(f"{layer} BF16\n" for layer in layers)
 
 
 def _customization(found: Findings) -> str:

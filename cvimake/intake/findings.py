@@ -34,6 +34,8 @@ class Findings:
         classes: how many.
         outputs: the tensors that a cvimodel of it should end in.
         relative_boxes: whether its boxes have to become fractions of the input, for the camera.
+        float_layers: the layers that have to stay float in INT8, by the toolchain's names; empty where a
+            search finds them.
         camera: the kind of model that the camera takes these for; empty if for nothing.
         works: whether that kind works on the camera.
         why: what in the graph says so.
@@ -47,6 +49,7 @@ class Findings:
     outputs: tuple[str, ...]
     preprocessing: Preprocessing
     relative_boxes: bool = False
+    float_layers: tuple[str, ...] = ()
     camera: str = ""
     works: Works = "no"
     why: tuple[str, ...]

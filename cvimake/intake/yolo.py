@@ -134,10 +134,32 @@ def anchors(network: Network, image: Image) -> Findings | None:
         classes=classes,
         outputs=tuple(decoded[:1]) or heads.interleaved,
         relative_boxes=bool(decoded),
+        float_layers=_decoding(network, decoded[0]) if decoded else (),
         preprocessing=UNIT,
         why=(f"heads of 3 x (5 + {classes}) channels on the grids of strides 8, 16, 32: three anchors each",),
         unsure=tuple(unsure),
     )
+
+
+def _decoding(network: Network, output: str) -> tuple[str, ...]:
+    """The layers from the first sigmoid behind the heads to the output, as the toolchain calls them.
+
+    Empty where the network does not end in joining rows: then the conversion ends it in a layer of its own.
+    """
+    last = network.producers.get(output)
+    if last is None or last.op not in {"Concat", "Reshape"}:
+        return ()
+    heads = last_convolutions(network, [output])
+    before = {node.outputs for node in network.behind(heads)}
+    decoded: set[str] = set()
+    layers: list[str] = []
+    for node in network.behind([output]):
+        if node.outputs in before or not (node.op == "Sigmoid" or decoded.intersection(node.inputs)):
+            continue
+        decoded.update(node.outputs)
+        layers += [f"{name}_{node.op}" for name in node.outputs if name]
+    # A table has one layer a line, and a name ends at a space.
+    return () if any(len(layer.split()) > 1 for layer in layers) else tuple(layers)
 
 
 def yolox(network: Network, image: Image) -> Findings | None:

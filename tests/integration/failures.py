@@ -109,7 +109,7 @@ def with_operator(operator: str, **attributes: object) -> Callable[[Path], None]
         tensor = network.conv("conv0", "images", (3, 8))
         inputs = [tensor]
         if operator == "Mod":
-            network._constant("two", np.array(2.0, dtype=np.float32))
+            network.constant("two", np.array(2.0, dtype=np.float32))
             inputs.append("two")
         tensor = network.node(operator, "odd", *inputs, **attributes)
         network.conv("scores", tensor, (8, 8), relu=False)
@@ -314,7 +314,7 @@ def save_cubic(folder: Path) -> None:
     """A resize that the compiler does not know."""
     network = Network()
     tensor = network.conv("conv0", "images", (3, 8))
-    network._constant("scales", np.array([1, 1, 2, 2], dtype=np.float32))
+    network.constant("scales", np.array([1, 1, 2, 2], dtype=np.float32))
     network.node(
         "Resize", "scores", tensor, "", "scales", mode="cubic", coordinate_transformation_mode="asymmetric"
     )
@@ -330,7 +330,7 @@ def save_inexact(folder: Path) -> None:
     halves[0][:, 4:], halves[1][:, :4] = 0, 0
     names = []
     for name, value in (("whole", weights), ("first", halves[0]), ("second", halves[1])):
-        network._constant(f"{name}.weight", value)
+        network.constant(f"{name}.weight", value)
         names.append(
             network.node("Conv", name, tensor, f"{name}.weight", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
         )

@@ -38,8 +38,8 @@ class Network:
         """A 3x3 convolution from and to so many channels; `scale` goes over its weights."""
         entering, leaving = channels
         weights = self.random.normal(0.0, np.sqrt(2.0 / (entering * 9)), (leaving, entering, 3, 3)) * scale
-        self._constant(f"{name}.weight", weights.astype(np.float32))
-        self._constant(f"{name}.bias", self.random.normal(0.0, 0.1, leaving).astype(np.float32))
+        self.constant(f"{name}.weight", weights.astype(np.float32))
+        self.constant(f"{name}.bias", self.random.normal(0.0, 0.1, leaving).astype(np.float32))
         inputs = [tensor, f"{name}.weight", f"{name}.bias"]
         output = self.node(
             "Conv", name, *inputs, kernel_shape=[3, 3], strides=[stride, stride], pads=[1, 1, 1, 1]
@@ -47,14 +47,21 @@ class Network:
         return self.node("Relu", f"{name}.relu", output) if relu else output
 
     def reshape(self, name: str, tensor: str, shape: list[int]) -> str:
-        self._constant(f"{name}.shape", np.array(shape, dtype=np.int64))
+        self.constant(f"{name}.shape", np.array(shape, dtype=np.int64))
         return self.node("Reshape", name, tensor, f"{name}.shape")
+
+    def split(self, tensor: str, names: list[str], sizes: list[int], axis: int) -> None:
+        """Splits a tensor into several."""
+        self.constant(f"{names[0]}.sizes", np.array(sizes, dtype=np.int64))
+        inputs = [tensor, f"{names[0]}.sizes"]
+        self.nodes.append(helper.make_node("Split", inputs, names, name=f"{names[0]}.split", axis=axis))
 
     def node(self, operator: str, name: str, *inputs: str, **attributes: Any) -> str:  # noqa: ANN401 - ONNX has many
         self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
 
-    def _constant(self, name: str, value: NDArray[np.generic]) -> None:
+    def constant(self, name: str, value: NDArray[np.generic]) -> None:
+        """Adds a fixed tensor."""
         self.initialisers.append(numpy_helper.from_array(value, name))
 
     def save(self, path: Path, inputs: dict[str, list[int]], outputs: dict[str, list[int]]) -> None:

@@ -27,7 +27,7 @@ def plain(folder: Path) -> list[list[int]]:
     """One input; a layer that is all zeros, and one that is read twice."""
     network = Network()
     tensor = network.conv("conv0", "images", (3, 8))
-    network._constant("nothing", np.zeros((1, 8, 1, 1), np.float32))
+    network.constant("nothing", np.zeros((1, 8, 1, 1), np.float32))
     dead = network.node("Mul", "dead", tensor, "nothing")
     tensor = network.node("Add", "sum", network.conv("conv1", dead, (8, 8)), tensor)
     network.node("GlobalAveragePool", "scores", tensor)
@@ -56,7 +56,7 @@ def recurrent(folder: Path) -> list[list[int]]:
     network = Network()
     random = np.random.default_rng(0)
     for name, shape in {"w": (1, 32, 6), "r": (1, 32, 8), "b": (1, 64)}.items():
-        network._constant(name, random.normal(0, 0.4, shape).astype(np.float32))
+        network.constant(name, random.normal(0, 0.4, shape).astype(np.float32))
     tensor = network.node("Relu", "relu", "steps")
     outputs = ["every", "last", "cell"]
     network.nodes.append(

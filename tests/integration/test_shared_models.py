@@ -189,10 +189,23 @@ def test_the_guides_mixed_example_builds_and_warns_of_what_it_misses(
 def test_the_guides_detector_is_recognised_in_both_precisions(yolo11n: Project) -> None:
     for variant in ("f16", "int8"):
         info = yolo11n.json(f"_cv181x_{variant}_info.json")
-        # Both kinds of six heads; the toolchain orders outputs as the graph does.
-        assert info["recognised_as"] in {"YOLO11", "YOLOv8"}
-        assert len(info["outputs"]) == 6
+        assert (info["recognised_as"], info["recognition"]["works"]) == ("YOLO11", "yes")
+        assert [output["declared"] for output in info["outputs"]] == YOLO_HEADS
     assert yolo11n.json("_cv181x_f16_info.json")["size"] > yolo11n.json("_cv181x_int8_info.json")["size"]
+
+
+def test_a_current_export_works_on_the_camera_as_it_is_drafted(
+    tmp_path: Path, toolchain_image: ToolchainImage
+) -> None:
+    """From version 8.4 on Ultralytics exports the heads in groups, which the camera takes for a YOLOv8."""
+    assert toolchain_image.id
+    project = make(tmp_path, "old", "yolo11n_shapes.onnx", YOLO11N)
+    shutil.rmtree(project.model)
+    project.doit("init", str(SHARED / "models/yolo11n_shapes.onnx"), "--name", "mine", "--dataset", "coco")
+    mine = Project(tmp_path, "mine").built("mine:int8_info")
+    info = mine.json("_cv181x_int8_info.json")
+    assert (info["recognised_as"], info["recognition"]["works"]) == ("YOLO11", "yes")
+    assert [output["shape"][1] for output in info["outputs"]] == [64, 4] * 3
 
 
 def test_an_added_image_recalibrates(ultraface: Project, tmp_path: Path) -> None:

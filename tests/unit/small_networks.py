@@ -59,3 +59,38 @@ def model(
 def small(operators: Sequence[Operator], outputs: Sequence[str], **options: Any) -> Network:  # noqa: ANN401 - those of `model`
     """The graph of such a model."""
     return network.from_model(model(operators, outputs, **options))
+
+
+def yolov5(classes: int = 2) -> onnx.ModelProto:
+    """A YOLOv5 of nothing but its heads and their decoding, for images of 64 x 64."""
+    width = 5 + classes
+    operators: list[Operator] = [("Constant", [], ["sizes"], {"value_ints": [2, 2, 1 + classes]})]
+    weights: dict[str, Sequence[int]] = {"two": [1]}
+    for stride in (8, 16, 32):
+        grid = 64 // stride
+        weights |= {
+            f"w{stride}": [3 * width, 3, 1, 1], f"cells{stride}": [1, 1, grid, grid, 2],
+            f"stride{stride}": [1], f"anchors{stride}": [1, 3, 1, 1, 2],
+        }  # fmt: skip
+        operators += [
+            (op, [name if name in {"x", "two", "sizes"} else f"{name}{stride}" for name in inputs],
+             [f"{name}{stride}" for name in outputs], attributes)
+            for op, inputs, outputs, attributes in (
+                ("Conv", ["x", "w"], ["head"], {"strides": [stride, stride]}),
+                ("Constant", [], ["rows"], {"value_ints": [1, 3, width, grid, grid]}),
+                ("Reshape", ["head", "rows"], ["apart"], {}),
+                ("Transpose", ["apart"], ["last"], {"perm": [0, 1, 3, 4, 2]}),
+                ("Sigmoid", ["last"], ["chances"], {}),
+                ("Split", ["chances", "sizes"], ["xy", "wh", "scores"], {"axis": 4}),
+                ("Mul", ["xy", "two"], ["twice"], {}),
+                ("Add", ["twice", "cells"], ["moved"], {}),
+                ("Mul", ["moved", "stride"], ["centre"], {}),
+                ("Mul", ["wh", "wh"], ["square"], {}),
+                ("Mul", ["square", "anchors"], ["size"], {}),
+                ("Concat", ["centre", "size", "scores"], ["whole"], {"axis": 4}),
+                ("Constant", [], ["list"], {"value_ints": [1, -1, width]}),
+                ("Reshape", ["whole", "list"], ["listed"], {}),
+            )
+        ]  # fmt: skip
+    operators.append(("Concat", [f"listed{stride}" for stride in (8, 16, 32)], ["output"], {"axis": 1}))
+    return model(operators, ["output"], shape=(1, 3, 64, 64), weights=weights)

@@ -7,9 +7,9 @@ from pathlib import Path
 import onnx
 import pytest
 from rights import as_anybody
-from small_networks import EXPORTED, SHARED, Operator, exported_bytes, model
+from small_networks import EXPORTED, SHARED, Operator, exported_bytes, model, yolov5
 
-from cvimake import network_check
+from cvimake import network_check, onnx_names, table_check
 from cvimake.commands.init import Init
 from cvimake.spec import DeclaredModel, read_declarations
 
@@ -91,6 +91,22 @@ def test_a_recognised_network_is_declared_ready_to_build(
         "next: ./doit yolo11n",
     ):  # fmt: skip
         assert words in out
+
+
+def test_the_layers_of_a_yolov5_that_have_to_stay_float_are_written(place: Place) -> None:
+    place.dataset("street")
+    assert place.init(place.network("net.onnx", yolov5().SerializeToString())) == 0
+    declared = place.declared("net")
+    assert declared.model.output.relative_boxes
+    mixed = {variant.name: variant for variant in declared.variants}["mix"]
+    assert mixed.options.qtable == "float_layers"
+    table = table_check.read_qtable(declared.folder / "float_layers")
+    assert {"chances8_Sigmoid", "xy8_Split", "scores32_Split", "size16_Mul", "output_Concat"} <= set(
+        table.rows
+    )
+    assert not {"head8_Conv", "apart8_Reshape", "last8_Transpose"} & set(table.rows)
+    # Every name is one that the network has, before and after its boxes were brought to fractions.
+    assert not list(network_check.own_file_faults(declared, onnx_names.read(declared.source)))
 
 
 @pytest.mark.parametrize("name", sorted(path.name.removesuffix(".onnx.gz") for path in EXPORTED.glob("*.gz")))

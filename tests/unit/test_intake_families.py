@@ -4,7 +4,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from small_networks import EXPORTED, SHARED, Operator, exported, exported_bytes, small
+from small_networks import EXPORTED, SHARED, Operator, exported, exported_bytes, small, yolov5
 
 from cvimake.intake import network, reading
 from cvimake.intake.families import recognise
@@ -178,10 +178,26 @@ def shared(name: str) -> Findings:
     return findings
 
 
+def test_the_layers_behind_the_heads_of_a_yolov5_stay_float() -> None:
+    findings = recognise(network.from_model(yolov5()))
+    assert findings is not None
+    assert (findings.family, findings.classes, findings.outputs) == ("YOLOv5", 2, ("output",))
+    assert (findings.camera, findings.works, findings.relative_boxes) == ("YOLOv5", "yes", True)
+    assert len(findings.float_layers) == 3 * 11 + 1
+    # Of another end the conversion makes a layer of its own, whose name is not known here.
+    model = yolov5()
+    model.graph.output[0].name = "end"
+    model.graph.node.append(onnx.helper.make_node("Relu", ["output"], ["end"]))
+    findings = recognise(network.from_model(model))
+    assert findings is not None
+    assert (findings.relative_boxes, findings.float_layers) == (True, ())
+
+
 def test_yolov5_with_its_anchors_is_recognised() -> None:
     findings = found("yolov5n-original")
     assert (findings.family, findings.classes, findings.outputs) == ("YOLOv5", 80, ("output0",))
     assert (findings.camera, findings.works, findings.relative_boxes) == ("YOLOv5", "yes", True)
+    assert "output0_Concat" in findings.float_layers
 
 
 def test_the_guides_yolov5_is_recognised() -> None:

@@ -12,6 +12,7 @@ from onnx import ModelProto
 from onnx_networks import network, operators
 
 from cvimake.steps.onnx_downgrade.converting import Wanted, convert
+from cvimake.steps.onnx_downgrade.network import tensor_names
 from cvimake.steps.onnx_downgrade.refusal import RefusedError
 
 # Two grids, decoded as YOLOv5 does it, in an input 64 wide and 32 high; scores are joined behind the boxes.
@@ -71,6 +72,13 @@ def test_the_numbers_that_boxes_are_multiplied_by_anyway_take_the_factors() -> N
     source = network(YOLOV5, 17)
     result, _ = convert(source, Wanted(relative_boxes=True))
     assert sorted(operators(result)) == sorted(operators(source))
+    # Tables that name layers still fit.
+    assert tensor_names(result) - {
+        "stride/factors",
+        "stride/factors_1",
+        "anchor/factors",
+        "anchor/factors_1",
+    } == (tensor_names(source) - {"stride", "anchor"})
 
 
 def test_a_network_of_another_form_is_multiplied_at_its_end() -> None:

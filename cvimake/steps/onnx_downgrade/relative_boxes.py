@@ -7,13 +7,14 @@ to the fixed numbers that the network multiplies by anyway. An INT8 network then
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from . import tidy
-from .network import Array, Network
+from .network import Array, Network, tensor_names
 from .refusal import RefusedError
 
 _RANK, _IMAGE_RANK, _BOX = 3, 4, 4
@@ -73,8 +74,8 @@ class Relative:
         return self.reach <= _LARGEST_FRACTION
 
 
-def apply(model: ModelProto, by: Array) -> int:
-    """Multiplies the last axis of a network's one output; how many multiplications that added."""
+def apply(model: ModelProto, by: Array) -> None:
+    """Multiplies the last axis of a network's one output."""
     output = model.graph.output[0].name
     change = _Change(Network.of(model), {name: node for node in model.graph.node for name in node.output})
     replaced = change.producers[output]
@@ -83,7 +84,16 @@ def apply(model: ModelProto, by: Array) -> int:
     model.graph.node.extend(change.nodes)
     tidy.sort(model.graph)
     tidy.remove_unneeded(model)
-    return change.added
+    _take_over_names(model, change.instead)
+
+
+def _take_over_names(model: ModelProto, instead: Mapping[str, str]) -> None:
+    """Gives new tensors the names of those that are gone, so that tables which name layers still fit."""
+    left = tensor_names(model)
+    names = {new: old for new, old in instead.items() if old not in left}
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
 
 
 @dataclass
@@ -92,13 +102,13 @@ class _Change:
 
     Attributes:
         producers: the network's nodes as they were, by each tensor that they compute.
-        added: how many of the new nodes have no counterpart among the old ones.
+        instead: the tensor in whose place each new one stands.
     """
 
     network: Network
     producers: dict[str, NodeProto]
     nodes: list[NodeProto] = field(default_factory=list)
-    added: int = 0
+    instead: dict[str, str] = field(default_factory=dict)
 
     def scaled(self, tensor: str, by: Array, wish: str = "") -> str:
         """The name of a tensor multiplied along its last axis; it is made where that changes least."""
@@ -107,7 +117,6 @@ class _Change:
         node = self.producers.get(tensor)
         inputs = self._inputs(node, by) if node else None
         if node is None or inputs is None:
-            self.added += 1
             node = helper.make_node(
                 "Mul", [tensor, self._constant(tensor, by)], [tensor], name=f"{tensor}/Mul"
             )
@@ -124,6 +133,8 @@ class _Change:
         new.CopyFrom(node)
         new.input[:] = inputs
         new.output[0] = wish or self.network.fresh(f"{tensor}/relative")
+        if node is self.producers.get(tensor) and not wish:
+            self.instead[new.output[0]] = tensor
         self.nodes.append(new)
         return str(new.output[0])
 
@@ -147,17 +158,16 @@ class _Change:
                 for number, name in enumerate(inputs):
                     held = self.network.constants.get(name)
                     if held is not None:
-                        # One factor for all keeps the shape that the fixed number has.
-                        factor = by[:1] if (by == by[0]).all() else by
                         array = numpy_helper.to_array(held)
-                        product = (array * factor).reshape(array.shape if len(factor) == 1 else None)
-                        inputs[number] = self._constant(name, product)
+                        # One factor for all keeps the shape that the fixed number has.
+                        product = array * by[0] if (by == by[0]).all() else array * by
+                        inputs[number] = self._constant(name, np.asarray(product))
                         return inputs
         return None
 
     def _constant(self, tensor: str, value: Array) -> str:
         name = self.network.fresh(f"{tensor}/factors")
         self.network.model.graph.initializer.append(
-            numpy_helper.from_array(np.ascontiguousarray(value, dtype=np.float32), name)
+            numpy_helper.from_array(np.asarray(value, dtype=np.float32), name)
         )
         return name
