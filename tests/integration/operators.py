@@ -38,7 +38,7 @@ class Layers:
 
     def constant(self, value: object, kind: Any = np.float32) -> str:  # noqa: ANN401 - any of numpy's types
         name = f"c{len(self.network.initialisers)}"
-        self.network._constant(name, np.asarray(value, dtype=kind))
+        self.network.constant(name, np.asarray(value, dtype=kind))
         return name
 
     def weights(self, *shape: int) -> str:

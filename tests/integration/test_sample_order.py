@@ -124,7 +124,7 @@ def save_face_detector(path: Path) -> None:
         if stride == 2:
             shortcut = network.node("MaxPool", f"pool{number}", shortcut, kernel_shape=[2, 2], strides=[2, 2])
         if leaving > entering:
-            network._constant(f"pads{number}", operators.pads(axis=1, behind=leaving - entering))
+            network.constant(f"pads{number}", operators.pads(axis=1, behind=leaving - entering))
             shortcut = network.node("Pad", f"pad{number}", shortcut, f"pads{number}", mode="constant")
         block = network.conv(f"block{number}", tensor, (entering, leaving), stride=stride, relu=False)
         tensor = network.node("Relu", f"relu{number}", network.node("Add", f"sum{number}", block, shortcut))
