@@ -123,6 +123,7 @@ class Release(Run):
                 waiting=waiting,
                 local=was_local(TOOLCHAIN),
                 unfinished=(),
+                ignored=self._ignored(stages),
                 untraced={},
                 allowed=frozenset(self._allowed()),
             )
@@ -195,6 +196,11 @@ class Release(Run):
                 for name, task in self._tasks(stages).items()
                 if staleness.of_task(task, records, everything, history)
             ]
+
+    def _ignored(self, stages: Iterable[Stage]) -> list[str]:
+        """The stages that `./doit ignore` has builds leave out."""
+        with _records(self.dep_manager) as records:
+            return [name for name, task in self._tasks(stages).items() if records.status_is_ignore(task)]
 
     def _untraced(self, stages: Iterable[Stage]) -> dict[str, str]:
         """For each stage whose files do not follow from its run on record, why."""

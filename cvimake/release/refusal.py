@@ -42,6 +42,7 @@ class Conditions:
         waiting: why models wait, and for what.
         local: whether steps ran without containers.
         unfinished: stages that did not succeed and belong to no cvimodel.
+        ignored: stages that the user has builds leave out.
         untraced: for each stage whose files do not follow from what ran, why.
         allowed: the options that let something pass, and those that ask for more.
     """
@@ -50,6 +51,7 @@ class Conditions:
     waiting: Sequence[str]
     local: bool
     unfinished: Sequence[str]
+    ignored: Sequence[str]
     untraced: Mapping[str, str]
     allowed: frozenset[str]
 
@@ -63,6 +65,10 @@ def reasons(conditions: Conditions, cvimodels: Sequence[Built]) -> list[str]:
             f"the steps ran without containers, which hold less still; use a Docker engine, or {ALLOW_LOCAL}"
         )
     found += (f"{stage} did not succeed" for stage in conditions.unfinished)
+    found += (
+        f"{stage} is left out of builds (`./doit ignore`); `./doit forget {stage}` ends that"
+        for stage in conditions.ignored
+    )
     found += (
         f"{stage} does not follow from what ran: {why}; `./doit forget {stage}` has it built anew"
         for stage, why in conditions.untraced.items()

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from graphs import STAGES
 from releases import LABEL, Shop, git
 
 from cvimake.camera.recognition import Recognition
@@ -368,3 +369,43 @@ def test_a_result_that_is_edited_and_edited_back_as_its_digest_is_taken_is_no_re
 
     monkeypatch.setattr(making, "draft", draft_of_an_edit)
     assert f"changed while the release was made: {result}" in error(shop, capsys)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["reset-dep", "--backend", "sqlite3", "--db-file", "build/doit.sqlite"],
+        [
+            "reset-dep",
+            "--backend",
+            "sqlite3",
+            "--db-file",
+            "build/doit.sqlite",
+            "--check_file_uptodate",
+            "md5",
+        ],
+        ["run", "--check_file_uptodate", "timestamp", "m0000:onnx"],
+        ["run", "--single", "m0000:int8"],
+        ["clean", "--forget", "m0000:onnx"],
+    ],
+)
+def test_whatever_doit_was_told_to_record_an_edited_source_is_built_for_a_release(
+    shop: Shop, command: list[str]
+) -> None:
+    shop.build()
+    Path("models/m0000/tiny.onnx").write_bytes(b"edited")
+    shop.commit()
+    assert shop.doit(*command) == 0
+    shop.ran.clear()
+    CONTENTS.forget()
+    assert shop.release() == 0
+    assert set(STAGES) <= set(shop.ran)
+
+
+def test_a_stage_that_is_left_out_is_no_release(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    shop.build()
+    Path("models/m0000/tiny.onnx").write_bytes(b"edited")
+    shop.commit()
+    assert shop.doit("ignore", "m0000:onnx") == 0
+    told = error(shop, capsys)
+    assert "m0000:onnx is left out of builds (`./doit ignore`); `./doit forget m0000:onnx` ends that" in told

@@ -473,7 +473,7 @@ _SOURCE, _SEARCH = 4, 5
 @contextlib.contextmanager
 def yard(constant: set[str]) -> Iterator[Yard]:
     """A yard in memory, where that can be had: SQLite waits for the disk after every stage."""
-    memory = Path("/dev/shm")
+    memory = Path(os.environ.get("CVIMAKE_TEST_PLACE", "/dev/shm"))
     place = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=place) as folder, pytest.MonkeyPatch.context() as monkeypatch:
         try:

@@ -14,6 +14,7 @@ def conditions(
         waiting=(),
         local=local,
         unfinished=["net:mlir"],
+        ignored=(),
         untraced={"net:f16": "no run of it is on record"},
         allowed=allowed,
     )
@@ -39,5 +40,7 @@ def test_what_is_allowed_stops_nothing() -> None:
 
 
 def test_a_release_of_nothing_is_none() -> None:
-    nothing = Conditions(tree=CLEAN, waiting=(), local=False, unfinished=(), untraced={}, allowed=frozenset())
+    nothing = Conditions(
+        tree=CLEAN, waiting=(), local=False, unfinished=(), ignored=(), untraced={}, allowed=frozenset()
+    )
     assert reasons(nothing, []) == ["there is nothing to release: no model is declared"]
