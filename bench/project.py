@@ -80,7 +80,8 @@ def add_launcher(root: Path) -> Path:
     """Gives a project the launcher, ready to start with this checkout's environment; returns it."""
     environment = root / ".venv"
     (environment / "cvimake").mkdir(parents=True)
-    (environment / "bin").symlink_to(Path(sys.prefix) / "bin")
+    for part in ("bin", "lib", "pyvenv.cfg"):
+        (environment / part).symlink_to(Path(sys.prefix) / part)
     # As the launcher leaves it when it has installed everything.
     (environment / "cvimake" / "place").write_text(f"{root.resolve()}\n", encoding="utf-8")
     shutil.copy(root / "pyproject.toml", environment / "cvimake")

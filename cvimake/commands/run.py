@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,9 +15,10 @@ from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
-from cvimake import announce, lock, terminal
+from cvimake import announce, lock
+from cvimake.closed_output import leave
 from cvimake.doit_types import Value
-from cvimake.errors import EXIT_BY_SIGNAL, EXIT_NOT_POSSIBLE, CvimakeError
+from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.history import HISTORY, History
 from cvimake.interruption import ends_cleanly
 from cvimake.runner import Machine, Runner
@@ -65,10 +65,8 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
         """Runs the tasks."""
         try:
             return self._execute_locked(params, args)
-        except BrokenPipeError:
-            # `./doit | head`: nobody reads on. Python would complain once more when it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), terminal.output().fileno())
-            return EXIT_BY_SIGNAL + signal.SIGPIPE
+        except BrokenPipeError as error:
+            return leave(error)
         except (OSError, sqlite3.Error) as error:
             # The disk is full or closed to writing: the lock, the records, the output file.
             announce.note(

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-# Stands for the console script of doit.
-ECHO = """
+# Stands for the Python of the environment, which runs cvimake.
+ECHO = f"""#!{sys.executable} -I
 import os, sys
-print(f"cwd={os.getcwd()}", f"from={os.environ['CVIMAKE_INVOKED_FROM']}", sep="\\n")
-for argument in sys.argv[1:]:
-    print(f"argument={argument}")
+assert sys.argv[1:4] == ["-I", "-m", "cvimake"]
+print(f"cwd={{os.getcwd()}}", f"from={{os.environ['CVIMAKE_INVOKED_FROM']}}", sep="\\n")
+for argument in sys.argv[4:]:
+    print(f"argument={{argument}}")
 sys.exit(int(os.environ.get("EXIT_CODE", "0")))
 """
 # Stands for cvimake/environment.py: it says how it was called, and does what the test wants.
@@ -41,8 +42,9 @@ def project(tmp_path: Path) -> Path:
     (project / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
     (project / "requirements" / "run.txt").write_text("doit==0.37\n", encoding="utf-8")
     write_program(project / "cvimake" / "environment.py", ENVIRONMENT)
-    write_program(project / ".venv" / "bin" / "doit", ECHO)
-    (project / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    write_program(project / ".venv" / "bin" / "python", ECHO)
+    # What doit's own package installs.
+    write_program(project / ".venv" / "bin" / "doit", "")
     marks = project / ".venv" / "cvimake"
     marks.mkdir()
     (marks / "place").write_text(f"{project}\n", encoding="utf-8")
