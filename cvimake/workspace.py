@@ -16,7 +16,7 @@ _SCRATCH = Path("build/.work")
 # In a workspace: locked as long as its process lives, however that ends.
 _IN_USE = "in_use"
 # Beside the workspaces: locked while one is made, or while those of ended processes are looked for.
-_TURN = ".lock"
+_TURN = Path("build/.work.lock")
 
 
 @contextlib.contextmanager
@@ -24,7 +24,7 @@ def workspace(root: Path) -> Iterator[Path]:
     """A folder on the file system of a project's results that no other user can enter."""
     scratch = root / _SCRATCH
     scratch.mkdir(parents=True, exist_ok=True)
-    with _locked(scratch / _TURN):
+    with _locked(root / _TURN):
         folder = Path(tempfile.mkdtemp(dir=scratch))
         in_use = (folder / _IN_USE).open("w", encoding="utf-8")
         fcntl.flock(in_use, fcntl.LOCK_EX)
@@ -40,9 +40,9 @@ def sweep(root: Path) -> None:
     scratch = root / _SCRATCH
     if not scratch.is_dir():
         return
-    with _locked(scratch / _TURN):
+    with _locked(root / _TURN):
         for leftover in scratch.iterdir():
-            if leftover.name == _TURN or _is_in_use(leftover):
+            if _is_in_use(leftover):
                 continue
             place = leftover / PLACE
             if place.is_symlink() and place.readlink().name.startswith(PLACE_PREFIX):

@@ -47,7 +47,7 @@ def published(root: Path) -> set[str]:
 
 
 def work_left(root: Path) -> list[Path]:
-    return [path for path in (root / "build" / ".work").iterdir() if path.name != ".lock"]
+    return list((root / "build" / ".work").iterdir())
 
 
 # What the tool gets

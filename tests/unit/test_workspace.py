@@ -59,7 +59,7 @@ def test_the_workspace_of_another_process_stays_until_that_is_killed(tmp_path: P
 def test_what_an_earlier_version_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "build" / ".work" / "abc" / "files").mkdir(parents=True)
     sweep(tmp_path)
-    assert [path.name for path in (tmp_path / "build" / ".work").iterdir()] == [".lock"]
+    assert list((tmp_path / "build" / ".work").iterdir()) == []
 
 
 def test_a_project_that_was_never_built_has_nothing_to_sweep(tmp_path: Path) -> None:
