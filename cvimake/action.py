@@ -88,11 +88,15 @@ class Limits:
         memory: bytes, swap included.
         processes: processes and threads at one time.
         seconds: running time.
+        workspace: bytes of the files in its working directory, the inputs left out.
+        files: files and folders there.
     """
 
     memory: int = 8 * GIBIBYTE
     processes: int = 512
     seconds: float = 2 * 3600.0
+    workspace: int = 32 * GIBIBYTE
+    files: int = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,8 @@ from cvimake.engine import Outcome
 from cvimake.known_failures import KNOWN, Known
 
 _KILLED = 137
+# The kernel ends a process so that makes a file larger than the limit.
+_FILE_TOO_LARGE = 128 + signal.SIGXFSZ
 # Of the layers that missed a tolerance, so many are shown.
 _WORST = 5
 _LAYER = re.compile(
@@ -134,6 +137,8 @@ def _limit(outcome: Outcome) -> str:
         return "time"
     if outcome.out_of_memory:
         return "memory"
+    if outcome.overfull or outcome.exit_code == _FILE_TOO_LARGE:
+        return "workspace"
     return "killed" if outcome.exit_code == _KILLED else ""
 
 
@@ -143,6 +148,8 @@ def _diagnosis(known: Known, found: dict[str, str], limits: Limits) -> Diagnosis
         "memory": limits.memory / GIBIBYTE,
         "seconds": limits.seconds,
         "processes": limits.processes,
+        "workspace": limits.workspace / GIBIBYTE,
+        "files": limits.files,
     }
     return Diagnosis(
         id=known.id, cause=known.cause.format(**values), remedy=known.remedy.format(**values), link=known.link

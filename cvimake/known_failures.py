@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Limit = Literal["memory", "time", "killed"]
+Limit = Literal["memory", "time", "workspace", "killed"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,12 @@ KNOWN: tuple[Known, ...] = (
         "(input_num, tune_num).",
     ),
     Known(
+        "workspace-limit",
+        "workspace",
+        "stopped because it wrote more than {workspace:g} GiB, or more than {files} files and folders",
+        "If the network is that large, raise workspace or files in [tool.cvimake.limits] (pyproject.toml).",
+    ),
+    Known(
         "killed",
         "killed",
         "its tool was killed by somebody, or for want of memory (exit code 137)",
@@ -66,6 +72,12 @@ KNOWN: tuple[Known, ...] = (
         _log(r"No space left on device"),
         "the tool ran out of room for its temporary files",
         "In the container /tmp holds 1 GiB; elsewhere make room on the disk that the engine or build uses.",
+    ),
+    Known(
+        "file-limit",
+        _log(r"File too large|File size limit exceeded"),
+        "one of its files would be larger than {workspace:g} GiB",
+        "If the network is that large, raise workspace in [tool.cvimake.limits] (pyproject.toml).",
     ),
     Known(
         "process-limit",

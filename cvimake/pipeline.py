@@ -524,7 +524,12 @@ def _place(model: str, file_name: str) -> Path:
 
 def _limits(model: DeclaredModel) -> Limits:
     limits = model.settings.limits
-    return Limits(memory=int(limits.memory * GIBIBYTE), seconds=limits.hours * 3600)
+    return Limits(
+        memory=int(limits.memory * GIBIBYTE),
+        seconds=limits.hours * 3600,
+        workspace=int(limits.workspace * GIBIBYTE),
+        files=limits.files,
+    )
 
 
 def _converted(name: str) -> str:

@@ -113,7 +113,7 @@ class Sandbox:
             log.write(self._log_head(action, by_hand).encode())
             log.flush()
             outcome = self.engine.run(command, _WatchedLog(log, watch))
-        if outcome.exit_code != 0 or outcome.timed_out or outcome.out_of_memory:
+        if outcome.exit_code != 0 or outcome.timed_out or outcome.out_of_memory or outcome.overfull:
             raise self._failed(action, outcome, f"its tool ended with exit code {outcome.exit_code}")
         _open_up(inner, [file.name for file in action.outputs])
         faults = [fault for file in action.outputs if (fault := _fault(inner / file.name, file))]

@@ -21,7 +21,8 @@ directory lies meets that limit in its container, as any network, image or array
 _ENDINGS = {
     "memory": "the engine says that the memory limit ended it",
     "time": "it ran longer than its time limit",
-    "killed": "it ended with exit code 137, by neither limit",
+    "workspace": "the files that it wrote took more than they may",
+    "killed": "it ended with exit code 137, by none of the limits",
 }
 
 

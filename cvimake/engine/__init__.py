@@ -92,11 +92,13 @@ class Outcome:
         exit_code: of the process; 137 where it was killed.
         out_of_memory: the memory limit killed it.
         timed_out: the time limit killed it.
+        overfull: it was killed because its files took more than they may.
     """
 
     exit_code: int
     out_of_memory: bool = False
     timed_out: bool = False
+    overfull: bool = False
 
 
 class Log(Protocol):

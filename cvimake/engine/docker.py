@@ -17,6 +17,7 @@ import docker
 from cvimake import announce, process
 from cvimake.engine import NOBODY, Command, Log, Outcome, connection
 from cvimake.engine.files import Archives, BindMounts, Files
+from cvimake.engine.watch import Usage, watched
 from cvimake.errors import EngineError
 from cvimake.load import Capacity
 from cvimake.resources import docker_folder
@@ -127,9 +128,15 @@ class DockerEngine:
                 if self._cancelled:
                     # Too early to be killed when it was to be.
                     _kill(container)
-                for chunk in output:
-                    log.write(chunk)
-                exit_code = int(container.wait()["StatusCode"])
+                with watched(
+                    command.limits,
+                    lambda: self._look(command, container),
+                    lambda: _kill(container),
+                    self._files.seconds_between_looks,
+                ) as watch:
+                    for chunk in output:
+                        log.write(chunk)
+                    exit_code = int(container.wait()["StatusCode"])
             finally:
                 timer.cancel()
                 # close() would only shut the socket down and leave the response to the garbage collector.
@@ -140,12 +147,22 @@ class DockerEngine:
             if exit_code == 0:
                 self._files.fetch(command, container)
             return Outcome(
-                exit_code=exit_code, out_of_memory=bool(state["OOMKilled"]), timed_out=timed_out.is_set()
+                exit_code=exit_code,
+                out_of_memory=bool(state["OOMKilled"]),
+                timed_out=timed_out.is_set(),
+                overfull=watch.has_ended_it,
             )
         finally:
             _remove(container)
             with self._guard:
                 self._running.discard(container)
+
+    def _look(self, command: Command, container: Container) -> Usage | None:
+        """How much a command's files take; None where the engine does not say so."""
+        try:
+            return self._files.look(command, container)
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError):
+            return None
 
     def _settings(self, command: Command) -> dict[str, Any]:
         """The container, as the SDK wants it. `by_hand` says the same as arguments of `docker run`."""
@@ -167,7 +184,11 @@ class DockerEngine:
             "mem_limit": command.limits.memory,
             "memswap_limit": command.limits.memory,
             "pids_limit": command.limits.processes,
-            "ulimits": [Ulimit(name="core", soft=0, hard=0)],
+            "ulimits": [
+                Ulimit(name="core", soft=0, hard=0),
+                # Of one file, so that it cannot outgrow the limit of all between two looks.
+                Ulimit(name="fsize", soft=command.limits.workspace, hard=command.limits.workspace),
+            ],
             # The output is read as it comes; the engine need not keep a copy of its own.
             "log_config": {"Type": "none"},
             "labels": {
@@ -196,6 +217,7 @@ class DockerEngine:
             *(part for path, options in _TMPFS.items() for part in ("--tmpfs", f"{path}:{options}")),
             *("--memory", str(command.limits.memory), "--memory-swap", str(command.limits.memory)),
             *("--pids-limit", str(command.limits.processes), "--ulimit", "core=0"),
+            *("--ulimit", f"fsize={command.limits.workspace}"),
             *(part for name, value in command.environment.items() for part in ("--env", f"{name}={value}")),
         ]
         return self._files.by_hand(command, shlex.join(arguments), workspace)

@@ -10,6 +10,7 @@ import shlex
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -18,14 +19,23 @@ from docker.models.containers import Container
 from docker.types import Mount as DockerMount
 
 from cvimake.engine import Command, Mount
+from cvimake.engine.watch import Usage, deleted, of_container, of_folder
 
 _READ_SIZE = 1024 * 1024
+# Prints how many bytes the files below a container's working directory take, and how many there are.
+_LOOK = "du -s --block-size=1 . 2>/dev/null; du -s --inodes . 2>/dev/null"
 # What goes into an archive, and the file with its contents; None for a folder.
 _Member = tuple[tarfile.TarInfo, Path | None]
 
 
 class Files(Protocol):
-    """One way of getting them there."""
+    """One way of getting them there.
+
+    Attributes:
+        seconds_between_looks: at how much the files take.
+    """
+
+    seconds_between_looks: float
 
     def mounts(self, command: Command) -> list[DockerMount]:
         """What a new container has mounted."""
@@ -33,6 +43,10 @@ class Files(Protocol):
 
     def send(self, command: Command, container: Container) -> None:
         """Brings the inputs in, before the command starts."""
+        ...
+
+    def look(self, command: Command, container: Container) -> Usage | None:
+        """How much the files in its working directory take; None where that could not be found out."""
         ...
 
     def fetch(self, command: Command, container: Container) -> None:
@@ -53,6 +67,8 @@ class Files(Protocol):
 class BindMounts:
     """The engine sees our file system: nothing travels."""
 
+    seconds_between_looks = 1.0
+
     def mounts(self, command: Command) -> list[DockerMount]:
         """See `Files.mounts`."""
         return [
@@ -62,6 +78,15 @@ class BindMounts:
 
     def send(self, command: Command, container: Container) -> None:
         """Everything is there."""
+
+    def look(self, command: Command, container: Container) -> Usage | None:
+        """See `Files.look`. A file that was deleted while it is open still takes its room."""
+        folder = command.host_folder
+        usage = of_folder(folder, command.limits)
+        device = folder.stat().st_dev
+        container.reload()
+        processes = of_container(int(container.attrs["State"]["Pid"]))
+        return replace(usage, size=usage.size + deleted(processes, device))
 
     def fetch(self, command: Command, container: Container) -> None:
         """Everything is here."""
@@ -83,6 +108,9 @@ class Archives:
     An input is root's there and closed to writing, as a read-only mount would be.
     """
 
+    # Each look starts a process in the container.
+    seconds_between_looks = 5.0
+
     def mounts(self, command: Command) -> list[DockerMount]:
         """See `Files.mounts`."""
         return [DockerMount(target=target, source=None, type="volume") for target in self._volumes(command)]
@@ -94,6 +122,24 @@ class Archives:
         for target, source in command.folders.items():
             with self._archive(command, _folder_members(source)) as archive:
                 container.put_archive(target, archive)
+
+    def look(self, command: Command, container: Container) -> Usage | None:
+        """See `Files.look`."""
+        try:
+            _, output = container.exec_run(
+                ["sh", "-c", _LOOK],
+                environment={"LD_PRELOAD": ""},
+                workdir=command.working_directory,
+                user=f"{command.user[0]}:{command.user[1]}",
+            )
+            # All at once, since it is not asked for as a stream.
+            assert isinstance(output, bytes)  # noqa: S101 - for the types
+            size, files = (int(line.split()[0]) for line in output.splitlines()[-2:])
+        except (docker.errors.APIError, ValueError):
+            # It has ended in the meantime, or has no process left for this.
+            return None
+        # Of the inputs there are the copies.
+        return Usage(size - sum(path.stat().st_size for path in command.inputs.values()), files)
 
     def fetch(self, command: Command, container: Container) -> None:
         """See `Files.fetch`. What is no plain file is left there, and so missing here."""

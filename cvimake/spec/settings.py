@@ -17,6 +17,10 @@ class StageLimits(Declared):
     """GiB, swap included."""
     hours: Annotated[float, Field(gt=0, le=100_000)] = 2.0
     """Running time."""
+    workspace: Annotated[float, Field(gt=0, le=1_000_000)] = 32.0
+    """GiB of the files that its tool writes."""
+    files: Annotated[int, Field(gt=0, le=1_000_000_000)] = 100_000
+    """How many files and folders its tool may write."""
 
 
 class StoreOptions(Declared):

@@ -368,6 +368,12 @@ def instead(command: str) -> Callable[[Action], Action]:
     return lambda action: dataclasses.replace(action, argv=(*action.argv[:start], "sh", "-c", command))
 
 
+def large_file(action: Action) -> Action:
+    """A command that writes one file of more than a step's files may take."""
+    limited = dataclasses.replace(action, limits=Limits(workspace=1024**2))
+    return instead("""python3 -c 'open("zeros", "wb").write(bytes(2 * 1024**2))'""")(limited)
+
+
 def with_input(action: Action, name: str) -> Action:
     """The same step with one more file, from beside its network."""
     path = next(file.path for file in action.inputs if file.name.startswith("test_input")).parents[1] / name
@@ -476,6 +482,8 @@ FAILURES: dict[str, Failure] = {
     "miscompiled": Failure("miscompiled", miscompiled),
     "out-of-memory": Failure("out-of-memory", plain(), limits(Limits(memory=100 * 1024**2))),
     "time-limit": Failure("time-limit", plain(), limits(Limits(seconds=1.0))),
+    "workspace-limit": Failure("workspace-limit", plain(), limits(Limits(files=3))),
+    "file-limit": Failure("file-limit", plain(), large_file),
     "killed": Failure("killed", plain(), instead("sh -c 'kill -9 $$'; exit $?")),
     "disk-full": Failure("disk-full", plain(), instead("head -c 2G /dev/zero >/tmp/zeros")),
     "process-limit": Failure("process-limit", plain(), limits(Limits(processes=3))),

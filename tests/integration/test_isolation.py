@@ -372,6 +372,44 @@ def test_a_fork_bomb_is_bounded(lab: Lab) -> None:
     assert LIMITS.processes - 4 < result["children"] < LIMITS.processes
 
 
+# Each goes on until it is ended.
+FILLERS = {
+    "files": "import itertools\nfor number in itertools.count():\n open(str(number), 'w').close()",
+    "bytes": """
+import itertools
+for number in itertools.count():
+    open(str(number % 400), "ab").write(bytes(2**18))
+""",
+    "deleted": """
+import os, time
+file = open("x", "wb")
+os.unlink("x")
+for _ in range(40):
+    file.write(bytes(2**20))
+other = open("y", "wb")
+os.unlink("y")
+for _ in range(40):
+    other.write(bytes(2**20))
+time.sleep(50)
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "filler"), [("mount", "files"), ("mount", "bytes"), ("mount", "deleted"), ("archive", "files")]
+)
+def test_files_beyond_the_limit_end_the_step_and_the_error_says_so(
+    toolchain_image: ToolchainImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: str, filler: str
+) -> None:
+    monkeypatch.setenv("CVIMAKE_FILES", files)
+    with contextlib.closing(connection.find()) as client:
+        lab = Lab(Sandbox(root=tmp_path, engine=DockerEngine(client), image=toolchain_image.id))
+        limits = Limits(seconds=60.0, workspace=50 * 2**20, files=500)
+        with pytest.raises(StepFailedError, match=r"wrote more than 0\.0488281 GiB, or more than 500 files"):
+            lab.run(lab.action(FILLERS[filler], limits=limits))
+    assert lab.left_over() == []
+
+
 def test_the_time_limit_ends_a_step_that_ignores_signals(lab: Lab, engine: DockerEngine) -> None:
     program = (
         "import signal\n"

@@ -33,7 +33,7 @@ COMMAND = Command(
     ),
     working_directory="/workspace",
     user=(1000, 1001),
-    limits=Limits(memory=2 * 1024**3, processes=77, seconds=60.0),
+    limits=Limits(memory=2 * 1024**3, processes=77, seconds=60.0, workspace=5000),
 )
 
 
@@ -153,7 +153,12 @@ def values_after(words: list[str], flag: str) -> list[str]:
         ("pids_limit", 77, "--pids-limit", "77"),
         ("working_dir", "/workspace", "--workdir", "/workspace"),
         ("entrypoint", [], "--entrypoint", ""),
-        ("ulimits", [{"Name": "core", "Soft": 0, "Hard": 0}], "--ulimit", "core=0"),
+        (
+            "ulimits",
+            [{"Name": "core", "Soft": 0, "Hard": 0}, {"Name": "fsize", "Soft": 5000, "Hard": 5000}],
+            "--ulimit",
+            ["core=0", "fsize=5000"],
+        ),
         (
             "tmpfs",
             {"/tmp": "rw,nosuid,nodev,noexec,size=1g,mode=1777"},
@@ -163,10 +168,10 @@ def values_after(words: list[str], flag: str) -> list[str]:
     ],
 )
 def test_a_container_has_a_property_however_it_is_started(
-    setting: str, value: object, flag: str, written: str
+    setting: str, value: object, flag: str, written: str | list[str]
 ) -> None:
     assert settings_of(COMMAND)[setting] == value
-    assert values_after(words_of(COMMAND), flag) == [written]
+    assert values_after(words_of(COMMAND), flag) == ([written] if isinstance(written, str) else written)
 
 
 def test_the_root_file_system_is_read_only_however_it_is_started() -> None:
