@@ -42,7 +42,7 @@ class Init(PlainCommand):
     doc_purpose = "declare a model: reads its graph and writes models/NAME/model.toml"
     doc_usage = "FILE [--name NAME] [--dataset DATASET] [--shape SHAPE] [--test-image FILE] [--layout LAYOUT]"
     doc_description = (
-        "Recognises YOLOv5, YOLOv8, YOLO11, YOLO26, YOLOX, SSD-like detectors and plain classifiers by "
+        "Recognises YOLO, SSD-like and face detectors, PP-OCR, classifiers and others (docs/init.md) by "
         "the structure of an ONNX graph; says why, and what it is not sure of. For any other network it "
         "lists inputs and possible outputs, and leaves marked lines to be filled in.\n"
         "FILE is copied into models/NAME, unless it lies there; nothing that exists is overwritten."
@@ -76,10 +76,16 @@ class Init(PlainCommand):
             examined = examine(path, _shapes(options["shape"]))
         except OSError as error:
             raise CvimakeError(f"{path}: {error.strerror}") from error
-        samples = _samples(datasets, options["dataset"], folder)
+        samples, images = _samples(datasets, options["dataset"], folder)
+        how = ""
         if options["test-image"]:
             image = _test_image(invoked_from() / options["test-image"])
             samples = dataclasses.replace(samples, image=_seen_from(folder, image))
+        elif images:
+            from cvimake.commands import choosing  # noqa: PLC0415 - takes a while to load
+
+            name, how = choosing.choose(examined, images, Path.cwd())
+            samples = dataclasses.replace(samples, image=_seen_from(folder, images[name]))
         draft = Draft(
             source=path.name,
             weights=examined.weights.name if examined.weights else "",
@@ -94,7 +100,7 @@ class Init(PlainCommand):
             layout=_layout(options["layout"], examined),
         )
         _write(folder, examined, declaration(draft))
-        terminal.write("".join(f"{line}\n" for line in _report(folder, examined, samples)))
+        terminal.write("".join(f"{line}\n" for line in _report(folder, examined, samples, how)))
         return 0
 
 
@@ -152,8 +158,10 @@ def _place(root: Path, path: Path, name: str) -> tuple[Path, Mapping[str, Declar
     return folder, datasets
 
 
-def _samples(datasets: Mapping[str, DeclaredDataset], wanted: str, folder: Path) -> Samples:
-    """What to calibrate and check with."""
+def _samples(
+    datasets: Mapping[str, DeclaredDataset], wanted: str, folder: Path
+) -> tuple[Samples, dict[str, Path]]:
+    """What to calibrate and check with, and the images of the dataset by name."""
     from cvimake.intake.draft import Samples  # noqa: PLC0415 - only this needs it
     from cvimake.spec.mistakes import did_you_mean  # noqa: PLC0415 - as above
     from cvimake.spec.rules import FUSABLE_IMAGES  # noqa: PLC0415 - as above
@@ -162,20 +170,15 @@ def _samples(datasets: Mapping[str, DeclaredDataset], wanted: str, folder: Path)
         hint = did_you_mean(wanted, datasets) or f"; there are: {', '.join(datasets) or 'none'}"
         raise CvimakeError(f"no dataset {wanted!r}{hint}")
     chosen = wanted or (next(iter(datasets)) if len(datasets) == 1 else "")
-    image, count = "", 0
+    image, count, images = "", 0, dict[str, Path]()
     for name in [chosen] if chosen else datasets:
         with contextlib.suppress(OSError, ValueError):  # a build says what is wrong with a dataset
             files = datasets[name].samples.files
             count = len(files) if name == chosen else 0
-            image = image or next(
-                (
-                    _seen_from(folder, file)
-                    for file in files.values()
-                    if file.suffix.lower() in FUSABLE_IMAGES
-                ),
-                "",
-            )
-    return Samples(dataset=chosen, count=count, image=image, known=tuple(datasets))
+            found = {key: file for key, file in files.items() if file.suffix.lower() in FUSABLE_IMAGES}
+            images = found if name == chosen else {}
+            image = image or next((_seen_from(folder, file) for file in found.values()), "")
+    return Samples(dataset=chosen, count=count, image=image, known=tuple(datasets)), images
 
 
 def _seen_from(folder: Path, file: Path) -> str:
@@ -255,7 +258,7 @@ def _add(
     made.append(path)
 
 
-def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]:
+def _report(folder: Path, examined: Examined, samples: Samples, how: str) -> Iterator[str]:
     place = Path(os.path.relpath(folder))
     found = examined.findings
     yield f"wrote {place / DECLARATION}"
@@ -289,6 +292,8 @@ def _report(folder: Path, examined: Examined, samples: Samples) -> Iterator[str]
         yield f"  calibrates with {samples.dataset}" + (
             ", the only dataset" if len(samples.known) == 1 else ""
         )
+    if how:
+        yield f"  checks with {samples.image}: {how}"
     missing = list(_choices(examined, samples))
     yield from _listed(f"to fill in, in {place / DECLARATION}", missing)
     if not missing:

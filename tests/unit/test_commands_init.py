@@ -30,6 +30,8 @@ class Place:
         self.networks.mkdir()
         monkeypatch.chdir(self.root)
         monkeypatch.delenv("CVIMAKE_INVOKED_FROM", raising=False)
+        # No network is run.
+        monkeypatch.setenv("CVIMAKE_ENGINE", "local")
 
     def dataset(self, name: str) -> None:
         folder = self.root / "datasets" / name
