@@ -21,7 +21,8 @@ class Activity:
 
     Attributes:
         name: `MODEL:STAGE`.
-        expected: seconds that it took when it last ran; None if it never did.
+        expected: seconds that it should take; None if nothing is known of that.
+        is_guess: it never ran here, and the time is an estimate.
         doing: what its tool counts at the moment, in the tool's words; empty if it does not say.
         percent: how much of that is done; None if it does not say.
     """
@@ -31,6 +32,7 @@ class Activity:
     doing: str = ""
     percent: int | None = None
     started: float = field(default_factory=time.monotonic)
+    is_guess: bool = False
     _unread: bytes = b""
 
     @property
@@ -58,9 +60,9 @@ class Activities:
     def __init__(self) -> None:
         self._running: dict[str, Activity] = {}
 
-    def begin(self, name: str, expected: float | None = None) -> Activity:
+    def begin(self, name: str, expected: float | None = None, *, is_guess: bool = False) -> Activity:
         """A stage begins."""
-        self._running[name] = activity = Activity(name, expected)
+        self._running[name] = activity = Activity(name, expected, is_guess=is_guess)
         return activity
 
     def tell(self, name: str, doing: str, percent: int) -> None:

@@ -7,9 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from cvimake import terminal
-from cvimake.errors import harmless
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 def note(text: str) -> None:
@@ -47,6 +50,27 @@ def step(what: str) -> Iterator[Callable[[str], None]]:
         terminal.flush()
 
 
+class Counter:
+    """The line of a step on a terminal, with the seconds that go by and what is done just now.
+
+    Args:
+        line: what stands before them.
+    """
+
+    def __init__(self, line: str) -> None:
+        self._line, self._detail, self._started = line, "", time.monotonic()
+
+    def show(self, detail: str) -> None:
+        """Takes what is done just now."""
+        self._detail = detail
+
+    def __rich__(self) -> Text:
+        """The line as it is at this moment: a terminal asks for it several times a second."""
+        seconds = f"{time.monotonic() - self._started:.0f} s"
+        now = f"{seconds}, {self._detail}" if self._detail else seconds
+        return terminal.styled(f"{self._line}{now}", style="dim")
+
+
 @contextlib.contextmanager
 def _shown(what: str) -> Iterator[Callable[[str], None]]:
     """The line of a step up to its outcome; on a terminal with a spinner and details while it goes on."""
@@ -57,17 +81,11 @@ def _shown(what: str) -> Iterator[Callable[[str], None]]:
         yield lambda _detail: None
         return
     from rich.console import Console  # noqa: PLC0415 - slow to import, and only needed here
-    from rich.markup import escape  # noqa: PLC0415 - the same
 
-    started = time.monotonic()
-    with Console(stderr=True).status(escape(line)) as status:
-
-        def show(detail: str) -> None:
-            elapsed = time.monotonic() - started
-            status.update(f"{escape(line)}[dim]{elapsed:.0f} s, {escape(harmless(detail))}[/dim]")
-
+    counter = Counter(line)
+    with Console(stderr=True).status(counter) as status:
         try:
-            yield show
+            yield counter.show
         finally:
             status.stop()
             terminal.write(line, terminal.errors())

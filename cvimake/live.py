@@ -111,8 +111,8 @@ def view(running: list[Activity], status: str, spinner: RenderableType) -> Rende
 
 
 def _fraction(activity: Activity) -> float | None:
-    """How far a stage is: by the time it took before, else by what its tool says of its present pass."""
-    if activity.expected:
+    """How far a stage is: by the time it took before, else by what its tool says, else by an estimate."""
+    if activity.expected and not (activity.is_guess and activity.percent is not None):
         return min(activity.elapsed / activity.expected, _ALMOST)
     return None if activity.percent is None else activity.percent / 100
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, TextIO
 
 from doit.exceptions import BaseFail, UnmetDependency
@@ -12,7 +13,8 @@ from cvimake import summary
 from cvimake.activity import ACTIVITIES
 from cvimake.doit_types import Task
 from cvimake.engine.choice import TOOLCHAIN, was_local
-from cvimake.records import RESTORED, SECONDS
+from cvimake.estimates import Estimates
+from cvimake.records import RESTORED
 from cvimake.runner import LOAD
 from cvimake.summary import SEVERITY, Result, State, duration
 
@@ -56,12 +58,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
         """A task's work begins."""
         if not task.actions:
             return
-        ACTIVITIES.begin(task.name, _expected(task.name))
+        expected = self._estimates.of(task.name)
+        seconds, is_guess = (expected.seconds, expected.is_guess) if expected else (None, False)
+        ACTIVITIES.begin(task.name, seconds, is_guess=is_guess)
         # What is not a stage draws for itself.
         if self._view is None and LOAD in _meta(task) and self.outstream.isatty():
             from cvimake.live import LiveView  # noqa: PLC0415 - slow to import, and only needed here
 
-            self._view = LiveView(self.outstream, self._needed(), self._settled, _expected)
+            self._view = LiveView(self.outstream, self._needed(), self._settled, self._expected)
             self._view.start()
 
     def add_success(self, task: Task) -> None:
@@ -146,6 +150,15 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type inform
             # The worst that happened to any of its stages.
             result.state = max(result.state, state, key=SEVERITY.__getitem__)
 
+    @functools.cached_property
+    def _estimates(self) -> Estimates:
+        return Estimates(self._tasks, Globals.dep_manager)
+
+    def _expected(self, name: str) -> float | None:
+        """Seconds that a task should take; None where nothing is known of that."""
+        expected = self._estimates.of(name)
+        return expected.seconds if expected else None
+
     def _needed(self) -> set[str]:
         """Every task with work that the selected ones need."""
         needed: set[str] = set()
@@ -167,9 +180,3 @@ def _captured(task: Task) -> str:
     streams = [action.out for action in task.actions] if (task.verbosity or 0) < _SHOWS_OUTPUT else []
     streams += [action.err for action in task.actions] if (task.verbosity or 0) < _SHOWS_ERRORS else []
     return "".join(f"{text.rstrip()}\n" for text in streams if text)
-
-
-def _expected(name: str) -> float | None:
-    """Seconds that a task took when it last ran; None if it never did."""
-    seconds: float | None = (Globals.dep_manager.get_values(name) or {}).get(SECONDS)
-    return seconds

@@ -17,9 +17,9 @@ from cvimake.commands.run import with_info
 from cvimake.doit_types import Task
 from cvimake.engine.choice import TOOLCHAIN
 from cvimake.errors import EXIT_NOT_POSSIBLE
+from cvimake.estimates import Estimates
 from cvimake.kept import foresee
 from cvimake.reasons import Follows, to_json
-from cvimake.records import SECONDS
 from cvimake.spec.dataset import ARRAYS, IMAGES
 from cvimake.staleness import Verdict, critical_path, hindrances
 from cvimake.tasks import STAGE
@@ -35,7 +35,8 @@ class Plan(GraphCommand):
     doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
     doc_description = (
         "A stage that only follows from others may run: where what they make anew holds the same bytes, "
-        "it does not. Times are those of the last runs; what is in the store takes next to none."
+        "it does not. Times are those of the last runs, and estimates for stages that never ran here; what "
+        "is in the store takes next to none."
     )
     cmd_options = (OPTION_JSON,)
 
@@ -49,7 +50,10 @@ class Plan(GraphCommand):
         unreadable = _unreadable(graph.tasks[name] for name in running)
         code = EXIT_NOT_POSSIBLE if wrong else 0
         kept = self._kept(graph, running)
-        seconds = {name: time for name in running if (time := self._expected(name)) is not None}
+        estimates = Estimates(graph.tasks, self.dep_manager, self.history)
+        expected = {name: found for name in running if (found := estimates.of(name))}
+        guessed = {name for name, found in expected.items() if found.is_guess and name not in kept}
+        seconds = {name: found.seconds for name, found in expected.items()}
         # To be taken from the store is next to nothing.
         seconds |= dict.fromkeys(kept, 0.0)
         certain = [name for name in running if verdicts[name].certain]
@@ -62,6 +66,7 @@ class Plan(GraphCommand):
                     "verdict": str(verdict),
                     "from_store": name in kept,
                     "seconds": seconds.get(name),
+                    "estimated": name in guessed,
                     "reasons": [to_json(reason) for reason in verdict.reasons],
                     "unreadable": unreadable.get(name, []),
                 }
@@ -71,7 +76,7 @@ class Plan(GraphCommand):
             terminal.write(json.dumps({"stages": stages, "critical_path": critical}, indent=1) + "\n")
             return code
         if verdicts:
-            _write_table(verdicts, seconds, kept)
+            _write_table(verdicts, seconds, kept, guessed)
         for name in wrong:
             mistakes = "".join(f"  {reason}\n" for reason in verdicts[name].reasons)
             terminal.write(
@@ -83,12 +88,18 @@ class Plan(GraphCommand):
         if not running:
             terminal.write("nothing to do\n" if not wrong else "")
             return code
+        about = "about " if guessed else ""
         terminal.write(
             f"\n{len(certain)} will run, {len(running) - len(certain)} may; "
-            f"{_time(least, most)} along the critical path\n  {', '.join(path)}\n"
+            f"{about}{_time(least, most)} along the critical path\n  {', '.join(path)}\n"
         )
-        if unknown := len(running) - len(seconds):
-            terminal.write(f"{unknown} of them never ran: how long they take is not known, and not counted\n")
+        if guessed:
+            terminal.write(
+                f"{len(guessed)} of them never ran here: their times are estimated from the network's size "
+                "and this machine's speed\n"
+            )
+        if unknown := [name for name in running if name not in seconds]:
+            terminal.write(f"not counted, since its time is not known: {', '.join(unknown)}\n")
         return code
 
     @staticmethod
@@ -102,13 +113,6 @@ class Plan(GraphCommand):
             makes.append((task.targets, *known))
         foreseen = foresee(Path(), makes)
         return {name for name, is_kept in zip(running, foreseen, strict=True) if is_kept}
-
-    def _expected(self, name: str) -> float | None:
-        """Seconds that a stage took when it last succeeded; after a failure only the history knows."""
-        seconds: float | None = self.dep_manager.get_values(name).get(SECONDS)
-        if seconds is None and (run := self.history.last(name)):
-            return run.seconds
-        return seconds
 
 
 def _unreadable(tasks: Iterable[Task]) -> dict[str, list[str]]:
@@ -135,7 +139,10 @@ def _time(least: float, most: float) -> str:
 
 
 def _write_table(
-    verdicts: Mapping[str, Verdict], seconds: Mapping[str, float], kept: AbstractSet[str]
+    verdicts: Mapping[str, Verdict],
+    seconds: Mapping[str, float],
+    kept: AbstractSet[str],
+    guessed: AbstractSet[str],
 ) -> None:
     table = summary.new_table()
     table.add_column("stage", no_wrap=True)
@@ -149,6 +156,7 @@ def _write_table(
         first, *others = own or verdict.reasons
         more = f" (and {len(others)} more)" if others else ""
         time = summary.duration(seconds[name]) if name in seconds else ""
+        time = f"about {time}" if name in guessed else time
         time = "from the store" if name in kept else time
         state = terminal.styled(str(verdict), style=colours[str(verdict)])
         table.add_row(terminal.styled(name), state, terminal.styled(time), terminal.styled(f"{first}{more}"))

@@ -82,3 +82,15 @@ def test_on_a_terminal_the_answer_counts(
     monkeypatch.setattr("sys.stderr", asked)
     assert announce.confirm("Install?") is agreed
     assert asked.getvalue() == "cvimake: Install? [Y/n] "
+
+
+def test_the_counter_of_a_step_goes_on_while_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    counter = announce.Counter("cvimake: building the image ... ")
+    assert str(counter.__rich__()) == "cvimake: building the image ... 0 s"
+    counter.show("Step 3/9\x1b")
+    now[0] += 42
+    assert (
+        str(counter.__rich__()) == "cvimake: building the image ... 42 s, Step 3/9\N{REPLACEMENT CHARACTER}"
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -293,9 +294,22 @@ def test_the_table_and_the_total(built: Workshop, capsys: pytest.CaptureFixture[
     assert lines[6] == "  m0000:mix_qtable, m0000:mix, m0000:mix_info"
 
 
-def test_what_never_ran_is_not_counted(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_times_of_what_never_ran_are_estimated(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert workshop.doit("plan") == 0
-    assert "9 of them never ran: how long they take is not known" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "8 of them never ran here: their times are estimated" in out
+    assert "not counted, since its time is not known: toolchain\n" in out
+    assert re.search(r"^m0000:calibration +will run +about \d+\.\d s +was never built$", out, re.MULTILINE)
+    assert " 0.0 s along the critical path" not in out
+    planned = Planned(workshop, capsys)
+    assert planned.stages["m0000:mlir"]["estimated"] is True
+    assert planned.stages["toolchain"]["seconds"] is None
+    assert planned.told["critical_path"]["seconds_at_least"] > 1
+    workshop.build()
+    workshop.declare("expected_cos = 0.9999, min", "expected_cos = 0.99, min")
+    assert Planned(workshop, capsys).stages["m0000:mix_qtable"]["estimated"] is False
 
 
 def test_what_is_to_be_ignored_is_left_out_with_what_needs_it(

@@ -46,3 +46,14 @@ def test_a_narrow_terminal_is_not_overrun() -> None:
     out = io.StringIO()
     Console(file=out, width=40).print(view([running], "1 of 3 stages done", Text("*")))
     assert all(len(line) <= 40 for line in out.getvalue().splitlines())
+
+
+def test_without_a_known_time_the_bar_follows_what_the_tool_says_and_before_that_an_estimate() -> None:
+    running = Activity("net:mix_qtable", 100.0, started=time.monotonic() - 50.0, is_guess=True)
+    by_estimate = drawn(running)[0].count("━")
+    running.read(b"Processing conv1_Conv:   8%|#")
+    line, _ = drawn(running)
+    assert 0 < line.count("━") < by_estimate
+    assert "of about 1:40 min" in line
+    running.read(b"Processing conv9_Conv:  98%|#")
+    assert drawn(running)[0].count("━") > by_estimate
