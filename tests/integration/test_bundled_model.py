@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from lab import ROOT, environment
+from projects import Project
 
 from cvimake.image import ToolchainImage
 
@@ -40,7 +41,8 @@ def read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
 @pytest.mark.parametrize("variant", ["f16", "int8", "mix"])
 def test_a_camera_takes_every_variant_for_a_yolo11(built: Path, variant: str) -> None:
     info = read(built / f"shapes_cv181x_{variant}_info.json")
-    assert info["recognised_as"] == "YOLO11"
+    assert (info["recognised_as"], info["recognition"]["works"]) == ("YOLO11", "yes")
+    assert info["recognition"]["warnings"] == []
     assert [tensor["shape"][1] for tensor in info["outputs"]] == [64, 4] * 3
     assert {tensor["type"] for tensor in info["outputs"]} == {"fp32"}
 
@@ -78,3 +80,43 @@ def test_it_can_be_released_and_built_anew_to_the_last_bit(built: Path) -> None:
     assert read(folder / release / "shapes" / "shapes_cv181x_int8.json")["classes"] == [
         "circle", "rectangle", "triangle", "star",
     ]  # fmt: skip
+
+
+BLIND = """
+source = "shapes.onnx"
+[input]
+shapes = [[1, 3, 256, 256]]
+scale = [0.0039216, 0.0039216, 0.0039216]
+mean = [0.0, 0.0, 0.0]
+pixel_format = "rgb"
+[output]
+names = ["box_8", "box_16", "box_32", "class_8", "class_16", "class_32"]
+[verify]
+input = "image.jpg"
+[deploy]
+quant_input = true
+fuse_preprocess = true
+customization_format = "RGB_PACKED"
+[variant.f16]
+quantize = "F16"
+"""
+
+
+def test_a_file_that_finds_nothing_on_the_camera_is_warned_of_and_fails_a_budget(
+    tmp_path: Path, toolchain_image: ToolchainImage
+) -> None:
+    """The detector with its heads grouped, as a YOLOv8 has them."""
+    assert toolchain_image.id
+    project = Project.make(tmp_path, "blind", BLIND)
+    shutil.copy(ROOT / "models" / "shapes" / "shapes.onnx", project.model)
+    shutil.copy(ROOT / "datasets" / "shapes" / "test" / "0000.jpg", project.model / "image.jpg")
+    result = project.doit("blind:f16")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "warning: blind:f16: the camera takes it for YOLOv8, and that does not work: " in result.stdout
+    assert "What to do: give the six outputs in turns" in result.stdout
+    assert "warning: blind:f16: [input] keep_aspect_ratio is not true" in result.stderr
+    declaration = project.model / "model.toml"
+    declaration.write_text(f"{BLIND}[budget]\nworks_on_camera = true\n", encoding="utf-8")
+    result = project.doit("blind:f16")
+    assert result.returncode == 1
+    assert "works_on_camera: the camera takes it for YOLOv8, and that does not work: " in result.stdout

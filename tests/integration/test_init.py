@@ -80,4 +80,4 @@ def test_what_it_declares_is_built_and_recognised_without_an_edit(
         )  # fmt: skip
         assert result.returncode == 0, result.stdout + result.stderr
     info = json.loads((tmp_path / "build/mine/mine_cv181x_int8_info.json").read_text(encoding="utf-8"))
-    assert info["recognised_as"] == "YOLO11"
+    assert (info["recognised_as"], info["recognition"]["works"]) == ("YOLO11", "yes")
