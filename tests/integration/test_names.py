@@ -61,7 +61,7 @@ def test_the_transform_writes_the_files_that_the_stage_expects(
     new_lab: Callable[[Path], Lab], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     @settings(
-        max_examples=1, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+        max_examples=1, database=None, deadline=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(st.lists(names, min_size=COUNT, max_size=COUNT, unique=True))
