@@ -34,6 +34,8 @@ def clone(reading: BinaryIO, target: Path, beat: Callable[[], None] = lambda: No
         except OSError as error:
             if error.errno not in _CANNOT_CLONE:
                 raise
+        if left > 0:
+            # Some file systems cannot, and some of those say that there is nothing to copy.
             reading.seek(0)
             writing.seek(0)
             writing.truncate()

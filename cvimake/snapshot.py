@@ -164,7 +164,7 @@ def _filled(place: Path, folder: Folder, root: Path) -> dict[str, State]:
                 target.hardlink_to(member)
             except OSError:
                 # The file system has no hard links, or no more for this file.
-                shutil.copyfile(member, target)
+                shutil.copy(member, target)
         _remove_unused(members)
     return states
 
