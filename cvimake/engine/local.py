@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shlex
 import shutil
-import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -15,19 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvimake import toolchain
-from cvimake.engine import NOBODY, PLACE, PLACE_PREFIX, Command, Log, Outcome
+from cvimake.action import Limits
+from cvimake.engine import NOBODY, PLACE, PLACE_PREFIX, Command, Log, Outcome, supervisor
+from cvimake.engine.watch import Usage, deleted, of_folder, watched
 from cvimake.errors import EngineError
 from cvimake.load import Capacity
 from cvimake.removal import remove_tree
 
 _READ_SIZE = 65536
-# Its input ends with us, however we end; then it ends the command and all that that started.
-# No child of the command's: a tool may wait for all of those.
-_WATCHED = """
-exec 3<&0 </dev/null
-( { cat <&3; kill -KILL 0; } >/dev/null 2>&1 & )
-exec 3<&- "$@"
-"""
+# As long as a command says nothing, this often it is seen whether it has ended.
+_LOOK_SECONDS = 0.5
+_BOUNDLESS = Limits(workspace=sys.maxsize, files=sys.maxsize)
+_SUPERVISOR = Path(supervisor.__file__)
+# A supervisor that was told to end has killed everything below it within this time, unless the kernel holds
+# a process back.
+_END_SECONDS = 30.0
 # Where distributions put it.
 _FAKETIME = (
     "lib/faketime/libfaketime.so.1",
@@ -85,7 +88,7 @@ class LocalEngine:
         with self._guard:
             self._cancelled = True
             for process in self._running:
-                _kill(process)
+                _end(process)
 
     def run(self, command: Command, log: Log) -> Outcome:
         """See `Engine.run`."""
@@ -103,12 +106,62 @@ class LocalEngine:
 
     def _run(self, command: Command, place: _Place, log: Log) -> Outcome:
         timed_out = threading.Event()
-        argv = place.translate(self._argv(command))
+        process = self._start(command, place)
+        with self._guard:
+            self._running.add(process)
+            if self._cancelled:
+                _end(process)
+
+        def stop() -> None:
+            timed_out.set()
+            _end(process)
+
+        timer = threading.Timer(command.limits.seconds, stop)
+        timer.daemon = True
+        timer.start()
+        before = of_folder(place.files.parent, _BOUNDLESS)
+
+        def look() -> Usage:
+            """How much more its files take than at the beginning, those without a name among them."""
+            now = of_folder(place.files.parent, _BOUNDLESS)
+            device = place.files.stat().st_dev
+            unseen = deleted(iter(supervisor.descendants(process.pid)), device)
+            return Usage(now.size - before.size + unseen, now.files - before.files)
+
         try:
-            process = subprocess.Popen(
-                ["setpriv", *self._rights(command), "sh", "-c", _WATCHED, "sh", *argv],
+            with watched(command.limits, look, lambda: _end(process)) as watch:
+                for output in _printed(process):
+                    log.write(output)
+                code = process.wait()
+        finally:
+            timer.cancel()
+            _end(process)
+            _bury(process)
+            with self._guard:
+                self._running.discard(process)
+        if self._cancelled:
+            raise EngineError(f"{command.name}: cancelled")
+        return Outcome(
+            exit_code=code if code >= 0 else 128 - code,
+            timed_out=timed_out.is_set(),
+            overfull=watch.has_ended_it,
+        )
+
+    def _start(self, command: Command, place: _Place) -> subprocess.Popen[bytes]:
+        """Starts a command below a supervisor, which ends with all that the command has started."""
+        if not shutil.which("setpriv"):
+            raise EngineError(f"{command.name}: setpriv is missing", "The local engine needs util-linux.")
+        variables = [f"{name}={value}" for name, value in self._environment(command, place).items()]
+        # The supervisor is not to load the toolchain's libraries.
+        argv = [
+            *(sys.executable, "-I", str(_SUPERVISOR), str(command.limits.workspace)),
+            *("setpriv", *self._rights(command), "env", "-i", *variables),
+            *place.translate(self._argv(command)),
+        ]
+        try:
+            return subprocess.Popen(
+                argv,
                 cwd=place.files,
-                env=self._environment(command, place),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -116,36 +169,7 @@ class LocalEngine:
                 start_new_session=True,
             )
         except OSError as error:
-            raise EngineError(f"{command.name}: {error}", "The local engine needs util-linux.") from error
-        with self._guard:
-            self._running.add(process)
-            if self._cancelled:
-                _kill(process)
-
-        def stop() -> None:
-            timed_out.set()
-            _kill(process)
-
-        timer = threading.Timer(command.limits.seconds, stop)
-        timer.daemon = True
-        timer.start()
-        try:
-            while process.stdout and (output := process.stdout.read(_READ_SIZE)):
-                log.write(output)
-            code = process.wait()
-        finally:
-            timer.cancel()
-            # Also what it left running behind.
-            _kill(process)
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream:
-                    stream.close()
-            with self._guard:
-                self._running.discard(process)
-        if self._cancelled:
-            raise EngineError(f"{command.name}: cancelled")
-        return Outcome(exit_code=code if code >= 0 else 128 - code, timed_out=timed_out.is_set())
+            raise EngineError(f"{command.name}: {error}") from error
 
     def removal(self, image: str) -> str:
         """See `Engine.removal`."""
@@ -262,7 +286,33 @@ def _find_clock(prefix: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process and all that it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+def _printed(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    """The output of a command, as it comes, until it ends. A pipe that something else holds open is left."""
+    assert process.stdout  # noqa: S101 - for the types
+    while True:
+        has_ended = process.poll() is not None
+        ready, _, _ = select.select([process.stdout], [], [], 0 if has_ended else _LOOK_SECONDS)
+        if not ready and has_ended:
+            return
+        if ready:
+            output = process.stdout.read(_READ_SIZE)
+            if not output:
+                return
+            yield output
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Tells a supervisor to kill what it has started: its standard input ends."""
+    if process.stdin:
+        process.stdin.close()
+
+
+def _bury(process: subprocess.Popen[bytes]) -> None:
+    """Waits until a supervisor that was told so has ended, and no longer than it takes if it can."""
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()

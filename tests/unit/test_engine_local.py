@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -201,3 +202,84 @@ def test_what_is_missing_is_said(prefix: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_machines_cores_and_memory_are_its_capacity(engine: LocalEngine) -> None:
     assert engine.capacity().cores == len(os.sched_getaffinity(0))
     assert (engine.capacity().memory or 0) > 0
+
+
+# What leaves the command's session, and its process group
+
+ESCAPED = "setsid sh -c 'echo $$ >{pid}; exec sleep 61.25' &\nwhile ! test -s {pid}; do sleep 0.02; done"
+
+
+def is_gone(path: Path) -> bool:
+    return not Path("/proc", path.read_text(encoding="ascii").strip()).exists()
+
+
+def test_what_left_its_session_ends_with_the_command_and_does_not_hold_the_build(
+    engine: LocalEngine, tmp_path: Path
+) -> None:
+    # It holds the pipe that the command prints to.
+    program = ESCAPED.format(pid=tmp_path / "pid")
+    started = time.monotonic()
+    assert run(engine, command(tmp_path, f"{program}\necho done")) == (Outcome(exit_code=0), "done\n")
+    assert time.monotonic() - started < 20
+    assert is_gone(tmp_path / "pid")
+
+
+def test_what_left_its_session_ends_with_the_time_limit(engine: LocalEngine, tmp_path: Path) -> None:
+    program = f"{ESCAPED.format(pid=tmp_path / 'pid')}\nsleep 60"
+    outcome, _ = run(engine, command(tmp_path, program, limits=Limits(seconds=2.0)))
+    assert outcome == Outcome(exit_code=137, timed_out=True)
+    assert is_gone(tmp_path / "pid")
+
+
+def test_what_left_its_session_ends_when_the_build_is_cancelled(engine: LocalEngine, tmp_path: Path) -> None:
+    program = f"{ESCAPED.format(pid=tmp_path / 'pid')}\nsleep 60"
+    timer = threading.Timer(2.0, engine.cancel)
+    timer.start()
+    with pytest.raises(EngineError, match="cancelled"):
+        run(engine, command(tmp_path, program))
+    assert is_gone(tmp_path / "pid")
+
+
+def test_what_left_its_session_ends_with_a_build_that_is_killed(tmp_path: Path) -> None:
+    work, pid = tmp_path / "work", tmp_path / "pid"
+    program = KILLED.replace(
+        '"sleep 61.25 & echo begun; wait"', repr(f"{ESCAPED.format(pid=pid)}; echo begun; wait")
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(work)], stdout=subprocess.PIPE) as killed:
+        assert killed.stdout
+        assert killed.stdout.readline() == b"begun\n"
+        killed.kill()
+    end = time.monotonic() + 10
+    while not is_gone(pid):
+        assert time.monotonic() < end, "it goes on"
+        time.sleep(0.02)
+
+
+def test_a_command_that_closes_its_output_is_waited_for(engine: LocalEngine, tmp_path: Path) -> None:
+    program = "exec >/dev/null 2>&1; sleep 0.5; echo late >out"
+    assert run(engine, command(tmp_path, program))[0] == Outcome(exit_code=0)
+    assert (tmp_path / "work" / "files" / "out").read_text() == "late\n"
+
+
+# Room on the disk
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "i=0; while :; do i=$((i+1)); : >$i; done",
+        "cd $TMPDIR; i=0; while :; do i=$((i+1)); head -c 300000 /dev/zero >$i; done",
+        "exec 5>x 6>y; rm x y; head -c 900000 /dev/zero >&5; head -c 900000 /dev/zero >&6; sleep 60",
+    ],
+    ids=["files", "temporary", "deleted"],
+)
+def test_a_command_that_writes_too_much_is_ended(engine: LocalEngine, tmp_path: Path, program: str) -> None:
+    limits = Limits(seconds=60.0, workspace=1_000_000, files=50)
+    outcome, _ = run(engine, command(tmp_path, program, limits=limits))
+    assert outcome == Outcome(exit_code=137, overfull=True)
+
+
+def test_no_file_is_larger_than_all_may_be(engine: LocalEngine, tmp_path: Path) -> None:
+    limits = Limits(seconds=60.0, workspace=1_000_000)
+    outcome, _ = run(engine, command(tmp_path, "exec head -c 2M /dev/zero >out", limits=limits))
+    assert outcome.exit_code == 128 + signal.SIGXFSZ
