@@ -313,6 +313,17 @@ KNOWN: tuple[Known, ...] = (
         "before them ([output] names).",
     ),
     Known(
+        "nothing-found",
+        _log(
+            r"^Target +\S+_tpu_outputs\.npz\nReference .*\nnpz compare FAILED(?s:.)*"
+            r"^the float network's (?P<tensor>.+) is nearly constant, from (?P<least>\S+) to (?P<most>\S+)$"
+        ),
+        "with this test image the float network's own {tensor} is nearly constant, from {least} to\n"
+        "{most}: it finds nothing there, and what is less similar than the tolerance allows is rounding",
+        "Test with an image in which the network finds something ([verify] input; `./doit init` looks for\n"
+        "one), or end the network before its last sigmoid or softmax ([output] names).",
+    ),
+    Known(
         "tolerance-missed-bf16",
         _log(r"^Target +\S+_bf16_tpu_outputs\.npz\nReference .*\nnpz compare FAILED"),
         "in BF16 it is less similar to the float network than the variant's tolerance allows",

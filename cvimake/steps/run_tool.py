@@ -24,6 +24,8 @@ _CHUNK = 65536
 _SEARCHES = frozenset({"run_qtable.py", "search.py"})
 # run_qtable's own log; an exception in the search is seen nowhere else.
 SEARCH_LOG = Path("MixPrecSearcher")
+# By so much at most do the values of a tensor differ that is nearly constant: scores from 0 to 1, others.
+_LITTLE, _LITTLE_OF = 0.02, 0.001
 _NUMBER = r"(-?[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|-?inf)"
 _SIMILARITY = re.compile(rf"min_similiarity = \({_NUMBER}, {_NUMBER}, {_NUMBER}\)")
 _COMPARED = re.compile(r"Target +(\S+)")
@@ -52,6 +54,8 @@ def main(summary: Path, command: Sequence[str]) -> int:
     text = b"".join(lines).decode("utf-8", errors="replace")
     code = process.returncode
     result: dict[str, Any] = {"comparisons": comparisons(text)}
+    if code != 0 and (told := constant(Path(_option(command, "test_reference")))):
+        sys.stdout.write(f"{told}\n")
     if Path(command[0]).name in _SEARCHES and code == 0:
         result["search"] = search = ending(text, SEARCH_LOG, command)
         if search["ending"] == "exception":
@@ -87,6 +91,25 @@ def comparisons(text: str) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def constant(reference: Path) -> str:
+    """The line that says which of the float network's tensors is nearly constant; empty where none is.
+
+    A network that finds nothing in the test image has such outputs, and what a quantised one makes of them is
+    rounding alone.
+    """
+    if not reference.is_file():
+        return ""
+    import numpy as np  # noqa: PLC0415 - only a failure is looked into
+
+    with np.load(reference) as arrays:
+        for name in arrays.files:
+            values = np.asarray(arrays[name], dtype=np.float64)
+            least, most = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+            if values.size > 1 and most - least <= max(_LITTLE, _LITTLE_OF * max(abs(least), abs(most))):
+                return f"the float network's {name} is nearly constant, from {least:.3g} to {most:.3g}"
+    return ""
 
 
 def _finite(text: str) -> float | None:

@@ -225,7 +225,9 @@ def save_fixed(folder: Path) -> None:
     )
 
 
-def save_unbalanced(folder: Path, variant: str = f"{INT8}\ntolerance = [0.999, 0.95]") -> None:
+def save_unbalanced(
+    folder: Path, variant: str = f"{INT8}\ntolerance = [0.999, 0.95]", factor: float = 1.0
+) -> None:
     """Channels that lie far apart: in INT8, with one scale for all, the small ones are lost."""
     network = Network()
     channels = np.exp(network.random.normal(0.0, 1.0, 16)).astype(np.float32)
@@ -234,7 +236,10 @@ def save_unbalanced(folder: Path, variant: str = f"{INT8}\ntolerance = [0.999, 0
     for index in range(1, 7):
         tensor = network.conv(f"conv{index}", tensor, (16, 16), scale=column / row)
     tensor = network.conv("conv7", tensor, (16, 8), scale=1 / row)
-    network.node("GlobalAveragePool", "scores", tensor)
+    pooled = network.node("GlobalAveragePool", "scores" if factor == 1 else "pooled", tensor)
+    if factor != 1:
+        network.constant("factor", np.array(factor, dtype=np.float32))
+        network.node("Mul", "scores", pooled, "factor")
     model = declare(folder, variant=variant)
     network.save(model / "net.onnx", {"images": [1, 3, 32, 32]}, {"scores": [1, 8, 1, 1]})
 
@@ -464,6 +469,7 @@ FAILURES: dict[str, Failure] = {
         "int8-uncalibrated", plain(variant=INT8), only("v", arguments(calibration_table=None))
     ),
     "tolerance": Failure("tolerance-missed", save_unbalanced),
+    "nothing-found": Failure("nothing-found", functools.partial(save_unbalanced, factor=1e-4)),
     "tolerance-bf16": Failure(
         "tolerance-missed-bf16",
         functools.partial(save_unbalanced, variant='quantize = "BF16"\ntolerance = [0.99999999, 0.99999]'),

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cvimake.steps import run_tool
@@ -31,6 +32,45 @@ npz compare FAILED.
 SUFFICES = "current int8 cos:0.9999 is higher than expected_cos:0.99, no need for mix precsion"
 REACHED = "int8 outputs_cos:0.974851 old\nmix model outputs_cos:0.999648\n"
 GAVE_UP = "int8 outputs_cos:0.5 old\njob fail\nmix model outputs_cos:0.9369\n"
+
+
+# A reference in which the network finds nothing
+
+
+@pytest.mark.parametrize(
+    ("values", "is_constant"),
+    [
+        ([0.0, 1e-5, 3e-3], True),
+        ([5000.0, 5000.1, 5000.2], True),
+        ([0.0, 0.5, 0.9], False),
+        ([-3.0, 2.0, 8.0], False),
+        ([7.0], False),
+    ],
+)
+def test_a_reference_that_is_nearly_constant_is_told(
+    tmp_path: Path,
+    values: list[float],
+    is_constant: bool,  # noqa: FBT001 - what is expected
+) -> None:
+    np.savez(tmp_path / "net_top_outputs.npz", boxes=np.array([1.0, 90.0]), scores=np.array(values))
+    told = run_tool.constant(tmp_path / "net_top_outputs.npz")
+    assert told.startswith("the float network's scores is nearly constant, from ") == is_constant
+    assert bool(told) == is_constant
+
+
+def test_without_a_reference_nothing_is_told(tmp_path: Path) -> None:
+    assert run_tool.constant(tmp_path / "none.npz") == ""
+    assert run_tool.constant(Path()) == ""
+
+
+def test_a_tool_that_failed_is_followed_by_what_its_reference_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("reference.npz", scores=np.zeros(8))
+    Path("tool.py").write_text("import sys; print('compared'); sys.exit(1)", encoding="utf-8")
+    assert run_tool.main(Path("summary.json"), ["tool.py", "--test_reference=reference.npz"]) == 1
+    assert "the float network's scores is nearly constant, from 0 to 0" in capfd.readouterr().out
 
 
 # Comparisons
