@@ -280,7 +280,7 @@ FROM_NPZ = edit("images/00.png", "in.npz")
 CASES: dict[str, Case] = {
     # Declarations
     "declaration: empty": Case(declaration(b""), "source: is missing"),
-    "declaration: cut off": Case(declaration(DECLARATION.encode()[:60]), "model.toml: not TOML"),
+    "declaration: cut off": Case(declaration(DECLARATION.encode()[:60]), "model.toml:4: not TOML: "),
     "declaration: not UTF-8": Case(declaration(b'description = "\xff\xfe"\n'), "not UTF-8 text (byte 0xff)"),
     "declaration: UTF-16": Case(declaration(DECLARATION.encode("utf-16")), "not UTF-8"),
     "declaration: zero bytes": Case(declaration(bytes(4096)), "not TOML"),
@@ -448,7 +448,7 @@ CASES: dict[str, Case] = {
     ),
     "network: larger than memory": Case(edit("128, 128", "16384, 16384"), "no camera holds that", 1),
     # Test inputs
-    "test input: not there": Case(edit("00.png", "99.png"), "is missing"),
+    "test input: not there": Case(edit("00.png", "99.png"), "verify.input: no file"),
     "test input: empty": Case(put("images/00.png", b""), "is empty"),
     "test input: text": Case(put("images/00.png", b"no image"), "is no image"),
     "test input: cut off": Case(cut("images/00.png", 0.5), "is cut off"),

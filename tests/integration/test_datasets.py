@@ -26,7 +26,6 @@ NPZ = """
 input = "samples/0.npz"
 [calibration]
 dataset = "pairs"
-input_num = 0
 tune_num = 1
 [variant.int8]
 quantize = "INT8"
