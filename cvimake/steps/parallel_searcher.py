@@ -238,6 +238,5 @@ def stand_in(group: ProcessGroup) -> None:
     original.logger = _Log
     original.net_dot_log = _Drawing
     mlir_parser.Operation.loc = staticmethod(lambda _: "")
-    if group.rank:
-        # One bar is enough.
-        original.tqdm = functools.partial(original.tqdm, disable=True)
+    # One bar is enough. The clock stands still, so a bar that waits for time to pass would never move.
+    original.tqdm = functools.partial(original.tqdm, disable=bool(group.rank), mininterval=0)

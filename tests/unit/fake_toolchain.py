@@ -166,13 +166,18 @@ _TQDM = """
 import sys
 
 class tqdm:
-    def __init__(self, items, disable=False):
+    def __init__(self, items, disable=False, mininterval=0.1):
         self.items = items
+        # As where the clock stands still.
+        self.moves = not disable and mininterval == 0
         if not disable:
             print("one bar", file=sys.stderr)
 
     def __iter__(self):
-        return iter(self.items)
+        for number, item in enumerate(self.items, 1):
+            yield item
+            if self.moves:
+                print(f"done: {number}", file=sys.stderr)
 """
 _RUN_QTABLE = """
 import argparse

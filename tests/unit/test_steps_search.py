@@ -99,6 +99,13 @@ def test_there_is_one_bar(toolchain: Path) -> None:
     assert [line for line in lines if "bar" in line] == ["one bar"]
 
 
+def test_the_bar_moves_although_the_clock_stands_still(toolchain: Path) -> None:
+    lines = search(toolchain, SAMPLES, 3).stderr.splitlines()
+    assert [line for line in lines if line.startswith("done: ")] == [
+        f"done: {number}" for number in (1, 2, 3, 4)
+    ]
+
+
 def test_each_layer_is_told_once_when_it_is_compared(toolchain: Path) -> None:
     lines = search(toolchain, SAMPLES, 3).stderr.splitlines()
     told = [line.split()[1] for line in lines if line.startswith("Layer: ")]
