@@ -19,7 +19,7 @@ _CLASSIFIER_TYPES = ("fp32", "int8", "uint8", "uint16")
 # Below this scale the firmware takes INT8 values as they are; from it on it divides scores by 100.
 _NORMALISED = 0.1
 # Last operations whose results are no probabilities, as the toolchain writes them into a tensor's name.
-_LINEAR = frozenset({"Gemm", "MatMul", "Conv", "Add"})
+_LINEAR = frozenset({"Gemm", "MatMul", "Conv", "Add", "ReduceMean"})
 
 FLOAT_OUTPUTS = "leave quant_output out of the declaration: the outputs are then float"
 RELATIVE = "declare relative_boxes = true in [output]: the coordinates are then 0 to 1"

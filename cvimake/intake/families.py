@@ -21,6 +21,8 @@ _AXES = 4
 _ULTRALYTICS = re.compile(r"Ultralytics (\S+) model")
 _GRAY = Preprocessing((0.0,), (0.0039216,), "gray")
 
+_RESHAPING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+
 Recogniser = Callable[[Network, Image], Findings | None]
 _RECOGNISERS: Sequence[Recogniser] = (
     yolo.yolox,
@@ -93,5 +95,13 @@ def _tensor(network: Network, name: str) -> Tensor:
     """A tensor as a cvimodel would have it: four axes, its operation in its name; an unknown axis is 0."""
     shape = [length or 0 for length in network.shape(name)][:_AXES]
     batch, channels, height, width = [*shape, *[1] * (_AXES - len(shape))]
-    operation = f"_{network.producers[name].op}" if name in network.producers else ""
-    return Tensor(name=f"{name}{operation}", shape=(batch, channels, height, width), type="fp32", scale=1.0)
+    named = f"{name}_{_operation(network, name)}"
+    return Tensor(name=named, shape=(batch, channels, height, width), type="fp32", scale=1.0)
+
+
+def _operation(network: Network, name: str) -> str:
+    """The last operation that computes a tensor; those that only change its shape do not count."""
+    node = network.producers.get(name)
+    while node is not None and node.op in _RESHAPING and node.input_at(0) in network.producers:
+        node = network.producers[node.input_at(0)]
+    return node.op if node else ""

@@ -319,3 +319,18 @@ UNKNOWN = {
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_anything_else_is_not_recognised(name: str) -> None:
     assert recognise(UNKNOWN[name]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "works"),
+    [
+        ("other-flat-classifier", "yes"),
+        ("other-residual-classifier", "badly"),
+        ("yolo11n-classify", "yes"),
+    ],
+)
+def test_a_classifier_that_does_not_end_in_a_softmax_is_doubted(name: str, works: str) -> None:
+    findings = recognise(exported(name))
+    assert findings is not None
+    assert findings.works == works
+    assert any("raw outputs as probabilities" in doubt for doubt in findings.unsure) == (works == "badly")
