@@ -82,7 +82,9 @@ def test_a_search_that_gives_up_warns_with_both_cosines_and_goes_on(gave_up: Pro
     assert search["mix_cos"] < search["expected_cos"] == 0.9999
     assert (
         f"warning: net:mix: the qtable search gave up at a cosine of {search['mix_cos']:.6f}, "
-        f"0.9999 was expected (INT8 alone: {search['int8_cos']:.6f})\n"
+        f"0.9999 was expected (INT8 alone: {search['int8_cos']:.6f}): more than a quarter of the layers "
+        "would be float. Lower expected_cos, or min_layer_cos so that only the least similar layers are "
+        "tried.\n"
     ) in result.stderr
     assert gave_up.path("_cv181x_mix.cvimodel").exists()
 
@@ -109,6 +111,7 @@ def test_a_search_that_finds_no_layer_to_keep_float_is_shown_as_good_as_int8(
     search = project.json("_cv181x_mix_search.json")["search"]
     assert search["ending"] == "gave_up"
     assert 0.0 < search["mix_cos"] == search["int8_cos"] < 0.9999
+    assert search["cause"].startswith("no layer is below min_layer_cos 0 (the least similar, ")
 
 
 def test_a_search_that_dies_inside_fails_and_publishes_nothing(
@@ -121,4 +124,5 @@ def test_a_search_that_dies_inside_fails_and_publishes_nothing(
     assert result.returncode == 1
     assert "net:mix_qtable: the qtable search ended with an exception of its own: " in result.stdout
     assert "join_Reshape 's input:transpose_Transpose not exist" in result.stdout
+    assert "layers were compared (the log has all of them); the least similar in INT8:\n" in result.stdout
     assert not [name for name in project.published() if "mix" in name]
