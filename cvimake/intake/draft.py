@@ -248,8 +248,9 @@ def _variants(draft: Draft) -> Iterator[str]:
     found = draft.findings
     if found and found.float_layers:
         yield from _comment(
-            "Boxes and scores stand in one tensor, mostly of scores near 0, and INT8 cuts what is above them "
-            "off: it finds nothing. Here the layers behind the heads stay float; use this variant."
+            "Boxes and scores stand in one tensor. With many classes nearly all of it is near 0, and INT8 "
+            "may cut off the scores of what is found. Here the layers behind the heads stay float: use this "
+            "variant."
         )
     elif found and (found.task in {"segment", "pose"} or found.family == "YOLOv5"):
         yield from _comment(

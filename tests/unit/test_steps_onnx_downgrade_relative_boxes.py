@@ -98,6 +98,14 @@ def test_a_tensor_that_is_used_elsewhere_too_keeps_its_values() -> None:
     np.testing.assert_allclose(run(result, given), run(source, given) * SHARES, rtol=1e-6, atol=1e-6)
 
 
+def test_rows_that_are_joined_several_times_are_multiplied_once() -> None:
+    source = network(YOLOV5.replace("(j0, j1)", "(j0, j1, j0, j0)"), 17)
+    result, _ = convert(source, Wanted(relative_boxes=True))
+    given = image(1, 3, 32, 64)
+    np.testing.assert_allclose(run(result, given), run(source, given) * SHARES, rtol=1e-6, atol=1e-6)
+    assert sorted(operators(result)) == sorted(operators(source))
+
+
 def test_channels_last_inputs_have_their_size_too() -> None:
     text = YOLOV5.replace("1,3,32,64", "1,32,64,3").replace("axis = {2}", "axis = {1}")
     source = network(text, 17)

@@ -90,7 +90,9 @@ def apply(model: ModelProto, by: Array) -> None:
 def _take_over_names(model: ModelProto, instead: Mapping[str, str]) -> None:
     """Gives new tensors the names of those that are gone, so that tables which name layers still fit."""
     left = tensor_names(model)
-    names = {new: old for new, old in instead.items() if old not in left}
+    # Where several came in the place of one, the first has its name.
+    first = {old: new for new, old in reversed(list(instead.items())) if old not in left}
+    names = {new: old for old, new in first.items()}
     for node in model.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
@@ -103,17 +105,25 @@ class _Change:
     Attributes:
         producers: the network's nodes as they were, by each tensor that they compute.
         instead: the tensor in whose place each new one stands.
+        made: the multiplied tensors that are there already, by what they were made of.
     """
 
     network: Network
     producers: dict[str, NodeProto]
     nodes: list[NodeProto] = field(default_factory=list)
     instead: dict[str, str] = field(default_factory=dict)
+    made: dict[tuple[str, bytes], str] = field(default_factory=dict)
 
     def scaled(self, tensor: str, by: Array, wish: str = "") -> str:
         """The name of a tensor multiplied along its last axis; it is made where that changes least."""
         if (by == 1).all():
             return tensor
+        made = self.made.get((tensor, by.tobytes()))
+        if made is None:
+            made = self.made[tensor, by.tobytes()] = self._scaled(tensor, by, wish)
+        return made
+
+    def _scaled(self, tensor: str, by: Array, wish: str) -> str:
         node = self.producers.get(tensor)
         inputs = self._inputs(node, by) if node else None
         if node is None or inputs is None:
