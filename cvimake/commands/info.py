@@ -15,6 +15,7 @@ from cvimake.action import FileKind
 from cvimake.commands.run import invoked_from
 from cvimake.errors import CvimakeError
 from cvimake.interruption import ends_cleanly
+from cvimake.unbuildable import stand_ins
 
 _OPTION_JSON = {
     "name": "json",
@@ -51,6 +52,9 @@ class Info(DoitInfo):  # type: ignore[misc] # doit has no type information
 
         names = [task.name for task in self.task_list]
         for name in pos_args:
+            if name not in names and stand_ins([name], names, ()) != [name]:
+                why = f"./doit why {name}"
+                raise CvimakeError(f"`info`: {name} cannot be built; `{why}` says the reason")
             # doit itself ends with a traceback.
             if name not in names:
                 raise CvimakeError(f"`info`: no task and no cvimodel {name!r}{did_you_mean(name, names)}")

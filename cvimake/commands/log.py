@@ -10,6 +10,7 @@ from doit.control import TaskControl
 from cvimake import sandbox, terminal
 from cvimake.commands.base import GraphCommand, stages_of
 from cvimake.errors import CvimakeError
+from cvimake.staleness import hindrances
 from cvimake.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
 
 # What is written when an image is made. Of the toolchain: the image's, its base's, and that of the toolchain
@@ -32,6 +33,8 @@ class Log(GraphCommand):
         name = _one_stage(graph, selected)
         if name in _IMAGE_LOGS:
             return _show_image(name)
+        if found := hindrances(graph.tasks[name]):
+            raise CvimakeError(f"{name} never runs, and has no log:", "\n".join(map(str, found)))
         path = sandbox.log_path(Path(), name)
         try:
             by_hand, lines = sandbox.read_log(path)

@@ -187,8 +187,10 @@ class Release(Run):
         images = [record.stem for record in _records_of_images(stages)]
         return {name: tasks[name] for name in (*images, *(stage.action.name for stage in stages))}
 
-    def _stale(self, stages: Iterable[Stage]) -> list[str]:
+    def _stale(self, stages: Sequence[Stage]) -> list[str]:
         """The stages that are not what they are declared as, as things are now."""
+        if not stages:
+            return []
         everything: dict[str, Task] = {task.name: task for task in self.task_list}
         with _records(self.dep_manager) as records, contextlib.closing(History(HISTORY)) as history:
             return [

@@ -184,6 +184,13 @@ def test_a_wrong_declaration_stops_a_release_of_its_model_and_no_other(
     assert shop.release("m0000", "--allow-dirty") == 0
 
 
+def test_a_model_that_waits_alone_is_the_only_reason(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    (shop.declaration.parent / "tiny.onnx").unlink()
+    told = error(shop, capsys, "--allow-dirty", code=2)
+    assert "m0000 waits for its source" in told
+    assert "toolchain did not succeed" not in told
+
+
 def test_a_dirty_tree_can_be_allowed_and_is_marked(shop: Shop) -> None:
     (shop.root / "more").touch()
     assert shop.release("--allow-dirty") == 0

@@ -118,6 +118,13 @@ def test_list_why_graph_forget_and_clean_cope(workshop: Workshop, capsys: pytest
         assert workshop.doit(*command) == 0, command
 
 
+def test_log_and_info_say_that_it_never_runs(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert workshop.doit("log", "wrong:int8") == 2
+    assert f"wrong:declaration never runs, and has no log:\n  {WRONG}\n" in capsys.readouterr().err
+    assert workshop.doit("info", "wrong:int8") == 2
+    assert "wrong:int8 cannot be built; `./doit why wrong:int8` says the reason" in capsys.readouterr().err
+
+
 def test_a_wrong_dataset_stops_only_the_models_that_use_it(tmp_path: Path) -> None:
     declare(tmp_path, "net", _calibrated("good"))
     declare(tmp_path, "other", _calibrated("bad"))
