@@ -22,6 +22,8 @@ from typing import Any, NoReturn
 from process_group import PROCESSES, ProcessGroup
 from tried_operators import untried
 
+# How the tool's line begins that has the time of day.
+TIME = b"# genetated time: "
 # The sources that are built upon, in tpu_mlir 1.7.
 SOURCES = {
     "tools/run_calibration.py": "f1d932b569576dc6f2be4a4f8f0bc4b7b6b51ed6de564d10aa0fe974e3ae4e1a",
@@ -73,11 +75,17 @@ def main(arguments: Sequence[str], root: Path) -> None:
             sys.argv.append(f"--calibration_table={table}")
         runpy.run_path(str(tool), run_name="__main__")
         # With int4 and tuning the tool writes another one, and ends.
-        tables = group.all_gather(table.read_bytes() if table.is_file() else None)
+        tables = group.all_gather(thresholds(table) if table.is_file() else None)
     if len(set(tables)) > 1:
         table.unlink(missing_ok=True)
         sys.exit("calibrate: the processes came to different tables")
     group.wait()
+
+
+def thresholds(table: Path) -> bytes:
+    """A table without the time of day, which each process writes as its clock shows it where that goes on."""
+    lines = table.read_bytes().splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(TIME))
 
 
 def obstacle(root: Path, debug_cmd: str, mlir: Path) -> str:

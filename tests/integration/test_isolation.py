@@ -372,6 +372,21 @@ def test_a_fork_bomb_is_bounded(lab: Lab) -> None:
     assert LIMITS.processes - 4 < result["children"] < LIMITS.processes
 
 
+def test_folders_without_end_are_removed_with_all_else_and_the_next_step_runs(lab: Lab) -> None:
+    program = """
+import os
+for _ in range(1500):
+    os.mkdir("d")
+    os.chdir("d")
+os.chmod(".", 0)
+os.chdir("/workspace")
+open("out.json", "w").write("{}")
+"""
+    for _ in range(2):
+        assert lab.run(lab.action(program)) == {}
+        assert lab.left_over() == []
+
+
 # Each goes on until it is ended.
 FILLERS = {
     "files": "import itertools\nfor number in itertools.count():\n open(str(number), 'w').close()",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import subprocess
@@ -74,3 +75,15 @@ calibrate.main(sys.argv[1:], calibrate.Path({str(root)!r}))
     said, tool = done.stdout.splitlines()
     assert said == "calibrate: top.NonZero was not tried: run_calibration itself runs, in one process"
     assert tool == f"the tool: {root / 'net.mlir'}"
+
+
+def test_tables_are_compared_without_the_time_of_day(root: Path, tmp_path: Path) -> None:
+    """Without containers the clock goes on, and each process writes another microsecond."""
+    for name, time, value in (("one", "10:00:00.1", 2), ("two", "10:00:00.2", 2), ("three", "10:00:00.1", 3)):
+        text = f"# genetated time: 2024-01-01 {time}\n# histogram number: 2048\nconv {value}.5\n"
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    code = "print([calibrate.thresholds(calibrate.Path(name)).decode() for name in sys.argv[1:]])"
+    done = run(root, code, *(str(tmp_path / name) for name in ("one", "two", "three")))
+    one, two, three = ast.literal_eval(done.stdout)
+    assert one == two == "# histogram number: 2048\nconv 2.5\n"
+    assert one != three
