@@ -87,7 +87,8 @@ def test_the_workspace_holds_nothing_but_the_declared_inputs(observed: Facts) ->
 
 
 def test_inputs_cannot_be_changed(attempted: tuple[Outcomes, Path]) -> None:
-    assert set(attempted[0]["input"].values()) == {"EROFS"}
+    # A copy of it is root's and closed to writing, and is mounted read-only.
+    assert set(attempted[0]["input"].values()) <= {"EACCES", "EROFS"}
 
 
 def test_inputs_keep_their_names(attempted: tuple[Outcomes, Path]) -> None:
