@@ -15,6 +15,7 @@ from lab import ROOT, Lab, environment
 
 from cvimake.image import ToolchainImage
 from cvimake.intake.operators import CONVERTED, LIMITS
+from cvimake.intake.tflite import READ
 
 SECONDS = 600.0
 READ_TABLES = """
@@ -22,10 +23,13 @@ import json, os, re
 root = os.environ["TPUC_ROOT"]
 with open(root + "/python/transform/OnnxConverter.py", encoding="utf-8") as file:
     source = file.read()
+with open(root + "/python/transform/TFLiteConverter.py", encoding="utf-8") as file:
+    tflite = file.read()
 with open(root + "/bin/tpuc-opt", "rb") as file:
     lowered = set(re.findall(rb"tpu_mlir::cv18xx::(\\w+?)Lowering\\b", file.read()))
 with open("out.json", "w", encoding="utf-8") as file:
-    json.dump({"source": source, "lowered": sorted(name.decode() for name in lowered)}, file)
+    names = sorted(name.decode() for name in lowered)
+    json.dump({"source": source, "tflite": tflite, "lowered": names}, file)
 """
 # Operators of LIMITS that have no form on cv181x however they are used, by the toolchain's names.
 WITHOUT_FORM = {
@@ -44,16 +48,22 @@ def tables(tmp_path_factory: pytest.TempPathFactory, new_lab: Callable[[Path], L
     return found
 
 
-def test_the_operators_that_the_tool_converts_are_those_of_its_own_table(tables: dict[str, object]) -> None:
-    (table,) = (
+def keys_of(source: object, table: str) -> set[object]:
+    """The keys of the one dict that a source assigns to an attribute of this name."""
+    (found,) = (
         node.value
-        for node in ast.walk(ast.parse(str(tables["source"])))
+        for node in ast.walk(ast.parse(str(source)))
         if isinstance(node, ast.Assign)
         and isinstance(node.value, ast.Dict)
         and isinstance(node.targets[0], ast.Attribute)
-        and node.targets[0].attr == "onnxop_factory"
+        and node.targets[0].attr == table
     )
-    assert {key.value for key in table.keys if isinstance(key, ast.Constant)} == CONVERTED
+    return {key.value for key in found.keys if isinstance(key, ast.Constant)}
+
+
+def test_the_operators_that_the_tool_converts_are_those_of_its_own_tables(tables: dict[str, object]) -> None:
+    assert keys_of(tables["source"], "onnxop_factory") == CONVERTED
+    assert keys_of(tables["tflite"], "BuiltinOptionsToAttributes") == READ
 
 
 def test_what_is_said_to_have_no_form_has_no_lowering_in_the_compiler(tables: dict[str, object]) -> None:
@@ -79,5 +89,8 @@ def test_what_it_declares_is_built_and_recognised_without_an_edit(
             cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
         )  # fmt: skip
         assert result.returncode == 0, result.stdout + result.stderr
+        if arguments[0] == "init":
+            # The float network ran in a container.
+            assert "in which the float network finds most" in result.stdout
     info = json.loads((tmp_path / "build/mine/mine_cv181x_int8_info.json").read_text(encoding="utf-8"))
     assert (info["recognised_as"], info["recognition"]["works"]) == ("YOLO11", "yes")

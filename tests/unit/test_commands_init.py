@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+import small_tflite
 from rights import as_anybody
 from small_networks import EXPORTED, SHARED, Operator, exported_bytes, model, yolov5
 
@@ -519,3 +520,31 @@ def test_options_that_cannot_be_are_told(
         options = [options[0], str(network)]
     assert place.init(network, *options) == 2
     assert told in capsys.readouterr().err
+
+
+# TFLite
+
+
+def test_a_tflite_network_is_declared_with_its_inputs_as_the_toolchain_has_them(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.dataset("street")
+    assert place.init(place.network("net.tflite", small_tflite.convolution("FLOAT16"))) == 0
+    told = capsys.readouterr().out
+    assert "    input   image [1, 3, 8, 8]\n" in told
+    assert "    output  pooled [1, 4, 4, 4]\n" in told
+    assert "shapes = [[1, 3, 8, 8]]" in place.text("net")
+    assert "to see to" not in told
+
+
+def test_operators_of_a_tflite_network_that_are_not_read_are_named_with_what_to_do(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors = [small_tflite.Tensor("image", [1, 8, 8, 3]), small_tflite.Tensor("result", [1, 8, 8, 3])]
+    custom = small_tflite.Operator("CUSTOM", [0], [1], custom="Landmarks2Transform")
+    data = small_tflite.file(tensors, [custom], [0], [1])
+    assert place.init(place.network("net.tflite", data)) == 0
+    told = capsys.readouterr().out
+    assert "Landmarks2Transform (result) is a custom operator, which tpu_mlir 1.7 does not read" in told
+    assert "python -m tf2onnx.convert --opset 17 --tflite net.tflite --output net.onnx" in told
+    assert "Landmarks2Transform" in place.text("net")
