@@ -144,6 +144,7 @@ def test_a_build_makes_every_file_of_the_model(built: Project) -> None:
         "tiny_cv181x_f16_time.json",
         "tiny_cv181x_f16_validation.json",
         "tiny_onnx.json",
+        "tiny_outputs.json",
         "tiny_top_f32_all_weight.npz",
         "tiny_top_outputs.npz",
     ]

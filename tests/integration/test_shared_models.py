@@ -127,7 +127,7 @@ def make(folder: Path, name: str, source: str, declaration: str) -> Project:
 @pytest.fixture(scope="module")
 def ultraface(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Project:
     assert toolchain_image.id
-    declaration = f'{ULTRAFACE}[output]\nnames = ["460", "459"]\n'
+    declaration = f'{ULTRAFACE}[output]\nnames = ["459", "460"]\n'
     folder = tmp_path_factory.mktemp("ultraface")
     return make(folder, "face", "ultraface_rfb320.onnx", declaration).built()
 
@@ -226,7 +226,7 @@ def test_weights_and_tables_are_those_of_the_same_commands_by_hand(
     shutil.copy(SHARED / "images" / "dog.jpg", tmp_path)
     tools = f"{toolchain.ROOT}/python/tools"
     transform = (
-        f"python3 {tools}/model_transform.py --model_name face --model_def face.onnx --output_names 460,459 "
+        f"python3 {tools}/model_transform.py --model_name face --model_def face.onnx --output_names 459,460 "
         "--input_shapes [[1,3,240,320]] --mean 127.0,127.0,127.0 --scale 0.0078125,0.0078125,0.0078125 "
         "--pixel_format rgb --test_input dog.jpg --test_result top.npz --mlir face.mlir"
     )

@@ -125,6 +125,20 @@ def test_a_whole_number_output_keeps_its_type() -> None:
     assert kinds == [TensorProto.INT64, TensorProto.FLOAT]
 
 
+@pytest.mark.parametrize("opset", [11, 17, 20])
+def test_an_output_whose_shape_is_not_inferred_gets_it_from_a_run(opset: int) -> None:
+    """As SSD-like detectors have them: rows are counted by the network itself, and then joined."""
+    text = """g (float[1,4,4,4] x) => (float[a,b,c] y) <
+        int64[1] zero = {0}, int64[1] nothing = {3}, int64[1] rest = {-1}, int64[1] four = {4}
+    > { z = NonZero(x) s = Shape(z) t = Gather(s, zero) u = Mul(t, zero) v = Add(u, zero) w = Add(v, rest)
+        n = Sub(w, rest) k = Add(n, zero) f = Add(k, four) h = Concat<axis = 0>(rest, f) r = Reshape(x, h)
+        y = Exp(r) }"""
+    result, _ = convert(network(text, opset), Wanted(outputs=("r",), fixed=True))
+    (value,) = result.graph.output
+    assert [dim.dim_value for dim in value.type.tensor_type.shape.dim] == [16, 4]
+    assert value.type.tensor_type.elem_type == TensorProto.FLOAT
+
+
 def test_an_output_of_its_own_functions_node_is_kept() -> None:
     model = network(
         "g (float[2,3] x) => (float[2,3] y) { a = own.twice(x) y = Relu(a) }", 18, 10, '"own" : 1'

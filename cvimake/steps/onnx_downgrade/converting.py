@@ -66,6 +66,7 @@ def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, A
         done["inputs with fixed shapes"] = tidy.fix_shapes(model, wanted.shapes)
     if wanted.fixed:
         tidy.require_fixed(model)
+    outputs.complete(model)
     done["widened from float16"] = widened = tidy.widen(model)
     done["convolutions given a kernel_shape"] = tidy.name_kernels(model)
     opset = opset_of(model)

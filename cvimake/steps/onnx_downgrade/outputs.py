@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, ValueInfoProto, helper
 
-from . import tidy
+from . import proof, tidy
 from .network import Network
 from .refusal import RefusedError
 
@@ -51,10 +51,29 @@ def _described(model: ModelProto, names: Sequence[str]) -> list[ValueInfoProto]:
         value = own.get(name)
         if value is None:
             network = network or Network.of(model)
-            # The toolchain takes a tensor of a type that nobody knows for floats too.
-            unknown = helper.make_tensor_type_proto(TensorProto.FLOAT, None)
-            value = helper.make_value_info(name, network.types.get(name, unknown))
+            value = ValueInfoProto(name=name)
+            known = network.types.get(name)
+            if known is not None and known.tensor_type.HasField("shape"):
+                value.type.CopyFrom(known)
         copy = ValueInfoProto()
         copy.CopyFrom(value)
         described.append(copy)
     return described
+
+
+def complete(model: ModelProto) -> None:
+    """Gives types and shapes to outputs that have none, from what the network puts out when it runs.
+
+    The inference of shapes does not follow every network; ONNX wants them of every output.
+
+    Raises:
+        RefusedError: it does not run, or the size of an input is not fixed.
+    """
+    bare = [value for value in model.graph.output if not value.type.tensor_type.HasField("shape")]
+    if not bare:
+        return
+    arrays = proof.run_once(model, proof.input_shapes(model))
+    for value in bare:
+        array = arrays[value.name]
+        element = helper.np_dtype_to_tensor_dtype(array.dtype)
+        value.type.CopyFrom(helper.make_tensor_type_proto(element, array.shape))

@@ -114,6 +114,23 @@ def run(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> list[Any]:
     return _run(_session(model, "resized"), [value.name for value in model.graph.output], given, "resized")
 
 
+def run_once(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> dict[str, Array]:
+    """The outputs of a network on one seeded input, by name.
+
+    Raises:
+        RefusedError: it does not run.
+    """
+    kept = {tensor.name for tensor in model.graph.initializer}
+    kind, draw = next(iter(KINDS.items()))
+    given = {
+        value.name: _drawn(value, shapes[value.name], kind, draw)
+        for value in model.graph.input
+        if value.name not in kept
+    }
+    names = [value.name for value in model.graph.output]
+    return dict(zip(names, _run(_session(model, "source"), names, given, "source"), strict=True))
+
+
 def difference(expected: Any, found: Any) -> float:  # noqa: ANN401 - arrays, or what sequences hold
     """The largest difference of any element, relative to the greatest finite one; infinite without one."""
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
