@@ -203,10 +203,11 @@ def test_a_process_that_dies_ends_the_step_with_its_message(
     one = of_network(plain)
     broken = tmp_path / "10.png"
     broken.write_bytes(b"no image")
-    # The last of all that are listed: the first process does not see it.
+    # Of the last process's share. The first process looks at the first and the last of all.
     files = {**one.files, "list.txt": tmp_path / "list.txt", "broken.png": broken}
     lines = [f"/dataset/images/{number}.png" for number in range(10)]
-    (tmp_path / "list.txt").write_text("\n".join([*lines, "/dataset/broken.png"]) + "\n", encoding="utf-8")
+    lines.insert(-1, "/dataset/broken.png")
+    (tmp_path / "list.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(StepFailedError, match="an image cannot be read") as error:
         replace(one, files=files).calibrate("--data_list=/dataset/list.txt", "--tune_num=1", processes=3)
     log = Path(str(error.value).partition("The whole log: ")[2]).read_text(encoding="utf-8")
