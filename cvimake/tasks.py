@@ -141,7 +141,9 @@ class Project:
     def standing_for(model: Unbuildable) -> Iterator[Task]:
         """The tasks that stand for a model that cannot be built; they fail when they are asked for."""
         first, *others = map(str, model.reasons)
-        doc, text = f"{first}{f' (and {len(others)} more)' if others else ''}", model.text
+        # A declaration can hold anything, also what steers a terminal.
+        doc = harmless(f"{first}{f' (and {len(others)} more)' if others else ''}")
+        text = harmless(model.text)
 
         def fail() -> BaseFail:
             return TaskError(text)

@@ -118,6 +118,17 @@ def test_list_why_graph_forget_and_clean_cope(workshop: Workshop, capsys: pytest
         assert workshop.doit(*command) == 0, command
 
 
+def test_a_key_that_steers_a_terminal_does_not_reach_it(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workshop.root / "models" / "wrong" / "model.toml").write_text('"\\u001b[31mred" = 1\n', encoding="utf-8")
+    for text in (build(workshop)[1], build(workshop, "wrong")[1]):
+        assert "red: no such key" in text
+        assert "\x1b" not in text
+    assert workshop.doit("list") == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_log_and_info_say_that_it_never_runs(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     assert workshop.doit("log", "wrong:int8") == 2
     assert f"wrong:declaration never runs, and has no log:\n  {WRONG}\n" in capsys.readouterr().err
