@@ -351,10 +351,14 @@ CASES: dict[str, Case] = {
     "declaration: variant with a slash": Case(edit("variant.f16", 'variant."../../f16"'), "cannot be called"),
     # A build of everything: no model is called bad then.
     "declaration: name that steers a terminal": Case(
-        folder_called("b\x1b[31mad"), "cannot be called", command=("run",)
+        folder_called("b\x1b[31mad"), "cannot be called", command=("run", "--continue")
     ),
-    "declaration: name of an option": Case(folder_called("-n"), "cannot be called", command=("run",)),
-    "declaration: name of a command": Case(folder_called("plan"), "name of a command", command=("run",)),
+    "declaration: name of an option": Case(
+        folder_called("-n"), "cannot be called", command=("run", "--continue")
+    ),
+    "declaration: name of a command": Case(
+        folder_called("plan"), "name of a command", command=("run", "--continue")
+    ),
     # Settings
     "settings: no table": Case(settings("[tool]\ncvimake = 3\n"), "pyproject.toml"),
     "settings: immense memory": Case(settings("[tool.cvimake.limits]\nmemory = 1e308\n"), "memory"),
