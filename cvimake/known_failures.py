@@ -59,7 +59,7 @@ KNOWN: tuple[Known, ...] = (
         "workspace-limit",
         "workspace",
         "stopped because it wrote more than {workspace:g} GiB, or more than {files} files and folders",
-        "If the network is that large, raise workspace or files in [tool.cvimake.limits] (pyproject.toml).",
+        "If it is that large, raise workspace or file_count in [tool.cvimake.limits] (pyproject.toml).",
     ),
     Known(
         "killed",

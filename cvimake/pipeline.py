@@ -528,7 +528,7 @@ def _limits(model: DeclaredModel) -> Limits:
         memory=int(limits.memory * GIBIBYTE),
         seconds=limits.hours * 3600,
         workspace=int(limits.workspace * GIBIBYTE),
-        files=limits.files,
+        files=limits.file_count,
     )
 
 

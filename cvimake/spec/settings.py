@@ -19,7 +19,7 @@ class StageLimits(Declared):
     """Running time."""
     workspace: Annotated[float, Field(gt=0, le=1_000_000)] = 32.0
     """GiB of the files that its tool writes."""
-    files: Annotated[int, Field(gt=0, le=1_000_000_000)] = 100_000
+    file_count: Annotated[int, Field(gt=0, le=1_000_000_000)] = 100_000
     """How many files and folders its tool may write."""
 
 

@@ -15,7 +15,7 @@ VALUES = {
     "compare_all": "true", "customization_format": '"RGB_PACKED"', "data_list": '"samples.txt"',
     "dataset": '"coco2017"', "datasets": '"datasets"', "debug_cmd": '"use_percentile9999"',
     "description": '"A detector of cats"', "disable_layer_group": "true", "excepts": '["conv_3"]',
-    "expected_cos": "0.999", "external_data": '["weights.bin"]', "files": '["*.jpg"]',
+    "expected_cos": "0.999", "external_data": '["weights.bin"]', "file_count": "100000", "files": '["*.jpg"]',
     "folder": '"../photos"',    "fp_type": '"BF16"', "fuse_preprocess": "true",
     "global_compare_layers": '["conv_3:0.4", "conv_9:0.6"]',
     "histogram_bin_num": "2048", "hours": "2.0", "ignore_f16_overflow": "false", "input": '"dog.jpg"',
@@ -32,7 +32,7 @@ VALUES = {
     "shapes": "[[1, 3, 640, 640]]", "size": "4000000", "skip_validation": "true", "source": '"yolo11n.onnx"',
     "test_input": '"dog.jpg"', "test_reference": '"reference.npz"', "tolerance": "[0.99, 0.9]",
     "tune_list": '"samples.txt"', "tune_num": "5", "types": '["float32"]', "url": '"../store"',
-    "weights": '"net.caffemodel"',
+    "weights": '"net.caffemodel"', "workspace": "32.0",
 }  # fmt: skip
 # The same of tables.
 TABLES = {
