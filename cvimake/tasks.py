@@ -100,7 +100,7 @@ class Project:
 
     def tasks(self, model: DeclaredModel, stages: Iterable[pipeline.StageOf]) -> Iterator[Task]:
         """A buildable model's tasks: the model itself, and each of its stages as `MODEL:STAGE`."""
-        yield {"basename": model.name, "name": None, "doc": model.model.description}
+        yield {"basename": model.name, "name": None, "doc": harmless(model.model.description)}
         for stage_of in stages:
             for stage in stage_of(model):
                 yield self.task(stage)

@@ -37,6 +37,7 @@ _GITIGNORE = """\
 /.venv.lock
 /build/
 /release/
+__pycache__/
 """
 
 

@@ -1,4 +1,4 @@
-"""doit's commands that write records: `forget`, `ignore`, `reset-dep` and `strace`.
+"""doit's commands about records: `dumpdb`, `forget`, `ignore`, `reset-dep` and `strace`.
 
 In somebody else's doit project they are doit's own.
 """
@@ -6,9 +6,11 @@ In somebody else's doit project they are doit's own.
 from __future__ import annotations
 
 import contextlib
+import dbm
 from collections.abc import Iterator
 from pathlib import Path
 
+from doit.cmd_dumpdb import DumpDB as DoitDumpDb
 from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_resetdep import ResetDep as DoitResetDep
@@ -19,6 +21,21 @@ from cvimake.doit_types import Records as Manager
 from cvimake.doit_types import Value
 from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.records import Records
+
+
+class DumpDb(DoitDumpDb):  # type: ignore[misc] # doit has no type information
+    """Refuses: doit's own reads files of Python's `dbm`, and the records are in a database of SQLite."""
+
+    doc_purpose = "doit's own; refused in a project of cvimake, whose records it cannot read"
+
+    def execute(self, opt_values: Value, pos_args: Value) -> Value:
+        """Does it; the parameters are named as doit passes them."""
+        if dbm.whichdb(opt_values["dep_file"]):
+            return super().execute(opt_values, pos_args)
+        return _refused(
+            "dumpdb cannot read the records, which are in a database of SQLite",
+            "./doit why STAGE says what is recorded of a stage, ./doit plan what a build would run.",
+        )
 
 
 class Forget(DoitForget):  # type: ignore[misc] # doit has no type information

@@ -17,6 +17,7 @@ from cvimake.content import CONTENTS
 
 COMMANDS = {
     "clean": clean.Clean,
+    "dumpdb": records.DumpDb,
     "forget": records.Forget,
     "ignore": records.Ignore,
     "reset-dep": records.ResetDep,
@@ -49,6 +50,14 @@ def test_no_command_takes_an_edited_source_for_built(
     assert workshop.doit(*command) == 2
     assert f"cvimake: {command[0]} " in capfd.readouterr().err
     assert build(workshop, "m0000:onnx") == ["m0000:onnx"]
+
+
+def test_dumpdb_says_that_it_cannot_read_the_records(
+    workshop: Workshop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    build(workshop, "m0000:onnx")
+    assert workshop.doit("dumpdb") == 2
+    assert "cvimake: dumpdb cannot read the records" in capfd.readouterr().err
 
 
 def test_what_is_ignored_keeps_its_record(workshop: Workshop) -> None:

@@ -63,6 +63,17 @@ def test_an_installed_cvimake_makes_the_wheel_again_that_it_was_installed_from(
     assert (tmp_path / "again" / "cvimake" / "dodo.py").is_file()
 
 
+def test_git_sees_nothing_of_what_a_build_writes_beside_the_sources_of_a_new_project(made: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=made, check=True)
+    subprocess.run([sys.executable, "-m", "py_compile", "dodo.py"], cwd=made, check=True)
+    assert list(made.glob("__pycache__/dodo.*.pyc"))
+    untracked = ["git", "status", "--porcelain", "--untracked-files=all"]
+    assert (
+        "pycache"
+        not in subprocess.run(untracked, cwd=made, check=True, capture_output=True, text=True).stdout
+    )
+
+
 def test_a_project_is_put_on_this_cvimake_and_keeps_its_models(made: Path, tmp_path: Path) -> None:
     project = tmp_path / "mine"
     (project / ".cvimake").mkdir(parents=True)

@@ -89,6 +89,16 @@ def test_a_model_is_a_group_of_its_stages(project: Project) -> None:
     assert (task["basename"], task["name"]) == ("net", "bf16")
 
 
+def test_the_description_that_doit_lists_cannot_steer_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(tmp_path, text=MODEL.replace("A network", r"A \u001b]0;title\u0007network\u202e"))
+    monkeypatch.chdir(tmp_path)
+    model, _task = tasks_of(Project(tmp_path, read_declarations(tmp_path), Recipe()), of())
+    assert "network" in model["doc"]
+    assert not any(character in model["doc"] for character in "\x1b\x07\u202e")
+
+
 def test_a_task_depends_on_its_inputs_and_on_what_computes(project: Project) -> None:
     assert task_of(project, of())["file_dep"] == ["build/toolchain.json", "build/net/net.mlir"]
 
