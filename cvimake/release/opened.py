@@ -102,23 +102,25 @@ class ArchiveRelease:
     def _list(self, file: BinaryIO) -> None:
         end = file.seek(0, 2)
         file.seek(0)
-        with tarfile.open(fileobj=file, mode="r:") as archive:
-            for member in archive:
-                folder, _, name = member.name.partition("/")
-                if folder != self.label or not sums.is_safe(name):
-                    self.faults.append(f"{member.name!r}: no file of {self.label} is called so")
-                elif not member.isreg() or member.issparse():
-                    self.faults.append(f"{name}: not a plain file")
-                elif name in self.sizes:
-                    self.faults.append(f"{name}: is there twice")
-                elif member.size > LARGEST_FILE or member.offset_data + member.size > end:
-                    self.faults.append(f"{name}: larger than any file of a release, or cut off")
-                elif len(self.sizes) >= MOST_FILES:
-                    self.faults.append(f"{name}: one file too many")
-                    return
-                else:
-                    self.sizes[name] = member.size
-                    self._places[name] = member.offset_data
+        for member in _members(file):
+            folder, _, name = member.name.partition("/")
+            if member.size < 0 or member.offset_data + member.size > end:
+                self.faults.append(f"{member.name!r}: larger than the archive, or cut off")
+                return
+            if folder != self.label or not sums.is_safe(name):
+                self.faults.append(f"{member.name!r}: no file of {self.label} is called so")
+            elif member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+                self.faults.append(f"{name}: not a plain file")
+            elif name in self.sizes:
+                self.faults.append(f"{name}: is there twice")
+            elif member.size > LARGEST_FILE:
+                self.faults.append(f"{name}: larger than any file of a release")
+            elif len(self.sizes) >= MOST_FILES:
+                self.faults.append(f"{name}: one file too many")
+                return
+            else:
+                self.sizes[name] = member.size
+                self._places[name] = member.offset_data
 
         # A damaged header looks like the end.
         blocks = sum(1 + -(-size // tarfile.BLOCKSIZE) for size in self.sizes.values()) + 2
@@ -129,6 +131,26 @@ class ArchiveRelease:
     def open(self, name: str) -> BinaryIO:
         """See `Opened.open`."""
         return cast("BinaryIO", io.BufferedReader(_Part(self.path, self._places[name], self.sizes[name])))
+
+
+def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """Reads an archive's headers, one after another.
+
+    Not by `tarfile.open`, which follows headers about other headers: chained, they end in a RecursionError, and
+    with sizes of their own they ask for any amount of memory. An archive of a release has none.
+    """
+    offset = 0
+    while True:
+        file.seek(offset)
+        try:
+            member = tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
+        except tarfile.HeaderError:
+            if not offset:
+                raise
+            return
+        member.offset_data = offset + tarfile.BLOCKSIZE
+        yield member
+        offset = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
 class _Part(io.RawIOBase):

@@ -271,6 +271,25 @@ def test_an_archive_cannot_hold_anything_but_plain_files_of_its_folder(
     assert faults(tmp_path / f"{LABEL}.tar")[0].split(":")[0].strip("'") in {name, "x"}
 
 
+@pytest.mark.parametrize("size", [1 << 62, -512])
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_a_member_with_an_impossible_size_is_a_fault(tmp_path: Path, kind: bytes, size: int) -> None:
+    member = tarfile.TarInfo(f"{LABEL}/x")
+    member.type, member.size = kind, size
+    path = tmp_path / f"{LABEL}.tar"
+    path.write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(tarfile.RECORDSIZE))
+    assert f"'{LABEL}/x': larger than the archive, or cut off" in faults(path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_headers_about_headers_are_no_plain_files_however_many(tmp_path: Path, kind: bytes) -> None:
+    member = tarfile.TarInfo(f"{LABEL}/x")
+    member.type = kind
+    path = tmp_path / f"{LABEL}.tar"
+    path.write_bytes(member.tobuf(tarfile.GNU_FORMAT) * 2000 + bytes(tarfile.RECORDSIZE))
+    assert "x: not a plain file" in faults(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"x" * 2000, b"\x1f\x8b" + b"\0" * 600])
 def test_what_is_no_archive_is_said(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / f"{LABEL}.tar"
