@@ -136,8 +136,8 @@ class ArchiveRelease:
 def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
     """Reads an archive's headers, one after another.
 
-    Not by `tarfile.open`, which follows headers about other headers: chained, they end in a RecursionError, and
-    with sizes of their own they ask for any amount of memory. An archive of a release has none.
+    Not by `tarfile.open`, which follows headers about other headers: chained, they end in a RecursionError,
+    and with sizes of their own they ask for any amount of memory. An archive of a release has none.
     """
     offset = 0
     while True:
