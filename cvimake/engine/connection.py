@@ -16,6 +16,8 @@ from cvimake.errors import EngineError
 # The first with all that the sandbox asks for: Docker 20.10.
 OLDEST_API = (1, 41)
 OLDEST_VERSION = "20.10"
+# The variables that name an engine, the stronger first.
+_NAMING = ("DOCKER_HOST", "DOCKER_CONTEXT")
 
 
 def find() -> docker.DockerClient:
@@ -69,13 +71,20 @@ def can_bring_up() -> bool:
 
 def is_this_machines() -> bool:
     """Whether the wanted engine is this machine's own, and nobody named another."""
-    return _is_local(_endpoint())
+    try:
+        return _is_local(_endpoint())
+    except EngineError:
+        return False
 
 
 def by_hand() -> str:
     """What brings the wanted engine up: the commands, for this machine."""
-    if not _is_local(endpoint := _endpoint()):
-        source = "DOCKER_HOST" if os.environ.get("DOCKER_HOST") else "the current Docker context"
+    try:
+        endpoint = _endpoint()
+    except EngineError as error:
+        return error.remedy
+    if not _is_local(endpoint):
+        source = next((name for name in _NAMING if os.environ.get(name)), "the current Docker context")
         return f"{source} names {endpoint}: start that engine, or unset it to use this machine's own."
     if _refuses_us():
         return 'It runs, but not for this user. As root: usermod -aG docker "$USER"; then log in anew.'
@@ -101,7 +110,25 @@ def _client(endpoint: str) -> docker.DockerClient:
 
 
 def _endpoint() -> str:
-    return os.environ.get("DOCKER_HOST") or str(ContextAPI.get_current_context().Host)
+    """Return the address of the engine that `DOCKER_HOST`, `DOCKER_CONTEXT` or Docker's configuration names.
+
+    Raises:
+        EngineError: a context that is not there, or that cannot be read, is named.
+    """
+    if host := os.environ.get("DOCKER_HOST"):
+        return host
+    # Docker's package asks the variable only where it makes a client.
+    name = os.environ.get("DOCKER_CONTEXT")
+    source = f"DOCKER_CONTEXT is {name!r}, and this context" if name else "the current Docker context"
+    # Docker's package looks for contexts beside its config.json, and so finds none where that is missing.
+    remedy = "`docker context ls` lists those there are. DOCKER_HOST=ADDRESS names an engine without one."
+    try:
+        context = ContextAPI.get_context(name)
+    except Exception as error:  # noqa: BLE001 - Docker's package raises it for damaged files
+        raise EngineError(f"{source} cannot be read: {error}", remedy) from None
+    if context is None:
+        raise EngineError(f"{source} is not there", remedy)
+    return str(context.Host)
 
 
 def _is_local(endpoint: str) -> bool:

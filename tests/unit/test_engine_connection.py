@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +102,49 @@ def test_a_user_who_may_not_use_the_engine_is_told_how(monkeypatch: pytest.Monke
     monkeypatch.setattr("pathlib.Path.exists", lambda _path: True)
     monkeypatch.setattr("os.access", lambda _path, _mode: False)
     with pytest.raises(EngineError, match="usermod -aG docker"):
+        connection.ensure()
+
+
+def declare_context(folder: Path, name: str, content: str) -> None:
+    """Writes what Docker keeps of a context."""
+    place = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+    place.mkdir(parents=True)
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    (place / "meta.json").write_text(content, encoding="utf-8")
+
+
+def test_the_engine_of_the_context_that_the_environment_names_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = {"Name": "far", "Metadata": {}, "Endpoints": {"docker": {"Host": "tcp://far:2375"}}}
+    declare_context(tmp_path, "far", json.dumps(far))
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    answer_with(monkeypatch, [SILENCE])
+    monkeypatch.setattr(system, "may_install", lambda: True)
+    assert not connection.sees_our_files()
+    with pytest.raises(EngineError, match=r"no Docker engine answers at tcp://far:2375") as caught:
+        connection.ensure()
+    assert caught.value.remedy.startswith("DOCKER_CONTEXT names tcp://far:2375")
+
+
+def test_no_other_engine_takes_the_place_of_a_context_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_with(monkeypatch, [FakeClient()])
+    (tmp_path / "config.json").write_text('{"currentContext": "gone"}', encoding="utf-8")
+    with pytest.raises(EngineError, match="the current Docker context is not there"):
+        connection.ensure()
+    monkeypatch.setenv("DOCKER_CONTEXT", "other")
+    with pytest.raises(EngineError, match="DOCKER_CONTEXT is 'other', and this context is not there"):
+        connection.ensure()
+    assert not connection.is_this_machines()
+    assert "docker context ls" in connection.by_hand()
+
+
+def test_a_context_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare_context(tmp_path, "far", "{")
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    with pytest.raises(EngineError, match="DOCKER_CONTEXT is 'far', and this context cannot be read"):
         connection.ensure()
 
 
