@@ -131,3 +131,16 @@ def test_pipes_devices_and_lies_in_a_store_are_found_damaged(store: Store, tmp_p
     held, faults = upkeep.verify(store.place)
     assert len(held.blobs) == 2
     assert sorted(faults.damaged) == sorted([blob_file(sha256), action_file("bb")])
+
+
+def test_a_file_that_is_larger_than_its_result_says_is_damaged_without_being_read(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(store, tmp_path, "aa", b"content")
+    blob = blob_file(hashlib.sha256(b"content").hexdigest())
+    os.truncate(tmp_path / "store" / blob, 1 << 40)
+    monkeypatch.setattr(FolderPlace, "sha256", lambda *_arguments: pytest.fail("it reads the file"))
+    seen: list[tuple[int, int]] = []
+    _held, faults = upkeep.verify(store.place, lambda done, whole: seen.append((done, whole)))
+    assert (faults.damaged, faults.incomplete) == ([blob], [action_file("aa")])
+    assert not seen
