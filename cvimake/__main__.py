@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 import sys
 from collections.abc import Sequence
 
@@ -12,7 +14,10 @@ from doit.plugin import PluginDict
 from cvimake import terminal
 from cvimake.closed_output import leave, open_missing
 from cvimake.doit_types import Value
+from cvimake.errors import EXIT_NOT_POSSIBLE, CvimakeError
 
+# A file of another user; a file system that is closed to writing.
+_CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _HELP = frozenset({"-h", "--help"})
 
 
@@ -48,10 +53,29 @@ def with_end_and_help(command: type[Command]) -> type[Command]:
         except BrokenPipeError as error:
             # doit itself would show a traceback.
             return leave(error)
+        except (OSError, sqlite3.OperationalError) as error:
+            if not _is_closed_to_us(error):
+                raise
+            terminal.complain(_closed(error))
+            return EXIT_NOT_POSSIBLE
         return code
 
     # The name of the class is the command's where it has no other.
     return type(command.__name__, (command,), {"parse_execute": parse_execute})
+
+
+def _is_closed_to_us(error: Exception) -> bool:
+    """Whether a file, or the database of the records, may not be read or written."""
+    return isinstance(error, sqlite3.OperationalError) or (
+        isinstance(error, OSError) and error.errno in _CLOSED
+    )
+
+
+def _closed(error: Exception) -> CvimakeError:
+    what = f"the records in build/: {error}"
+    if isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return CvimakeError(what, "Run ./doit as the user whose files these are, or make them yours (chown).")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +142,27 @@ def test_a_pipe_that_breaks_elsewhere_is_no_closed_output(
         monkeypatch.setattr(sys, "stdout", stream)
         assert Main(config_filenames=()).run(["list"]) == 3
     assert "BrokenPipeError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "build/.lock"), "build/.lock: Permission denied"),
+        (OSError(errno.EROFS, "Read-only file system", "build/.lock"), "build/.lock: Read-only file system"),
+        (sqlite3.OperationalError("unable to open database file"), "the records in build/: unable to open"),
+    ],
+)
+def test_files_that_are_closed_to_this_user_are_said_by_every_command(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from doit.cmd_list import List  # noqa: PLC0415 - the command that fails here
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(List, "parse_execute", fails)
+    assert Main(config_filenames=()).run(["list"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"cvimake: {said}")
+    assert "chown" in shown
+    assert "Traceback" not in shown
