@@ -10,7 +10,7 @@ from pathlib import Path
 from cvimake.reasons import ChoiceOpen, DeclarationWrong, Reason, SourceMissing
 from cvimake.spec import Declarations, DeclaredModel, presence
 from cvimake.spec.declared import NAME
-from cvimake.spec.project import UnusableModel
+from cvimake.spec.project import RESERVED_NAMES, UnusableModel
 
 # The names of the tasks `MODEL:...` that stand for such a model.
 WAITING, DECLARATION = "waiting", "declaration"
@@ -99,8 +99,9 @@ def _without_source(model: DeclaredModel) -> Unbuildable:
 
 
 def _unusable(model: UnusableModel) -> Unbuildable:
-    # A folder can be called as no task can.
-    name = model.name if NAME.fullmatch(model.name) else f"model_{_NOT_IN_NAMES.sub('_', model.name)}"
+    # A folder can be called as no task can, or as a task or a command is.
+    is_usable = NAME.fullmatch(model.name) and model.name not in RESERVED_NAMES
+    name = model.name if is_usable else f"model_{_NOT_IN_NAMES.sub('_', model.name)}"
     mistakes = [DeclarationWrong(what) for what in model.mistakes]
     choices = [(DeclarationWrong if mistakes else ChoiceOpen)(what) for what in model.choices]
     return Unbuildable(task=name, reasons=(*mistakes, *choices))

@@ -158,7 +158,7 @@ def _calibrated(dataset: str) -> str:
     )
 
 
-@pytest.mark.parametrize("name", ["with space", "-dash", "a=b", "list"])
+@pytest.mark.parametrize("name", ["with space", "-dash", "a=b", "list", "toolchain"])
 def test_a_folder_that_is_called_as_no_task_can_be_is_told_all_the_same(
     workshop: Workshop, name: str
 ) -> None:
