@@ -410,7 +410,8 @@ TWO_INT8 = functools.partial(two_inputs, test='["images/0.png", "images/1.png"]'
 SHAPE = (1, 3, 32, 32)
 SMALLER = (1, 3, 16, 16)
 FAILURES: dict[str, Failure] = {
-    "unknown-output": Failure("unknown-output", plain(output='[output]\nnames = ["conv1_rleu"]')),
+    # The tool itself is only given names for networks that are no ONNX; of these the check before it tells.
+    "unknown-output": Failure("unknown-output", plain(), only("mlir", arguments(output_names="conv1_rleu"))),
     "input-rank": Failure("input-rank", plain(shapes="shapes = [[1, 3, 32]]")),
     "input-count": Failure("input-rank", plain(shapes="shapes = [[1, 3, 32, 32], [1, 3, 32, 32]]")),
     "fixed-shape": Failure("fixed-shape", save_fixed),
