@@ -180,7 +180,7 @@ def test_a_second_run_runs_nothing(project: Project) -> None:
     result = project.doit()
     assert result.returncode == 0
     assert result.stdout.endswith("\n0 built, 5 unchanged\n")
-    assert re.search(r"^tiny +f16 .* classifier +unchanged$", result.stdout, re.MULTILINE)
+    assert re.search(r"^tiny +f16 .* classifier +works +unchanged$", result.stdout, re.MULTILINE)
     assert result.stderr == ""
 
 

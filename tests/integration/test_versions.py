@@ -1,4 +1,4 @@
-"""A project of one's own and another version of cvimake: one number in its pyproject.toml."""
+"""A project of one's own and another version of cvimake, which puts itself into the project."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ OTHER = "99.0.0"
 SECONDS = 300.0
 
 
-def build_wheel(folder: Path, version: str, target: Path) -> None:
-    """A wheel of this cvimake under another version."""
+def copy_checkout(folder: Path, version: str) -> None:
+    """Copies this cvimake as a checkout of another version."""
     for name in ("cvimake", "docker", "requirements", "tests/models", "tests/datasets"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "doit"):
@@ -25,10 +25,6 @@ def build_wheel(folder: Path, version: str, target: Path) -> None:
         text = path.read_text(encoding="utf-8")
         assert text.count(f'version__ = "{__version__}"') + text.count(f'\nversion = "{__version__}"') == 1
         path.write_text(text.replace(f'"{__version__}"', f'"{version}"'), encoding="utf-8")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(target)],
-        cwd=folder, check=True, capture_output=True, timeout=SECONDS,
-    )  # fmt: skip
 
 
 def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -38,7 +34,7 @@ def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_project_moves_to_another_cvimake_by_one_number_and_back(tmp_path: Path) -> None:
+def test_a_project_moves_to_another_cvimake_and_back(tmp_path: Path) -> None:
     project = tmp_path / "mine"
     new = [sys.executable, "-m", "doit", "new", str(project)]
     subprocess.run(new, cwd=ROOT, env=environment(), check=True, capture_output=True, timeout=SECONDS)
@@ -47,24 +43,35 @@ def test_a_project_moves_to_another_cvimake_by_one_number_and_back(tmp_path: Pat
     )
     assert again.returncode == 2
     assert "is there already and not empty" in again.stderr
-    assert "its pyproject.toml" in again.stderr
+    assert "--update puts this cvimake into a project" in again.stderr
 
-    pyproject = project / "pyproject.toml"
-    first = pyproject.read_text(encoding="utf-8")
-    other = first.replace(f"cvimake=={__version__}", f"cvimake=={OTHER}")
-    assert other != first
-    pyproject.write_text(other, encoding="utf-8")
-    missing = run(project, "./doit", "list")
-    assert missing.returncode == 2
-    assert f"put its wheel into {project}/.cvimake" in missing.stderr
-
-    (tmp_path / "source").mkdir()
-    build_wheel(tmp_path / "source", OTHER, project / ".cvimake")
-    for text, version in ((other, OTHER), (first, __version__)):
-        pyproject.write_text(text, encoding="utf-8")
+    other = tmp_path / "other"
+    other.mkdir()
+    copy_checkout(other, OTHER)
+    # Each of the two cvimakes puts itself into the project: first the other one, then this one again.
+    for checkout, version in ((other, OTHER), (ROOT, __version__)):
+        update = subprocess.run(
+            [sys.executable, "-m", "doit", "new", "--update", str(project)], cwd=checkout,
+            env={**environment(), "PYTHONPATH": str(checkout)}, check=False, capture_output=True, text=True,
+            timeout=SECONDS,
+        )  # fmt: skip
+        assert update.returncode == 0, update.stderr
+        assert f"now uses cvimake {version}" in update.stdout
         listed = run(project, "./doit", "list")
         assert listed.returncode == 0, listed.stderr
         assert f"installing cvimake=={version}" in listed.stderr
         assert "tiny" in listed.stdout
         asked = run(project, ".venv/bin/python", "-c", "import cvimake; print(cvimake.__version__)")
         assert asked.stdout == f"{version}\n"
+
+
+def test_a_wheel_of_another_version_in_the_projects_folder_is_not_installed(tmp_path: Path) -> None:
+    project = tmp_path / "mine"
+    new = [sys.executable, "-m", "doit", "new", str(project)]
+    subprocess.run(new, cwd=ROOT, env=environment(), check=True, capture_output=True, timeout=SECONDS)
+    pyproject = project / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8")
+    pyproject.write_text(text.replace(f"cvimake=={__version__}", f"cvimake=={OTHER}"), encoding="utf-8")
+    refused = run(project, "./doit", "list")
+    assert refused.returncode == 2
+    assert "cvimake" in refused.stderr
