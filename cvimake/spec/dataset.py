@@ -80,7 +80,8 @@ class DeclaredDataset:
 
         Raises:
             OSError: the list cannot be read.
-            ValueError: a pattern or the list leads out of the folder, or a sample has a name nobody can use.
+            ValueError: a pattern or the list leads out of the folder, or a sample is no plain file or has a
+                name that cannot be used.
         """
         if self.dataset.data_list:
             return read_list(self.folder / self.dataset.data_list, self.files_folder)
@@ -91,10 +92,13 @@ class DeclaredDataset:
             path.relative_to(self.files_folder).as_posix(): path
             for pattern in self.dataset.files
             for path in self.files_folder.glob(pattern)
-            if _kind(path.name) and path.is_file()
+            if _kind(path.name) and not _is_folder(path)
         }
         if reason := next(filter(None, map(unusable_file, found)), ""):
             raise ValueError(f"{self.files_folder}: {reason}")
+        # Left out in silence, a calibration would go by fewer samples than there seem to be.
+        if name := next((name for name, path in found.items() if not path.is_file()), ""):
+            raise ValueError(f"{self.files_folder / name} is no plain file, or a link to nothing")
         return Samples(files=dict(sorted(found.items())))
 
 
@@ -125,6 +129,14 @@ def read_list(path: Path, folder: Path) -> Samples:
             files[name] = folder / name
         lines.append(sample)
     return Samples(files=files, lines=tuple(lines))
+
+
+def _is_folder(path: Path) -> bool:
+    """Say whether a path is a folder; a link to itself is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _leads_out(name: str) -> bool:

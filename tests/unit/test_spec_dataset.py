@@ -67,6 +67,18 @@ def test_an_empty_entry_of_a_list_is_told_with_its_line(tmp_path: Path, line: st
         read_list(tmp_path / "list.txt", tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["link to nothing", "link to itself", "pipe"])
+def test_a_sample_that_is_no_plain_file_is_told_and_not_left_out(tmp_path: Path, kind: str) -> None:
+    fill(tmp_path, "a.png")
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "b.png")
+    else:
+        (tmp_path / "b.png").symlink_to("b.png" if kind == "link to itself" else "nothing")
+    dataset = DeclaredDataset(name="x", folder=tmp_path, dataset=Dataset())
+    with pytest.raises(ValueError, match=r"b\.png is no plain file, or a link to nothing"):
+        dataset.samples  # noqa: B018 - looked for when it is asked for
+
+
 def test_a_sample_whose_name_is_not_utf_8_is_told(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).touch()
     dataset = DeclaredDataset(name="x", folder=tmp_path, dataset=Dataset())
