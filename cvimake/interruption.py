@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -24,14 +26,17 @@ def ends_cleanly(message: str) -> Iterator[None]:
     """
     exit_code = EXIT_INTERRUPTED
     first: float | None = None
+    gives_up = False
 
     def end(number: int, _frame: FrameType | None) -> None:
-        nonlocal exit_code, first
+        nonlocal exit_code, first, gives_up
         if first is None:
             exit_code = EXIT_BY_SIGNAL + number
             first = time.monotonic()
         elif time.monotonic() - first < DEAF_SECONDS:
             return
+        else:
+            gives_up = True
         raise KeyboardInterrupt
 
     previous = {
@@ -46,7 +51,18 @@ def ends_cleanly(message: str) -> Iterator[None]:
             raise
         # Otherwise it is the terminal that is gone, as SIGHUP said.
         announce.note(message)
+        if gives_up and _waits_for_threads():
+            # Python would wait for them at its end, and an engine that froze never answers them.
+            announce.note("warning: leaving at once; the next ./doit removes the containers that are left")
+            os._exit(exit_code)
         raise SystemExit(exit_code) from None
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _waits_for_threads() -> bool:
+    """Say whether there are threads that Python waits for at its end."""
+    return any(
+        thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()
+    )

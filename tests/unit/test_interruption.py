@@ -4,7 +4,10 @@ import contextlib
 import errno
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -109,6 +112,35 @@ def test_after_a_while_a_second_signal_gives_the_clearing_up_up(monkeypatch: pyt
     with pytest.raises(SystemExit), ends_cleanly("interrupted"):
         end_twice(signal.SIGTERM, signal.SIGINT)
     assert INTERRUPTED.pop() is True
+
+
+_FROZEN = """
+import concurrent.futures, threading
+from cvimake import interruption
+interruption.DEAF_SECONDS = 0.5
+with interruption.ends_cleanly("interrupted"), concurrent.futures.ThreadPoolExecutor() as pool:
+    pool.submit(threading.Event().wait)
+    print("frozen", flush=True)
+    threading.Event().wait()
+"""
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_second_signal_leaves_a_thread_that_never_ends() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _FROZEN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "frozen\n"
+        process.send_signal(signal.SIGINT)
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, said = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "leaving at once; the next ./doit removes the containers that are left" in said
 
 
 def test_what_the_caller_ignores_stays_ignored() -> None:
