@@ -33,7 +33,7 @@ LABEL_IDENTITY = "cvimake.identity"
 LOGS = {Recipe.what: "image.log", FrameworksRecipe.what: "frameworks.log"}
 _LAST_LINES = 12
 # How long building one takes, on two cores.
-_MINUTES = {Recipe.what: "about 2 minutes", FrameworksRecipe.what: "about 2 minutes"}
+_MINUTES = {Recipe.what: "about 3 minutes", FrameworksRecipe.what: "about 2 minutes"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
