@@ -1,4 +1,4 @@
-"""Whether the firmware decodes a kind rightly, once it has recognised it: `postprocess` of each kind.
+"""Verdicts on the firmware's decoding of each kind that it has recognised: `postprocess` of each kind.
 
 Each function looks at the input and the outputs of a cvimodel that has the kind's shapes.
 """
@@ -34,7 +34,7 @@ _DIVIDED = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the camera decodes a cvimodel.
+    """Verdict on how the camera decodes a cvimodel.
 
     Attributes:
         works: `yes` if it shows what the network computes; `badly` if it shows something worse; `no` if it
