@@ -30,10 +30,10 @@ from bench import (
 )
 from bench.measure import Result
 from bench.records import Record
-from cvimake import announce, git
-from cvimake.commands.run import INVOKED_FROM
-from cvimake.errors import CvimakeError
-from cvimake.store.current import NONE, STORE_VARIABLE
+from cvimake.builder.store.current import NONE, STORE_VARIABLE
+from cvimake.core import announce, git
+from cvimake.core.errors import CvimakeError
+from cvimake.core.invocation import INVOKED_FROM
 
 BENCHMARKS: Mapping[str, Callable[..., Iterator[Result]]] = {
     "step-overhead": step_overhead.run,

@@ -18,13 +18,15 @@ import onnx
 
 from bench import project
 from bench.measure import Result, Runs, Unit, timed
-from cvimake import image, pipeline, toolchain
-from cvimake.action import Action
-from cvimake.engine import connection
-from cvimake.engine.docker import DockerEngine
-from cvimake.recipe import Recipe
-from cvimake.sandbox import WORKSPACE
-from cvimake.spec import DeclaredModel, read_declarations
+from cvimake import pipeline
+from cvimake.core.action import Action
+from cvimake.execution.engine import connection
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image import making
+from cvimake.execution.image.recipe import Recipe
+from cvimake.execution.sandbox import WORKSPACE
+from cvimake.project import DeclaredModel, read_declarations
+from cvimake.toolchain import tools
 
 REPEATS = 1
 # What a build may take at most, of the time that the commands take.
@@ -112,7 +114,7 @@ def _copy(root: Path, to: Path) -> None:
 
 def _run_by_hand(root: Path, folder: Path) -> float:
     """Seconds that the commands of all models take, one after another."""
-    image_id = image.ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), folder).id
+    image_id = making.ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), folder).id
     with project.working_in(root):
         models = [model for model in read_declarations(Path()).models.values() if not model.missing]
         return sum(_commands_of(model, image_id, folder / model.name) for model in models)
@@ -138,7 +140,7 @@ def _commands_of(model: DeclaredModel, image_id: str, folder: Path) -> float:
     # As it is: what makes it readable is ours.
     shutil.copy(model.source, work / f"{model.name}{model.source.suffix}")
     script = "\n".join(["set -e", *(shlex.join(tool_command(action)) for action in actions)])
-    variables = {name: value for name, value in toolchain.environment().items() if name not in _HELD_STILL}
+    variables = {name: value for name, value in tools.environment().items() if name not in _HELD_STILL}
     return timed(
         [
             *("docker", "run", "--rm", "--user", f"{os.geteuid()}:{os.getegid()}", "--network", "none"),
@@ -155,7 +157,7 @@ def tool_command(action: Action) -> list[str]:
     """The tool's own command for a step, without what stands around it."""
     for place, part in enumerate(action.argv):
         if tool := _TOOLS.get(Path(part).name):
-            return ["python3", f"{toolchain.ROOT}/python/tools/{tool}", *action.argv[place + 1 :]]
+            return ["python3", f"{tools.ROOT}/python/tools/{tool}", *action.argv[place + 1 :]]
     raise ValueError(f"{action.name}: no tool in {shlex.join(action.argv)}")
 
 

@@ -1,4 +1,4 @@
-"""How fast files are hashed, from memory: `cvimake.digest` in one process, against `sha256sum`."""
+"""How fast files are hashed, from memory: `cvimake.core.digest` in one process, against `sha256sum`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.measure import Result, alternate, timed
-from cvimake import digest
+from cvimake.core import digest
 
 # A network of YOLO's largest kind, with its weights and reference.
 SIZE = 512 * 1024 * 1024

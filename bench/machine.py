@@ -7,7 +7,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from cvimake.action import GIBIBYTE
+from cvimake.core.action import GIBIBYTE
 
 
 def facts() -> dict[str, str]:

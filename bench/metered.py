@@ -17,13 +17,13 @@ from pathlib import Path
 
 from bench import project
 from bench.measure import Result, Runs, Scale, Unit, in_turns, timed
-from cvimake import toolchain
-from cvimake.action import Action, FileKind
-from cvimake.load import Share, granted
-from cvimake.pipeline import Stage
-from cvimake.runtime import Runtime
-from cvimake.sandbox import Sandbox
-from cvimake.spec import DeclaredModel, read_declarations
+from cvimake.core.action import Action, FileKind
+from cvimake.core.capacity import Share, granted
+from cvimake.execution.runtime import Runtime
+from cvimake.execution.sandbox import Sandbox
+from cvimake.pipeline.stage import Stage
+from cvimake.project import DeclaredModel, read_declarations
+from cvimake.toolchain import tools
 
 PROJECTED = (4, 8, 16)
 _MARK = "MEASURED "
@@ -173,7 +173,7 @@ def _run(action: Action, sandbox: Sandbox, program: Program, processes: int) -> 
     """Runs it in so many processes; with none, the toolchain's own program."""
     argv = list(action.argv)
     if not processes:
-        argv[argv.index(program.stand_in)] = f"{toolchain.ROOT}/python/tools/{program.name}.py"
+        argv[argv.index(program.stand_in)] = f"{tools.ROOT}/python/tools/{program.name}.py"
     start = argv.index("python3")
     metered = (*argv[:start], "python3", "-c", _METER, *argv[start:])
     with granted(Share(cores=max(1, processes))):

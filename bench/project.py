@@ -15,11 +15,12 @@ from doit.dependency import Dependency
 from doit.loader import generate_tasks
 
 from cvimake import dodo
+from cvimake.builder.content_checker import OUTPUTS
+from cvimake.builder.records import Records
 from cvimake.camera.recognition import Recognition
-from cvimake.commands.new import DODO
-from cvimake.conclusions import Info
-from cvimake.content import CONTENTS, OUTPUTS
-from cvimake.records import Records
+from cvimake.cli.new import DODO
+from cvimake.core.content import CONTENTS
+from cvimake.pipeline.outcomes import Info
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TINY = CHECKOUT / "tests" / "models" / "tiny"

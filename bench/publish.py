@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bench import plot, project, records, report
 from bench.records import Record
-from cvimake import announce
-from cvimake.errors import CvimakeError
+from cvimake.core import announce
+from cvimake.core.errors import CvimakeError
 
 PAGE = project.CHECKOUT / "docs" / "performance.md"
 BEGIN, END = "<!-- results: written by `python -m bench.publish` -->", "<!-- end of results -->"

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from bench.measure import Result
-from cvimake.errors import CvimakeError
+from cvimake.core.errors import CvimakeError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench import metered, project
 from bench.measure import Result
 from cvimake import pipeline
-from cvimake.errors import CvimakeError
+from cvimake.core.errors import CvimakeError
 
 DEFAULT = f"{project.CHECKOUT}:shapes:mix_qtable"
 REPEATS = 3

@@ -11,13 +11,15 @@ from pathlib import Path
 
 from bench import project
 from bench.measure import Comparison, Result, alternate, timed
-from cvimake import image, pipeline, toolchain
-from cvimake.action import Action
-from cvimake.engine import connection
-from cvimake.engine.docker import DockerEngine
-from cvimake.recipe import Recipe
-from cvimake.sandbox import WORKSPACE
-from cvimake.spec import read_declarations
+from cvimake import pipeline
+from cvimake.core.action import Action
+from cvimake.execution.engine import connection
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image import making
+from cvimake.execution.image.recipe import Recipe
+from cvimake.execution.sandbox import WORKSPACE
+from cvimake.project import read_declarations
+from cvimake.toolchain import tools
 
 REPEATS = 11
 # Seconds.
@@ -31,7 +33,7 @@ def run(scratch: Path, repeats: int = REPEATS) -> Iterator[Result]:
     with project.working_in(scratch):
         (model,) = read_declarations(Path()).models.values()
         (stage,) = pipeline.mlir(model)
-    image_id = image.ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), scratch).id
+    image_id = making.ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), scratch).id
     step = functools.partial(_step, [str(launcher), stage.action.name], stage.action, scratch)
     step()
     times = alternate(
@@ -62,6 +64,6 @@ def _bare(image_id: str, action: Action, root: Path) -> float:
             *("docker", "run", "--rm", "--user", f"{os.geteuid()}:{os.getegid()}"),
             *("--volume", f"{name}:{WORKSPACE}", "--workdir", WORKSPACE),
             *(part for key, value in action.environment.items() for part in ("--env", f"{key}={value}")),
-            *(image_id, *action.argv[len(toolchain.DETERMINISTIC) :]),
+            *(image_id, *action.argv[len(tools.DETERMINISTIC) :]),
         ]
         return timed(command, root)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import project
 from bench.measure import Result, alternate, timed
-from cvimake.store.current import NONE, STORE_VARIABLE
+from cvimake.builder.store.current import NONE, STORE_VARIABLE
 
 REPEATS = 3
 # Of the time that building takes.

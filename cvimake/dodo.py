@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from cvimake import pipeline
-from cvimake.tasks import Task, doit_config, open_project
+from cvimake.builder.tasks import Task, doit_config, open_project
+from cvimake.pipeline.stage import StageOf
 
 __all__ = ["graph"]
 
@@ -29,7 +30,7 @@ STAGES = (
 Graph = tuple[dict[str, Any], Callable[[], Iterator[Task]], Callable[[], Iterator[Task]]]
 
 
-def graph(dodo_file: str, stages: Sequence[pipeline.StageOf] = STAGES) -> Graph:
+def graph(dodo_file: str, stages: Sequence[StageOf] = STAGES) -> Graph:
     """The settings for doit, the toolchain's tasks, and all models' tasks of the project of a `dodo.py`."""
     # What is made until all tasks are known stays to the end. With many models, looking for garbage among it
     # again and again would take longer than everything else here.

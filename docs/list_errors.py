@@ -3,14 +3,14 @@
 import re
 from pathlib import Path
 
-from cvimake.known_failures import KNOWN, Known
+from cvimake.toolchain.known_failures import KNOWN, Known
 
 _HEAD = """# Errors people meet
 
 A step that fails says what happened, what to do, and where its whole log is; `./doit log MODEL:STAGE` shows
 that. Where the failure is none of these, it shows the log's last lines instead. Each was caused in the real
 toolchain, by `tests/integration/failures.py`. (Written by `docs/list_errors.py` from
-`cvimake/known_failures.py`.)
+`cvimake/toolchain/known_failures.py`.)
 
 Much is found before a container starts: unknown outputs with the nearest names, shapes and channels that are
 not the network's, weights in other files, missing or empty datasets, images and arrays that cannot be read,

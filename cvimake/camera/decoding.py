@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cvimake.camera.layouts import SIX, Image, grouped, interleaved
-from cvimake.cvimodel import Tensor
+from cvimake.toolchain.cvimodel import Tensor
 
 Works = Literal["yes", "badly", "no", "unclear"]
 

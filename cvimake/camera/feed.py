@@ -9,11 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    # They check declarations with this module.
-    from cvimake.spec.model import ModelInput, Variant
 
 PAD_VALUE = 114
 FORMAT = "RGB_PACKED"
@@ -89,33 +84,8 @@ class Declared:
     fault: Fault | None = None
     warnings: tuple[str, ...] = ()
 
-    @classmethod
-    def of(cls, inputs: ModelInput, variant: Variant) -> Declared:
-        """What a variant's declaration says."""
-        fault = next(faults(inputs, variant), None)
-        return cls(fault, (*differences(inputs), *by_hand(inputs, variant)))
-
 
 NOTHING = Declared()
-
-
-def faults(inputs: ModelInput, variant: Variant) -> Iterator[Fault]:
-    """Where a variant would see something else than the camera's picture."""
-    if not variant.fuse_preprocess:
-        yield Fault(
-            "fuse_preprocess",
-            "the camera gives bytes, and applies neither mean nor scale",
-            f'declare fuse_preprocess = true and customization_format = "{FORMAT}"',
-        )
-    elif variant.customization_format != FORMAT:
-        found = variant.customization_format or "something else"
-        yield Fault(
-            "customization_format",
-            f"the camera gives packed RGB, and the network takes {found}",
-            f'declare customization_format = "{FORMAT}"',
-        )
-    elif width := _width(inputs):
-        yield from sheared(width, aligned_input=bool(variant.aligned_input))
 
 
 def sheared(width: int, *, aligned_input: bool) -> Iterator[Fault]:
@@ -128,47 +98,3 @@ def sheared(width: int, *, aligned_input: bool) -> Iterator[Fault]:
             "it sees a sheared picture"
         )
         yield Fault("aligned_input", reason, rows.advice)
-
-
-def differences(inputs: ModelInput) -> Iterator[str]:
-    """Where images are prepared otherwise for calibration and checks than the camera does it."""
-    if not inputs.keep_aspect_ratio:
-        yield (
-            "[input] keep_aspect_ratio is not true: calibration and checks stretch images, and the camera "
-            "keeps their aspect. The cost of that was not measured"
-        )
-    elif (inputs.pad_value or 0) != PAD_VALUE:
-        yield (
-            f"[input] pad_value is {inputs.pad_value or 0}, and the camera pads with {PAD_VALUE}: "
-            "calibration and checks see another border. Between 0 and 114 the score of one dog changed from "
-            "0.755 to 0.637 (the published yolo26n)"
-        )
-    if inputs.pad_type == "normal":
-        yield '[input] pad_type is "normal", right and below only, and the camera pads on both sides'
-    if inputs.keep_ratio_mode == "short_side_scale" or _cropped(inputs):
-        yield "[input] makes calibration and checks crop images, and the camera gives whole pictures"
-
-
-def by_hand(inputs: ModelInput, variant: Variant) -> Iterator[str]:
-    """Where a variant that reads the camera's rows rightly gets a sheared picture from `sscma-model`."""
-    width = _width(inputs)
-    rows = Rows.of(width)
-    packed = variant.fuse_preprocess and variant.customization_format == FORMAT
-    if width and packed and variant.aligned_input and rows.plain != rows.aligned == rows.camera:
-        yield (
-            f"with aligned_input at width {width} it reads the camera's rows of {rows.camera} bytes, and "
-            f"sscma-model, the program that is run by hand, writes {rows.plain}: there its picture is sheared"
-        )
-
-
-def _width(inputs: ModelInput) -> int:
-    """Width of the first input; 0 where it is not declared."""
-    shape = inputs.shapes[0] if inputs.shapes else []
-    if len(shape) != 4:
-        return 0
-    return shape[2] if inputs.channel_format == "nhwc" else shape[3]
-
-
-def _cropped(inputs: ModelInput) -> bool:
-    shape = inputs.shapes[0] if inputs.shapes else []
-    return bool(inputs.resize_dims) and len(shape) == 4 and inputs.resize_dims != shape[2:]

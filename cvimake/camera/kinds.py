@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cvimake.camera import decoding, layouts
 from cvimake.camera.decoding import Verdict
 from cvimake.camera.layouts import Image, Shape
-from cvimake.cvimodel import Tensor
+from cvimake.toolchain.cvimodel import Tensor
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from cvimake.camera import decoding, feed
 from cvimake.camera.decoding import Verdict, Works
 from cvimake.camera.kinds import KINDS, Kind
 from cvimake.camera.layouts import Image, Shape, unfit
-from cvimake.cvimodel import Tensor
+from cvimake.toolchain.cvimodel import Tensor
 
 _IN_WORDS: dict[Works, str] = {
     "yes": "works",

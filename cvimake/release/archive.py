@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
-from cvimake.errors import CvimakeError
+from cvimake.core.errors import CvimakeError
 
 
 def write(

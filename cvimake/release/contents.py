@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvimake import digest
-from cvimake.action import Action, FileKind, Input
 from cvimake.camera.recognition import Recognition
-from cvimake.pipeline import BUILD, Stage
+from cvimake.core import digest
+from cvimake.core.action import Action, FileKind, Input
+from cvimake.pipeline import BUILD
+from cvimake.pipeline.stage import Stage
 
 README, SUMS, PROVENANCE = "README.md", "SHA256SUMS", "provenance.intoto.json"
 # What a file of a release holds: the bytes themselves, or where they lie.

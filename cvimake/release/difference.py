@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cvimake import differences, summary
-from cvimake.conclusions import Info
-from cvimake.device_time import Estimate
-from cvimake.errors import CvimakeError
+from cvimake.builder import differences
+from cvimake.camera.device_time import Estimate
+from cvimake.core import units
+from cvimake.core.errors import CvimakeError
+from cvimake.pipeline.outcomes import Info
 from cvimake.release import opened
 from cvimake.release.opened import Opened
 from cvimake.release.provenance import COMMIT, IMAGES, Provenance
@@ -121,7 +122,7 @@ def _facts(info: Info) -> dict[str, _Fact]:
     """All that a person asks of a cvimodel."""
     first = info.similarity[0] if info.similarity else None
     return {
-        "size": _Fact(f"{summary.size(info.size)} ({info.size})", info.size),
+        "size": _Fact(f"{units.size(info.size)} ({info.size})", info.size),
         "ION memory": _Fact(f"{info.ion_memory:.2f} MB", info.ion_memory),
         "TPU time": _time(info.time),
         "similarity": _similarity(first.cosine) if first else _Fact("not validated"),

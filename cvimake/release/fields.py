@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from cvimake.cvimodel import Listing
+from cvimake.toolchain.cvimodel import Listing
 
 # `CviModel`, the size of the description, versions, an md5 over the rest, the processor.
 _HEADER = struct.Struct("<8sI2B16s16s2x")

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cvimake import toolchain
-from cvimake.action import Action, FileKind, Limits, Output
-from cvimake.engine.docker import DockerEngine
-from cvimake.engine.local import LocalEngine
-from cvimake.runtime import Runtime
-from cvimake.system import WITHOUT_AVX2
+from cvimake.core.action import Action, FileKind, Limits, Output
+from cvimake.core.system import WITHOUT_AVX2
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.engine.local import LocalEngine
+from cvimake.execution.runtime import Runtime
+from cvimake.toolchain import tools
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +44,8 @@ def look(runtimes: Mapping[str, Runtime]) -> Machine:
         command = "uname -srm >machine.txt && cat /proc/cpuinfo >>machine.txt"
         action = Action(
             name="release:machine",
-            argv=(*toolchain.DETERMINISTIC, "sh", "-c", command),
-            environment=toolchain.environment(),
+            argv=(*tools.DETERMINISTIC, "sh", "-c", command),
+            environment=tools.environment(),
             inputs=(),
             outputs=(Output(name=seen.name, path=seen, kind=FileKind.TEXT),),
             limits=Limits(seconds=60.0),

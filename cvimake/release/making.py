@@ -10,15 +10,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cvimake.conclusions import Info
-from cvimake.content import CONTENTS
-from cvimake.errors import CvimakeError
-from cvimake.pipeline import Stage
+from cvimake.core.content import CONTENTS
+from cvimake.core.errors import CvimakeError
+from cvimake.pipeline.outcomes import Info
+from cvimake.pipeline.stage import Stage
+from cvimake.project import DeclaredModel
 from cvimake.release import contents, provenance, readme, sums
 from cvimake.release.contents import PROVENANCE, README, SUMS, Content
 from cvimake.release.provenance import Origin
 from cvimake.release.refusal import Built
-from cvimake.spec import DeclaredModel
 
 PYPROJECT = Path("pyproject.toml")
 

@@ -9,7 +9,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cvimake import __version__, digest
+from cvimake import __version__
+from cvimake.core import digest
 
 # Serial numbers are uuids; this makes them from a fingerprint, equal for equal images.
 _SERIALS = uuid.UUID("6f1d3a52-4d0e-5b4e-9f0a-3f6b1b6a7c11")
@@ -23,7 +24,7 @@ def bill(name: str, identity: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         name: the image's.
-        identity: what computes in it; see `steps/toolchain_identity.py`.
+        identity: what computes in it; see `toolchain/container/toolchain_identity.py`.
     """
     fingerprint = digest.of_value(identity)
     return {

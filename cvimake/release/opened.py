@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from cvimake.errors import CvimakeError
+from cvimake.core.errors import CvimakeError
 from cvimake.release import sums
 
 ARCHIVE_SUFFIX, SIGNATURE_SUFFIX = ".tar", ".sig"

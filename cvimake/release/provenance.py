@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cvimake import __version__, digest, resources
-from cvimake.action import Action
-from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN
-from cvimake.key import action_key
-from cvimake.pipeline import Stage
+from cvimake import __version__
+from cvimake.core import digest, resources
+from cvimake.core.action import Action
+from cvimake.core.key import action_key
+from cvimake.execution.engine.choice import FRAMEWORKS, TOOLCHAIN
+from cvimake.pipeline.stage import Stage
 from cvimake.release import statement as shape
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -47,7 +48,7 @@ class Origin:
         allowed: what was let pass that would have stopped the release.
         not_held: what the machine could not hold still, so that others may get other bytes.
         identities: what computes in each image that steps ran in, by the image's name; see
-            `steps/toolchain_identity.py`.
+            `toolchain/container/toolchain_identity.py`.
         declared: what each model declares; JSON values.
         declarations: the files that they stand in, relative to the project.
     """
@@ -147,7 +148,7 @@ def _portable(path: Path) -> str:
     """A path from the project's folder, as everybody has it."""
     steps = resources.step("").parent
     if path.is_relative_to(steps):
-        return f"cvimake/steps/{path.relative_to(steps).as_posix()}"
+        return f"cvimake/toolchain/container/{path.relative_to(steps).as_posix()}"
     return Path(os.path.relpath(path) if path.is_absolute() else os.path.normpath(path)).as_posix()
 
 

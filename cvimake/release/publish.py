@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from cvimake import digest
-from cvimake.errors import CvimakeError
+from cvimake.core import digest
+from cvimake.core.errors import CvimakeError
+from cvimake.core.removal import remove_tree
 from cvimake.release import archive, fields, sums
 from cvimake.release.contents import SUMS, Content
 from cvimake.release.opened import ARCHIVE_SUFFIX
-from cvimake.removal import remove_tree
 
 RECORD_SUFFIX = ".build"
 _MOST_SHOWN = 20

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from cvimake import clock, summary
-from cvimake.conclusions import Info
-from cvimake.device_time import MEANING
-from cvimake.engine.choice import FRAMEWORKS, TOOLCHAIN
+from cvimake.camera.device_time import MEANING
+from cvimake.core import clock, units
+from cvimake.execution.engine.choice import FRAMEWORKS, TOOLCHAIN
+from cvimake.pipeline.outcomes import Info
 from cvimake.release.contents import PROVENANCE, SUMS, Cvimodel
 from cvimake.release.provenance import Origin
 
@@ -76,7 +76,7 @@ def _row(cvimodel: Cvimodel, info: Info) -> str:
     cosine = info.similarity[0].cosine if info.similarity else None
     cells = (
         f"[{cvimodel.file.name}]({cvimodel.name})",
-        summary.size(info.size),
+        units.size(info.size),
         f"{info.ion_memory:.2f} MB",
         str(info.time or "") or "no estimate",
         "not validated" if not info.similarity else "" if cosine is None else f"{cosine:.4f}",

@@ -14,16 +14,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cvimake import __version__, announce, clock, git
-from cvimake.commands.run import INVOKED_FROM
-from cvimake.errors import CvimakeError
+from cvimake import __version__
+from cvimake.core import announce, clock, git
+from cvimake.core.errors import CvimakeError
+from cvimake.core.invocation import INVOKED_FROM
+from cvimake.core.removal import remove_tree
+from cvimake.project.declared import NAME
 from cvimake.release import fields, sums
 from cvimake.release.making import read_info
 from cvimake.release.opened import Opened
 from cvimake.release.provenance import COMMIT, IMAGES, Provenance
 from cvimake.release.refusal import SWITCHES
-from cvimake.removal import remove_tree
-from cvimake.spec.declared import NAME
 
 RELEASES = Path("release")
 _LAST_LINES = 20
@@ -141,7 +142,7 @@ def _add_sources(project: Path, folder: Path, sources: Mapping[str, str]) -> Non
     """
     wrong = []
     for name, digest in sources.items():
-        if name in {COMMIT, *IMAGES} or name.startswith("cvimake/steps/"):
+        if name in {COMMIT, *IMAGES} or name.startswith("cvimake/toolchain/container/"):
             continue
         path = folder / name
         if name.partition("/")[0] == ".git":

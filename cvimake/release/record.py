@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cvimake import __version__, sandbox
-from cvimake.history import History
+from cvimake import __version__
+from cvimake.builder.history import History
+from cvimake.execution import sandbox
 from cvimake.release.contents import Content, as_json
 from cvimake.release.materials import bill
 

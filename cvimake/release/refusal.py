@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cvimake import git
-from cvimake.conclusions import Info, over_budget
-from cvimake.git import Tree
-from cvimake.spec.model import Budget
+from cvimake.core import git
+from cvimake.core.git import Tree
+from cvimake.pipeline.outcomes import Info, over_budget
+from cvimake.project.model import Budget
 
 ALLOW_DIRTY, ALLOW_LOCAL, ALLOW_UNVALIDATED = "--allow-dirty", "--allow-local", "--allow-unvalidated"
 REQUIRE_RECOGNISED = "--require-recognised"

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cvimake.errors import CvimakeError
+from cvimake.core.errors import CvimakeError
 
 # What a signature is for, so that one of a mail or a commit cannot be passed off as one of a release.
 NAMESPACE = "cvimake-release"

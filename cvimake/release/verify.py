@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from cvimake.errors import CvimakeError
+from cvimake.core.errors import CvimakeError
 from cvimake.release import archive, opened, provenance, sums
 from cvimake.release.contents import PROVENANCE, SUMS
 from cvimake.release.opened import ARCHIVE_SUFFIX, ArchiveRelease, Opened

@@ -15,11 +15,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from cvimake import announce, image
-from cvimake.engine import connection
-from cvimake.engine.docker import DockerEngine
-from cvimake.interruption import ends_cleanly
-from cvimake.recipe import Recipe
+from cvimake.cli.interruption import ends_cleanly
+from cvimake.core import announce
+from cvimake.execution.engine import connection
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image import making
+from cvimake.execution.image.recipe import Recipe
 from tests.faults import cases, concurrency, corruption, kills
 from tests.faults.cases import Case
 from tests.faults.engine import private_engine
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
         tempfile.TemporaryDirectory(prefix="cvimake-faults-") as name,
     ):
         scratch = Path(name).resolve()
-        image_id = image.ensure(DockerEngine(client), Recipe.from_environment(), scratch).id
+        image_id = making.ensure(DockerEngine(client), Recipe.from_environment(), scratch).id
         try:
             for campaign in options.campaign or CAMPAIGNS:
                 for case in CAMPAIGNS[campaign](scratch, options, image_id):

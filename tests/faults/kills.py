@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import docker
-from cvimake.engine.docker import LABEL
+from cvimake.execution.engine.docker import LABEL
 from tests.faults.cases import Case
 from tests.faults.engine import PrivateEngine
 from tests.faults.site import (

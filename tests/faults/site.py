@@ -18,9 +18,9 @@ from pathlib import Path
 from docker.models.containers import Container
 
 import docker
-from cvimake import digest
-from cvimake.commands.run import INVOKED_FROM
-from cvimake.engine.docker import LABEL
+from cvimake.core import digest
+from cvimake.core.invocation import INVOKED_FROM
+from cvimake.execution.engine.docker import LABEL
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # The model that sees the whole toolchain in seconds lies with the tests, the bundled one with the project.

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cvimake import image, toolchain
-from cvimake.action import Action, FileKind, Input, Limits, Output
-from cvimake.engine import connection
-from cvimake.engine.docker import DockerEngine
-from cvimake.recipe import FrameworksRecipe, Recipe
-from cvimake.sandbox import Sandbox
+from cvimake.core.action import Action, FileKind, Input, Limits, Output
+from cvimake.execution.engine import connection
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image import making
+from cvimake.execution.image.recipe import FrameworksRecipe, Recipe
+from cvimake.execution.sandbox import Sandbox
+from cvimake.toolchain import tools
 
 MAKE_NETWORKS = Path(__file__).with_name("make_networks.py")
 NETWORKS = {
@@ -28,23 +29,23 @@ def engine() -> Iterator[DockerEngine]:
 
 
 @pytest.fixture(scope="session")
-def toolchain_image(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> image.ToolchainImage:
-    return image.ensure(engine, Recipe.from_environment(), tmp_path_factory.mktemp("image"))
+def toolchain_image(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> making.ToolchainImage:
+    return making.ensure(engine, Recipe.from_environment(), tmp_path_factory.mktemp("image"))
 
 
 @pytest.fixture(scope="session")
 def frameworks_image(
-    engine: DockerEngine, toolchain_image: image.ToolchainImage, tmp_path_factory: pytest.TempPathFactory
-) -> image.ToolchainImage:
+    engine: DockerEngine, toolchain_image: making.ToolchainImage, tmp_path_factory: pytest.TempPathFactory
+) -> making.ToolchainImage:
     """Built where it is not there: minutes."""
     chosen = Recipe.from_environment()
     recipe = FrameworksRecipe(base=chosen.base, wheel=chosen.wheel, toolchain=toolchain_image.fingerprint)
-    return image.ensure(engine, recipe, tmp_path_factory.mktemp("image"))
+    return making.ensure(engine, recipe, tmp_path_factory.mktemp("image"))
 
 
 @pytest.fixture(scope="session")
 def networks(
-    engine: DockerEngine, frameworks_image: image.ToolchainImage, tmp_path_factory: pytest.TempPathFactory
+    engine: DockerEngine, frameworks_image: making.ToolchainImage, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The folder with the networks that the image itself makes."""
     folder = tmp_path_factory.mktemp("networks")
@@ -53,8 +54,8 @@ def networks(
         sandbox.run(
             Action(
                 name=f"networks:{framework}",
-                argv=(*toolchain.DETERMINISTIC, "python3", MAKE_NETWORKS.name, framework),
-                environment=toolchain.environment(),
+                argv=(*tools.DETERMINISTIC, "python3", MAKE_NETWORKS.name, framework),
+                environment=tools.environment(),
                 inputs=(Input(name=MAKE_NETWORKS.name, path=MAKE_NETWORKS),),
                 outputs=tuple(Output(name=name, path=folder / name, kind=FileKind.TEXT) for name in names),
                 limits=Limits(seconds=1800.0),

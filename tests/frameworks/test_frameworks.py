@@ -16,9 +16,9 @@ from networks import save_images
 from projects import Project
 from searches import Searched, compare
 
-from cvimake.engine.docker import DockerEngine
-from cvimake.image import ToolchainImage
-from cvimake.sandbox import Sandbox
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image.making import ToolchainImage
+from cvimake.execution.sandbox import Sandbox
 
 SHARED = ROOT.parent / "shared" / "data" / "models"
 FLOAT = '[variant.bf16]\nquantize = "BF16"\ntolerance = [0.99, 0.9]\n'

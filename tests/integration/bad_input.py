@@ -26,7 +26,7 @@ import onnx
 from lab import EXAMPLE, ROOT, environment
 from numpy.typing import NDArray
 
-from cvimake import digest
+from cvimake.core import digest
 
 DECLARATION = """
 source = "tiny.onnx"

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from lab import Lab
 
-from cvimake import image
-from cvimake.engine import connection
-from cvimake.engine.docker import DockerEngine
-from cvimake.errors import EngineError
-from cvimake.image import ToolchainImage
-from cvimake.recipe import Recipe
-from cvimake.sandbox import Sandbox
+from cvimake.core.errors import EngineError
+from cvimake.execution.engine import connection
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image import making
+from cvimake.execution.image.making import ToolchainImage
+from cvimake.execution.image.recipe import Recipe
+from cvimake.execution.sandbox import Sandbox
 
 # A test run in the background inherits an ignored Ctrl-C, one under nohup an ignored SIGHUP, and so would the
 # builds that it interrupts.
@@ -35,7 +35,7 @@ def engine() -> Iterator[DockerEngine]:
 
 @pytest.fixture(scope="session")
 def toolchain_image(engine: DockerEngine) -> ToolchainImage:
-    found = image.find(engine.client, Recipe.from_environment())
+    found = making.find(engine.client, Recipe.from_environment())
     if found is None:
         pytest.fail("the toolchain image is not there: run ./doit image")
     return found

@@ -24,14 +24,16 @@ from lab import ROOT
 from networks import Network, save_images
 from onnx import TensorProto, helper, numpy_helper
 
-from cvimake import image, pipeline, toolchain
-from cvimake.action import Action, Input, Limits
-from cvimake.engine import Command, Log, Outcome, connection
-from cvimake.engine.docker import DockerEngine
-from cvimake.errors import StepFailedError
-from cvimake.recipe import Recipe
-from cvimake.sandbox import Sandbox, read_log
-from cvimake.spec import read_declarations
+from cvimake import pipeline
+from cvimake.core.action import Action, Input, Limits, Outcome
+from cvimake.core.errors import StepFailedError
+from cvimake.execution.engine import Command, Log, connection
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image import making
+from cvimake.execution.image.recipe import Recipe
+from cvimake.execution.sandbox import Sandbox, read_log
+from cvimake.project import read_declarations
+from cvimake.toolchain import tools
 
 LOGS = Path(__file__).resolve().parents[1] / "unit" / "data" / "logs"
 # Of a long log, so many lines are kept of its beginning and end.
@@ -369,7 +371,7 @@ def miscompiled(folder: Path) -> None:
 
 def instead(command: str) -> Callable[[Action], Action]:
     """The same step with a command of ours in the place of its tool."""
-    start = len(toolchain.DETERMINISTIC)
+    start = len(tools.DETERMINISTIC)
     return lambda action: dataclasses.replace(action, argv=(*action.argv[:start], "sh", "-c", command))
 
 
@@ -599,7 +601,7 @@ def fail(failure: Failure, root: Path, engine: RecordingEngine, image_id: str) -
 def main(names: list[str]) -> None:
     """Makes the logs anew, and prints what a user is told."""
     with contextlib.closing(connection.find()) as client:
-        found = image.find(client, Recipe.from_environment())
+        found = making.find(client, Recipe.from_environment())
         if found is None:
             raise SystemExit("the toolchain image is not there: run ./doit image")
         for name in names or FAILURES:

@@ -13,11 +13,11 @@ from typing import Any
 
 from docker.models.containers import Container
 
-from cvimake import toolchain
-from cvimake.action import Action, FileKind, Input, Limits, Output
-from cvimake.commands.run import INVOKED_FROM
-from cvimake.engine.docker import LABEL, DockerEngine
-from cvimake.sandbox import Sandbox
+from cvimake.core.action import Action, FileKind, Input, Limits, Output
+from cvimake.core.invocation import INVOKED_FROM
+from cvimake.execution.engine.docker import LABEL, DockerEngine
+from cvimake.execution.sandbox import Sandbox
+from cvimake.toolchain import tools
 
 ROOT = Path(__file__).resolve().parents[2]
 # The model that sees the whole toolchain in seconds, and its dataset, as a project has them.
@@ -58,8 +58,8 @@ class Lab:
         kinds = {"out.json": FileKind.JSON} if outputs is None else outputs
         return Action(
             name=f"lab:{uuid.uuid4().hex}",
-            argv=(*toolchain.DETERMINISTIC, "python3", "probe.py", *arguments),
-            environment=toolchain.environment(),
+            argv=(*tools.DETERMINISTIC, "python3", "probe.py", *arguments),
+            environment=tools.environment(),
             inputs=(
                 Input(name="probe.py", path=probe),
                 *(Input(name=path.name, path=path) for path in given),

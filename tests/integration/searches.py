@@ -10,9 +10,9 @@ from typing import Any
 
 from lab import PROBES, Lab
 
-from cvimake.action import Limits
+from cvimake.core.action import Limits
+from cvimake.core.resources import step
 from cvimake.pipeline import SEARCH_PROGRAMS
-from cvimake.resources import step
 
 _LIMITS = Limits(seconds=1800.0)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from lab import ASLEEP
 
-from cvimake import toolchain
-from cvimake.action import Action, FileKind, Output
-from cvimake.load import LISTING
-from cvimake.pipeline import Stage
-from cvimake.tasks import Task, doit_config, open_project
+from cvimake.builder.tasks import Task, doit_config, open_project
+from cvimake.core.action import Action, FileKind, Output
+from cvimake.core.capacity import LISTING
+from cvimake.pipeline.stage import Stage
+from cvimake.toolchain import tools
 
 project = open_project(__file__)
 DOIT_CONFIG = {**doit_config(project), "default_tasks": None}
@@ -22,8 +22,8 @@ def task_toolchain() -> Task:
 def task_sleeper() -> Iterator[Task]:
     action = Action(
         name=f"sleeper:{Path.cwd().name}",
-        argv=(*toolchain.DETERMINISTIC, "python3", "-c", f"print('asleep'); {ASLEEP}"),
-        environment=toolchain.environment(),
+        argv=(*tools.DETERMINISTIC, "python3", "-c", f"print('asleep'); {ASLEEP}"),
+        environment=tools.environment(),
         inputs=(),
         outputs=(Output(name="out.json", path=Path("build/out.json"), kind=FileKind.JSON),),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from bad_input import CASES, faults, finished, make_template, run
 
-from cvimake.image import ToolchainImage
+from cvimake.execution.image.making import ToolchainImage
 
 # These wait for a container; the others end within a second.
 SLOW = {name for name, case in CASES.items() if case.code == 1}

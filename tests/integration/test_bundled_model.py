@@ -13,7 +13,7 @@ import pytest
 from lab import ROOT, environment
 from projects import Project
 
-from cvimake.image import ToolchainImage
+from cvimake.execution.image.making import ToolchainImage
 
 SECONDS = 900.0
 

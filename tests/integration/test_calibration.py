@@ -17,7 +17,7 @@ from onnx import helper
 from projects import Project
 from test_shared_models import SHARED
 
-from cvimake.errors import StepFailedError
+from cvimake.core.errors import StepFailedError
 
 SIZE = 16
 ONNX = ("net.onnx",)

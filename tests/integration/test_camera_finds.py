@@ -22,8 +22,8 @@ from PIL import Image
 from projects import Project
 from test_shared_models import SHARED
 
-from cvimake.action import FileKind, Input, Limits
-from cvimake.image import ToolchainImage
+from cvimake.core.action import FileKind, Input, Limits
+from cvimake.execution.image.making import ToolchainImage
 
 SIZE = 256
 IMAGES = sorted((ROOT / "datasets" / "shapes" / "test").glob("*.jpg"))[:4]

@@ -10,7 +10,7 @@ import pytest
 from networks import Network, save_images
 from projects import Project
 
-from cvimake.image import ToolchainImage
+from cvimake.execution.image.making import ToolchainImage
 
 PROCESSORS = ("cv180x", "cv181x", "cv182x", "cv183x")
 INPUTS = {"left": [1, 3, 32, 32], "right": [1, 3, 32, 32]}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from failures import FAILURES, RecordingEngine, fail
 
-from cvimake.diagnose import diagnose
-from cvimake.engine.docker import DockerEngine
-from cvimake.image import ToolchainImage
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image.making import ToolchainImage
+from cvimake.toolchain.diagnose import diagnose
 
 
 @pytest.mark.parametrize("name", ["unknown-output", "mod", "text-for-image", "npz-of-others", "time-limit"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cvimake.image import ToolchainImage
+from cvimake.execution.image.making import ToolchainImage
 from tests.faults import concurrency, corruption, kills
 from tests.faults.cases import Case
 from tests.faults.victims import HARMLESS

@@ -18,11 +18,11 @@ import onnx
 import pytest
 from lab import EXAMPLE, ROOT, environment, wait_until
 
-from cvimake import digest
-from cvimake.engine.docker import DockerEngine
-from cvimake.engine.service import SOCKET
-from cvimake.image import LABEL_IDENTITY, LABEL_RECIPE, REPOSITORY, ToolchainImage
-from cvimake.recipe import Recipe
+from cvimake.core import digest
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.engine.service import SOCKET
+from cvimake.execution.image.making import LABEL_IDENTITY, LABEL_RECIPE, REPOSITORY, ToolchainImage
+from cvimake.execution.image.recipe import Recipe
 
 # Of no user of this machine.
 OTHER_USER = 54321

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from lab import ROOT, Lab, environment
 
-from cvimake.image import ToolchainImage
-from cvimake.intake.operators import CONVERTED, LIMITS
-from cvimake.intake.tflite import READ
+from cvimake.execution.image.making import ToolchainImage
+from cvimake.project.networks.operators import CONVERTED, LIMITS
+from cvimake.project.networks.tflite import READ
 
 SECONDS = 600.0
 READ_TABLES = """

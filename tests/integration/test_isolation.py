@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from lab import ASLEEP, PROBES, Lab, containers, wait_until
 
-from cvimake import toolchain
-from cvimake.action import GIBIBYTE, Limits
-from cvimake.engine import connection
-from cvimake.engine.docker import DockerEngine
-from cvimake.errors import StepFailedError
-from cvimake.image import LABEL_IDENTITY, LABEL_RECIPE, ToolchainImage
-from cvimake.sandbox import Sandbox
+from cvimake.core.action import GIBIBYTE, Limits
+from cvimake.core.errors import StepFailedError
+from cvimake.execution.engine import connection
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image.making import LABEL_IDENTITY, LABEL_RECIPE, ToolchainImage
+from cvimake.execution.sandbox import Sandbox
+from cvimake.toolchain import tools
 
 SECRET = "CVIMAKE_TEST_SECRET"
 CONTENT = "content of the input\n"
@@ -299,7 +299,7 @@ def test_the_environment_is_the_declared_one(observed: Facts) -> None:
     added = {
         name: value
         for name, value in observed["environment"].items()
-        if toolchain.environment().get(name) != value
+        if tools.environment().get(name) != value
     }
     # What Docker, the shell and libfaketime themselves say.
     assert added.pop("FAKETIME_SHARED").startswith("/faketime_sem_")

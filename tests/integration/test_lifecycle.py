@@ -21,11 +21,11 @@ from types import FrameType
 import pytest
 from lab import ASLEEP, ROOT, Lab, containers, environment, is_running, wait_until
 
-from cvimake.action import FileKind, Limits
-from cvimake.engine import connection
-from cvimake.engine.docker import DockerEngine
-from cvimake.errors import EngineError, StepFailedError
-from cvimake.image import ToolchainImage
+from cvimake.core.action import FileKind, Limits
+from cvimake.core.errors import EngineError, StepFailedError
+from cvimake.execution.engine import connection
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image.making import ToolchainImage
 
 # A sleeping container reacts to nothing and is killed; that takes well under a second.
 SECONDS = 5.0

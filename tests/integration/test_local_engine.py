@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from lab import EXAMPLE, ROOT, environment
 
-from cvimake import digest
-from cvimake.cache import user_cache
-from cvimake.engine import connection
-from cvimake.image import ToolchainImage
-from cvimake.local_toolchain import ensure
-from cvimake.recipe import Recipe
+from cvimake.core import digest
+from cvimake.core.cache import user_cache
+from cvimake.execution.engine import connection
+from cvimake.execution.image.local import ensure
+from cvimake.execution.image.making import ToolchainImage
+from cvimake.execution.image.recipe import Recipe
 
 SECONDS = 900.0
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"

@@ -14,12 +14,13 @@ from lab import PROBES, Lab
 from networks import Network, save_images
 from projects import Project
 
-from cvimake import cvimodel, pipeline
-from cvimake.action import Limits
-from cvimake.resources import step
-from cvimake.spec import read_declarations
-from cvimake.spec.declared import LONGEST_NAME, NAME
-from cvimake.spec.project import RESERVED_NAMES
+from cvimake import pipeline
+from cvimake.core.action import Limits
+from cvimake.core.resources import step
+from cvimake.project import read_declarations
+from cvimake.project.declared import LONGEST_NAME, NAME
+from cvimake.project.reader import RESERVED_NAMES
+from cvimake.toolchain import cvimodel
 
 SIZE = 8
 DECLARATION = f"""

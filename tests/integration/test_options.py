@@ -9,7 +9,7 @@ import pytest
 from networks import Network, save_images
 from projects import Project
 
-from cvimake.image import ToolchainImage
+from cvimake.execution.image.making import ToolchainImage
 
 # In the header of a cvimodel, after the name of the format and the size.
 VERSION = slice(12, 14)

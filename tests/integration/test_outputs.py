@@ -10,7 +10,7 @@ import numpy as np
 from networks import Network, save_images
 from projects import Project
 
-from cvimake.image import ToolchainImage
+from cvimake.execution.image.making import ToolchainImage
 
 SIZE, CLASSES = 64, 2
 STRIDES = (8, 16, 32)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from lab import EXAMPLE, ROOT, environment
 
-from cvimake import digest
-from cvimake.image import ToolchainImage
+from cvimake.core import digest
+from cvimake.execution.image.making import ToolchainImage
 
 SECONDS = 1800.0
 SOCKET = Path("/var/run/docker.sock")

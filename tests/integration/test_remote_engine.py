@@ -18,12 +18,12 @@ import pytest
 from lab import EXAMPLE, ROOT, Lab, environment, wait_until
 
 import docker
-from cvimake import digest
-from cvimake.action import Limits
-from cvimake.engine.docker import FILES_VARIABLE, DockerEngine
-from cvimake.errors import StepFailedError
-from cvimake.image import ToolchainImage
-from cvimake.sandbox import Sandbox
+from cvimake.core import digest
+from cvimake.core.action import Limits
+from cvimake.core.errors import StepFailedError
+from cvimake.execution.engine.docker import FILES_VARIABLE, DockerEngine
+from cvimake.execution.image.making import ToolchainImage
+from cvimake.execution.sandbox import Sandbox
 
 SECONDS = 600.0
 # In namespaces of its own: it sees neither the folder that the projects are in, nor this machine's networks.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from lab import EXAMPLE, ROOT, environment
 
-from cvimake.image import ToolchainImage
+from cvimake.execution.image.making import ToolchainImage
 
 SECONDS = 600.0
 

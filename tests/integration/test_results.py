@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from lab import PROBES, Lab
 
-from cvimake.action import FileKind
-from cvimake.errors import CvimakeError, StepFailedError
+from cvimake.core.action import FileKind
+from cvimake.core.errors import CvimakeError, StepFailedError
 
 WRITE = "open('out.json', 'w').write('{}')\n"
 READ = "import json\nwith open('out.json', 'w') as file: json.dump([open({!r}).read()], file)"

@@ -20,9 +20,9 @@ import pytest
 from lab import PROBES, Lab
 from networks import Network, save_images
 
-from cvimake.action import Limits
+from cvimake.core.action import Limits
+from cvimake.core.resources import step
 from cvimake.pipeline import CALIBRATION_PROGRAMS, SEARCH_PROGRAMS
-from cvimake.resources import step
 
 ROUNDS = int(os.environ.get("CVIMAKE_TEST_ROUNDS", "1"))
 SEED = int(os.environ.get("CVIMAKE_TEST_SEED", "1"))

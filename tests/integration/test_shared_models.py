@@ -14,8 +14,9 @@ from lab import ROOT, Lab
 from projects import SECONDS, Project
 from searches import Searched, compare
 
-from cvimake import digest, toolchain
-from cvimake.image import ToolchainImage
+from cvimake.core import digest
+from cvimake.execution.image.making import ToolchainImage
+from cvimake.toolchain import tools as toolchain
 
 SHARED = ROOT.parent / "shared" / "data"
 YOLO_HEADS = [

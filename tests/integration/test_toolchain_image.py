@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cvimake import image_identity, partial_images, process
-from cvimake.engine.docker import DockerEngine
-from cvimake.errors import ImageError
-from cvimake.image import LABEL_IDENTITY, LABEL_RECIPE, ToolchainImage
-from cvimake.sandbox import Sandbox
+from cvimake.core import process
+from cvimake.core.errors import ImageError
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image import fingerprint, partial_images
+from cvimake.execution.image.making import LABEL_IDENTITY, LABEL_RECIPE, ToolchainImage
+from cvimake.execution.sandbox import Sandbox
 
 # A line more in one file of the standard library, a byte more in the interpreter.
 REPLACE = (
@@ -42,7 +43,7 @@ def test_a_base_whose_python_was_replaced_in_part_computes_with_something_else(
 ) -> None:
     before = toolchain_image.identity
     sandbox = Sandbox(root=tmp_path, engine=engine, image=replaced)
-    now = image_identity.identify(sandbox).identity
+    now = fingerprint.identify(sandbox).identity
     assert now["python"] == before["python"]
     changed = {part for part in before["files"] if now["files"][part] != before["files"][part]}
     assert changed == {"interpreter", "standard_library"}
@@ -51,12 +52,12 @@ def test_a_base_whose_python_was_replaced_in_part_computes_with_something_else(
 def test_an_image_that_is_not_what_its_fingerprint_says_is_refused(
     engine: DockerEngine, toolchain_image: ToolchainImage, replaced: str, tmp_path: Path
 ) -> None:
-    image_identity.check(
+    fingerprint.check(
         Sandbox(root=tmp_path, engine=engine, image=toolchain_image.id), toolchain_image.identity
     )
     sandbox = Sandbox(root=tmp_path, engine=engine, image=replaced)
     with pytest.raises(ImageError, match=r"changed: interpreter/bin/python3\.10") as caught:
-        image_identity.check(sandbox, toolchain_image.identity)
+        fingerprint.check(sandbox, toolchain_image.identity)
     assert f"docker rmi --force {replaced}" in caught.value.remedy
 
 

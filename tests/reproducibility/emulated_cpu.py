@@ -32,14 +32,16 @@ from docker.models.containers import Container
 from docker.types import Mount as DockerMount
 from onnx import TensorProto, helper, numpy_helper
 
-from cvimake import dodo, image, pipeline, toolchain
-from cvimake.engine import Command, connection
-from cvimake.engine.docker import DockerEngine
-from cvimake.image import ToolchainImage
-from cvimake.recipe import Recipe
+from cvimake import dodo, pipeline
+from cvimake.execution.engine import Command, connection
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image import making
+from cvimake.execution.image.making import ToolchainImage
+from cvimake.execution.image.recipe import Recipe
+from cvimake.execution.sandbox import Sandbox
+from cvimake.project import read_declarations
 from cvimake.release import fields
-from cvimake.sandbox import Sandbox
-from cvimake.spec import read_declarations
+from cvimake.toolchain import tools
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = 4
@@ -55,9 +57,9 @@ quantize = "F16"
 """
 # Everything in the image that computes.
 PROGRAMS = (
-    f"{toolchain.PREFIX}/bin/python3.10",
-    f"{toolchain.ROOT}/bin/tpuc-opt",
-    f"{toolchain.ROOT}/bin/model_tool",
+    f"{tools.PREFIX}/bin/python3.10",
+    f"{tools.ROOT}/bin/tpuc-opt",
+    f"{tools.ROOT}/bin/model_tool",
 )
 # The emulator may call what the steps may not.
 SECCOMP = '{"defaultAction": "SCMP_ACT_ALLOW"}'
@@ -187,7 +189,7 @@ def main() -> int:
     if qemu is None:
         raise SystemExit(f"no program {options.qemu}")
     client = connection.find()
-    found = image.find(client, Recipe.from_environment())
+    found = making.find(client, Recipe.from_environment())
     if found is None:
         raise SystemExit("the toolchain image is not there: run ./doit image")
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="cvimake-") as name:

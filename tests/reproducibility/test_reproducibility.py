@@ -18,13 +18,14 @@ from pathlib import Path
 import pytest
 from variations import ROOT, VARIATIONS, Setting
 
-from cvimake import cvimodel, image, toolchain
-from cvimake.engine import connection
-from cvimake.engine.docker import DockerEngine
-from cvimake.errors import EngineError
-from cvimake.image import ToolchainImage
-from cvimake.recipe import Recipe
+from cvimake.core.errors import EngineError
+from cvimake.execution.engine import connection
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image import making
+from cvimake.execution.image.making import ToolchainImage
+from cvimake.execution.image.recipe import Recipe
 from cvimake.release import fields
+from cvimake.toolchain import cvimodel, tools
 
 MODEL = os.environ.get("REPRODUCIBILITY_MODEL", "tiny")
 SOURCE = ROOT / "tests" if MODEL == "tiny" else ROOT
@@ -41,7 +42,7 @@ def toolchain_image() -> Iterator[ToolchainImage]:
     except EngineError as error:
         pytest.fail(f"the reproducibility tests need a Docker engine: {error}")
     with contextlib.closing(client):
-        found = image.find(DockerEngine(client).client, Recipe.from_environment())
+        found = making.find(DockerEngine(client).client, Recipe.from_environment())
         if found is None:
             pytest.fail("the toolchain image is not there: run ./doit image")
         yield found
@@ -52,7 +53,7 @@ def libfaketime(tmp_path_factory: pytest.TempPathFactory, toolchain_image: Toolc
     """The image's own, for programs of this machine."""
     folder = tmp_path_factory.mktemp("clock")
     folder.chmod(0o755)
-    path = Path(toolchain.environment()["LD_PRELOAD"])
+    path = Path(tools.environment()["LD_PRELOAD"])
     with contextlib.closing(connection.find()) as client:
         container = client.containers.create(toolchain_image.id, "true")
         try:

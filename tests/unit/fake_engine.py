@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cvimake.action import Action, FileKind, Input, Limits, Output
-from cvimake.engine import Command, Log, Mount, Outcome
-from cvimake.load import Capacity
+from cvimake.core.action import Action, FileKind, Input, Limits, Outcome, Output
+from cvimake.core.capacity import Capacity
+from cvimake.execution.engine import Command, Log, Mount
 
 MLIR = b"module attributes"
 NPZ = b"PK\x03\x04weights"

@@ -17,18 +17,21 @@ from doit.dependency import Dependency
 from doit.doit_cmd import DoitMain
 
 from bench import project
-from cvimake import dodo, runtime, toml
-from cvimake.action import Action
+from cvimake import dodo
+from cvimake.builder.content_checker import ContentChecker
+from cvimake.builder.records import Records
 from cvimake.camera.recognition import Recognition
-from cvimake.conclusions import Info
-from cvimake.content import CONTENTS, ContentChecker
-from cvimake.digest import of_file
-from cvimake.image import ToolchainImage
-from cvimake.load import Capacity
-from cvimake.pipeline import Stage, StageOf
-from cvimake.records import Records
-from cvimake.sandbox import Ran, log_path
-from cvimake.spec import DeclaredModel
+from cvimake.core import toml
+from cvimake.core.action import Action
+from cvimake.core.capacity import Capacity
+from cvimake.core.content import CONTENTS
+from cvimake.core.digest import of_file
+from cvimake.execution import runtime
+from cvimake.execution.image.making import ToolchainImage
+from cvimake.execution.sandbox import Ran, log_path
+from cvimake.pipeline.outcomes import Info
+from cvimake.pipeline.stage import Stage, StageOf
+from cvimake.project import DeclaredModel
 
 IDENTITY = {
     "packages": {"numpy": {"sha256": "aa", "version": "1.26.4"}, "onnx": {"sha256": "bb", "version": "1.14"}},
@@ -137,7 +140,7 @@ class Workshop:
     def run(self, action: Action, watch: Callable[[bytes], None]) -> Ran:
         """In the sandbox's place."""
         inputs = {str(path): CONTENTS.state(str(path)) for path in action.paths()}
-        from cvimake.errors import StepFailedError  # noqa: PLC0415
+        from cvimake.core.errors import StepFailedError  # noqa: PLC0415
 
         self.ran.append(action.name)
         log = log_path(self.root, action.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cvimake.action import Action, FileKind, Folder, Input, Output, Text
+from cvimake.core.action import Action, FileKind, Folder, Input, Output, Text
 
 ACTION = Action(
     name="net:mlir",

@@ -10,8 +10,8 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from cvimake.intake import network
-from cvimake.intake.network import Network
+from cvimake.project.networks import network
+from cvimake.project.networks.network import Network
 
 EXPORTED = Path(__file__).parent / "data" / "networks"
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "models"

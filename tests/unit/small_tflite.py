@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import flatbuffers
 import numpy as np
 
-from cvimake.steps.tflite_file import OPERATORS, TYPES
+from cvimake.toolchain.container.tflite_file import OPERATORS, TYPES
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from ultralytics import YOLO
 
-from cvimake.intake.skeleton import skeleton
+from cvimake.project.networks.skeleton import skeleton
 
 HERE = Path(__file__).parent
 # Options of all but those that are exported with the defaults of this version of Ultralytics.

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cvimake.intake.skeleton import skeleton
+from cvimake.project.networks.skeleton import skeleton
 
 HERE = Path(__file__).parent
 

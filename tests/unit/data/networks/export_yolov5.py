@@ -19,7 +19,7 @@ from unittest.mock import MagicMock
 import torch
 from packaging.version import parse
 
-from cvimake.intake.skeleton import skeleton
+from cvimake.project.networks.skeleton import skeleton
 
 TARGET = Path(__file__).parent / "yolov5n-original.onnx.gz"
 SIZE = 640

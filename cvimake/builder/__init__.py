@@ -1,0 +1,1 @@
+"""Builds: doit's tasks, records, the store, and what a build shows."""

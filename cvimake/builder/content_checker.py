@@ -1,0 +1,64 @@
+"""doit's comparison of files with what was recorded of them: by their bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from doit.dependency import FileChangedChecker
+
+from cvimake.core.content import CONTENTS, NOT_THERE, State
+
+# Under which doit keeps the states of a task's targets.
+OUTPUTS = "outputs"
+# Under which a task that has run tells the states of the files that it has read.
+INPUTS = "inputs"
+
+
+class ContentChecker(FileChangedChecker):  # type: ignore[misc] # doit has no type information
+    """A file has changed when its bytes have. doit's own checkers trust an equal modification time."""
+
+    def __init__(self) -> None:
+        self._before: Mapping[str, State] = {}
+
+    @contextlib.contextmanager
+    def as_before(self, states: Mapping[str, State]) -> Iterator[None]:
+        """Takes files to be what they were: an input that was edited meanwhile was not what was read."""
+        self._before = states
+        try:
+            yield
+        finally:
+            self._before = {}
+
+    def check_modified(self, file_path: str, file_stat: os.stat_result, state: State) -> bool:
+        """Whether a file's bytes differ from a recorded state."""
+        return not CONTENTS.matches(file_path, file_stat, state)
+
+    def get_state(self, dep: str, current_state: State | None) -> State | None:
+        """The state to record of a file, or None where the recorded one still holds.
+
+        It is the one that the task ran with. The file's present contents say nothing of that, and no command
+        of doit's can record them: without a run, a file counts as changed.
+        """
+        state = self._before.get(dep, NOT_THERE)
+        return None if state == current_state else state
+
+
+def intact(values: dict[str, Any], targets: list[str]) -> bool:
+    """Whether every target holds the bytes that were recorded when it was made.
+
+    Args:
+        values: what doit keeps of the task; see `OUTPUTS`.
+        targets: all that the task makes.
+    """
+    recorded = values.get(OUTPUTS, {})
+    try:
+        return all(
+            target in recorded and CONTENTS.matches(target, Path(target).stat(), recorded[target])
+            for target in targets
+        )
+    except OSError:
+        return False

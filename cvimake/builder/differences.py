@@ -1,0 +1,85 @@
+"""What differs between two definitions of a stage, and between two toolchains."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cvimake.builder.reasons import OptionChanged, ToolchainChanged
+
+Definition = Any  # a JSON value; see `Action.definition`
+
+
+def definition_changes(old: Definition, new: Definition) -> tuple[OptionChanged, ...]:
+    """Every part of a definition that is another: the tool's options, the environment, texts, budgets.
+
+    Which files are read, also those of datasets, is left to who knows their paths.
+    """
+    before, now = _options(old), _options(new)
+    changed = [
+        OptionChanged(name, before.get(name), now.get(name))
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]
+    # Without names of their own, they would all move by one when one is added.
+    words, new_words = _words(old), _words(new)
+    gone = [word for word in words if word not in new_words]
+    come = [word for word in new_words if word not in words]
+    changed += [OptionChanged("argument", *pair) for pair in itertools.zip_longest(gone, come)]
+    return tuple(changed)
+
+
+def identity_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[ToolchainChanged, ...]:
+    """Every part of a toolchain's identity that is another; of a package its version where that says it."""
+    before, now = dict(_leaves("", old)), dict(_leaves("", new))
+    parts = sorted(part for part in before.keys() | now.keys() if before.get(part) != now.get(part))
+    return tuple(
+        ToolchainChanged(part, before.get(part), now.get(part))
+        for part in parts
+        if not (part.endswith(".sha256") and f"{part.removesuffix('.sha256')}.version" in parts)
+    )
+
+
+def members(definition: Definition) -> frozenset[str]:
+    """The names of all members of a definition's folders."""
+    action, _ = _parts(definition)
+    return frozenset(name for names in action.get("folders", {}).values() for name in names)
+
+
+def _parts(definition: Definition) -> tuple[Mapping[str, Any], Any]:
+    """A definition's action, and the rest."""
+    if isinstance(definition, list) and definition and isinstance(definition[0], dict):
+        return definition[0], definition[1:]
+    return {}, definition
+
+
+def _options(definition: Definition) -> dict[str, str]:
+    """Everything in a definition that has a name, and its value."""
+    action, rest = _parts(definition)
+    options = {}
+    for argument in action.get("argv", ()):
+        if argument.startswith("--"):
+            name, equals, value = argument.partition("=")
+            options[f"option {name}"] = value if equals else "given"
+    options |= {f"environment {name}": value for name, value in action.get("environment", {}).items()}
+    options |= action.get("texts", {})
+    for part in rest if isinstance(rest, list) else [rest]:
+        options |= dict(_leaves("", part))
+    return options
+
+
+def _words(definition: Definition) -> list[str]:
+    """The arguments of a definition's command that have no name."""
+    action, _ = _parts(definition)
+    return [argument for argument in action.get("argv", ()) if not argument.startswith("--")]
+
+
+def _leaves(place: str, value: object) -> Iterator[tuple[str, str]]:
+    """Every value inside a JSON value, by its place in it; None is left out."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(f"{place}.{key}" if place else key, inner)
+    elif value is not None:
+        yield place, value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,133 @@
+"""doit's records of what is done, written down the moment it is done."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from doit.dependency import DatabaseException, SqliteDB
+
+from cvimake.core import announce
+
+# Under which doit keeps how long a task took.
+SECONDS = "seconds"
+# On how many cores that was.
+CORES = "cores"
+# Under which it keeps how long it took to take a task's outputs from the store, where it did not run.
+RESTORED = "restored"
+
+
+class Records(SqliteDB):  # type: ignore[misc] # doit has no type information
+    """doit writes when the whole run ends, and a killed run loses every finished task."""
+
+    desc = "sqlite3, written after every task"
+
+    def _sqlite3(self, name: str) -> sqlite3.Connection:
+        # Nothing else is there before the first task runs.
+        Path(name).parent.mkdir(exist_ok=True)
+        if (connection := self._opened(name)) is None:
+            announce.note(f"warning: {name} is damaged; it is begun anew, and everything is built once more")
+            remove(Path(name))
+            connection = self._opened(name)
+            if connection is None:
+                raise sqlite3.DatabaseError(f"{name}: cannot be begun anew")
+        return connection
+
+    def _opened(self, name: str) -> sqlite3.Connection | None:
+        """The database; None where it is damaged."""
+        try:
+            connection: sqlite3.Connection = super()._sqlite3(name)
+        except DatabaseException as error:
+            if not is_damage(cause := error.__context__):
+                raise cause or error from None
+            return None
+        if is_sound(connection):
+            return connection
+        connection.close()
+        return None
+
+    def _get_task_data(self, task_id: str) -> dict[str, Any]:
+        """A task's record; of a damaged one nothing."""
+        try:
+            record = super()._get_task_data(task_id)
+        except ValueError:
+            return {}
+        return record if isinstance(record, dict) else {}
+
+    def set(self, task_id: str, dependency: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Changes one item of a task's record, and leaves the others as they are."""
+        # doit's own forgets all that it has not read yet.
+        self.get(task_id, dependency)
+        super().set(task_id, dependency, value)
+
+    def flush(self) -> None:
+        """Writes what is known to the disk."""
+        for task in self._dirty:
+            record = self.codec.encode(self._cache[task])
+            self._conn.execute("insert or replace into doit values (?, ?)", (task, record))
+        self._conn.commit()
+        self._dirty.clear()
+
+
+class UnwrittenRecords(Records):
+    """The records for who only looks at them: neither they nor the folder around them change."""
+
+    def _sqlite3(self, name: str) -> sqlite3.Connection:
+        copy = super()._sqlite3(":memory:")
+        if not Path(name).exists():
+            return copy
+        try:
+            with contextlib.closing(opened_to_read(Path(name))) as kept:
+                kept.backup(copy)
+            sound = is_sound(copy)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            sound = False
+        if sound:
+            return copy
+        announce.note(f"warning: {name} is damaged; the next build begins it anew")
+        copy.close()
+        return super()._sqlite3(":memory:")
+
+    def flush(self) -> None:
+        """Writes nothing."""
+
+    def dump(self) -> None:
+        """Writes nothing."""
+        self._conn.close()
+
+
+def opened_to_read(path: Path) -> sqlite3.Connection:
+    """A database that can only be read.
+
+    Raises:
+        sqlite3.Error: it is not there, or is none.
+    """
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether an error of SQLite says that a file is no database; others say that it cannot be had now."""
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+
+
+def is_sound(connection: sqlite3.Connection) -> bool:
+    """Whether the whole of a database can be read."""
+    cursor = connection.cursor()
+    # doit's connections make each row a dictionary.
+    cursor.row_factory = None
+    try:
+        return bool(cursor.execute("pragma quick_check(1)").fetchone() == ("ok",))
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return False
+
+
+def remove(path: Path) -> None:
+    """Removes a database, with what SQLite keeps beside it."""
+    for name in (path.name, f"{path.name}-journal"):
+        path.with_name(name).unlink(missing_ok=True)

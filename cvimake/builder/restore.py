@@ -1,0 +1,199 @@
+"""What a stage has to do with the store: its key there, taking its outputs out, and putting them in."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cvimake.builder.activity import ACTIVITIES
+from cvimake.builder.store.current import CURRENT
+from cvimake.core import digest
+from cvimake.core.action import Action
+from cvimake.core.capacity import own_share
+from cvimake.core.content import CONTENTS, State
+from cvimake.core.errors import CvimakeError
+from cvimake.core.key import action_key
+from cvimake.core.publication import publish
+from cvimake.execution.engine.choice import TOOLCHAIN
+from cvimake.execution.sandbox import write_note
+from cvimake.execution.workspace import workspace
+
+if TYPE_CHECKING:
+    from cvimake.builder.store import Entry
+
+
+@dataclass(frozen=True)
+class Found:
+    """An action's result in the store.
+
+    Attributes:
+        key: of the action.
+        entry: what is known of it.
+        inputs: the states of its inputs that the key was made of, by their paths.
+    """
+
+    key: str
+    entry: Entry
+    inputs: Mapping[str, State]
+
+
+def key_of(action: Action, toolchain: str, inputs: Mapping[str, State]) -> str:
+    """The key of an action.
+
+    Args:
+        action: what would run, or has run.
+        toolchain: the text of the record of what it runs in.
+        inputs: the states of its inputs, by their paths.
+    """
+    return action_key(action, _fingerprint_of(toolchain), lambda path: str(inputs[str(path)][-1]))
+
+
+def recorded_toolchain(path: Path) -> tuple[str, State]:
+    """The text of a record of a toolchain, and the state of the file that holds it.
+
+    Raises:
+        CvimakeError: it was edited while it was read, or is no text.
+        OSError: it cannot be read.
+    """
+    state, held = CONTENTS.state(str(path)), path.read_bytes()
+    try:
+        text = held.decode()
+    except UnicodeDecodeError as error:
+        raise CvimakeError(
+            f"{path} is no text", f"Remove it; `./doit {path.stem}` writes it anew."
+        ) from error
+    if digest.of_text(text) != state[-1]:
+        raise CvimakeError(f"{path} was edited while it was read", "Start again.")
+    return text, state
+
+
+def _fingerprint(root: Path, toolchain: Path) -> str:
+    return _fingerprint_of(recorded_toolchain(root / toolchain)[0])
+
+
+# All stages of a build share one or two, and there can be thousands.
+@functools.lru_cache(maxsize=8)
+def _fingerprint_of(identity: str) -> str:
+    return digest.of_value(json.loads(identity))
+
+
+def find(root: Path, action: Action, toolchain: Path = TOOLCHAIN) -> Found | None:
+    """An action's result in the store; None where it is not there."""
+    store = CURRENT.store
+    if store is None:
+        return None
+    try:
+        text, state = recorded_toolchain(root / toolchain)
+        inputs = {str(path): CONTENTS.state(str(path)) for path in action.paths()}
+        key = key_of(action, text, inputs)
+    except (CvimakeError, OSError, ValueError):
+        # What is missing is for the stage itself to say.
+        return None
+    entry = store.find(key)
+    if entry is None:
+        CURRENT.miss()
+        return None
+    return Found(key, entry, {**inputs, str(toolchain): state})
+
+
+def restore(root: Path, action: Action, found: Found) -> bool:
+    """Publishes an action's outputs from the store.
+
+    Returns:
+        Whether they are there now; where not, why has been said.
+
+    Raises:
+        OSError: the results cannot be written.
+    """
+    store = CURRENT.store
+    if store is None:
+        return False
+    started = time.monotonic()
+    with workspace(root) as folder:
+        targets = {file.name: folder / file.name for file in action.outputs}
+
+        def beat() -> None:
+            written = sum(path.stat().st_size for path in targets.values() if path.exists())
+            ACTIVITIES.tell(action.name, "from the store", 100 * written // max(1, found.entry.size))
+
+        if not store.restore(found.key, found.entry, targets, beat):
+            return False
+        publish({targets[file.name]: root / file.path for file in action.outputs})
+    write_note(
+        root,
+        action.name,
+        f"did not run here: its outputs came from the store {store.label}, key {found.key}\n"
+        f"./doit --always-execute --single {action.name} runs it",
+    )
+    CURRENT.hit(found.entry.seconds - (time.monotonic() - started))
+    return True
+
+
+def foresee(root: Path, stages: Iterable[tuple[Iterable[str], Action | None, Path]]) -> list[bool]:
+    """Which of the stages that are stale would come from the store.
+
+    Args:
+        root: the project's.
+        stages: in the order in which they run: the files that each makes, its action where it has one, and
+            the record of what it would run in.
+    """
+    store = CURRENT.store
+    # What files will hold; None where that is not known before they are made.
+    foreseen: dict[str, str | None] = {}
+
+    def sha256_of(path: Path) -> str:
+        sha256 = foreseen[str(path)] if str(path) in foreseen else CONTENTS.state(str(path))[-1]
+        if sha256 is None:
+            raise FileNotFoundError(path)
+        return str(sha256)
+
+    def entry_of(action: Action, toolchain: Path) -> Entry | None:
+        if store is None or str(toolchain) in foreseen:
+            return None
+        try:
+            return store.find(action_key(action, _fingerprint(root, toolchain), sha256_of))
+        except (CvimakeError, OSError):
+            return None
+
+    found: list[bool] = []
+    for targets, action, toolchain in stages:
+        entry = entry_of(action, toolchain) if action else None
+        foreseen |= dict.fromkeys(targets)
+        if action and entry:
+            outputs = {file.name: str(file.path) for file in action.outputs}
+            foreseen |= {
+                outputs[name]: blob.sha256 for name, blob in entry.outputs.items() if name in outputs
+            }
+        found.append(entry is not None)
+    return found
+
+
+def keep(key: str, action: Action, seconds: float, outputs: Mapping[str, str]) -> None:
+    """Puts the outputs of an action that has just finished into the store.
+
+    Args:
+        key: by what its inputs held while it ran.
+        action: that ran.
+        seconds: how long.
+        outputs: the sha256 of what it wrote, by the paths of its outputs. The store keeps nothing else.
+    """
+    if CURRENT.store is None:
+        return
+    from cvimake.builder.store import Blob, Entry  # noqa: PLC0415 - slow to import, and only needed where something ran
+
+    blobs = {
+        file.name: Blob(sha256=outputs[str(file.path)], size=file.path.stat().st_size)
+        for file in action.outputs
+    }
+    entry = Entry(
+        action=action.name,
+        seconds=seconds,
+        cores=own_share().cores,
+        outputs=blobs,
+    )
+    CURRENT.keep(key, entry, {file.name: Path(file.path).absolute() for file in action.outputs})

@@ -1,0 +1,341 @@
+"""Runs doit's tasks, as many at a time as the machine bears."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from doit.exceptions import BaseFail, UnmetDependency
+from doit.runner import Runner as DoitRunner
+
+from cvimake.builder import reasons, staleness
+from cvimake.builder.activity import ACTIVITIES
+from cvimake.builder.content_checker import INPUTS, OUTPUTS, ContentChecker
+from cvimake.builder.doit_types import Dispatcher, Node, Task, Value
+from cvimake.builder.history import Failure, History
+from cvimake.builder.reasons import Reason
+from cvimake.builder.records import CORES, SECONDS
+from cvimake.builder.schedule import Schedule
+from cvimake.builder.store.current import CURRENT
+from cvimake.core.capacity import Capacity, Load, Share, cores_for, granted
+from cvimake.core.content import CONTENTS, State
+
+# What a task's `meta` says of its stage.
+LOAD = "load"
+# What a task's `meta` says of the store: a function that finds its outputs there.
+LOOK_UP = "look_up"
+# No machine runs more stages at once; threads are made as they are needed.
+_MOST_THREADS = 64
+
+
+class Machine(Protocol):
+    """What stages run on."""
+
+    def capacity(self) -> Capacity:
+        """What it bears."""
+        ...
+
+    def cancel(self) -> None:
+        """Ends every stage that runs on it, and lets no other begin."""
+        ...
+
+
+# Takes a task's outputs from the store; returns doit's failure or the task's values, None where it could not.
+Restore = Callable[[], BaseFail | dict[str, Value] | None]
+
+
+class _Ran(NamedTuple):
+    """How a task has ended.
+
+    Attributes:
+        failure: doit's; None for success.
+        inputs: the state of each input that it ran with.
+    """
+
+    failure: BaseFail | None
+    inputs: dict[str, State]
+
+
+class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
+    """doit's runner, with stages in threads.
+
+    doit's own parallel runners use processes that share nothing, or threads that swap the global standard
+    output; neither knows of memory. A task without a load (none of ours) runs alone, in the main thread.
+
+    Args:
+        arguments: of doit's runner, as the options are.
+        ready_machine: makes ready what stages run on, which may take minutes; called before the first.
+        history: where every success is written down with its reasons; None for nowhere.
+        jobs: how many at once, whatever they take; 0 for as many as the machine bears.
+    """
+
+    def __init__(
+        self,
+        *arguments: Value,
+        ready_machine: Callable[[], Machine],
+        history: History | None = None,
+        jobs: int = 0,
+        **options: Value,
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.final_result: int
+        self._ready_machine = ready_machine
+        self._machine: Machine | None = None
+        self._jobs = jobs
+        self._history = history
+        self._reasons: dict[str, tuple[Reason, ...]] = {}
+        self._schedule = Schedule(dict, self._seconds)
+        # Stale and not begun; what those have that the machine is busy with; all that goes on in threads. A
+        # thread ends with what takes the task from the store, with nothing where it has to run, or with how
+        # it ran.
+        self._ready: list[Node] = []
+        # Those of them that are still looked for in the store: if they are not there, they are ready.
+        self._looked_for: dict[Node, None] = {}
+        self._running: dict[Node, Share] = {}
+        self._futures: dict[Future[Restore | _Ran | None], Node] = {}
+
+    def run_tasks(self, task_dispatcher: Dispatcher) -> None:
+        """Runs everything that is selected and stale. After a failure, what runs is let finish."""
+        finished: list[Node] = []
+        self._schedule = Schedule(functools.partial(_selected, task_dispatcher), self._seconds)
+        with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="stage") as pool:
+            try:
+                while True:
+                    for node in self._judge(task_dispatcher, finished):
+                        self._look_up(node, pool)
+                    finished = self._start(pool)
+                    if finished:
+                        continue
+                    if not self._futures:
+                        return
+                    finished = self._wait(pool)
+            except BaseException:
+                # Otherwise the pool would wait for what runs.
+                CURRENT.end()
+                if self._machine:
+                    self._machine.cancel()
+                raise
+
+    def _look_up(self, node: Node, pool: Executor) -> None:
+        """Lets the store be looked into for a stale task, where that makes sense; otherwise it is ready."""
+        look_up = None if self.always_execute else (node.task.meta or {}).get(LOOK_UP)
+        if look_up:
+            self._looked_for[node] = None
+            self._futures[pool.submit(look_up)] = node
+        else:
+            self._ready.append(node)
+
+    def _start(self, pool: Executor) -> list[Node]:
+        """Starts what the machine bears; returns what has run in this thread."""
+        finished: list[Node] = []
+        if self._stop_running:
+            self._ready.clear()
+        for node, share in self._startable():
+            self._ready.remove(node)
+            self.teardown_list.append(node.task)
+            self.reporter.execute_task(node.task)
+            if share:
+                self._running[node] = share
+                self._futures[pool.submit(self._execute, node.task, share)] = node
+            else:
+                self._settle(node, self._execute(node.task, Share()))
+                finished.append(node)
+        return finished
+
+    def _wait(self, pool: Executor) -> list[Node]:
+        """Waits until something has ended; returns the tasks that are done with, or have failed."""
+        finished: list[Node] = []
+        for future in wait(self._futures, return_when=FIRST_COMPLETED).done:
+            node, outcome = self._futures.pop(future), future.result()
+            self._looked_for.pop(node, None)
+            if outcome is None:
+                self._ready.append(node)
+            elif isinstance(outcome, _Ran):
+                self._running.pop(node, None)
+                self._settle(node, outcome)
+                finished.append(node)
+            else:
+                self.reporter.execute_task(node.task)
+                self._futures[pool.submit(self._restore, node.task, outcome)] = node
+        return finished
+
+    @staticmethod
+    def _restore(task: Task, restore: Restore) -> _Ran | None:
+        """Takes a task's outputs from the store, in any thread; None where it has to run."""
+        values = restore()
+        if values is None:
+            ACTIVITIES.end(task.name)
+            return None
+        if isinstance(values, BaseFail):
+            return _Ran(values, {})
+        task.values.update(values)
+        return _Ran(None, task.values.pop(INPUTS))
+
+    def _execute(self, task: Task, share: Share) -> _Ran:
+        """Runs a task, in any thread. A stage tells what it has read; of other tasks it is what was there."""
+        before = {} if LOOK_UP in (task.meta or {}) else _inputs(task)
+        with granted(share):
+            failure = task.execute(self.stream)
+        if INPUTS not in task.values:
+            return _Ran(failure, before)
+        # doit would record a second copy of the values.
+        task.result = None
+        return _Ran(failure, task.values.pop(INPUTS))
+
+    def _settle(self, node: Node, ran: _Ran) -> None:
+        """Records how a task has ended; for the inputs that it ran with, whatever they are by now."""
+        if self._history and ran.failure is None and node.task.name in self._reasons:
+            # First, since nothing counts as built whose run is not on record.
+            why = self._reasons.pop(node.task.name)
+            staleness.record(
+                self._history, node.task, why, {path: state[-1] for path, state in ran.inputs.items()}
+            )
+        checker = self.dep_manager.checker
+        # In a `dodo.py` of somebody else's it is doit's own.
+        before = checker.as_before(ran.inputs) if isinstance(checker, ContentChecker) else nullcontext()
+        with before:
+            self.process_task_result(node, ran.failure)
+
+    def select_task(self, node: Node, tasks_dict: dict[str, Task]) -> bool:
+        """Whether a task is to run. For one that is not, it records which of its files were only touched."""
+        CONTENTS.renewed.clear()
+        selected = bool(super().select_task(node, tasks_dict))
+        if not isinstance(self.dep_manager.checker, ContentChecker):
+            return selected
+        if node.run_status == "up-to-date":
+            self._renew(node.task)
+        elif selected and self._history and node.task.actions:
+            # Before it runs: afterwards its targets are new, and a failure takes its record.
+            why = staleness.of_task(node.task, self.dep_manager, tasks_dict, self._history)
+            self._reasons[node.task.name] = why or (reasons.Asked(),)
+        return selected
+
+    def _renew(self, task: Task) -> None:
+        """Records the new states of files that have the recorded bytes: the states that were compared.
+
+        The files are not looked at again: they may have been edited since.
+        """
+        backend, outputs = self.dep_manager.backend, {}
+        for path, state in CONTENTS.renewed.items():
+            if path in task.file_dep:
+                backend.set(task.name, path, state)
+            if path in task.targets:
+                outputs[path] = state
+        if outputs:
+            values = task.values
+            backend.set(task.name, "_values_:", {**values, OUTPUTS: {**values[OUTPUTS], **outputs}})
+
+    def process_task_result(self, node: Node, base_fail: BaseFail | None) -> None:
+        """Records a success or deals with a failure. A task without actions, a group, gets no record.
+
+        A group can have the name of a stage of earlier: `MODEL:VARIANT` is a stage as long as the variant has
+        one processor. With a record of its own, the group would take the stage's place in the database.
+        """
+        if base_fail is None and not node.task.actions:
+            node.run_status = "successful"
+            self.reporter.add_success(node.task)
+            return
+        super().process_task_result(node, base_fail)
+
+    def _handle_task_error(self, node: Node, base_fail: BaseFail) -> None:
+        """Takes note of a failure. What needs something that failed is no failure of its own."""
+        if not isinstance(base_fail, UnmetDependency):
+            super()._handle_task_error(node, base_fail)
+            if self._history:
+                self._history.add_failure(_failure(node.task, base_fail))
+            return
+        node.run_status = "failure"
+        self.reporter.add_failure(node.task, base_fail)
+
+    def _judge(self, dispatcher: Dispatcher, finished: Iterable[Node]) -> list[Node]:
+        """All further tasks that can be judged now and are stale.
+
+        Args:
+            dispatcher: yields what can be judged, and is told what has been dealt with.
+            finished: what has run since the last time.
+        """
+        stale: list[Node] = []
+        untold = deque(finished)
+        node = untold.popleft() if untold else None
+        while not self._stop_running:
+            try:
+                node = dispatcher.generator.send(node)
+            except StopIteration:
+                break
+            if node == "hold on":
+                if not untold:
+                    break
+                node = untold.popleft()
+            elif self.select_task(node, dispatcher.tasks):
+                stale.append(node)
+                node = None
+        return stale
+
+    def _startable(self) -> list[tuple[Node, Share | None]]:
+        """Which of the ready tasks the machine bears beside those that run, and what each gets of it.
+
+        What the longest chain waits for comes first; where that is still looked for in the store, its share
+        is kept for it. A task without a load gets nothing, and runs alone.
+        """
+        if self._ready and not self._running and _load(self._ready[0]) is None:
+            return [(self._ready[0], None)]
+        if not any(map(_load, self._ready)):
+            return []
+        schedule, shares = self._schedule, list(self._running.values())
+        chosen: list[tuple[Node, Share | None]] = []
+        waiting = [*self._ready, *self._looked_for]
+        work = schedule.work(node.task.name for node in (*waiting, *self._running))
+        for node in sorted(filter(_load, waiting), key=lambda node: -schedule.chain(node.task.name)):
+            load, capacity = (node.task.meta or {})[LOAD], self._capacity()
+            wanted = cores_for(schedule.chain(node.task.name), work, capacity)
+            if share := capacity.share(shares, load, wanted):
+                shares.append(share)
+                if node not in self._looked_for:
+                    chosen.append((node, share))
+        return chosen
+
+    def _seconds(self, task: Task) -> float:
+        """How long a task takes on one core: by when it last ran, or else by its load."""
+        load = (task.meta or {}).get(LOAD)
+        values = self.dep_manager.get_values(task.name) or {}
+        if SECONDS in values:
+            return float(values[SECONDS] * values.get(CORES, 1))
+        return float(load.seconds if load else 0.0)
+
+    def _capacity(self) -> Capacity:
+        if self._machine is None:
+            self._machine = self._ready_machine()
+        return Capacity(cores=self._jobs) if self._jobs else self._machine.capacity()
+
+
+def _inputs(task: Task) -> dict[str, State]:
+    """What a task's inputs hold. What is missing by now is the task's own to say."""
+    return {path: CONTENTS.state(path) for path in task.file_dep if Path(path).exists()}
+
+
+def _failure(task: Task, fail: BaseFail) -> Failure:
+    """A failure, with the first sentence of its message."""
+    what = fail.get_msg().strip().partition("\n")[0].removeprefix(f"{task.name}: ")
+    return Failure(task=task.name, ended=time.time(), what=what)
+
+
+def _load(node: Node) -> Load | None:
+    return (node.task.meta or {}).get(LOAD)
+
+
+def _selected(dispatcher: Dispatcher) -> Mapping[str, Task]:
+    """The tasks that are asked for, and all that they need."""
+    found: dict[str, Task] = {}
+    left = list(dispatcher.selected_tasks)
+    while left:
+        name = left.pop()
+        if name not in found:
+            found[name] = dispatcher.tasks[name]
+            left += found[name].task_dep
+    return found

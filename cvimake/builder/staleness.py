@@ -1,0 +1,323 @@
+"""What is stale: where a stage differs from when it last succeeded, and what follows in the graph."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from doit.tools import config_changed
+
+from cvimake.builder.content_checker import OUTPUTS
+from cvimake.builder.differences import Definition, definition_changes, identity_changes, members
+from cvimake.builder.doit_types import Records, Task
+from cvimake.builder.history import History, Run
+from cvimake.builder.reasons import (
+    ChoiceOpen,
+    DeclarationWrong,
+    DefinitionChanged,
+    EngineChanged,
+    Follows,
+    InputAdded,
+    InputChanged,
+    InputMissing,
+    InputRemoved,
+    LastFailed,
+    MemberAdded,
+    MemberRemoved,
+    NeverBuilt,
+    NoRecord,
+    Reason,
+    SourceMissing,
+    TargetDamaged,
+    TargetMissing,
+    ToolchainChanged,
+    to_json,
+)
+from cvimake.builder.records import SECONDS
+from cvimake.core import digest
+from cvimake.core.content import CONTENTS, State
+from cvimake.execution.engine.choice import RECORDS
+
+# The key of a task's `meta` for the reasons why its model cannot be built as things are.
+HINDRANCES = "hindrances"
+
+
+class Unchanged(config_changed):  # type: ignore[misc] # doit has no type information
+    """For doit: whether a task is defined as it was when it last ran.
+
+    Args:
+        definition: gives all that decides the result beside the contents of the inputs.
+    """
+
+    # doit looks for each one's parameters; without this, that takes as long as the rest of the check.
+    __signature__ = inspect.signature(config_changed("").__call__)
+
+    def __init__(self, definition: Callable[[], Definition]) -> None:
+        # Kept as what gives it: with a thousand models, the definitions themselves would fill the memory.
+        super().__init__(digest.of_value(definition()))
+        self.definition = definition
+
+
+def of_task(task: Task, records: Records, tasks: Mapping[str, Task], history: History) -> tuple[Reason, ...]:
+    """Why a task has to run by itself, whatever becomes of those that it needs; empty where it has not to.
+
+    Args:
+        task: one with work.
+        records: doit's, which decide; see `doit.dependency.Dependency`.
+        tasks: all of the graph.
+        history: says what has changed where doit only knows that something has.
+    """
+    if hindered := hindrances(task):
+        return hindered
+    status = records.get_status(task, tasks, get_log=True)
+    if status.status == "up-to-date":
+        return ()
+    values = records.get_values(task.name)
+    past = history.last(task.name)
+    failure = history.failure(task.name)
+    failed = LastFailed(failure.what, failure.ended) if failure else None
+    # A killed build can have written the one and not the other.
+    if values and past and digest.of_value(past.definition) != values.get("_config_changed"):
+        past = None
+    if not values:
+        if past is None:
+            return (failed or NeverBuilt(),)
+        changed = [
+            path
+            for path in sorted(task.file_dep & past.inputs.keys())
+            if Path(path).exists() and _sha256(path) != past.inputs[path]
+        ]
+        inputs: Mapping[str, str] = past.inputs
+    else:
+        states = {path: records.backend.get(task.name, path) for path in _known_inputs(records, task)}
+        inputs = {path: state[-1] for path, state in states.items() if state}
+        changed = sorted(inputs.keys() & set(status.reasons.get("changed_file_dep") or ()))
+    false = [check for check, _, _ in status.reasons.get("uptodate_false", ())]
+    now = _definition(task)
+    found: list[Reason] = [] if values else [failed or NoRecord()]
+    if past:
+        found += definition_changes(past.definition, now)
+    if any(check is False for check in false):
+        found.append(EngineChanged())
+    found += _membership(task, inputs, past.definition if past else None, now)
+    for path in changed:
+        found += _input(path, inputs[path], history)
+    found += (InputMissing(path) for path in sorted(status.reasons.get("missing_file_dep", ())))
+    found += _targets(task, values.get(OUTPUTS, {}))
+    return tuple(found) or (DefinitionChanged(),)
+
+
+def hindrances(task: Task) -> tuple[Reason, ...]:
+    """The reasons why a task's model cannot be built as things are; empty for a task that can run."""
+    found: tuple[Reason, ...] = (task.meta or {}).get(HINDRANCES, ())
+    return found
+
+
+def record(history: History, task: Task, why: Iterable[Reason], inputs: Mapping[str, str]) -> None:
+    """Writes down a task's success.
+
+    Args:
+        history: where.
+        task: has just succeeded.
+        why: it ran.
+        inputs: the sha256 of each file that it has read.
+    """
+    run = Run(
+        task=task.name,
+        ended=time.time(),
+        definition=_definition(task),
+        inputs=inputs,
+        reasons=[to_json(reason) for reason in why],
+        seconds=task.values.get(SECONDS, 0.0),
+        outputs={path: state[-1] for path, state in task.values.get(OUTPUTS, {}).items()},
+    )
+    toolchains = {path: sha256 for path in RECORDS if (sha256 := inputs.get(str(path)))}
+    kept = {path.read_text(encoding="utf-8"): sha256 for path, sha256 in toolchains.items()}
+    history.add(run, [text for text, sha256 in kept.items() if digest.of_text(text) == sha256])
+
+
+def untraced(task: Task, history: History) -> str:
+    """Why a task's files do not follow from its last run on record; empty where they do.
+
+    doit's records only say what needs no build. The history says what ran: the command, the toolchain, and
+    the digests of what was read and written.
+    """
+    run = history.last(task.name)
+    if run is None:
+        return "no run of it is on record"
+    if digest.of_value(run.definition) != digest.of_value(_definition(task)):
+        return "its last run on record was declared otherwise"
+    for path in sorted(task.file_dep):
+        if run.inputs.get(path) != _sha256(path):
+            return f"its last run on record read other contents of {path}"
+    for path in sorted(task.targets):
+        if run.outputs.get(path) != _sha256(path):
+            return f"its last run on record wrote other contents of {path}"
+    return ""
+
+
+# What follows
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A stage that would run.
+
+    Attributes:
+        certain: false where equal bytes of what it follows from would stop it.
+    """
+
+    stage: str
+    certain: bool
+    reasons: tuple[Reason, ...]
+
+    @property
+    def is_impossible(self) -> bool:
+        """Whether it cannot run before its declaration is corrected."""
+        return any(isinstance(reason, DeclarationWrong) for reason in self.reasons)
+
+    def __str__(self) -> str:
+        if self.is_impossible:
+            return "cannot run"
+        if any(isinstance(reason, ChoiceOpen | SourceMissing) for reason in self.reasons):
+            return "waits"
+        return "will run" if self.certain else "may run"
+
+
+def judge(
+    tasks: Mapping[str, Task],
+    selected: Iterable[str],
+    own: Callable[[Task], tuple[Reason, ...]],
+    is_ignored: Callable[[Task], bool] = lambda _task: False,
+) -> dict[str, Verdict]:
+    """All stale stages among the selected ones and what they need, in an order in which they could run.
+
+    Args:
+        tasks: all of the graph, each with everything that it needs in its `task_dep`.
+        selected: the names of what is asked for.
+        own: why a task has to run by itself, as things are now.
+        is_ignored: whether the user wants a task left out (`./doit ignore`), and with it what needs it.
+    """
+    verdicts: dict[str, Verdict] = {}
+    ignored: set[str] = set()
+    for task in in_order(tasks, selected):
+        if is_ignored(task) or not ignored.isdisjoint(task.task_dep):
+            ignored.add(task.name)
+            continue
+        if not task.actions:
+            continue
+        stale = [verdicts[name] for name in task.task_dep if name in verdicts]
+        # Whatever such files are now, they are made anew first, or may be.
+        rewritten = {path for verdict in stale if verdict.certain for path in tasks[verdict.stage].targets}
+        unsure = {path for verdict in stale for path in tasks[verdict.stage].targets}
+        reasons = [reason for reason in own(task) if _file_of(task, reason) not in rewritten]
+        follows = [Follows(verdict.stage, verdict.certain) for verdict in stale]
+        if reasons or follows:
+            certain = any(_file_of(task, reason) not in unsure for reason in reasons)
+            verdicts[task.name] = Verdict(task.name, certain, (*reasons, *follows))
+    return verdicts
+
+
+def critical_path(
+    tasks: Mapping[str, Task], stages: Iterable[str], seconds: Mapping[str, float]
+) -> tuple[tuple[str, ...], float]:
+    """The chain of stages that takes longest, each needing the one before, and its time in seconds.
+
+    Args:
+        tasks: all of the graph.
+        stages: those that run, in the order in which they could.
+        seconds: that each takes; one that is not there counts as none.
+    """
+    paths: dict[str, tuple[tuple[str, ...], float]] = {}
+
+    def longest(path: tuple[tuple[str, ...], float]) -> tuple[float, int]:
+        # Where no times are known, by the number of stages.
+        return (path[1], len(path[0]))
+
+    for stage in stages:
+        before = [paths[name] for name in tasks[stage].task_dep if name in paths]
+        chain, so_far = max(before, key=longest, default=((), 0.0))
+        paths[stage] = ((*chain, stage), so_far + seconds.get(stage, 0.0))
+    return max(paths.values(), key=longest, default=((), 0.0))
+
+
+def in_order(tasks: Mapping[str, Task], selected: Iterable[str]) -> Iterator[Task]:
+    """The selected tasks and all that they need, each after what it needs."""
+    seen: set[str] = set()
+    left = [(name, False) for name in reversed(list(selected))]
+    while left:
+        name, needed_are_done = left.pop()
+        if needed_are_done:
+            yield tasks[name]
+        elif name not in seen:
+            seen.add(name)
+            left.append((name, True))
+            left += [(needed, False) for needed in reversed(tasks[name].task_dep)]
+
+
+def toolchain_of(task: Task) -> str | None:
+    """The record of what a task runs in; None where it runs in nothing of ours."""
+    return next((str(path) for path in RECORDS if str(path) in task.file_dep), None)
+
+
+def _file_of(task: Task, reason: Reason) -> str | None:
+    """The file whose contents, now, are a task's reason."""
+    if isinstance(reason, InputChanged | InputMissing):
+        return reason.path
+    return toolchain_of(task) if isinstance(reason, ToolchainChanged) else None
+
+
+def _definition(task: Task) -> Definition:
+    """What a task is defined as; None for one that is not ours."""
+    return next((check.definition() for check, _, _ in task.uptodate if isinstance(check, Unchanged)), None)
+
+
+def _known_inputs(records: Records, task: Task) -> Iterable[str]:
+    """The files that a task read when it last succeeded, as doit has them."""
+    return records.backend.get(task.name, "deps:") or ()
+
+
+def _membership(task: Task, inputs: Mapping[str, str], old: Definition, new: Definition) -> Iterator[Reason]:
+    """Files that are read and were not, and the other way round."""
+    before, now = members(old), members(new)
+    for path in sorted(task.file_dep - inputs.keys()):
+        yield MemberAdded(path) if _is_in(path, now - before) else InputAdded(path)
+    for path in sorted(inputs.keys() - task.file_dep):
+        yield MemberRemoved(path) if _is_in(path, before - now) else InputRemoved(path)
+
+
+def _input(path: str, old: str, history: History) -> tuple[Reason, ...]:
+    """What has changed in a file; of the toolchain's record, in which parts."""
+    if Path(path) in RECORDS and (before := history.text(old)):
+        # Whoever edited it may have left anything.
+        with contextlib.suppress(OSError, ValueError):
+            now = json.loads(Path(path).read_text(encoding="utf-8"))
+            if parts := identity_changes(json.loads(before), now):
+                return parts
+    return (InputChanged(path, old, _sha256(path)),)
+
+
+def _targets(task: Task, recorded: Mapping[str, State]) -> Iterator[Reason]:
+    """Which targets are not what they were when they were made."""
+    for target in task.targets:
+        if not Path(target).exists():
+            yield TargetMissing(target)
+        elif target in recorded and recorded[target][-1] != (now := _sha256(target)):
+            yield TargetDamaged(target, recorded[target][-1], now)
+
+
+def _is_in(path: str, names: Iterable[str]) -> bool:
+    return any(path.endswith(f"/{name}") for name in names)
+
+
+def _sha256(path: str) -> str:
+    """The sha256 of a file; empty where it cannot be read."""
+    try:
+        return str(CONTENTS.state(path)[-1])
+    except OSError:
+        return ""

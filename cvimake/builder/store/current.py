@@ -1,0 +1,203 @@
+"""The store of this process: which one, and what it was good for in this build."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cvimake.core import announce
+from cvimake.core.cache import user_cache
+from cvimake.core.errors import CvimakeError
+
+if TYPE_CHECKING:
+    from cvimake.builder.store import Entry, Store
+    from cvimake.builder.store.statistics import Uses
+
+STORE_VARIABLE, READ_ONLY_VARIABLE = "CVIMAKE_STORE", "CVIMAKE_STORE_READ_ONLY"
+NONE = "none"
+# What takes no longer is not worth a line, in seconds.
+_SOON = 0.5
+_GIBIBYTE = 1024**3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which store is used.
+
+    Attributes:
+        url: as fsspec takes it, or an absolute path; empty for none.
+        limit: bytes that it may hold.
+    """
+
+    url: str
+    read_only: bool
+    limit: int
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it lies, if it is a folder."""
+        return Path(self.url) if self.url.startswith("/") else None
+
+
+def choose(root: Path, url: str, *, read_only: bool, limit: float) -> Choice:
+    """What the settings and the environment say together; the environment wins.
+
+    Args:
+        root: the project's folder; a relative path is meant from there.
+        url: of the settings.
+        read_only: of the settings.
+        limit: GiB that it may hold.
+
+    Raises:
+        CvimakeError: the environment says what cannot be.
+    """
+    given = os.environ.get(STORE_VARIABLE, "") or url
+    flag = os.environ.get(READ_ONLY_VARIABLE, "")
+    if flag not in {"", "0", "1"}:
+        raise CvimakeError(f"{READ_ONLY_VARIABLE} is {flag!r}; it can be 1 or 0")
+    where = "" if given == NONE else _absolute(root, given) if given else str(user_cache() / "store")
+    return Choice(url=where, read_only=flag == "1" if flag else read_only, limit=int(limit * _GIBIBYTE))
+
+
+def _absolute(root: Path, url: str) -> str:
+    """A URL, or the absolute path of a folder."""
+    parts = urlsplit(url)
+    if parts.scheme in {"file", "local"}:
+        url = f"/{parts.path.lstrip('/')}"
+    elif "://" in url or "::" in url:
+        return url
+    return os.path.normpath(root / Path(url).expanduser())
+
+
+def open_store(choice: Choice) -> Store:
+    """The chosen store. It need not be there, nor be reached.
+
+    Raises:
+        StoreError: it is not a place that this installation knows.
+    """
+    from cvimake.builder.store import Store  # noqa: PLC0415 - slow to import, and only needed where something is stale
+
+    if choice.folder:
+        from cvimake.builder.store.folder import FolderPlace  # noqa: PLC0415 - the same
+
+        return Store(FolderPlace(choice.folder), choice.url, read_only=choice.read_only)
+    from cvimake.builder.store.remote import RemotePlace  # noqa: PLC0415 - the same
+
+    return Store(RemotePlace(choice.url), choice.url, read_only=choice.read_only)
+
+
+class Current:
+    """The store that a build uses. Results are put into it by a thread of its own, while stages go on."""
+
+    def __init__(self) -> None:
+        self._choice: Choice | None = None
+        self._store: Store | None = None
+        self._guard = threading.Lock()
+        self._uses: Uses | None = None
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._keeper: threading.Thread | None = None
+
+    def choose(self, choice: Choice) -> None:
+        """Says which one it is; nothing is opened by that."""
+        self._choice = choice if choice.url else None
+        self._store = None
+
+    @property
+    def store(self) -> Store | None:
+        """The store, opened when it is first wanted; None where there is none, or it cannot be opened."""
+        from cvimake.builder.store.place import StoreError  # noqa: PLC0415 - only needed where something is stale
+
+        with self._guard:
+            if self._store is None and self._choice is not None:
+                try:
+                    self._store = open_store(self._choice)
+                except StoreError as error:
+                    announce.note(
+                        f"warning: the store {self._choice.url} is left alone in this build: {error}"
+                    )
+                    self._choice = None
+            return self._store
+
+    def hit(self, seconds_saved: float) -> None:
+        """A stage's results came from it."""
+        self._count(hits=1, seconds_saved=max(0.0, seconds_saved))
+
+    def miss(self) -> None:
+        """It did not know a stage."""
+        self._count(misses=1)
+
+    def keep(self, key: str, entry: Entry, files: Mapping[str, Path]) -> None:
+        """Begins to put a finished action's outputs into it."""
+        store = self.store
+        if store is None or not store.takes_results:
+            return
+        self._count(kept=1)
+        self._jobs.put(lambda: store.keep(key, entry, files))
+        if self._keeper is None:
+            # No process waits for one that does not answer: `finish` does, as long as it makes progress.
+            self._keeper = threading.Thread(target=self._work, name="store", daemon=True)
+            self._keeper.start()
+
+    def finish(self) -> None:
+        """Waits until everything is put there, makes room, and notes what the store was good for."""
+        keeper, self._keeper = self._keeper, None
+        if keeper:
+            self._jobs.put(None)
+            keeper.join(_SOON)
+            if keeper.is_alive():
+                with announce.step("putting results into the store"):
+                    keeper.join()
+        uses, self._uses = self._uses, None
+        if uses is None or self._choice is None:
+            return
+        from cvimake.builder.store import statistics  # noqa: PLC0415 - only needed where something was stale
+
+        statistics.add(database(), self._choice.url, uses)
+        if uses.kept and self._choice.folder and self._store and self._store.takes_results:
+            self._evict(self._choice)
+
+    def end(self) -> None:
+        """Gives up whatever goes on: the build is interrupted."""
+        if self._store:
+            self._store.end()
+
+    def _evict(self, choice: Choice) -> None:
+        """Removes what is too much. Of a remote store that would be slow, and is `store:gc`'s work."""
+        from cvimake.builder.store import upkeep  # noqa: PLC0415 - only needed where something was kept
+        from cvimake.builder.store.place import StoreError  # noqa: PLC0415 - the same
+
+        try:
+            if self._store:
+                upkeep.evict(self._store.place, choice.limit)
+        except (OSError, StoreError) as error:
+            announce.note(f"warning: the store {choice.url}: {error}")
+
+    def _work(self) -> None:
+        while job := self._jobs.get():
+            job()
+
+    def _count(self, hits: int = 0, misses: int = 0, kept: int = 0, seconds_saved: float = 0.0) -> None:
+        """Adds to what this build used it for; called from several threads."""
+        from cvimake.builder.store.statistics import Uses  # noqa: PLC0415 - only needed where something is stale
+
+        with self._guard:
+            uses = self._uses = self._uses or Uses()
+            uses.hits += hits
+            uses.misses += misses
+            uses.kept += kept
+            uses.seconds_saved += seconds_saved
+
+
+def database() -> Path:
+    """Where it is kept what stores have been good for."""
+    return user_cache() / "stores.sqlite"
+
+
+# There is one project, and one build at a time, in a process.
+CURRENT = Current()

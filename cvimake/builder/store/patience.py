@@ -1,0 +1,96 @@
+"""Waits for work that may never end: a network file system that hangs, a server that does not answer."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from cvimake.builder.store.place import Beat, StoreError
+
+Result = TypeVar("Result")
+# How often whoever waits looks whether the work is still wanted, in seconds.
+_LOOKS_UP = 0.2
+
+# Whether the work is done, and its result.
+_Signs = queue.SimpleQueue[tuple[bool, object]]
+
+
+class Patience:
+    """Gives work up when it shows no sign of life, or when nobody wants it any more.
+
+    Args:
+        seconds: without a sign of life.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ended = threading.Event()
+
+    def end(self) -> None:
+        """Gives up all work, and any further."""
+        self._ended.set()
+
+    def wait(self, work: Callable[[Beat], Result], more: float = 0.0, longest: float = math.inf) -> Result:
+        """Does work in a thread of its own, and returns its result.
+
+        What is given up goes on until it notices: its thread cannot be stopped, and no process waits for it.
+
+        Args:
+            work: is given what it calls to show that it goes on. That raises StoreError once it is given up.
+            more: seconds that it may be silent beside the usual ones.
+            longest: seconds that it may take, however often it shows that it goes on.
+
+        Raises:
+            StoreError: it was given up.
+        """
+        signs: _Signs = queue.SimpleQueue()
+        given_up = threading.Event()
+
+        def beat() -> None:
+            if given_up.is_set() or self._ended.is_set():
+                raise StoreError("given up")
+            signs.put((False, None))
+
+        def run() -> None:
+            try:
+                result: object = work(beat)
+            except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+                result = error
+            signs.put((True, result))
+
+        if self._ended.is_set():
+            raise StoreError("given up")
+        threading.Thread(target=run, name="store", daemon=True).start()
+        try:
+            result = self._result(signs, self._seconds + more, longest)
+        except StoreError:
+            given_up.set()
+            raise
+        if isinstance(result, BaseException):
+            raise result
+        return cast("Result", result)
+
+    def _result(self, signs: _Signs, silent: float, longest: float) -> object:
+        """Waits for the result; raises StoreError where that takes too long."""
+        began = last = time.monotonic()
+        while (sign := _next(signs)) is None or not sign[0]:
+            now = time.monotonic()
+            if sign:
+                last = now
+            if self._ended.is_set() or now - last > silent:
+                raise StoreError(f"no answer within {silent:.3g} s")
+            if now - began > longest:
+                raise StoreError(f"not done within {longest:.3g} s")
+        return sign[1]
+
+
+def _next(signs: _Signs) -> tuple[bool, object] | None:
+    """The next sign of life; None where there was none for a while."""
+    try:
+        return signs.get(timeout=_LOOKS_UP)
+    except queue.Empty:
+        return None

@@ -1,0 +1,165 @@
+"""What stands at the end of a build: a table with a line for each cvimodel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from cvimake.camera.decoding import Works
+from cvimake.camera.recognition import Recognition
+from cvimake.core import terminal
+from cvimake.core.units import duration, milliseconds, size
+from cvimake.pipeline.stage import Row
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+# Beyond that, only what this build made or failed to make is shown.
+MOST_UNCHANGED = 40
+# Wide enough for every name; what is not a terminal has no width.
+_WIDTH = 240
+
+
+class State(Enum):
+    """What became of a cvimodel in this build."""
+
+    UNCHANGED = "unchanged"
+    RESTORED = "from the store"
+    BUILT = "built"
+    # Something that it needs failed.
+    LEFT_OUT = "left out"
+    FAILED = "FAILED"
+
+
+@dataclass
+class Result:
+    """What this build did for a row.
+
+    Attributes:
+        seconds: that the row's own stages ran, or were being taken from the store.
+        known: the row's info is of the cvimodel that is there now, and not of an earlier one.
+    """
+
+    state: State = State.UNCHANGED
+    seconds: float = 0.0
+    known: bool = True
+
+
+_STYLES: dict[Works, str] = {
+    "yes": "green",
+    "badly": "bold yellow",
+    "unclear": "bold yellow",
+    "no": "bold red",
+}
+# From the best to the worst that can become of one.
+SEVERITY = {state: number for number, state in enumerate(State)}
+
+
+def new_table() -> Table:
+    """A table without lines, as all of ours are."""
+    from rich.table import Table  # noqa: PLC0415 - slow to import, and only needed where one is shown
+
+    return Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+
+
+def write(results: Mapping[Row, Result], out: TextIO) -> None:
+    """Writes the table; nothing where there is no row."""
+    shown = dict(results)
+    if len(results) > MOST_UNCHANGED:
+        shown = {row: result for row, result in results.items() if result.state is not State.UNCHANGED}
+    if not shown:
+        return
+    table = new_table()
+    for heading in ("model", "variant"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("size", "ION memory", "TPU time", "similarity"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("recognised as", "on the camera"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    colours = {
+        State.UNCHANGED: "dim",
+        State.RESTORED: "green",
+        State.BUILT: "green",
+        State.LEFT_OUT: "yellow",
+        State.FAILED: "bold red",
+    }
+    troubles = []
+    for row, result in shown.items():
+        # What a failed or interrupted build left behind is of an earlier one.
+        current = result.known and result.state not in {State.LEFT_OUT, State.FAILED}
+        known = _read(row.info) if current else None
+        seen = _recognition(known)
+        works = terminal.styled(seen.in_words, style=_STYLES[seen.works]) if seen else ""
+        if seen and seen.trouble:
+            troubles.append((f"warning: {row.model}:{row.variant}: {seen.trouble}", _STYLES[seen.works]))
+        state = terminal.styled(result.state.value, style=colours[result.state])
+        seconds = duration(result.seconds) if result.seconds else ""
+        cells = (terminal.styled(cell) for cell in (row.model, row.variant, *_cells(known)))
+        table.add_row(*cells, works, terminal.styled(seconds), state)
+    out.write("\n")
+    show(table, out)
+    for trouble, style in troubles:
+        _tell(trouble, style, out)
+
+
+def _tell(text: str, style: str, out: TextIO) -> None:
+    """Writes a line below the table: to a terminal in its colour."""
+    if not out.isatty():
+        terminal.write(f"{text}\n", out)
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and only needed here
+
+    Console(file=out).print(terminal.styled(text, style), soft_wrap=True)
+
+
+def show(table: Table, out: TextIO) -> None:
+    """Writes a table: to a terminal with its colours, elsewhere as plain columns."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and only needed here
+
+    console = Console(file=out, width=None if out.isatty() else _WIDTH)
+    if out.isatty():
+        if console.measure(table, options=console.options.update(width=_WIDTH)).maximum > console.width:
+            # The terminal breaks the lines, rather than that names are cut short.
+            console = Console(file=out, width=_WIDTH)
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    terminal.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()), out)
+
+
+def _read(info: Path) -> dict[str, Any] | None:
+    try:
+        known: dict[str, Any] = json.loads(info.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # The table is no place to fail; a damaged file is made anew by its stage.
+        return None
+    return known
+
+
+def _recognition(info: dict[str, Any] | None) -> Recognition | None:
+    """What the camera does with a cvimodel; None where that is not known."""
+    try:
+        return Recognition.model_validate(info["recognition"]) if info else None
+    except (KeyError, ValueError):
+        return None
+
+
+def _cells(info: dict[str, Any] | None) -> tuple[str, str, str, str, str]:
+    """Size, ION memory, estimated time, similarity and what it is recognised as, as people read them."""
+    if info is None:
+        return ("", "", "", "", "")
+    similarity = info["similarity"][0]["cosine"] if info["similarity"] else None
+    return (
+        size(info["size"]),
+        f"{info['ion_memory']:.2f} MB",
+        milliseconds([clock["together"] for clock in (info.get("time") or {}).get("clocks", ())]),
+        "" if similarity is None else f"{similarity:.4f}",
+        info["recognised_as"] or "nothing",
+    )

@@ -1,0 +1,107 @@
+"""Models that cannot be built as things are: why, and the task that stands for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Container, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvimake.builder.reasons import ChoiceOpen, DeclarationWrong, Reason, SourceMissing
+from cvimake.project import Declarations, DeclaredModel, presence
+from cvimake.project.declared import NAME
+from cvimake.project.reader import RESERVED_NAMES, UnusableModel
+
+# The names of the tasks `MODEL:...` that stand for such a model.
+WAITING, DECLARATION = "waiting", "declaration"
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unbuildable:
+    """A model that cannot be built as things are.
+
+    Attributes:
+        task: the name of its group of tasks.
+        reasons: why.
+    """
+
+    task: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether its declaration has a mistake; otherwise it waits for something."""
+        return any(isinstance(reason, DeclarationWrong) for reason in self.reasons)
+
+    @property
+    def stage(self) -> str:
+        """The name of the task that stands for it, behind the group's."""
+        return DECLARATION if self.is_wrong else WAITING
+
+    @property
+    def text(self) -> str:
+        """What to tell a user."""
+        if self.is_wrong:
+            return "\n".join(map(str, self.reasons))
+        sources = ", ".join(reason.path for reason in self.reasons if isinstance(reason, SourceMissing))
+        if sources:
+            return f"{self.task} waits for its source: put it at {sources}"
+        choices = (reason.what for reason in self.reasons if isinstance(reason, ChoiceOpen))
+        return "\n".join(f"{self.task} waits: {what}" for what in choices)
+
+
+def of_declarations(declarations: Declarations, root: Path) -> dict[str, Unbuildable]:
+    """Every model of the project in a folder that cannot be built, by its name."""
+    found = {name: _unusable(model) for name, model in declarations.unusable.items()}
+    for name, model in declarations.models.items():
+        if model.missing:
+            # Its other files may come together with its network.
+            found[name] = _without_source(model)
+        elif mistakes := presence.mistakes(model, root / "build"):
+            found[name] = Unbuildable(task=name, reasons=tuple(map(DeclarationWrong, mistakes)))
+    return dict(sorted(found.items()))
+
+
+def stand_ins(
+    selected: Iterable[str] | None, tasks: Container[str], targets: Container[str]
+) -> list[str] | None:
+    """Replaces the stages and files of models that cannot be built by the tasks that stand for these models.
+
+    Such a model has no stages in the graph. Somebody who names one should read why.
+
+    Args:
+        selected: names of tasks and paths of results; None for all tasks.
+        tasks: the names of all tasks.
+        targets: the paths of all results.
+    """
+    if selected is None:
+        return None
+    return list(dict.fromkeys(_stand_in(name, tasks, targets) for name in selected))
+
+
+def stops_others(selected: Collection[str], tasks: Container[str]) -> bool:
+    """Whether there is a wrong declaration among several tasks that are selected."""
+    return len(selected) > 1 and any(f"{name}:{DECLARATION}" in tasks for name in selected)
+
+
+def _stand_in(name: str, tasks: Container[str], targets: Container[str]) -> str:
+    if name in tasks or name in targets:
+        return name
+    model = name.split("/")[1] if name.startswith("build/") else name.partition(":")[0]
+    standing = (f"{model}:{stage}" for stage in (DECLARATION, WAITING))
+    return next((task for task in standing if task in tasks), name)
+
+
+def _without_source(model: DeclaredModel) -> Unbuildable:
+    reasons = tuple(SourceMissing(str(path)) for path in model.missing)
+    return Unbuildable(task=model.name, reasons=reasons)
+
+
+def _unusable(model: UnusableModel) -> Unbuildable:
+    # A folder can be called as no task can, or as a task or a command is.
+    is_usable = NAME.fullmatch(model.name) and model.name not in RESERVED_NAMES
+    name = model.name if is_usable else f"model_{_NOT_IN_NAMES.sub('_', model.name)}"
+    mistakes = [DeclarationWrong(what) for what in model.mistakes]
+    choices = [(DeclarationWrong if mistakes else ChoiceOpen)(what) for what in model.choices]
+    return Unbuildable(task=name, reasons=(*mistakes, *choices))

@@ -1,0 +1,93 @@
+"""The launcher's program, `python -m cvimake.cli`: doit with an end and a `--help` for every command."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import sys
+from collections.abc import Sequence
+
+from doit.cmd_base import Command
+from doit.doit_cmd import DoitMain
+from doit.plugin import PluginDict
+
+from cvimake.builder.doit_types import Value
+from cvimake.cli.closed_output import leave, open_missing
+from cvimake.core import terminal
+from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
+
+# A file of another user; a file system that is closed to writing.
+_CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_HELP = frozenset({"-h", "--help"})
+
+
+class _Commands(PluginDict):  # type: ignore[misc] # doit has no type information
+    """All commands, doit's own and ours, with what they have in common."""
+
+    def get_plugin(self, key: str) -> Value:
+        """A command by its name."""
+        return with_end_and_help(super().get_plugin(key))
+
+
+class Main(DoitMain):  # type: ignore[misc] # doit has no type information
+    """doit's command line."""
+
+    BIN_NAME = "doit"
+
+    def get_cmds(self) -> PluginDict:
+        """All commands by their names."""
+        return _Commands(super().get_cmds())
+
+
+def with_end_and_help(command: type[Command]) -> type[Command]:
+    """A command that shows its help on `--help`, and ends in order where nobody reads its output."""
+
+    def parse_execute(self: Value, arguments: Sequence[str]) -> Value:
+        try:
+            if arguments and arguments[0] in _HELP:
+                terminal.line(self.help())
+                code = 0
+            else:
+                code = command.parse_execute(self, arguments)
+            terminal.flush()
+        except BrokenPipeError as error:
+            # doit itself would show a traceback.
+            return leave(error)
+        except (OSError, sqlite3.OperationalError) as error:
+            if not _is_closed_to_us(error):
+                raise
+            terminal.complain(_closed(error))
+            return EXIT_NOT_POSSIBLE
+        return code
+
+    # The name of the class is the command's where it has no other.
+    return type(command.__name__, (command,), {"parse_execute": parse_execute})
+
+
+def _is_closed_to_us(error: Exception) -> bool:
+    """Whether a file, or the database of the records, may not be read or written."""
+    return isinstance(error, sqlite3.OperationalError) or (
+        isinstance(error, OSError) and error.errno in _CLOSED
+    )
+
+
+def _closed(error: Exception) -> CvimakeError:
+    what = f"the records in build/: {error}"
+    if isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return CvimakeError(what, "Run ./doit as the user whose files these are, or make them yours (chown).")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs a command line and returns the exit code."""
+    open_missing()
+    try:
+        code = Main().run(list(arguments))
+        terminal.flush()
+    except BrokenPipeError as error:
+        return leave(error)
+    return int(code or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,152 @@
+"""What cvimake's own commands have in common."""
+
+from __future__ import annotations
+
+import contextlib
+import getopt
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from doit.cmd_base import Command, DoitCmdBase
+from doit.control import TaskControl
+
+from cvimake.builder import staleness
+from cvimake.builder.doit_types import Value
+from cvimake.builder.history import HISTORY, History
+from cvimake.builder.records import Records, UnwrittenRecords
+from cvimake.builder.staleness import Verdict
+from cvimake.builder.unbuildable import stand_ins
+from cvimake.cli.interruption import ends_cleanly
+from cvimake.cli.run import as_targets
+from cvimake.core import terminal
+from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
+
+# For commands whose answer is data as well.
+OPTION_JSON = {
+    "name": "json",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": "the same as JSON",
+}
+
+
+def options_first(parser: Value, arguments: Sequence[str]) -> list[str]:
+    """A command line with its options before everything else: doit stops looking for them behind that.
+
+    One that the command does not have is left to doit, which says so.
+    """
+    try:
+        found, others = getopt.gnu_getopt(list(arguments), parser.get_short(), parser.get_long())
+    except getopt.GetoptError:
+        return sorted(arguments, key=lambda argument: not argument.startswith("-"))
+    options: list[str] = []
+    for name, value in found:
+        is_long, takes_value = name.startswith("--"), f"{name[2:]}=" in parser.get_long()
+        options += [f"{name}={value}" if takes_value else name] if is_long else [name + value]
+    return [*options, "--", *others]
+
+
+class PlainCommand(Command):  # type: ignore[misc] # doit has no type information
+    """A command that does not need the graph. Errors are printed; their exit code is the command's."""
+
+    takes_arguments = False
+
+    @abstractmethod
+    def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
+        """Does the work and returns the exit code."""
+
+    def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
+        """What doit calls."""
+        if pos_args and not self.takes_arguments:
+            terminal.complain(f"{self.name} takes no arguments: {' '.join(pos_args)}")
+            return EXIT_NOT_POSSIBLE
+        with ends_cleanly("interrupted"):
+            try:
+                return self.perform(opt_values, pos_args)
+            except CvimakeError as error:
+                terminal.complain(error)
+                return error.exit_code
+
+
+class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type information
+    """A command that looks at the graph and at what is recorded of it, and changes neither.
+
+    Its arguments are models, stages and paths, as a build takes them.
+
+    Attributes:
+        history: what each stage was when it last succeeded.
+    """
+
+    history: History
+
+    @abstractmethod
+    def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
+        """Does the work for the selected tasks, a build's where none is named; returns the exit code."""
+
+    def get_backends(self) -> dict[str, type]:
+        """Doit's ways to keep records, with ours closed for writing."""
+        backends = super().get_backends()
+        return {name: UnwrittenRecords if kind is Records else kind for name, kind in backends.items()}
+
+    def execute(self, params: Value, args: list[str]) -> Value:
+        """What doit calls."""
+        with ends_cleanly("interrupted"):
+            self._options = params
+            try:
+                return super().execute(params, args)
+            except CvimakeError as error:
+                terminal.complain(error)
+                return error.exit_code
+
+    def _execute(self) -> int:
+        graph = TaskControl(self.task_list)
+        graph.process(stand_ins(self.sel_tasks, graph.tasks, graph.targets))
+        # doit works out what needs what from sets of files, in another order at every start.
+        place = {name: number for number, name in enumerate(graph.tasks)}
+        for task in graph.tasks.values():
+            task.task_dep.sort(key=place.__getitem__)
+        with contextlib.closing(self.dep_manager), contextlib.closing(History(HISTORY)) as self.history:
+            return self.look(graph, list(graph.selected_tasks), self._options)
+
+    def stale(self, graph: TaskControl, selected: list[str]) -> dict[str, Verdict]:
+        """What a build of the selected tasks would run; see `staleness.judge`."""
+        tasks = graph.tasks
+        return staleness.judge(
+            tasks,
+            selected,
+            lambda task: staleness.of_task(task, self.dep_manager, tasks, self.history),
+            lambda task: bool(self.dep_manager.status_is_ignore(task)),
+        )
+
+    def parse_execute(self, in_args: Sequence[str]) -> Value:
+        """Takes the command line; options may also stand after what is named."""
+        return super().parse_execute(as_targets(self.options_first(in_args)))
+
+    def options_first(self, arguments: Sequence[str]) -> list[str]:
+        """A command line with its options, written out, in front."""
+        parser = self.cmdparser
+        try:
+            options, named = getopt.gnu_getopt(list(arguments), parser.get_short(), parser.get_long())
+        except getopt.GetoptError:
+            # doit says what is wrong with it.
+            return list(arguments)
+        flags = [
+            f"{name}={value}" if value and name.startswith("--") else f"{name}{value}"
+            for name, value in options
+        ]
+        return [*flags, *(["--"] if any(name.startswith("-") for name in named) else []), *named]
+
+
+def stages_of(graph: TaskControl, selected: list[str]) -> list[str]:
+    """The selected stages, and those of selected groups."""
+    stages: dict[str, None] = {}
+    left = list(reversed(selected))
+    while left:
+        task = graph.tasks[left.pop()]
+        if task.actions:
+            stages[task.name] = None
+        else:
+            left += reversed(task.task_dep)
+    return list(stages)

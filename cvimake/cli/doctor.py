@@ -1,0 +1,207 @@
+"""`doctor`: what is there, what is missing, and what to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+from cvimake.builder import leftovers, unbuildable
+from cvimake.cli.base import PlainCommand
+from cvimake.core import terminal
+from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
+from cvimake.core.system import has_avx2
+from cvimake.execution.engine import connection
+from cvimake.execution.engine.choice import DOCKER, chosen
+from cvimake.execution.image import making
+from cvimake.execution.image.base import find_python
+from cvimake.execution.image.recipe import Recipe
+from cvimake.project import read_declarations
+
+GIGABYTE = 1000**3
+# An image while it is built, with its base.
+DISK_FOR_IMAGE = 8 * GIGABYTE
+# A model's references, weights and cvimodels.
+DISK_FOR_BUILD = 1 * GIGABYTE
+# The tools' own libraries and a small model; a calibration of YOLOv5s holds 3.3 GB.
+MEMORY = 2 * GIGABYTE
+MEMORY_FOR_CALIBRATION = 4 * GIGABYTE
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        good: a build can run with it.
+        mark: what stands before it where it is not good; seven characters.
+        remedy: what to do where it is not good, or could be better.
+    """
+
+    what: str
+    good: bool
+    seen: str
+    remedy: str = ""
+    mark: str = "MISSING"
+
+
+class Doctor(PlainCommand):
+    """Looks at all that a build needs. Changes nothing."""
+
+    doc_purpose = "say what is there, what is missing and what to do"
+    doc_usage = ""
+    doc_description = "Exit code 0 if a build can run now, 2 if something is missing."
+
+    def perform(self, _options: dict[str, Any], _arguments: list[str]) -> int:
+        """Prints the findings."""
+        findings = list(examine(Path.cwd()))
+        width = max(len(finding.what) for finding in findings)
+        for finding in findings:
+            mark = "ok     " if finding.good else finding.mark
+            terminal.line(f"{mark} {finding.what:{width}}  {finding.seen}")
+            for line in finding.remedy.splitlines():
+                terminal.line(f"{'':{len(mark) + width + 3}}{line}")
+        good = all(finding.good for finding in findings)
+        terminal.line("A build can run." if good else "A build cannot run yet.")
+        return 0 if good else EXIT_NOT_POSSIBLE
+
+
+def examine(root: Path) -> Iterator[Finding]:
+    """Everything that a build in a folder needs, one after another."""
+    yield Finding("versions", good=True, seen=_versions())
+    yield _processor()
+    yield _memory()
+    yield _room("disk here", root, DISK_FOR_BUILD)
+    yield _models(root)
+    yield from _leftovers(root)
+    try:
+        client = connection.find()
+    except CvimakeError as error:
+        yield _without_engine(error)
+        return
+    version, info = client.version(), client.info()
+    rootless = ", rootless" if "name=rootless" in (info.get("SecurityOptions") or []) else ""
+    seen = f"Docker {version['Version']} at {client.api.base_url.replace('http+docker://', '')}{rootless}"
+    yield Finding("engine", good=True, seen=seen.removesuffix(" at localhost"))
+    yield from _image(client, Path(info["DockerRootDir"]))
+
+
+def _versions() -> str:
+    names = ("cvimake", "doit", "docker")
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
+    return ", ".join([*versions, f"Python {platform.python_version()}"])
+
+
+def _processor() -> Finding:
+    machine = platform.machine()
+    if machine != "x86_64":
+        return Finding(
+            "processor",
+            good=True,
+            seen=f"{machine}; the toolchain is compiled for x86-64, and emulated here",
+            remedy="An engine on an x86-64 machine is many times faster: DOCKER_HOST=ssh://...",
+        )
+    seen = f"x86-64, {os.cpu_count()} cores"
+    if not has_avx2():
+        remedy = (
+            "Calibration tables and references will differ in the last bits from those of other machines."
+        )
+        return Finding("processor", good=True, seen=f"{seen}, without AVX2", remedy=remedy)
+    return Finding("processor", good=True, seen=f"{seen}, AVX2")
+
+
+def _memory() -> Finding:
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    kibibytes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    total = kibibytes["MemTotal"] * 1024
+    seen = f"{total / GIGABYTE:.1f} GB, {kibibytes['MemAvailable'] * 1024 / GIGABYTE:.1f} free"
+    remedy = ""
+    if total < MEMORY_FOR_CALIBRATION:
+        remedy = f"Calibrating larger models takes {MEMORY_FOR_CALIBRATION / GIGABYTE:.0f} GB."
+    return Finding("memory", good=total >= MEMORY, seen=seen, remedy=remedy)
+
+
+def _room(what: str, folder: Path, needed: int) -> Finding:
+    free = shutil.disk_usage(folder).free
+    good = free >= needed
+    remedy = "" if good else f"Free at least {needed / GIGABYTE:.0f} GB in {folder}."
+    return Finding(what, good=good, seen=f"{free / GIGABYTE:.1f} GB free in {folder}", remedy=remedy)
+
+
+def _models(root: Path) -> Finding:
+    """Whether the models here are declared so that they can be built."""
+    try:
+        declarations = read_declarations(root)
+    except CvimakeError as error:
+        return Finding("models", good=False, seen="the settings are wrong", remedy=str(error), mark="WRONG  ")
+    held = unbuildable.of_declarations(declarations, root).values()
+    wrong, waiting = ([each for each in held if each.is_wrong is is_wrong] for is_wrong in (True, False))
+    count = len(declarations.models) + len(declarations.unusable)
+    parts = [f"{count - len(held)} can be built"]
+    parts += [
+        f"{len(each)} {what}" for each, what in ((waiting, "wait"), (wrong, "declared wrongly")) if each
+    ]
+    texts = [*declarations.mistakes, *(model.text for model in (*wrong, *waiting))]
+    return Finding("models", good=not wrong, seen=", ".join(parts), remedy="\n".join(texts), mark="WRONG  ")
+
+
+def _leftovers(root: Path) -> Iterator[Finding]:
+    """Results of models that are no longer declared."""
+    try:
+        declarations = read_declarations(root)
+    except CvimakeError:
+        return
+    declared = {*declarations.models, *declarations.unusable}
+    if found := leftovers.find(root / "build", declared):
+        names = " ".join(each.name for each in found)
+        sizes = ", ".join(f"{each.name} ({each.size / GIGABYTE * 1000:.1f} MB)" for each in found)
+        yield Finding(
+            "leftovers",
+            good=True,
+            seen=f"results of models that are no longer declared: {sizes}",
+            remedy=f"./doit clean {names} removes them.",
+        )
+
+
+def _without_engine(error: CvimakeError) -> Finding:
+    """What a build would do where no engine answers."""
+    remedy = _engine_remedy(error)
+    python = find_python(movable=False, fetch=False)
+    stays = connection.can_bring_up() or chosen() == DOCKER or not connection.is_this_machines()
+    if stays or python is None:
+        return Finding("engine", good=False, seen=error.what, remedy=remedy)
+    seen = f"{error.what}: steps would run without containers, with {python}"
+    return Finding("engine", good=True, seen=seen, remedy=f"For isolation:\n{remedy}")
+
+
+def _engine_remedy(error: CvimakeError) -> str:
+    if error.remedy:
+        return error.remedy
+    by_itself = "./doit brings it up by itself, or by hand:\n" if connection.can_bring_up() else ""
+    return by_itself + connection.by_hand()
+
+
+def _image(client: docker.DockerClient, storage: Path) -> Iterator[Finding]:
+    # Only a local engine's storage can be looked at, and not by everybody.
+    can_look = storage.is_dir() and os.access(storage, os.R_OK)
+    try:
+        found = making.find(client, Recipe.from_environment())
+    except CvimakeError as error:
+        yield Finding("image", good=False, seen=str(error))
+        return
+    if found:
+        tpu_mlir = found.identity["packages"]["tpu-mlir"]["version"]
+        seen = f"tpu_mlir {tpu_mlir}, fingerprint {found.fingerprint[:12]}; base: {found.base}"
+        yield Finding("image", good=True, seen=seen)
+    else:
+        yield Finding(
+            "image", good=False, seen="not built yet", remedy="./doit image builds it (about 3 minutes)."
+        )
+        if can_look:
+            yield _room("disk for it", storage, DISK_FOR_IMAGE)

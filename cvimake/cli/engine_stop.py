@@ -1,0 +1,22 @@
+"""`engine:stop`: stops the Docker engine that cvimake started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cvimake.cli.base import PlainCommand
+from cvimake.core import terminal
+from cvimake.execution.engine import service
+
+
+class EngineStop(PlainCommand):
+    """Stops the Docker engine that cvimake started, and no other."""
+
+    name = "engine:stop"
+    doc_purpose = "stop the Docker engine that cvimake started"
+    doc_usage = ""
+
+    def perform(self, _options: dict[str, Any], _arguments: list[str]) -> int:
+        """Stops it and says so."""
+        terminal.line(service.stop())
+        return 0

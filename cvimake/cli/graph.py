@@ -1,0 +1,213 @@
+"""`graph`: the graph as a picture, with what a build would run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from doit.control import TaskControl
+
+import cvimake
+from cvimake.builder.doit_types import Task
+from cvimake.builder.reasons import ChoiceOpen, DeclarationWrong, Reason, SourceMissing
+from cvimake.builder.records import SECONDS
+from cvimake.builder.reporter import ROW
+from cvimake.builder.staleness import Verdict, hindrances, in_order
+from cvimake.builder.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
+from cvimake.camera.recognition import Recognition
+from cvimake.cli.base import GraphCommand, stages_of
+from cvimake.cli.picture import Group, Kind, Node, Picture, State, dot, mermaid, reduced, svg
+from cvimake.cli.run import with_info
+from cvimake.core import terminal, units
+from cvimake.core.errors import CvimakeError
+from cvimake.core.invocation import invoked_from
+
+FORMATS = {"svg": svg.drawn, "mermaid": mermaid.drawn, "dot": dot.drawn}
+_SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot"}
+# More than that nobody finds anything in, and GitHub does not draw.
+MOST_MODELS = 30
+# The stages that belong to no model.
+_SHARED = (TOOLCHAIN_TASK, FRAMEWORKS_TASK)
+# From here on, the files of one folder are one node.
+_MANY_FILES = 4
+_OWN = Path(cvimake.__file__).resolve().parent
+_OPTION_FORMAT = {
+    "name": "format",
+    "long": "format",
+    "type": str,
+    "default": "",
+    "help": "svg, mermaid or dot [default: as the output is called; mermaid where that does not say]",
+}
+_OPTION_OUTPUT = {
+    "name": "output",
+    "short": "o",
+    "long": "output",
+    "type": str,
+    "default": "",
+    "help": "the file to write: .svg, .mmd or .dot [default: standard output]",
+}
+
+
+class Graph(GraphCommand):
+    """Draws the graph. Builds nothing and changes nothing."""
+
+    doc_purpose = "draw the graph as SVG, Mermaid or DOT, with what a build would run"
+    doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
+    doc_description = (
+        "What is named and all that it needs; everything, in a project of up to "
+        f"{MOST_MODELS} models, where nothing is. A line that follows from others is left out."
+    )
+    cmd_options = (_OPTION_FORMAT, _OPTION_OUTPUT)
+
+    def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
+        """Draws the selected tasks and what they need."""
+        form = _format(options["format"], options["output"])
+        if self.sel_default_tasks:
+            # Also what waits for its source.
+            selected = [name for name, task in graph.tasks.items() if not task.subtask_of]
+        models = {name.partition(":")[0] for name in stages_of(graph, selected)} - {*_SHARED}
+        if len(models) > MOST_MODELS:
+            raise CvimakeError(
+                f"a picture of {len(models)} models could not be read; it can hold {MOST_MODELS}",
+                "Name some of them: ./doit graph MODEL ...",
+            )
+        text = FORMATS[form](self._picture(graph, with_info(selected, graph.tasks)))
+        if options["output"]:
+            try:
+                (invoked_from() / options["output"]).write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise CvimakeError(f"the picture cannot be written: {error}") from error
+        else:
+            terminal.write(text)
+        return 0
+
+    def _picture(self, graph: TaskControl, selected: list[str]) -> Picture:
+        verdicts = self.stale(graph, selected)
+        groups: dict[str, list[Task]] = {}
+        left_out: set[str] = set()
+        for task in in_order(graph.tasks, selected):
+            if self.dep_manager.status_is_ignore(task) or not left_out.isdisjoint(task.task_dep):
+                left_out.add(task.name)
+            if task.actions:
+                groups.setdefault(task.name.partition(":")[0], []).append(task)
+        made = {target for task in graph.tasks.values() for target in task.targets}
+
+        def node(task: Task) -> Node:
+            state = State.LEFT_OUT if task.name in left_out else _state(task, verdicts.get(task.name))
+            return self._node(task, state, verdicts.get(task.name))
+
+        shared = tuple(node(task) for name in _SHARED for task in groups.pop(name, []))
+        return Picture(
+            shared=shared,
+            groups=tuple(
+                _group(name, graph.tasks[name].doc if name in graph.tasks else "", tasks, made, node)
+                for name, tasks in sorted(groups.items())
+            ),
+        )
+
+    def _node(self, task: Task, state: State, verdict: Verdict | None) -> Node:
+        seconds = self.dep_manager.get_values(task.name).get(SECONDS)
+        if seconds is None and (run := self.history.last(task.name)):
+            seconds = run.seconds
+        row = (task.meta or {}).get(ROW)
+        kind, title = Kind.STAGE, task.name.partition(":")[2] or task.name
+        details = tuple(_place(reason) for reason in hindrances(task))
+        if row and str(row.info) in task.targets:
+            kind, title = Kind.CVIMODEL, f"{row.info.name.removesuffix('_info.json')}.cvimodel"
+            # What is left of an earlier one is not of the one that is to be.
+            details = _known(row.info) if state is State.UP_TO_DATE else ()
+        return Node(
+            key=task.name,
+            kind=kind,
+            title=title,
+            details=details,
+            state=state,
+            last="" if seconds is None else units.duration(seconds),
+            reasons=tuple(str(reason) for reason in verdict.reasons) if verdict else (),
+        )
+
+
+def _format(wanted: str, output: str) -> str:
+    """What to draw.
+
+    Raises:
+        CvimakeError: there is no such format, or the output's name does not say one.
+    """
+    if wanted and wanted not in FORMATS:
+        raise CvimakeError(f"--format is {wanted!r}; it can be {', '.join(FORMATS)}")
+    if wanted or not output:
+        return wanted or "mermaid"
+    if form := _SUFFIXES.get(Path(output).suffix.lower()):
+        return form
+    raise CvimakeError(
+        f"{output}: its name does not say what to draw",
+        f"End it in {', '.join(_SUFFIXES)}, or say --format.",
+    )
+
+
+def _state(task: Task, verdict: Verdict | None) -> State:
+    if hindrances(task):
+        return State.WAITS
+    return State(str(verdict)) if verdict else State.UP_TO_DATE
+
+
+def _place(hindrance: Reason) -> str:
+    """The file that something is wrong with, or that is missing."""
+    if isinstance(hindrance, ChoiceOpen | DeclarationWrong):
+        return hindrance.what.partition(": ")[0]
+    return os.path.normpath(hindrance.path) if isinstance(hindrance, SourceMissing) else str(hindrance)
+
+
+def _group(
+    name: str, description: str, tasks: list[Task], made: set[str], node: Callable[[Task], Node]
+) -> Group:
+    """A model's part: its stages, and before each the files that it reads and no stage makes."""
+    names = {task.name for task in tasks}
+    nodes: list[Node] = []
+    needs: dict[str, list[str]] = {}
+    for task in tasks:
+        read = list(_read(name, (path for path in task.file_dep if path not in made)))
+        for file in read:
+            if file.key not in needs:
+                needs[file.key] = []
+                nodes.append(file)
+        nodes.append(node(task))
+        needs[task.name] = [
+            *(file.key for file in read), *(needed for needed in task.task_dep if needed in names),
+        ]  # fmt: skip
+    return Group(title=name, description=description or "", nodes=tuple(nodes), edges=tuple(reduced(needs)))
+
+
+def _read(model: str, paths: Iterable[str]) -> Iterator[Node]:
+    """What a stage reads: files, and folders of many."""
+    folders: dict[Path, list[Path]] = {}
+    for path in sorted(Path(os.path.normpath(path)) for path in paths):
+        # Our own programs that run in the container are no part of the model.
+        if not Path.cwd().joinpath(path).is_relative_to(_OWN):
+            folders.setdefault(path.parent, []).append(path)
+    for folder, files in folders.items():
+        if len(files) > _MANY_FILES:
+            yield Node(
+                key=f"{model} reads {folder}",
+                kind=Kind.FILE,
+                title=f"{folder.name}/",
+                details=(f"{len(files)} files in {folder.parent}",),
+            )
+        else:
+            for path in files:
+                yield Node(key=f"{model} reads {path}", kind=Kind.FILE, title=path.name)
+
+
+def _known(info: Path) -> tuple[str, ...]:
+    """What is known of a cvimodel, as people read it; empty where its record cannot be read."""
+    try:
+        known: Mapping[str, Any] = json.loads(info.read_text(encoding="utf-8"))
+        measured = [units.size(known["size"]), f"ION {known['ion_memory']:.2f} MB"]
+        measured += [f"cos {found['cosine']:.4f}" for found in known["similarity"][:1] if found["cosine"]]
+        seen = Recognition.model_validate(known["recognition"])
+        return (" · ".join(measured), f"recognised as {seen.name} · {seen.in_words}")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()

@@ -1,0 +1,56 @@
+"""`image`: builds the toolchain image alone, or the one with PyTorch and TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cvimake.cli.base import PlainCommand
+from cvimake.core import terminal
+from cvimake.execution.engine import connection
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.image import making
+from cvimake.execution.image.recipe import FrameworksRecipe, Recipe
+
+
+class Image(PlainCommand):
+    """Builds the toolchain image, or says that it is there."""
+
+    doc_purpose = "build the toolchain image alone"
+    doc_usage = ""
+    doc_description = (
+        "CVIMAKE_BASE names another base image; CVIMAKE_TPU_MLIR_WHEEL a local wheel of tpu_mlir to install "
+        "instead of the locked one."
+    )
+    cmd_options = (
+        {
+            "name": "rebuild",
+            "long": "rebuild",
+            "type": bool,
+            "default": False,
+            "help": "build it anew even if it is there",
+        },
+        {
+            "name": "frameworks",
+            "long": "frameworks",
+            "type": bool,
+            "default": False,
+            "help": "the one that networks of Caffe, PyTorch and TFLite are read in, and what it is made on",
+        },
+    )
+
+    def perform(self, options: dict[str, Any], _arguments: list[str]) -> int:
+        """Builds and prints what it is."""
+        engine = DockerEngine(connection.ensure())
+        recipe = Recipe.from_environment()
+        make = making.build if options["rebuild"] else making.ensure
+        if options["frameworks"]:
+            toolchain = making.ensure(engine, recipe, Path.cwd())
+            recipe = FrameworksRecipe(base=recipe.base, wheel=recipe.wheel, toolchain=toolchain.fingerprint)
+        made = make(engine, recipe, Path.cwd())
+        packages = made.identity["packages"]
+        terminal.line(f"image        {made.id}")
+        terminal.line(f"base         {made.base}")
+        terminal.line(f"tpu_mlir     {packages['tpu-mlir']['version']}, Python {made.identity['python']}")
+        terminal.line(f"fingerprint  {made.fingerprint}")
+        return 0

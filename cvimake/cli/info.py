@@ -1,0 +1,142 @@
+"""`info`: what is in a cvimodel, and what the camera takes it for; for a task, doit's own command."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from doit.cmd_info import Info as DoitInfo
+
+from cvimake.builder.unbuildable import stand_ins
+from cvimake.cli.interruption import ends_cleanly
+from cvimake.core import terminal
+from cvimake.core.action import FileKind
+from cvimake.core.errors import CvimakeError
+from cvimake.core.invocation import invoked_from
+from cvimake.pipeline import outcomes
+
+_OPTION_JSON = {
+    "name": "json",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": "for a cvimodel: everything, as JSON",
+}
+
+
+class Info(DoitInfo):  # type: ignore[misc] # doit has no type information
+    """What is known of a cvimodel or a task."""
+
+    doc_purpose = "show what is in a cvimodel file, or what a task depends on"
+    doc_usage = "FILE.cvimodel | TASK"
+    cmd_options = (*DoitInfo.cmd_options, _OPTION_JSON)
+
+    def parse_execute(self, in_args: list[str]) -> Any:  # noqa: ANN401 - doit's own
+        """Tells files from tasks before doit looks for the graph, which a file does not need."""
+        options, files = self.cmdparser.parse(in_args)
+        try:
+            if not any(file.endswith(".cvimodel") for file in files):
+                return super().parse_execute(in_args)
+            with ends_cleanly("interrupted"):
+                for file in files:
+                    _print(_examined(_found(file)), as_json=options["json"])
+        except CvimakeError as error:
+            terminal.complain(error)
+            return error.exit_code
+        return 0
+
+    def _execute(self, pos_args: list[str], hide_status: bool = False, json: bool = False) -> Any:  # noqa: ANN401, ARG002, FBT001, FBT002 - doit's own signature
+        from cvimake.project.mistakes import did_you_mean  # noqa: PLC0415 - takes a while to load
+
+        names = [task.name for task in self.task_list]
+        for name in pos_args:
+            if name not in names and stand_ins([name], names, ()) != [name]:
+                why = f"./doit why {name}"
+                raise CvimakeError(f"`info`: {name} cannot be built; `{why}` says the reason")
+            # doit itself ends with a traceback.
+            if name not in names:
+                raise CvimakeError(f"`info`: no task and no cvimodel {name!r}{did_you_mean(name, names)}")
+        return super()._execute(pos_args, hide_status)
+
+
+def _found(file: str) -> Path:
+    path = invoked_from() / file
+    if not path.is_file():
+        raise CvimakeError(f"no file {path}")
+    with path.open("rb") as opened:
+        if not FileKind.CVIMODEL.fits(opened.read(64)):
+            raise CvimakeError(f"{path} is no cvimodel")
+    return path.resolve()
+
+
+def _examined(model: Path) -> outcomes.Info:
+    """Lists a cvimodel with model_tool, in a container."""
+    from cvimake import pipeline  # noqa: PLC0415 - only a file needs all this, and a task does not
+    from cvimake.core.action import Action, Input, Limits, Output  # noqa: PLC0415 - only a listing needs an engine
+    from cvimake.execution.runtime import Runtime  # noqa: PLC0415 - only a listing needs an engine
+    from cvimake.toolchain import tools  # noqa: PLC0415 - only a file needs all this, and a task does not
+
+    with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
+        listing, time = Path(folder) / "info.txt", Path(folder) / "time.json"
+        action = Action(
+            name="info:file",
+            argv=tools.info_command("model.cvimodel", "info.txt", "time.json"),
+            environment=tools.environment(),
+            inputs=(Input(name="model.cvimodel", path=model), pipeline.ESTIMATE_TIME),
+            outputs=(
+                Output(name="info.txt", path=listing, kind=FileKind.TEXT),
+                Output(name="time.json", path=time, kind=FileKind.JSON),
+            ),
+            limits=Limits(seconds=60.0),
+        )
+        Runtime.of(Path.cwd()).sandbox.run(action)
+        estimated = json.loads(time.read_text(encoding="utf-8"))
+        found = outcomes.examine(model, listing.read_text(encoding="utf-8", errors="replace"), estimated, {})
+    return outcomes.named_as_beside(found, model)
+
+
+def _print(info: outcomes.Info, *, as_json: bool) -> None:
+    if as_json:
+        terminal.write(json.dumps(info.model_dump(), indent=1) + "\n")
+        return
+    lines = [
+        ("name", f"{info.name}, for {info.processor}, built {info.built} by tpu_mlir {info.compiler}"),
+        ("size", f"{info.size / 1000**2:.2f} MB, ION memory {info.ion_memory:g} MB"),
+        *(("input", _tensor(tensor)) for tensor in info.inputs),
+        *(("output", f"{_tensor(tensor)}{_declared(tensor)}") for tensor in info.outputs),
+        *_on_the_camera(info.recognition),
+        ("TPU time", _time(info.time)),
+        *(("warning", warning) for warning in info.recognition.warnings),
+    ]
+    for name, text in lines:
+        terminal.write(f"{name:14} {text}\n")
+
+
+def _on_the_camera(recognition: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - imported where it is needed
+    """What the camera takes it for, whether that works, and if not what to do."""
+    if not recognition.as_:
+        yield "recognised as", f"nothing: {recognition.reason}"
+        return
+    yield "recognised as", recognition.as_
+    reason = f": {recognition.reason}" if recognition.reason else ""
+    yield "on the camera", f"{recognition.in_words}{reason}"
+    if recognition.remedy:
+        yield "what to do", recognition.remedy
+
+
+def _time(estimate: Any) -> str:  # noqa: ANN401 - device_time.Estimate, imported where it is needed
+    from cvimake.camera.device_time import MEANING  # noqa: PLC0415 - slow to import, and a task does not need it
+
+    return f"{estimate}: {MEANING}" if estimate.clocks else f"no estimate: {estimate.unknown}"
+
+
+def _tensor(tensor: Any) -> str:  # noqa: ANN401 - cvimodel.Tensor, imported where it is needed
+    scale = "" if tensor.type == "fp32" else f", scale {tensor.scale_text}"
+    return f"{tensor.name} {list(tensor.shape)} {tensor.type}{scale}"
+
+
+def _declared(output: outcomes.Output) -> str:
+    return f", is {output.declared}" if output.declared else ""

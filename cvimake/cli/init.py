@@ -1,0 +1,334 @@
+"""`init`: a model's declaration, filled in from its graph."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import filecmp
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from cvimake.builder.doit_types import Value
+from cvimake.cli.base import PlainCommand, options_first
+from cvimake.core import terminal
+from cvimake.core.errors import CvimakeError
+from cvimake.core.invocation import invoked_from
+from cvimake.project.networks.network_file import Kind
+
+if TYPE_CHECKING:
+    from cvimake.project import DeclaredDataset
+    from cvimake.project.draft import Samples
+    from cvimake.project.networks.examine import Examined
+
+DECLARATION, CLASSES = "model.toml", "classes.txt"
+_FEW = 4
+_SHAPES = re.compile(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*(,[1-9]\d{0,8}(x[1-9]\d{0,8})*)*")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def _option(name: str, explanation: str) -> dict[str, Any]:
+    return {"name": name, "long": name, "type": str, "default": "", "help": explanation}
+
+
+class Init(PlainCommand):
+    """Writes `models/NAME/model.toml` for a network."""
+
+    doc_purpose = "declare a model: reads its graph and writes models/NAME/model.toml"
+    doc_usage = "FILE [--name NAME] [--dataset DATASET] [--shape SHAPE] [--test-image FILE] [--layout LAYOUT]"
+    doc_description = (
+        "Recognises YOLO, SSD-like and face detectors, PP-OCR, classifiers and others (docs/init.md) by "
+        "the structure of an ONNX graph; says why, and what it is not sure of. For any other network it "
+        "lists inputs and possible outputs, and leaves marked lines to be filled in.\n"
+        "FILE is copied into models/NAME, unless it lies there; nothing that exists is overwritten."
+    )
+    takes_arguments = True
+    cmd_options = (
+        _option("name", "the model's name [default: the file's, without its suffix]"),
+        _option("dataset", "the dataset to calibrate with [default: the project's only one]"),
+        _option(
+            "shape", "inputs of another size than the network's, as in 1x3x320x320; several joined by commas"
+        ),
+        _option("test-image", "what the network and its variants are checked with: an image, npz or npy"),
+        _option("layout", "where the channels of the inputs are: nchw, nhwc, or none for no images"),
+    )
+
+    def parse_execute(self, in_args: list[str]) -> Value:
+        """Takes the command line."""
+        return super().parse_execute(options_first(self.cmdparser, in_args))
+
+    def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
+        """Writes the declaration and says what was recognised."""
+        from cvimake.project.draft import Draft, declaration  # noqa: PLC0415 - only this needs them
+        from cvimake.project.networks.examine import examine  # noqa: PLC0415 - as above
+
+        if len(arguments) != 1:
+            raise CvimakeError("`init` takes one file", "./doit init network.onnx")
+        # Not resolved: a link has the name that is meant, and what belongs to the network beside it.
+        path = (invoked_from() / arguments[0]).absolute()
+        folder, datasets = _place(Path.cwd(), path, options["name"])
+        try:
+            examined = examine(path, _shapes(options["shape"]))
+        except OSError as error:
+            raise CvimakeError(f"{path}: {error.strerror}") from error
+        samples, images = _samples(datasets, options["dataset"], folder)
+        how = ""
+        if options["test-image"]:
+            image = _test_image(invoked_from() / options["test-image"])
+            samples = dataclasses.replace(samples, image=_seen_from(folder, image))
+        elif images:
+            from cvimake.cli import choosing  # noqa: PLC0415 - takes a while to load
+
+            name, how = choosing.choose(examined, images, Path.cwd())
+            samples = dataclasses.replace(samples, image=_seen_from(folder, images[name]))
+        draft = Draft(
+            source=path.name,
+            weights=examined.weights.name if examined.weights else "",
+            external=examined.external,
+            classes=CLASSES if examined.classes else "",
+            samples=samples,
+            findings=examined.findings,
+            inputs=examined.inputs,
+            candidates=examined.candidates,
+            remarks=examined.problems,
+            attends=examined.attends,
+            layout=_layout(options["layout"], examined),
+        )
+        _write(folder, examined, declaration(draft))
+        terminal.write("".join(f"{line}\n" for line in _report(folder, examined, samples, how)))
+        return 0
+
+
+def _shapes(text: str) -> list[list[int]] | None:
+    """The shapes that --shape says.
+
+    Raises:
+        CvimakeError: they are none.
+    """
+    if not text:
+        return None
+    if not _SHAPES.fullmatch(text):
+        raise CvimakeError(f"--shape {text}: that is no shape", "As in --shape 1x3x320x320.")
+    return [[int(length) for length in shape.split("x")] for shape in text.split(",")]
+
+
+def _test_image(path: Path) -> Path:
+    from cvimake.project.rules import test_input_faults  # noqa: PLC0415 - only this needs it
+
+    if not path.is_file():
+        raise CvimakeError(f"--test-image: no file {path}")
+    if what := next(test_input_faults([path.name]), ""):
+        raise CvimakeError(f"--test-image {path}: {what}")
+    return path
+
+
+def _layout(wanted: str, examined: Examined) -> str:
+    """The layout as a declaration has it: empty for channels first, which need no word."""
+    if wanted not in {"", "nchw", "nhwc", "none"}:
+        raise CvimakeError(f"--layout {wanted}: there are nchw, nhwc and none")
+    return "" if wanted == "nchw" else wanted or examined.layout
+
+
+def _place(root: Path, path: Path, name: str) -> tuple[Path, Mapping[str, DeclaredDataset]]:
+    """The model's folder, and the project's datasets.
+
+    Raises:
+        CvimakeError: there is no such file, or no model can be called so, or there is one.
+    """
+    from cvimake.project.declared import unusable_name  # noqa: PLC0415 - takes a while to load
+    from cvimake.project.reader import RESERVED_NAMES, read_datasets  # noqa: PLC0415 - as above
+
+    if not path.is_file():
+        raise CvimakeError(f"no file {path}")
+    settings, datasets = read_datasets(root)
+    called = name or _NOT_IN_NAMES.sub("-", path.stem).strip("-._") or path.stem
+    if reason := unusable_name(called, "model", RESERVED_NAMES):
+        raise CvimakeError(reason, f"./doit init {path.name} --name ANOTHER")
+    folder = root / settings.models / called
+    if (folder / DECLARATION).exists():
+        raise CvimakeError(
+            f"{folder / DECLARATION} is there already, and is left as it is",
+            f"./doit init {path.name} --name ANOTHER, or remove it",
+        )
+    return folder, datasets
+
+
+def _samples(
+    datasets: Mapping[str, DeclaredDataset], wanted: str, folder: Path
+) -> tuple[Samples, dict[str, Path]]:
+    """What to calibrate and check with, and the images of the dataset by name."""
+    from cvimake.project.draft import Samples  # noqa: PLC0415 - only this needs it
+    from cvimake.project.mistakes import did_you_mean  # noqa: PLC0415 - as above
+    from cvimake.project.rules import FUSABLE_IMAGES  # noqa: PLC0415 - as above
+
+    if wanted and wanted not in datasets:
+        hint = did_you_mean(wanted, datasets) or f"; there are: {', '.join(datasets) or 'none'}"
+        raise CvimakeError(f"no dataset {wanted!r}{hint}")
+    chosen = wanted or (next(iter(datasets)) if len(datasets) == 1 else "")
+    image, count, images = "", 0, dict[str, Path]()
+    for name in [chosen] if chosen else datasets:
+        with contextlib.suppress(OSError, ValueError):  # a build says what is wrong with a dataset
+            files = datasets[name].samples.files
+            count = len(files) if name == chosen else 0
+            found = {key: file for key, file in files.items() if file.suffix.lower() in FUSABLE_IMAGES}
+            images = found if name == chosen else {}
+            image = image or next((_seen_from(folder, file) for file in found.values()), "")
+    return Samples(dataset=chosen, count=count, image=image, known=tuple(datasets)), images
+
+
+def _seen_from(folder: Path, file: Path) -> str:
+    """A file's path as a declaration has it: relative, where both lie in the project."""
+    if file.resolve().is_relative_to(Path.cwd().resolve()):
+        return os.path.relpath(file, folder)
+    return str(file.resolve())
+
+
+def _write(folder: Path, examined: Examined, text: str) -> None:
+    """Writes the model's folder; the declaration last, so that it is there when all is."""
+    made: list[Path] = []
+    try:
+        for name, source in _files(examined).items():
+            _add(folder / name, partial(_copy, source), made, same_as=source)
+        if examined.classes:
+            names = "".join(f"{name}\n" for name in examined.classes).encode()
+            _add(folder / CLASSES, lambda file: file.write(names), made)
+        if examined.findings and examined.findings.float_layers:
+            from cvimake.project.draft import FLOAT_LAYERS, qtable  # noqa: PLC0415 - only this needs them
+
+            layers = qtable(examined.findings.float_layers).encode()
+            _add(folder / FLOAT_LAYERS, lambda file: file.write(layers), made)
+        _add(folder / DECLARATION, lambda file: file.write(text.encode()), made)
+    except BaseException as error:
+        for path in reversed(made):
+            with contextlib.suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
+        if isinstance(error, OSError):
+            raise CvimakeError(f"{folder} cannot be written: {error.strerror}") from error
+        raise
+
+
+def _files(examined: Examined) -> dict[str, Path]:
+    """All that the network is, by the names that it has in the model's folder.
+
+    Raises:
+        CvimakeError: one is called as no declaration can say.
+    """
+    from cvimake.project.declared import unusable_file  # noqa: PLC0415 - takes a while to load
+
+    path = examined.path
+    files = {source.name: source for source in (path, examined.weights) if source}
+    files |= {name: path.parent / name for name in examined.external}
+    if reason := next(filter(None, map(unusable_file, files)), ""):
+        raise CvimakeError(f"{path}: {reason}", "Save the network under other names.")
+    return files
+
+
+def _copy(source: Path, file: IO[bytes]) -> None:
+    with source.open("rb") as opened:
+        shutil.copyfileobj(opened, file)
+
+
+def _add(
+    path: Path, write: Callable[[IO[bytes]], object], made: list[Path], same_as: Path | None = None
+) -> None:
+    """Makes a file complete or not at all, and never in the place of another.
+
+    Raises:
+        CvimakeError: another one is there.
+        OSError: it cannot be written.
+    """
+    if path.exists():
+        if same_as and (path.samefile(same_as) or filecmp.cmp(path, same_as, shallow=False)):
+            return
+        raise CvimakeError(f"{path} is there already and holds something else; nothing was written")
+    for parent in [above for above in reversed(path.parents) if not above.exists()]:
+        parent.mkdir()
+        made.append(parent)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".init-") as file:
+        write(file)
+        file.flush()
+        os.fchmod(file.fileno(), 0o644)
+        # Fails where somebody was faster.
+        os.link(file.name, path)
+    made.append(path)
+
+
+def _report(folder: Path, examined: Examined, samples: Samples, how: str) -> Iterator[str]:
+    place = Path(os.path.relpath(folder))
+    found = examined.findings
+    yield f"wrote {place / DECLARATION}"
+    if not (folder / examined.path.name).samefile(examined.path):
+        names = list(_files(examined))
+        more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+        yield f"  copied {', '.join(names[:_FEW])}{more} into {place}; what was given is untouched"
+    if examined.classes:
+        noted = f"class name{'s' * (len(examined.classes) > 1)} that the exporter noted"
+        yield f"  {CLASSES} has the {len(examined.classes)} {noted}"
+    if found:
+        size = f"{found.image.width} x {found.image.height}"
+        classes = f"{found.classes} class{'es' * (found.classes != 1)}"
+        yield f"  recognised as {found.family}, {found.task}: {classes}, images of {size}"
+        yield from _listed("because", found.why)
+        yield from _listed("ends in", found.outputs)
+        if found.camera:
+            works = {"yes": "and that works", "no": "and that does not work"}.get(found.works, "with a doubt")
+            yield f"  the camera takes it for {found.camera}, {works}"
+        yield from _listed("not sure", found.unsure)
+    elif examined.kind is Kind.ONNX:
+        yield "  not recognised. Its inputs and what it could end in:"
+        yield from (f"    input   {name} {_shape(shape)}" for name, shape in examined.inputs)
+        yield from _outputs(examined)
+    else:
+        yield f"  {_KINDS[examined.kind]}"
+        yield from (f"    input   {name} {_shape(shape)}" for name, shape in examined.inputs)
+        yield from _outputs(examined)
+    yield from _listed("to see to", examined.problems)
+    if samples.dataset:
+        yield f"  calibrates with {samples.dataset}" + (
+            ", the only dataset" if len(samples.known) == 1 else ""
+        )
+    if how:
+        yield f"  checks with {samples.image}: {how}"
+    missing = list(_choices(examined, samples))
+    yield from _listed(f"to fill in, in {place / DECLARATION}", missing)
+    if not missing:
+        yield f"  next: ./doit {folder.name}"
+
+
+def _outputs(examined: Examined) -> Iterator[str]:
+    for name, shape, why in examined.candidates:
+        yield f"    output  {name} {_shape(shape)}" + (f": {why}" if why else "")
+
+
+_KINDS = {
+    Kind.CAFFE: "a Caffe network: its layers are not looked at",
+    Kind.TFLITE: "a TFLite network; the toolchain has its inputs with channels first:",
+    Kind.TORCHSCRIPT: "a TorchScript network: its layers are not looked at",
+}
+
+
+def _choices(examined: Examined, samples: Samples) -> Iterator[str]:
+    if examined.findings is None and examined.kind is Kind.CAFFE:
+        yield "[input] mean and scale, if it has some, and whether bgr is right"
+    elif examined.findings is None:
+        yield "[input]: how an image becomes its input"
+    if not samples.dataset:
+        yield f"[calibration] dataset: {', '.join(samples.known) or 'there is none yet'}"
+    if not samples.image:
+        yield "[verify] input: an image"
+
+
+def _listed(title: str, entries: Iterable[str]) -> Iterator[str]:
+    entries = list(entries)
+    if entries:
+        yield f"  {title}:"
+        yield from (f"    - {entry}" for entry in entries)
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return "[" + ", ".join("?" if length is None else str(length) for length in shape) + "]"

@@ -1,0 +1,165 @@
+"""`plan`: what a build would run, why, and how long that would take."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any
+
+from doit.control import TaskControl
+
+from cvimake.builder import summary
+from cvimake.builder.doit_types import Task
+from cvimake.builder.estimates import Estimates
+from cvimake.builder.reasons import Follows, to_json
+from cvimake.builder.restore import foresee
+from cvimake.builder.staleness import Verdict, critical_path, hindrances
+from cvimake.builder.tasks import STAGE
+from cvimake.cli.base import OPTION_JSON, GraphCommand
+from cvimake.cli.run import with_info
+from cvimake.core import terminal, units
+from cvimake.core.errors import EXIT_NOT_POSSIBLE
+from cvimake.execution.engine.choice import TOOLCHAIN
+from cvimake.pipeline.checks import samples
+from cvimake.project.dataset import ARRAYS, IMAGES
+
+# The suffixes of samples.
+_SAMPLES = tuple(IMAGES | ARRAYS)
+
+
+class Plan(GraphCommand):
+    """Shows what is stale. Builds nothing and changes nothing."""
+
+    doc_purpose = "show what a build would run, why, and how long it would take"
+    doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
+    doc_description = (
+        "A stage that only follows from others may run: where what they make anew holds the same bytes, "
+        "it does not. Times are those of the last runs, and estimates for stages that never ran here; what "
+        "is in the store takes next to none."
+    )
+    cmd_options = (OPTION_JSON,)
+
+    def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
+        """Prints the plan."""
+        if self.sel_default_tasks:
+            selected = [*selected, *(name for name, task in graph.tasks.items() if hindrances(task))]
+        verdicts = self.stale(graph, with_info(selected, graph.tasks))
+        running = [name for name in verdicts if not hindrances(graph.tasks[name])]
+        wrong = [name for name, verdict in verdicts.items() if verdict.is_impossible]
+        unreadable = _unreadable(graph.tasks[name] for name in running)
+        code = EXIT_NOT_POSSIBLE if wrong else 0
+        kept = self._kept(graph, running)
+        estimates = Estimates(graph.tasks, self.dep_manager, self.history)
+        expected = {name: found for name in running if (found := estimates.of(name))}
+        guessed = {name for name, found in expected.items() if found.is_guess and name not in kept}
+        seconds = {name: found.seconds for name, found in expected.items()}
+        # To be taken from the store is next to nothing.
+        seconds |= dict.fromkeys(kept, 0.0)
+        certain = [name for name in running if verdicts[name].certain]
+        _, least = critical_path(graph.tasks, certain, seconds)
+        path, most = critical_path(graph.tasks, running, seconds)
+        if options["json"]:
+            stages = [
+                {
+                    "stage": name,
+                    "verdict": str(verdict),
+                    "from_store": name in kept,
+                    "seconds": seconds.get(name),
+                    "estimated": name in guessed,
+                    "reasons": [to_json(reason) for reason in verdict.reasons],
+                    "unreadable": unreadable.get(name, []),
+                }
+                for name, verdict in verdicts.items()
+            ]
+            critical = {"stages": path, "seconds_at_least": least, "seconds_at_most": most}
+            terminal.write(json.dumps({"stages": stages, "critical_path": critical}, indent=1) + "\n")
+            return code
+        if verdicts:
+            _write_table(verdicts, seconds, kept, guessed)
+        for name in wrong:
+            mistakes = "".join(f"  {reason}\n" for reason in verdicts[name].reasons)
+            terminal.write(
+                f"\n{name} cannot run; ./doit stops at it, ./doit --continue builds the others:\n{mistakes}"
+            )
+        for name, faults in unreadable.items():
+            terminal.write(f"\n{name} would fail, for it cannot read:\n")
+            terminal.write("".join(f"  {fault}\n" for fault in faults))
+        if not running:
+            terminal.write("nothing to do\n" if not wrong else "")
+            return code
+        about = "about " if guessed else ""
+        terminal.write(
+            f"\n{len(certain)} will run, {len(running) - len(certain)} may; "
+            f"{about}{_time(least, most)} along the critical path\n  {', '.join(path)}\n"
+        )
+        if guessed:
+            terminal.write(
+                f"{len(guessed)} of them never ran here: their times are estimated from the network's size "
+                "and this machine's speed\n"
+            )
+        if unknown := [name for name in running if name not in seconds]:
+            terminal.write(f"not counted, since its time is not known: {', '.join(unknown)}\n")
+        return code
+
+    @staticmethod
+    def _kept(graph: TaskControl, running: list[str]) -> set[str]:
+        """The stages whose outputs are in the store."""
+        tasks = [graph.tasks[name] for name in running]
+        makes = []
+        for task in tasks:
+            stage = (task.meta or {}).get(STAGE)
+            known = (stage.action, stage.toolchain) if stage else (None, TOOLCHAIN)
+            makes.append((task.targets, *known))
+        foreseen = foresee(Path(), makes)
+        return {name for name, is_kept in zip(running, foreseen, strict=True) if is_kept}
+
+
+def _unreadable(tasks: Iterable[Task]) -> dict[str, list[str]]:
+    """The samples and test images that no tool can read, by the stage that would read them first."""
+    found: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for task in tasks:
+        stage = (task.meta or {}).get(STAGE)
+        if stage is None:
+            continue
+        for path in sorted(map(os.path.normpath, stage.action.paths())):
+            if path in seen or not path.lower().endswith(_SAMPLES) or path.startswith("build/"):
+                continue
+            seen.add(path)
+            if fault := samples.unreadable(Path(path), stage.action.limits.memory):
+                found.setdefault(task.name, []).append(f"{path}: {fault}")
+    return found
+
+
+def _time(least: float, most: float) -> str:
+    if least == most:
+        return units.duration(most)
+    return f"{units.duration(least)} to {units.duration(most)}"
+
+
+def _write_table(
+    verdicts: Mapping[str, Verdict],
+    seconds: Mapping[str, float],
+    kept: AbstractSet[str],
+    guessed: AbstractSet[str],
+) -> None:
+    table = summary.new_table()
+    table.add_column("stage", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("reason")
+    colours = {"will run": "green", "may run": "dim", "waits": "bold red", "cannot run": "bold red"}
+    for name, verdict in verdicts.items():
+        # Its own ones, where it has any: those it follows from have lines of their own.
+        own = [reason for reason in verdict.reasons if not isinstance(reason, Follows)]
+        first, *others = own or verdict.reasons
+        more = f" (and {len(others)} more)" if others else ""
+        time = units.duration(seconds[name]) if name in seconds else ""
+        time = f"about {time}" if name in guessed else time
+        time = "from the store" if name in kept else time
+        state = terminal.styled(str(verdict), style=colours[str(verdict)])
+        table.add_row(terminal.styled(name), state, terminal.styled(time), terminal.styled(f"{first}{more}"))
+    summary.show(table, terminal.output())

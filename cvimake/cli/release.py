@@ -1,0 +1,335 @@
+"""`release`: builds models and writes what is to be shipped, with all that it takes to check and rebuild."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from doit.dependency import Dependency
+
+from cvimake.builder import staleness, unbuildable
+from cvimake.builder.content_checker import ContentChecker
+from cvimake.builder.doit_types import Records, Task, Value
+from cvimake.builder.history import HISTORY, History
+from cvimake.builder.records import UnwrittenRecords
+from cvimake.builder.tasks import STAGE
+from cvimake.cli.base import options_first
+from cvimake.cli.run import Run
+from cvimake.core import clock, git, terminal, toml, units
+from cvimake.core.errors import EXIT_STEP_FAILED, CvimakeError
+from cvimake.core.git import Tree
+from cvimake.core.invocation import invoked_from
+from cvimake.execution.engine.choice import TOOLCHAIN, was_local
+from cvimake.execution.runtime import Runtime
+from cvimake.pipeline.stage import Stage
+from cvimake.project import DeclaredModel, read_declarations
+from cvimake.project.declared import NAME
+from cvimake.release import machine, making, publish, record, signature
+from cvimake.release.contents import SUMS
+from cvimake.release.opened import ARCHIVE_SUFFIX, SIGNATURE_SUFFIX
+from cvimake.release.provenance import Origin
+from cvimake.release.rebuild import RELEASES
+from cvimake.release.refusal import (
+    ALLOW_DIRTY,
+    ALLOW_LOCAL,
+    ALLOW_UNVALIDATED,
+    REQUIRE_RECOGNISED,
+    Conditions,
+    reasons,
+)
+
+
+def _switch(option: str, text: str) -> dict[str, Any]:
+    long = option.removeprefix("--")
+    return {"name": long, "long": long, "type": bool, "default": False, "help": text}
+
+
+def _text(name: str, text: str) -> dict[str, Any]:
+    return {"name": name, "long": name, "type": str, "default": "", "help": text}
+
+
+# Options that a release has as a build has them.
+_OF_A_BUILD = frozenset({"jobs", "no_wait"})
+_SWITCHES = (
+    _switch(ALLOW_DIRTY, "also of a tree that no commit holds; the release is marked as such"),
+    _switch(ALLOW_LOCAL, "also of steps that ran without containers"),
+    _switch(ALLOW_UNVALIDATED, "also cvimodels that were not run on the simulator"),
+    _switch(REQUIRE_RECOGNISED, "only cvimodels that the camera recognises and that work there"),
+)
+_TEXTS = (
+    _text("name", "the release's name [default: the project's]"),
+    _text("version", "the release's version [default: what `git describe` says]"),
+    _text("sign", "an SSH key to sign with (`ssh-keygen -Y sign`)"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Named:
+    """What a release is called."""
+
+    name: str
+    version: str
+
+    @property
+    def place(self) -> Path:
+        """Its folder."""
+        return RELEASES / f"{self.name}-{self.version}"
+
+
+class Release(Run):
+    """Builds models, all of them or some, and makes a release of them."""
+
+    doc_purpose = "build models and make a release of them: release/NAME-VERSION and its archive"
+    doc_usage = "[MODEL ...]"
+    doc_description = (
+        "Nothing is written where something stops it; all reasons are told at once.\n"
+        "Exit code 1 if a stage failed, 2 if something else stops the release."
+    )
+    cmd_options = (  # type: ignore[assignment] # others than a build has
+        *(option for option in Run.cmd_options if option["name"] in _OF_A_BUILD), *_TEXTS, *_SWITCHES,
+    )  # fmt: skip
+
+    def parse_execute(self, in_args: Sequence[str]) -> Value:
+        """Takes the command line."""
+        return super().parse_execute(options_first(self.cmdparser, in_args))
+
+    def execute(self, params: Value, args: list[str]) -> Value:
+        """What doit calls."""
+        self._options = params
+        self.sel_tasks: list[str] = []
+        return super().execute(params, args)
+
+    def _execute(self, jobs: int, reporter: Value) -> int:  # type: ignore[override] # doit passes options by these names
+        started = time.time()
+        try:
+            models, waiting = _models([] if self.sel_default_tasks else self.sel_tasks)
+            # What is wrong with the command line is told before anything is built.
+            self._named(git.tree(Path()))
+            key = self._key()
+            making.class_names(models)
+            code = 0
+            if self.sel_tasks and models:
+                self.sel_tasks = list(models)
+                code = super()._execute(terminal.output(), continue_=True, reporter=reporter, jobs=jobs)
+            # What counts is the tree that the digests are taken of, and not what it was before.
+            tree = git.tree(Path())
+            named = self._named(tree)
+            stages = self._stages(models)
+            conditions = Conditions(
+                tree=tree,
+                waiting=waiting,
+                local=was_local(TOOLCHAIN),
+                unfinished=(),
+                ignored=self._ignored(stages),
+                untraced={},
+                allowed=frozenset(self._allowed()),
+            )
+            self._refuse(models, stages, conditions, code)
+            return self._make(named, models, stages, tree, key, started)
+        except CvimakeError as error:
+            terminal.complain(error)
+            return error.exit_code
+
+    def _allowed(self) -> list[str]:
+        return [f"--{switch['name']}" for switch in _SWITCHES if self._options[switch["name"]]]
+
+    def _key(self) -> Path | None:
+        """The key to sign with, found before anything is built."""
+        key = self._options["sign"]
+        if not key:
+            return None
+        path = invoked_from() / Path(key).expanduser()
+        if not path.is_file():
+            raise CvimakeError(f"--sign: no file {path}")
+        return path
+
+    def _named(self, tree: Tree) -> _Named:
+        """What the release is called.
+
+        Raises:
+            CvimakeError: nothing names it, or in a way that no folder can be called.
+        """
+        name, version = self._options["name"] or _project_name(), self._options["version"] or tree.described
+        if not name:
+            raise CvimakeError(
+                "nothing names the release",
+                "Give it a name (--name), or [project] name in pyproject.toml.",
+            )
+        if not version:
+            raise CvimakeError(
+                "nothing gives the release a version: there is no commit", "Give it one: --version 1.0"
+            )
+        if (
+            (tree.changes or not tree.commit)
+            and self._options["allow-dirty"]
+            and not version.endswith("-dirty")
+        ):
+            version += "-dirty"
+        for what, text in (("name", name), ("version", version)):
+            if not NAME.fullmatch(text) or len(text) > 100:  # noqa: PLR2004 - what an archive can hold
+                raise CvimakeError(
+                    f"{text!r} cannot be a release's {what}",
+                    "It takes letters, digits, '_', '.' and '-', 100 at most, the first a letter or digit.",
+                )
+        return _Named(name=name, version=version)
+
+    def _stages(self, models: Mapping[str, DeclaredModel]) -> list[Stage]:
+        found = [(task.meta or {}).get(STAGE) for task in self.task_list]
+        return [stage for stage in found if stage and stage.action.name.partition(":")[0] in models]
+
+    def _tasks(self, stages: Iterable[Stage]) -> dict[str, Task]:
+        """The tasks of stages and of the images that they run in, by name."""
+        tasks: dict[str, Task] = {task.name: task for task in self.task_list}
+        # Tasks are called as what they record.
+        images = [record.stem for record in _records_of_images(stages)]
+        return {name: tasks[name] for name in (*images, *(stage.action.name for stage in stages))}
+
+    def _stale(self, stages: Sequence[Stage]) -> list[str]:
+        """The stages that are not what they are declared as, as things are now."""
+        if not stages:
+            return []
+        everything: dict[str, Task] = {task.name: task for task in self.task_list}
+        with _records(self.dep_manager) as records, contextlib.closing(History(HISTORY)) as history:
+            return [
+                name
+                for name, task in self._tasks(stages).items()
+                if staleness.of_task(task, records, everything, history)
+            ]
+
+    def _ignored(self, stages: Iterable[Stage]) -> list[str]:
+        """The stages that `./doit ignore` has builds leave out."""
+        with _records(self.dep_manager) as records:
+            return [name for name, task in self._tasks(stages).items() if records.status_is_ignore(task)]
+
+    def _untraced(self, stages: Iterable[Stage]) -> dict[str, str]:
+        """For each stage whose files do not follow from its run on record, why."""
+        with contextlib.closing(History(HISTORY)) as history:
+            found = {name: staleness.untraced(task, history) for name, task in self._tasks(stages).items()}
+        return {name: why for name, why in found.items() if why}
+
+    def _refuse(
+        self, models: Mapping[str, DeclaredModel], stages: list[Stage], conditions: Conditions, code: int
+    ) -> None:
+        """Stops where something speaks against the release.
+
+        Raises:
+            CvimakeError: with all that does.
+        """
+        stale = self._stale(stages)
+        built, others = making.built(models, stages, frozenset(stale))
+        # Of a stage that did not succeed there is no more to say.
+        untraced = {name: why for name, why in self._untraced(stages).items() if name not in stale}
+        conditions = replace(conditions, unfinished=others, untraced=untraced)
+        if found := reasons(conditions, built):
+            error = CvimakeError("no release is made:", "\n".join(f"- {reason}" for reason in found))
+            error.exit_code = EXIT_STEP_FAILED if code == EXIT_STEP_FAILED else error.exit_code
+            raise error
+
+    def _make(  # noqa: PLR0913, PLR0917 - one place where all that a release is made of comes together
+        self,
+        named: _Named,
+        models: Mapping[str, DeclaredModel],
+        stages: list[Stage],
+        tree: Tree,
+        key: Path | None,
+        started: float,
+    ) -> int:
+        """Writes the release, its archive, its record and its signature."""
+        identities, runtimes = {}, {}
+        for path in _records_of_images(stages):
+            identities[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+            runtimes[path.stem] = Runtime.recorded_in(path, Path.cwd())
+            # Where nothing had to be built, nobody has looked yet.
+            runtimes[path.stem].check(identities[path.stem], path)
+        seen = machine.look(runtimes)
+        declarations = read_declarations(Path())
+        origin = Origin(
+            name=named.name,
+            version=named.version,
+            models=list(models),
+            commit=tree.commit,
+            dirty=bool(tree.changes or not tree.commit),
+            epoch=clock.epoch(),
+            allowed=self._allowed(),
+            not_held=seen.not_held,
+            identities=identities,
+            declared={name: making.declared(model) for name, model in models.items()},
+            declarations=making.declarations(
+                Path(), models.values(), (dataset.folder for dataset in declarations.datasets.values())
+            ),
+        )
+        draft = making.draft(origin, models, stages)
+        if changed := [*self._stale(stages), *map(str, making.edited(draft))]:
+            raise CvimakeError(
+                f"changed while the release was made: {', '.join(changed)}", "Start again when nobody edits."
+            )
+        is_new = publish.publish(named.place, draft.files, origin.epoch)
+        place = named.place
+        if is_new:
+            names = [stage.action.name for stage in stages]
+            with contextlib.closing(History(HISTORY)) as history:
+                files = record.files(names, history, identities, seen.record, started)
+            publish.write_record(place.with_name(place.name + publish.RECORD_SUFFIX), files)
+        terminal.line(
+            f"\n{place}: {len(draft.files)} files, {'written' if is_new else 'was there already, the same'}"
+        )
+        archive = place.with_name(place.name + ARCHIVE_SUFFIX)
+        terminal.line(f"{archive}: {units.size(archive.stat().st_size)}")
+        if key:
+            signed = place.with_name(place.name + SIGNATURE_SUFFIX)
+            signed.write_bytes(signature.sign((place / SUMS).read_bytes(), key))
+            terminal.line(f"{signed}: by {key}")
+        for text in seen.not_held:
+            terminal.line(f"warning: not held still: {text}")
+        return 0
+
+
+def _models(names: list[str]) -> tuple[dict[str, DeclaredModel], list[str]]:
+    """The models to release, and why others that should be in it wait.
+
+    Raises:
+        CvimakeError: some are not declared, or their declarations are wrong.
+    """
+    declarations = read_declarations(Path())
+    known = sorted({*declarations.models, *declarations.unusable})
+    if unknown := [name for name in names if name not in known]:
+        raise CvimakeError(
+            f"no model is called {', '.join(unknown)}", f"A release is of whole models: {', '.join(known)}"
+        )
+    held = unbuildable.of_declarations(declarations, Path())
+    chosen = sorted(names) or known
+    if wrong := [model.text for name, model in held.items() if name in chosen and model.is_wrong]:
+        raise CvimakeError(
+            "no release is made: declarations are wrong",
+            "\n".join([*wrong, "Correct them, or name the models to release."]),
+        )
+    waiting = [model.text for name, model in held.items() if name in chosen]
+    return {name: declarations.models[name] for name in chosen if name not in held}, waiting
+
+
+def _records_of_images(stages: Iterable[Stage]) -> list[Path]:
+    """The records of the images that stages run in, that of the toolchain first."""
+    return list(dict.fromkeys([TOOLCHAIN, *(stage.toolchain for stage in stages)]))
+
+
+def _project_name() -> str:
+    """What `pyproject.toml` calls the project; empty where it does not."""
+    if not making.PYPROJECT.is_file():
+        return ""
+    project = toml.read(making.PYPROJECT)[1].get("project", {})
+    return str(project.get("name", "")) if isinstance(project, dict) else ""
+
+
+@contextlib.contextmanager
+def _records(manager: Records) -> Any:  # noqa: ANN401 - doit has no type information
+    """The records as a build has left them, to be looked at."""
+    records = Dependency(UnwrittenRecords, manager.name, checker_cls=ContentChecker)
+    try:
+        yield records
+    finally:
+        records.close()

@@ -1,0 +1,206 @@
+"""`run`: doit's own command, with paths as people write them and a clean end on every signal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Container, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from doit.cmd_run import Run as DoitRun
+from doit.cmd_run import opt_always, opt_continue, opt_outfile, opt_reporter, opt_single, opt_verbosity
+from doit.control import TaskControl
+from doit.exceptions import InvalidCommand
+from doit.task import Stream
+
+from cvimake.builder.doit_types import Value
+from cvimake.builder.history import HISTORY, History
+from cvimake.builder.runner import Machine, Runner
+from cvimake.builder.store.current import CURRENT
+from cvimake.builder.unbuildable import stand_ins, stops_others
+from cvimake.cli.closed_output import leave
+from cvimake.cli.interruption import ends_cleanly
+from cvimake.core import announce, lock
+from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
+from cvimake.core.invocation import invoked_from
+from cvimake.execution.workspace import sweep
+
+# Where the user was when the launcher went to the project's folder.
+
+# What names of results end in; a bare one is meant from where the user is.
+_TARGETS = frozenset({".cvimodel", ".json", ".mlir", ".npz", ".onnx", ".txt"})
+
+
+_JOBS = {
+    "name": "jobs",
+    "short": "n",
+    "long": "jobs",
+    "type": int,
+    "default": 0,
+    "help": "cores that the stages take together, one each at least [default: what the machine bears]",
+}
+_NO_WAIT = {
+    "name": "no_wait",
+    "long": "no-wait",
+    "type": bool,
+    "default": False,
+    "help": "while another build runs in this project, leave with exit code 2 instead of waiting for it",
+}
+# So many of its targets a build names to who waits for it.
+_MOST_NAMED = 5
+
+
+class Run(DoitRun):  # type: ignore[misc] # doit has no type information
+    """Builds what is stale."""
+
+    doc_purpose = "build what is stale: everything, or the named models, stages and files"
+    doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
+    cmd_options = (
+        opt_always, opt_continue, opt_verbosity, opt_reporter, opt_outfile, _JOBS, opt_single, _NO_WAIT,
+    )  # fmt: skip
+
+    def execute(self, params: Value, args: list[str]) -> Value:
+        """Runs the tasks."""
+        try:
+            return self._execute_locked(params, args)
+        except BrokenPipeError as error:
+            return leave(error)
+        except (OSError, sqlite3.Error) as error:
+            # The disk is full or closed to writing: the lock, the records, the output file.
+            announce.note(
+                f"the records of this build: {error}" if isinstance(error, sqlite3.Error) else str(error)
+            )
+            return EXIT_NOT_POSSIBLE
+
+    def _execute_locked(self, params: Value, args: list[str]) -> Value:
+        with ends_cleanly("interrupted; what is finished stays, and the next ./doit goes on from there"):
+            root = Path(params.get("cwdPath") or ".")
+            if not (root / params.get("dodoFile", "dodo.py")).is_file():
+                # doit says so.
+                return super().execute(params, args)
+            (root / "build").mkdir(exist_ok=True)
+            # Records and kept inputs are for one build at a time.
+            path, wait = root / "build" / ".lock", not params.get("no_wait")
+            with contextlib.ExitStack() as stack:
+                try:
+                    stack.enter_context(lock.exclusive(path, _building(args), wait=wait))
+                except CvimakeError as error:
+                    announce.note(str(error))
+                    return error.exit_code
+                sweep(root)
+                return super().execute(params, args)
+
+    def _execute(  # noqa: PLR0913 - doit passes each of its options
+        self,
+        outfile: Value,
+        *,
+        verbosity: int | None = None,
+        always: bool = False,
+        continue_: bool = False,
+        reporter: Value = "console",
+        jobs: int = 0,
+        single: bool = False,
+    ) -> int:
+        """Runs what is selected; doit's own, but for the runner."""
+        if jobs < 0:
+            raise InvalidCommand(
+                f"-n is how many cores the stages take together, 0 for what there is; not {jobs}."
+            )
+        control = TaskControl(self.task_list)
+        control.process(stand_ins(self.sel_tasks, control.tasks, control.targets))
+        if single:
+            for name in control.selected_tasks:
+                for selected in control.tasks[name].task_dep if control.tasks[name].has_subtask else [name]:
+                    control.tasks[selected].task_dep = []
+        else:
+            control.selected_tasks = with_info(control.selected_tasks, control.tasks)
+        reporter_class = self.reporters[reporter] if isinstance(reporter, str) else reporter
+        with _writable(outfile) as out, contextlib.closing(History(HISTORY)) as history:
+            runner = Runner(
+                self.dep_manager,
+                reporter_class(out, {}),
+                continue_=continue_,
+                always_execute=always,
+                stream=Stream(verbosity),
+                ready_machine=_ready_machine,
+                history=history,
+                jobs=jobs,
+            )
+            try:
+                return int(runner.run_all(control.task_dispatcher()))
+            except CvimakeError as error:
+                announce.note(str(error))
+                return error.exit_code
+            finally:
+                CURRENT.finish()
+                if not continue_ and stops_others(control.selected_tasks, control.tasks):
+                    announce.note("a wrong declaration stops a build; ./doit --continue builds the others")
+
+    def parse_execute(self, in_args: Sequence[str]) -> Value:
+        """Takes the command line."""
+        return super().parse_execute(as_targets(in_args))
+
+
+def _building(targets: Sequence[str]) -> str:
+    """What a build does, for who wants to build in the same project."""
+    named = ", ".join(targets[:_MOST_NAMED]) or "everything"
+    more = f" and {len(targets) - _MOST_NAMED} more" if len(targets) > _MOST_NAMED else ""
+    return f"is building {named}{more} in this project"
+
+
+def _ready_machine() -> Machine:
+    from cvimake.execution.runtime import Runtime  # noqa: PLC0415 - only a stage that runs needs an engine
+
+    return Runtime.of(Path.cwd())
+
+
+@contextlib.contextmanager
+def _writable(file: Value) -> Iterator[TextIO]:
+    """A file of a name, or the file that is given."""
+    if file is None:
+        # Our standard output is closed.
+        file = os.devnull
+    if isinstance(file, str):
+        with Path(file).open("w", encoding="utf-8") as opened:
+            yield opened
+    else:
+        yield file
+
+
+def with_info(selected: Iterable[str], tasks: Container[str]) -> list[str]:
+    """The selected tasks, and for each cvimodel among them the stage that says what is in it.
+
+    Who asks for a cvimodel is to be told what came of it, and whether it keeps to its budget.
+
+    Args:
+        selected: names of tasks.
+        tasks: the names of all.
+    """
+    asked = list(selected)
+    infos = (f"{name}_info" for name in asked if ":" in name)
+    return list(dict.fromkeys([*asked, *(name for name in infos if name in tasks)]))
+
+
+def as_targets(arguments: Iterable[str]) -> list[str]:
+    """A command line, with every path in the form in which the graph knows it."""
+    place, root = invoked_from(), Path.cwd()
+    return [as_target(argument, place, root) for argument in arguments]
+
+
+def as_target(argument: str, invoked_from: Path, root: Path) -> str:
+    """An argument as the graph knows it: a path below the project becomes relative to the project.
+
+    `build/x`, `./build/x`, `/abs/project/build/x` and `x` (from within `build`) all name `build/x`.
+    """
+    if argument.startswith("-"):
+        return argument
+    path = Path(os.path.normpath(invoked_from / argument))
+    if "/" not in argument and path.suffix not in _TARGETS and not path.is_file():
+        # A model's name; a folder of that name is not meant.
+        return argument
+    for form in (path, Path(os.path.realpath(path.parent)) / path.name):
+        if form.is_relative_to(root / "build"):
+            return str(form.relative_to(root))
+    return argument

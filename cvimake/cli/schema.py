@@ -1,0 +1,56 @@
+"""`schema`: writes the JSON schemas of what can be declared, for editors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from cvimake.cli.base import PlainCommand
+from cvimake.core import terminal
+from cvimake.pipeline.outcomes import Info
+from cvimake.project.dataset import Dataset
+from cvimake.project.model import Model
+from cvimake.project.settings import Settings
+
+FOLDER = Path("schemas")
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
+    "model": (Model, "model.toml: one network and the cvimodels to make of it"),
+    "dataset": (Dataset, "dataset.toml: samples to calibrate with"),
+    "settings": (Settings, "[tool.cvimake] in pyproject.toml: what is common to all models"),
+    "info": (Info, "…_info.json: what is in a cvimodel"),
+}
+
+
+class Schema(PlainCommand):
+    """Writes `schemas/*.schema.json`."""
+
+    doc_purpose = "write the JSON schemas of model.toml, dataset.toml and the settings, for editors"
+    doc_usage = ""
+    doc_description = (
+        "An editor with Taplo or Even Better TOML uses them where a file begins with\n"
+        "#:schema ../../schemas/model.schema.json"
+    )
+
+    def perform(self, _options: dict[str, Any], _arguments: list[str]) -> int:
+        """Writes them and names them."""
+        FOLDER.mkdir(exist_ok=True)
+        for name, text in schemas().items():
+            (FOLDER / name).write_text(text, encoding="utf-8")
+            terminal.write(f"{FOLDER / name}\n")
+        return 0
+
+
+def schemas() -> Mapping[str, str]:
+    """The text of every schema, by its file's name."""
+    return {
+        f"{name}.schema.json": json.dumps(
+            {"$schema": _DIALECT, **model.model_json_schema(), "title": title}, indent=2
+        )
+        + "\n"
+        for name, (model, title) in _SCHEMAS.items()
+    }

@@ -1,0 +1,148 @@
+"""`store`, `store:gc`, `store:verify`: what is kept for all projects, and whether it is sound."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+from cvimake.builder.store import Store, statistics, upkeep
+from cvimake.builder.store.current import Choice, choose, database, open_store
+from cvimake.builder.store.folder import FolderPlace
+from cvimake.builder.store.place import StoreError
+from cvimake.cli.base import OPTION_JSON, PlainCommand
+from cvimake.core import announce, terminal, units
+from cvimake.core.errors import EXIT_STEP_FAILED, CvimakeError
+from cvimake.project.reader import read_settings
+
+_GIBIBYTE = 1024**3
+
+
+class _StoreCommand(PlainCommand):
+    """A command about the store of the project that it is called in."""
+
+    def perform(self, options: dict[str, Any], _arguments: list[str]) -> int:
+        """Finds the store and does the work."""
+        settings = read_settings(Path()).store
+        choice = choose(Path.cwd(), settings.url, read_only=settings.read_only, limit=settings.limit)
+        if not choice.url:
+            terminal.write("no results are kept: the store is `none`\n")
+            return 0
+        try:
+            return self.attend(open_store(choice), choice, options)
+        except (OSError, StoreError) as error:
+            raise CvimakeError(f"the store {choice.url}: {error}") from error
+
+    @abstractmethod
+    def attend(self, store: Store, choice: Choice, options: dict[str, Any]) -> int:
+        """Does the work and returns the exit code.
+
+        Raises:
+            OSError, StoreError: the store cannot be used.
+        """
+
+
+class StoreShow(_StoreCommand):
+    """Shows the store."""
+
+    name = "store"
+    doc_purpose = "show where results are kept, how many, and the time that they saved"
+    doc_usage = ""
+    doc_description = "What was saved is what builds on this machine saved."
+    cmd_options = (OPTION_JSON,)
+
+    def attend(self, store: Store, choice: Choice, options: dict[str, Any]) -> int:
+        """Prints what there is."""
+        held = upkeep.contents(store.place)
+        uses = statistics.of_store(database(), choice.url)
+        facts = {
+            "store": choice.url,
+            "read_only": choice.read_only,
+            "size": held.size,
+            "limit": choice.limit,
+            "results": len(held.actions),
+            "files": len(held.blobs),
+            "hits": uses.hits,
+            "misses": uses.misses,
+            "kept": uses.kept,
+            "seconds_saved": uses.seconds_saved,
+        }
+        if options["json"]:
+            terminal.write(json.dumps(facts, indent=1) + "\n")
+            return 0
+        asked = uses.hits + uses.misses
+        share = f" ({100 * uses.hits / asked:.0f} %)" if asked else ""
+        terminal.write(
+            f"store    {choice.url}{', read only' if choice.read_only else ''}\n"
+            f"holds    {len(held.actions)} results in {len(held.blobs)} files, "
+            f"{units.size(held.size)} of at most {units.size(choice.limit)}\n"
+            f"hits     {uses.hits} of {asked} stages{share}\n"
+            f"kept     {uses.kept}\n"
+            f"saved    {units.duration(uses.seconds_saved)}\n"
+        )
+        return 0
+
+
+_OPTION_LIMIT = {
+    "name": "limit",
+    "long": "limit",
+    "type": float,
+    "default": None,
+    "help": "GiB that it may hold [default: of the settings]",
+}
+
+
+class StoreCollect(_StoreCommand):
+    """Makes room."""
+
+    name = "store:gc"
+    doc_purpose = "remove from the store what was not wanted for the longest time, down to its limit"
+    doc_usage = ""
+    doc_description = "With --limit 0 it is emptied."
+    cmd_options = (_OPTION_LIMIT,)
+
+    def attend(self, store: Store, choice: Choice, options: dict[str, Any]) -> int:
+        """Removes, and says how much."""
+        if choice.read_only:
+            raise CvimakeError(f"the store {choice.url} is used read only here; nothing is removed from it")
+        limit = choice.limit if options["limit"] is None else int(options["limit"] * _GIBIBYTE)
+        if isinstance(store.place, FolderPlace):
+            store.place.sweep()
+        gone = upkeep.evict(store.place, limit)
+        terminal.write(
+            f"{len(gone.actions)} results and {len(gone.blobs)} files removed, "
+            f"{units.size(gone.bytes)} made free\n"
+        )
+        return 0
+
+
+class StoreVerify(_StoreCommand):
+    """Looks for damage."""
+
+    name = "store:verify"
+    doc_purpose = "read everything in the store, and remove what is damaged"
+    doc_usage = ""
+    doc_description = "Exit code 1 where something was damaged. In a store that is read only it is only told."
+
+    def attend(self, store: Store, choice: Choice, _options: dict[str, Any]) -> int:
+        """Reads, tells and removes."""
+        with announce.step(f"reading the store {choice.url}") as show:
+            held, faults = upkeep.verify(
+                store.place, lambda done, whole: show(f"{units.size(done)} of {units.size(whole)}")
+            )
+        for name in faults.damaged:
+            terminal.write(f"{name} is damaged\n")
+        for name in faults.incomplete:
+            terminal.write(f"{name} has an output that is missing or damaged\n")
+        broken = [*faults.incomplete, *faults.damaged]
+        removed = ""
+        if broken and not choice.read_only:
+            for name in broken:
+                store.place.remove(name)
+            removed = ", removed; what they stood for is built anew when it is wanted"
+        terminal.write(
+            f"{len(held.actions)} results and {len(held.blobs)} files read, "
+            f"{len(broken)} not sound{removed}\n"
+        )
+        return EXIT_STEP_FAILED if broken else 0

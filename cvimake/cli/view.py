@@ -1,0 +1,103 @@
+"""`view`: a network's graph in the browser, and which of its tensors are the chosen outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cvimake.builder.doit_types import Value
+from cvimake.cli.base import PlainCommand, options_first
+from cvimake.core import terminal, toml
+from cvimake.core.errors import CvimakeError
+from cvimake.core.invocation import invoked_from
+from cvimake.project.networks.network_file import Kind
+
+
+class View(PlainCommand):
+    """Serves a model's graph in Netron on this machine until Ctrl-C."""
+
+    doc_purpose = "look at a network's graph in the browser (Netron)"
+    doc_usage = "MODEL | FILE"
+    doc_description = (
+        "Serves Netron on 127.0.0.1, prints the address and the outputs that are chosen, and ends on "
+        "Ctrl-C. Netron is installed by .venv/bin/python -m pip install netron"
+    )
+    takes_arguments = True
+    cmd_options = (
+        {
+            "name": "port",
+            "long": "port",
+            "type": int,
+            "default": 0,
+            "help": "the port to serve on [default: any that is free]",
+        },
+    )
+
+    def parse_execute(self, in_args: list[str]) -> Value:
+        """Takes the command line."""
+        return super().parse_execute(options_first(self.cmdparser, in_args))
+
+    def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
+        """Serves until it is interrupted."""
+        from cvimake.cli.viewer import Server, netron_folder  # noqa: PLC0415 - loads a web server
+
+        if len(arguments) != 1:
+            raise CvimakeError("`view` takes one model or file", "./doit view yolo11n")
+        path, outputs, said_by = _chosen(arguments[0])
+        netron = netron_folder()
+        try:
+            server = Server(path, netron, options["port"])
+        except (OSError, OverflowError) as error:
+            raise CvimakeError(f"port {options['port']} cannot be served: {error}") from error
+        with server:
+            if outputs:
+                terminal.line(f"outputs, {said_by}:")
+                for name in outputs:
+                    terminal.line(f"  {name}")
+            else:
+                terminal.line(f"outputs: the network's own ({said_by})")
+            terminal.line(f"{path.name} is at {server.url} until Ctrl-C")
+            terminal.flush()
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                return 0
+        return 0
+
+
+def _chosen(argument: str) -> tuple[Path, list[str], str]:
+    """The network's file, its outputs, and who says so.
+
+    Raises:
+        CvimakeError: there is no such model or file.
+    """
+    from cvimake.project.reader import read_datasets  # noqa: PLC0415 - takes a while to load
+
+    path = invoked_from() / argument
+    if path.is_file():
+        return path, *_recognised(path)
+    settings, _ = read_datasets(Path.cwd())
+    declaration = Path.cwd() / settings.models / argument / "model.toml"
+    if not declaration.is_file():
+        raise CvimakeError(
+            f"there is neither a model nor a file {argument!r}", "./doit list shows the models"
+        )
+    _, values = toml.read(declaration)
+    source = declaration.parent / str(values.get("source", ""))
+    if not source.is_file():
+        raise CvimakeError(f"{declaration}: its source {source} is not there")
+    table = values.get("output", {})
+    names = table.get("names", []) if isinstance(table, dict) else []
+    return source, [str(name) for name in names] if isinstance(names, list) else [], f"as {declaration} says"
+
+
+def _recognised(path: Path) -> tuple[list[str], str]:
+    from cvimake.project.networks import reading  # noqa: PLC0415 - only a file is looked into
+    from cvimake.project.networks.families import recognise  # noqa: PLC0415 - as above
+
+    if path.suffix != Kind.ONNX.value:
+        return [], "its layers are not looked at"
+    found = recognise(reading.read(path))
+    if found is None:
+        return [], "it is not recognised"
+    return list(found.outputs), f"as `init` chooses them for {found.family}"

@@ -1,0 +1,165 @@
+"""`why`: from a target down to what has changed; where nothing has, why its stages last ran."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from doit.control import TaskControl
+
+from cvimake.builder.history import History, Run
+from cvimake.builder.reasons import Follows, InputChanged, Reason, ToolchainChanged, from_json, to_json
+from cvimake.builder.staleness import Verdict, toolchain_of
+from cvimake.cli.base import OPTION_JSON, GraphCommand, stages_of
+from cvimake.core import terminal, units
+from cvimake.core.errors import CvimakeError
+
+
+class Why(GraphCommand):
+    """Explains a target. Builds nothing and changes nothing."""
+
+    doc_purpose = "show why a target would be built, or why it last was"
+    doc_usage = "MODEL | MODEL:STAGE | PATH"
+    cmd_options = (OPTION_JSON,)
+
+    def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
+        """Prints the chain of reasons."""
+        if self.sel_default_tasks:
+            raise CvimakeError("why takes a model, a stage or a file")
+        verdicts = self.stale(graph, selected)
+        told = _Told(graph, verdicts, self.history)
+        roots = _last(verdicts) if verdicts else stages_of(graph, selected)
+        if options["json"]:
+            stages = [
+                {
+                    "stage": node.stage,
+                    "verdict": node.verdict,
+                    "ran": node.run.ended if node.run else None,
+                    "seconds": node.run.seconds if node.run else None,
+                    "reasons": [to_json(reason) for reason in node.reasons],
+                    "because_of": sorted(set(node.causes.values())),
+                }
+                for node in told.closure(roots)
+            ]
+            terminal.write(json.dumps({"stale": bool(verdicts), "stages": stages}, indent=1) + "\n")
+            return 0
+        for root in roots:
+            terminal.write("".join(f"{line}\n" for line in told.lines(root)))
+        return 0
+
+
+@dataclass(frozen=True)
+class _Node:
+    """What is known of a stage.
+
+    Attributes:
+        verdict: `will run`, `may run`, `waits` or `up to date`.
+        run: its last success, where that is on record.
+        reasons: why it would run; of one that is up to date, why it did.
+        causes: by reason, the stage that it comes from.
+    """
+
+    stage: str
+    verdict: str
+    run: Run | None
+    reasons: tuple[Reason, ...]
+    causes: Mapping[Reason, str]
+
+    @property
+    def last_run(self) -> str:
+        """When it last ran, and for how long."""
+        if self.run is None:
+            return "ran; when and why is not on record"
+        ended = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.run.ended))
+        return f"ran until {ended}, {units.duration(self.run.seconds)}"
+
+
+class _Told:
+    """Tells of stages, of each once."""
+
+    def __init__(self, graph: TaskControl, verdicts: Mapping[str, Verdict], history: History) -> None:
+        self._graph = graph
+        self._verdicts = verdicts
+        self._history = history
+        self._told: set[str] = set()
+
+    def closure(self, roots: list[str]) -> Iterator[_Node]:
+        """All that the reasons of the given stages lead to, from the targets down to the causes."""
+        left = list(reversed(roots))
+        while left:
+            stage = left.pop()
+            if stage not in self._told:
+                self._told.add(stage)
+                node = self._node(stage)
+                yield node
+                left += reversed(list(node.causes.values()))
+
+    def lines(self, stage: str) -> Iterator[str]:
+        """The chain of reasons of a stage, each step further in."""
+        node = self._node(stage)
+        if stage in self._told:
+            return
+        if node.verdict == "up to date":
+            yield f"{stage} is up to date; it {node.last_run}{':' if node.reasons else ''}"
+        else:
+            yield f"{stage} {node.verdict}:"
+        yield from self._reasons(node, "  ")
+
+    def _reasons(self, node: _Node, indent: str) -> Iterator[str]:
+        self._told.add(node.stage)
+        for reason in node.reasons:
+            cause = node.causes.get(reason)
+            if cause is None:
+                yield f"{indent}{reason}"
+                continue
+            inner, known = self._node(cause), cause in self._told
+            if isinstance(reason, Follows):
+                yield f"{indent}{reason}{' (see above)' if known else ':'}"
+                deeper = indent + "  "
+            else:
+                yield f"{indent}{reason}"
+                if not known:
+                    yield f"{indent}  made by {cause}, which {inner.last_run}:"
+                deeper = indent + "    "
+            if not known:
+                yield from self._reasons(inner, deeper)
+
+    def _node(self, stage: str) -> _Node:
+        verdict, run = self._verdicts.get(stage), self._history.last(stage)
+        if verdict:
+            reasons = verdict.reasons
+        else:
+            reasons = tuple(known for value in run.reasons if (known := from_json(value))) if run else ()
+        causes: dict[Reason, str] = {}
+        for reason in reasons:
+            if isinstance(reason, Follows):
+                causes[reason] = reason.task
+            elif (maker := self._maker(stage, reason)) and self._came_before(maker, None if verdict else run):
+                causes[reason] = maker
+        return _Node(stage, str(verdict) if verdict else "up to date", run, reasons, causes)
+
+    def _maker(self, stage: str, reason: Reason) -> str | None:
+        """The stage that made a file that has changed for another."""
+        targets: Mapping[str, str] = self._graph.targets
+        if isinstance(reason, ToolchainChanged):
+            return targets.get(toolchain_of(self._graph.tasks[stage]) or "")
+        return targets.get(reason.path) if isinstance(reason, InputChanged) else None
+
+    def _came_before(self, maker: str, run: Run | None) -> bool:
+        """Whether the maker's last run is the one that a later run followed from."""
+        made = self._history.last(maker)
+        return made is not None and maker not in self._verdicts and (run is None or made.ended <= run.ended)
+
+
+def _last(verdicts: Mapping[str, Verdict]) -> list[str]:
+    """The stale stages that no other stale one needs."""
+    needed = {
+        reason.task
+        for verdict in verdicts.values()
+        for reason in verdict.reasons
+        if isinstance(reason, Follows)
+    }
+    return [name for name in verdicts if name not in needed]

@@ -1,0 +1,140 @@
+"""One at a time: a lock that ends with the process that holds it, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TextIO
+
+from cvimake.core import announce
+from cvimake.core.errors import CvimakeError
+from cvimake.core.process import started
+
+# Between having the lock and having written its name, a holder needs this many seconds at most.
+_WRITTEN_AFTER = 0.5
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+_A_DAY = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock, as it says in the lock's file.
+
+    Attributes:
+        process: its number.
+        started: when it started, in the ticks of its machine; tells it from a later one of that number.
+        machine: the name of its machine, or container.
+        since: when it got the lock, in seconds since 1970.
+        what: what it is doing.
+    """
+
+    process: int
+    started: str
+    machine: str
+    since: float
+    what: str
+
+    @classmethod
+    def of_this_process(cls, what: str) -> Holder:
+        """Ourselves, from now on."""
+        process = os.getpid()
+        return cls(process, started(process), platform.node(), time.time(), what)
+
+    @classmethod
+    def read(cls, path: Path) -> Holder | None:
+        """Who is named in a lock's file, if that is a process that lives.
+
+        A process that was killed leaves its name behind, and no lock.
+        """
+        try:
+            holder = cls(**json.loads(path.read_text(encoding="utf-8")))
+            # Of another machine's processes nothing is known.
+            lives = not holder.is_here or started(holder.process) == holder.started
+        except (OSError, ValueError, TypeError):
+            return None
+        return holder if lives else None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is on this machine, and not in another one's container."""
+        return self.machine == platform.node()
+
+    def __str__(self) -> str:
+        now = time.time()
+        form = "%H:%M:%S" if abs(now - self.since) < _A_DAY else "%Y-%m-%d %H:%M:%S"
+        since = time.strftime(form, time.localtime(self.since))
+        place = "" if self.is_here else f" on {self.machine}"
+        return f"process {self.process}{place} (since {since}) {self.what}"
+
+
+class HeldError(CvimakeError):
+    """Another process holds the lock."""
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, what: str, *, wait: bool = True) -> Iterator[None]:
+    """Holds the lock at a path. Where another process holds it, says which, what it does and since when.
+
+    Args:
+        path: a file that is made where it is missing; it stays.
+        what: what we are doing, for others who want the lock: `is building ...`.
+        wait: until the lock is free.
+
+    Raises:
+        HeldError: another one holds it, and we are not to wait.
+        CvimakeError: the file system has no locks.
+    """
+    with path.open("a+", encoding="utf-8") as file:
+        _lock(file, path, wait=wait)
+        file.truncate(0)
+        file.write(f"{json.dumps(asdict(Holder.of_this_process(what)))}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            # Who comes next overwrites it, should this fail.
+            with contextlib.suppress(OSError):
+                file.truncate(0)
+
+
+def _lock(file: TextIO, path: Path, *, wait: bool) -> None:
+    try:
+        holder: Holder | None = None
+        end = time.monotonic() + _WRITTEN_AFTER
+        while not _is_locked(file):
+            if (holder := Holder.read(path)) or time.monotonic() > end:
+                break
+            time.sleep(0.02)
+        else:
+            return
+        busy = str(holder or f"another process has {path} locked")
+        if not wait:
+            ending = f", or end it: kill {holder.process}" if holder and holder.is_here else ""
+            raise HeldError(busy, f"Wait for it: the same without --no-wait{ending}")
+        announce.note(f"{busy}; waiting for it")
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise CvimakeError(
+            f"{path}: its file system cannot lock files ({error.strerror}), "
+            "and two at once would spoil each other's work",
+            "Move it to a local file system; of NFS or Lustre, mount it with locks (flock).",
+        ) from error
+
+
+def _is_locked(file: TextIO) -> bool:
+    """Locks a file for us if nobody has."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

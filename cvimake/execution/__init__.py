@@ -1,0 +1,1 @@
+"""Running one action: engines, images and the sandbox."""

@@ -1,0 +1,59 @@
+"""Which kind of engine the user wants, and which one made what is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+from cvimake.core.errors import EngineError
+
+ENGINE_VARIABLE = "CVIMAKE_ENGINE"
+DOCKER, LOCAL = "docker", "local"
+# What computes, as every step's input: a new toolchain makes every result stale, an equal one none.
+TOOLCHAIN = Path("build/toolchain.json")
+# The same of the image that the front ends of Caffe, PyTorch and TFLite run in.
+FRAMEWORKS = Path("build/frameworks.json")
+RECORDS = (TOOLCHAIN, FRAMEWORKS)
+_SOCKET = "/var/run/docker.sock"
+
+
+def chosen() -> str:
+    """The user's choice: DOCKER, LOCAL, or empty for Docker where it can be had.
+
+    Raises:
+        EngineError: it is neither.
+    """
+    wanted = os.environ.get(ENGINE_VARIABLE, "")
+    if wanted not in {"", DOCKER, LOCAL}:
+        raise EngineError(f"{ENGINE_VARIABLE} is {wanted!r}; it can be {DOCKER} or {LOCAL}")
+    return wanted
+
+
+def was_local(record: Path) -> bool:
+    """Whether a toolchain's record says that results were made without containers."""
+    try:
+        return bool(json.loads(record.read_text(encoding="utf-8")).get("engine") == LOCAL)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def would_change(record: Path) -> bool:
+    """Whether steps would now run on another kind of engine than recorded, as far as is cheap to tell."""
+    if not record.exists():
+        return False
+    if was_local(record):
+        return chosen() == DOCKER or (chosen() != LOCAL and _docker_answers())
+    return chosen() == LOCAL
+
+
+def _docker_answers() -> bool:
+    if os.environ.get("DOCKER_HOST"):
+        return True
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(_SOCKET)
+        except OSError:
+            return False
+        return True

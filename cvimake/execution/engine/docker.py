@@ -1,0 +1,279 @@
+"""Commands in Docker containers, through the Docker SDK."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import threading
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+import requests.exceptions
+from docker.models.containers import Container
+from docker.types import Ulimit
+
+import docker
+from cvimake.core import announce, process
+from cvimake.core.action import Outcome
+from cvimake.core.capacity import Capacity
+from cvimake.core.errors import EngineError
+from cvimake.core.resources import docker_folder
+from cvimake.execution.engine import NOBODY, Command, Log, connection
+from cvimake.execution.engine.files import Archives, BindMounts, Files
+from cvimake.execution.engine.watch import Usage, watched
+
+# Every container carries it; its value is the process that waits for the container.
+LABEL = "cvimake"
+HOST_NAME = "cvimake"
+# What the toolchain is compiled for, in Docker's words.
+PLATFORM = "linux/amd64"
+# How files travel, for an engine whose address does not tell: `mount` or `archive`.
+FILES_VARIABLE = "CVIMAKE_FILES"
+_WAYS: dict[str, type[Files]] = {"mount": BindMounts, "archive": Archives}
+_TMPFS = {"/tmp": "rw,nosuid,nodev,noexec,size=1g,mode=1777"}  # noqa: S108 - the container's own
+
+
+class DockerEngine:
+    """An engine over a connected client.
+
+    Args:
+        client: connected; see `engine.connection`.
+        seccomp: the profile's file; by default the project's own.
+    """
+
+    def __init__(self, client: docker.DockerClient, seccomp: Path | None = None) -> None:
+        self.client = client
+        self._seccomp_file = seccomp or docker_folder() / "seccomp.json"
+        self._seccomp = self._seccomp_file.read_text(encoding="utf-8")
+        try:
+            facts = client.info()
+            self._sweep()
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise EngineError(f"the Docker engine does not answer as it should: {error}") from error
+        options = facts.get("SecurityOptions") or []
+        self._rootless = any("name=rootless" in option for option in options)
+        self._remapped = any("name=userns" in option for option in options)
+        self._capacity = Capacity.of_machine(int(facts.get("NCPU") or 1), int(facts.get("MemTotal") or 0))
+        architecture = str(facts.get("Architecture") or "")
+        self.platform = None if architecture in {"", "x86_64", "amd64"} else PLATFORM
+        if self.platform:
+            announce.note(f"the engine's machine is {architecture}: steps are emulated, many times slower")
+        self._files = _way_of_files()()
+        self._guard = threading.Lock()
+        self._running: set[Container] = set()
+        self._cancelled = False
+
+    @property
+    def user(self) -> tuple[int, int]:
+        """The caller; `nobody` for root. A rootless engine's uid 0 is the caller, unprivileged outside."""
+        if self._rootless:
+            return (0, 0)
+        return (os.geteuid(), os.getegid()) if os.geteuid() != 0 else NOBODY
+
+    def capacity(self) -> Capacity:
+        """See `Engine.capacity`."""
+        return self._capacity
+
+    def cancel(self) -> None:
+        """See `Engine.cancel`."""
+        with self._guard:
+            self._cancelled = True
+            running = list(self._running)
+        for container in running:
+            _kill(container)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nothing may begin any more."""
+        return self._cancelled
+
+    def run(self, command: Command, log: Log) -> Outcome:
+        """See `Engine.run`."""
+        try:
+            return self._run(command, log)
+        except docker.errors.DockerException as error:
+            if "bind source path does not exist" in str(error):
+                raise EngineError(
+                    f"{command.name}: the Docker engine does not see this machine's files",
+                    f"Let them travel as archives: {FILES_VARIABLE}=archive ./doit",
+                ) from error
+            raise EngineError(f"{command.name}: Docker cannot run it: {error}") from error
+        except requests.exceptions.RequestException as error:
+            raise EngineError(
+                f"{command.name}: the Docker engine stopped answering: {error}",
+                "`./doit doctor` looks at it.",
+            ) from error
+
+    def _run(self, command: Command, log: Log) -> Outcome:
+        container = self.client.containers.create(command.image, **self._settings(command))
+        try:
+            with self._guard:
+                if self._cancelled:
+                    raise EngineError(f"{command.name}: cancelled")
+                self._running.add(container)
+            self._files.send(command, container)
+            timed_out = threading.Event()
+
+            def stop() -> None:
+                timed_out.set()
+                _kill(container)
+
+            timer = threading.Timer(command.limits.seconds, stop)
+            timer.daemon = True
+            # Attached before the start, so that nothing it prints is missed.
+            output = container.attach(stream=True, stdout=True, stderr=True)
+            try:
+                container.start()
+                timer.start()
+                if self._cancelled:
+                    # Too early to be killed when it was to be.
+                    _kill(container)
+                with watched(
+                    command.limits,
+                    lambda: self._look(command, container),
+                    lambda: _kill(container),
+                    self._files.seconds_between_looks,
+                ) as watch:
+                    for chunk in output:
+                        log.write(chunk)
+                    exit_code = int(container.wait()["StatusCode"])
+            finally:
+                timer.cancel()
+                # close() would only shut the socket down and leave the response to the garbage collector.
+                output._response.close()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+            if self._cancelled:
+                raise EngineError(f"{command.name}: cancelled")
+            state = self.client.api.inspect_container(str(container.id))["State"]
+            if exit_code == 0:
+                self._files.fetch(command, container)
+            return Outcome(
+                exit_code=exit_code,
+                out_of_memory=bool(state["OOMKilled"]),
+                timed_out=timed_out.is_set(),
+                overfull=watch.has_ended_it,
+            )
+        finally:
+            _remove(container)
+            with self._guard:
+                self._running.discard(container)
+
+    def _look(self, command: Command, container: Container) -> Usage | None:
+        """How much a command's files take; None where the engine does not say so."""
+        try:
+            return self._files.look(command, container)
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError):
+            return None
+
+    def _settings(self, command: Command) -> dict[str, Any]:
+        """The container, as the SDK wants it. `by_hand` says the same as arguments of `docker run`."""
+        return {
+            "command": list(command.argv),
+            "entrypoint": [],
+            "environment": dict(command.environment),
+            "mounts": self._files.mounts(command),
+            "platform": self.platform,
+            "working_dir": command.working_directory,
+            "user": f"{command.user[0]}:{command.user[1]}",
+            "hostname": HOST_NAME,
+            "network_mode": "none",
+            "userns_mode": "host" if self._remapped else None,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges", f"seccomp={self._seccomp}"],
+            "read_only": True,
+            "tmpfs": _TMPFS,
+            "mem_limit": command.limits.memory,
+            "memswap_limit": command.limits.memory,
+            "pids_limit": command.limits.processes,
+            "ulimits": [
+                Ulimit(name="core", soft=0, hard=0),
+                # Of one file, so that it cannot outgrow the limit of all between two looks.
+                Ulimit(name="fsize", soft=command.limits.workspace, hard=command.limits.workspace),
+            ],
+            # The output is read as it comes; the engine need not keep a copy of its own.
+            "log_config": {"Type": "none"},
+            "labels": {
+                LABEL: str(os.getpid()),
+                f"{LABEL}.step": command.name,
+                f"{LABEL}.processes": process.space(),
+            },
+            "detach": True,
+            # The user's proxies are no business of a step without a network.
+            "use_config_proxy": False,
+        }
+
+    def removal(self, image: str) -> str:
+        """See `Engine.removal`."""
+        return f"docker rmi --force {image}"
+
+    def by_hand(self, command: Command, workspace: str) -> str:
+        """See `Engine.by_hand`."""
+        arguments = [
+            *(("--platform", self.platform) if self.platform else ()),
+            *("--network", "none", "--hostname", HOST_NAME),
+            *(("--userns", "host") if self._remapped else ()),
+            *("--user", f"{command.user[0]}:{command.user[1]}", "--cap-drop", "ALL"),
+            *("--security-opt", "no-new-privileges", "--security-opt", f"seccomp={self._seccomp_file}"),
+            "--read-only",
+            *(part for path, options in _TMPFS.items() for part in ("--tmpfs", f"{path}:{options}")),
+            *("--memory", str(command.limits.memory), "--memory-swap", str(command.limits.memory)),
+            *("--pids-limit", str(command.limits.processes), "--ulimit", "core=0"),
+            *("--ulimit", f"fsize={command.limits.workspace}"),
+            *(part for name, value in command.environment.items() for part in ("--env", f"{name}={value}")),
+        ]
+        return self._files.by_hand(command, shlex.join(arguments), workspace)
+
+    def _sweep(self) -> None:
+        """Removes containers whose process is gone: it was killed and could not do it itself."""
+        try:
+            for container in self.client.containers.list(
+                all=True, filters={"label": f"{LABEL}.processes={process.space()}"}
+            ):
+                waiting = container.labels.get(LABEL, "")
+                if waiting.isdigit() and not _is_alive(int(waiting)):
+                    _remove(container)
+        except docker.errors.NotFound:
+            # Another process swept it in between.
+            return
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _kill(container: Container) -> None:
+    try:
+        container.kill()
+    except docker.errors.APIError:
+        # It ended by itself in the meantime.
+        return
+
+
+def _remove(container: Container) -> None:
+    try:
+        container.remove(force=True, v=True)
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as error:
+        # The engine is already at it.
+        if error.status_code != 409:  # noqa: PLR2004 - HTTP's "conflict"
+            raise
+
+
+def _way_of_files() -> type[Files]:
+    """How files get to the engine.
+
+    Raises:
+        EngineError: the user asks for a way that there is not.
+    """
+    if wanted := os.environ.get(FILES_VARIABLE):
+        if wanted not in _WAYS:
+            raise EngineError(f"{FILES_VARIABLE} is {wanted!r}; it can be {' or '.join(_WAYS)}")
+        return _WAYS[wanted]
+    return BindMounts if connection.sees_our_files() else Archives

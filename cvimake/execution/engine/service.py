@@ -1,0 +1,159 @@
+"""The engine's daemon on this machine: installed, started, and stopped if we started it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import docker.errors
+
+import docker
+from cvimake.core import announce, lock, system
+from cvimake.core.errors import EngineError
+from cvimake.core.process import started
+
+# Gone after a restart of the machine, like the daemon itself.
+STATE = Path("/run/cvimake/execution/engine.json")
+LOG = Path("/var/log/cvimake-dockerd.log")
+SOCKET = Path("/var/run/docker.sock")
+PID_FILE = Path("/var/run/docker.pid")
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def has_systemd() -> bool:
+    """Whether systemd runs this machine."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def is_installed() -> bool:
+    """Whether the daemon is on this machine."""
+    return _dockerd() is not None
+
+
+def ensure_running() -> None:
+    """Installs the engine if it is missing, and starts it. For root; two at once take turns.
+
+    Raises:
+        EngineError: it cannot be started; the end of its log says why.
+        CvimakeError: it cannot be installed.
+    """
+    STATE.parent.mkdir(parents=True, exist_ok=True)
+    with lock.exclusive(STATE.parent / "lock", "is bringing the Docker engine up"):
+        if _answers():
+            return
+        if not is_installed():
+            system.install(["docker.io"], "a Docker engine")
+        # The package's own script may have started it.
+        if _answers():
+            return
+        with announce.step("starting the Docker engine"):
+            _start()
+
+
+def stop() -> str:
+    """Stops the engine that cvimake started, and says what it did.
+
+    Raises:
+        EngineError: it does not stop.
+    """
+    try:
+        state = json.loads(STATE.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return "cvimake started no engine on this machine; nothing to stop"
+    if state.get("systemd"):
+        subprocess.run(["systemctl", "stop", "docker.service", "docker.socket"], check=False)
+    else:
+        process = int(state["process"])
+        if started(process) != state["started"]:
+            STATE.unlink()
+            return "the engine that cvimake started has ended already"
+        os.kill(process, signal.SIGTERM)
+        end = time.monotonic() + STOP_SECONDS
+        while started(process) == state["started"]:
+            if time.monotonic() > end:
+                raise EngineError(
+                    f"the engine (process {process}) did not stop within {STOP_SECONDS:.0f} s",
+                    f"Its log: {LOG}",
+                )
+            time.sleep(0.1)
+    STATE.unlink()
+    return "stopped the engine that cvimake started"
+
+
+def _start() -> None:
+    if has_systemd():
+        subprocess.run(["systemctl", "start", "docker"], capture_output=True, check=False)
+        process = None
+        state: dict[str, object] = {"systemd": True}
+    else:
+        _remove_leftovers()
+        with LOG.open("ab") as log:
+            process = subprocess.Popen(
+                [_dockerd() or "dockerd"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Its own session: it outlives us and a Ctrl-C at our terminal.
+                start_new_session=True,
+                cwd="/",
+                env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{_SBIN}"},
+            )
+        state = {"process": process.pid, "started": started(process.pid)}
+    STATE.write_text(json.dumps(state), encoding="utf-8")
+    end = time.monotonic() + START_SECONDS
+    while not _answers():
+        if (process is not None and process.poll() is not None) or time.monotonic() > end:
+            if process is not None and process.poll() is None:
+                process.terminate()
+            STATE.unlink(missing_ok=True)
+            raise EngineError("the Docker engine does not start", _why(process))
+        time.sleep(0.1)
+
+
+def _why(process: subprocess.Popen[bytes] | None) -> str:
+    if process is None:
+        return "`journalctl -u docker` says why."
+    last_lines = LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
+    return "\n".join([*last_lines, f"Its log: {LOG}"])
+
+
+def _remove_leftovers() -> None:
+    """After a kill the daemon's pid file stays, and the next daemon would refuse to start."""
+    try:
+        process = int(PID_FILE.read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        process = 0
+    if process and _is_daemon(process):
+        raise EngineError(
+            f"a Docker engine runs (process {process}) and does not answer on {SOCKET}",
+            f"Look at its log, or end it: kill {process}",
+        )
+    PID_FILE.unlink(missing_ok=True)
+
+
+def _is_daemon(process: int) -> bool:
+    """Whether a process is a living dockerd; a zombie is not."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    name, _, rest = text.partition("(")[2].rpartition(")")
+    return name == "dockerd" and rest.split()[0] not in {"Z", "X"}
+
+
+def _answers() -> bool:
+    try:
+        return bool(docker.DockerClient(base_url=f"unix://{SOCKET}", timeout=5).ping())
+    except (docker.errors.DockerException, OSError):
+        return False
+
+
+def _dockerd() -> str | None:
+    return shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:{_SBIN}")

@@ -1,0 +1,232 @@
+"""The image that the toolchain image is built on: present, pulled, or made from Debian packages."""
+
+from __future__ import annotations
+
+import glob
+import os
+import platform as host
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker.errors
+from docker.models.images import Image
+from docker.utils import parse_repository_tag
+
+import docker
+from cvimake.core import announce, digest, system, toml
+from cvimake.core.errors import ImageError
+from cvimake.core.resources import docker_folder
+from cvimake.execution.image.recipe import BASE_VARIABLE
+
+# Says where a base came from; on it and on all that is built on it.
+LABEL_BASE = "cvimake.base"
+# The name of a bootstrapped base. Never the official one's.
+BOOTSTRAPPED = "cvimake/base"
+_MEGABYTE = 1000**2
+_BOOTSTRAP = ("bootstrap-base.sh", "debian-packages.txt")
+
+
+def find_or_make(
+    client: docker.DockerClient, wanted: str, logs: Path, platform: str | None = None
+) -> tuple[Image, str]:
+    """The base image, and where it came from in words.
+
+    Args:
+        client: of the engine that is to have it.
+        wanted: the image to take; empty for the official one, or a bootstrapped one in its place.
+        logs: a folder.
+        platform: to ask for where the engine's own is another.
+
+    Raises:
+        ImageError: there is none, and none can be had; says what to do.
+    """
+    _, pinned = toml.read(docker_folder() / "base.toml")
+    name, expected = wanted or pinned["image"], "" if wanted else pinned["digest"]
+    if image := _present(client, name):
+        return image, _registry_origin(image, name, expected)
+    bootstrapped = f"{BOOTSTRAPPED}:bootstrapped-{_bootstrap_digest()[:8]}"
+    if not wanted and (image := _present(client, bootstrapped)):
+        return image, image.labels[LABEL_BASE]
+    try:
+        with announce.step(f"pulling {name}") as show:
+            _pull(client, name, show, platform)
+        image = client.images.get(name)
+    except docker.errors.DockerException as error:
+        reason = str(getattr(error, "explanation", "") or error)
+        if wanted:
+            raise ImageError(f"the base image {name} is not here and cannot be pulled: {reason}") from error
+        announce.note(f"{name} cannot be pulled ({_first_line(reason)}); making a base from Debian packages")
+        return _bootstrap(client, bootstrapped, logs)
+    return image, _registry_origin(image, name, expected)
+
+
+def _registry_origin(image: Image, name: str, expected: str) -> str:
+    """Where an image with a registry's name came from, checked against the pinned digest.
+
+    Raises:
+        ImageError: it is another image than the pinned one.
+    """
+    if made := image.labels.get(LABEL_BASE):
+        # Somebody gave a bootstrapped one this name.
+        return str(made)
+    repository = _plain_repository(name)
+    digests = [
+        text.partition("@")[2]
+        for text in image.attrs.get("RepoDigests") or []
+        if _plain_repository(text) == repository
+    ]
+    if expected and expected not in digests:
+        raise ImageError(
+            f"{name} is {', '.join(digests) or 'without a digest'}, and docker/base.toml says {expected}",
+            f"Remove it (docker rmi {name}) and start again, or correct the file.",
+        )
+    if not digests:
+        return f"{name}, loaded on this machine, without a registry's digest"
+    return f"{name}@{digests[0]}" + ("" if expected else ", digest not pinned")
+
+
+def _plain_repository(name: str) -> str:
+    """An image's name without tag, digest and Docker's own registry, which need not be written."""
+    repository, _ = parse_repository_tag(name)
+    return str(repository).removeprefix("docker.io/").removeprefix("library/")
+
+
+def _pull(client: docker.DockerClient, name: str, show: Callable[[str], None], platform: str | None) -> None:
+    """Pulls an image, showing how much of what is known of it has come."""
+    repository, tag = parse_repository_tag(name)
+    layers: dict[str, tuple[int, int]] = {}
+    for message in client.api.pull(
+        repository, tag=tag or "latest", stream=True, decode=True, platform=platform
+    ):
+        if error := message.get("error"):
+            raise docker.errors.APIError(error, explanation=error)
+        detail = message.get("progressDetail") or {}
+        if message.get("status") == "Downloading" and detail.get("total"):
+            layers[message["id"]] = (detail["current"], detail["total"])
+        elif message.get("status") in {"Download complete", "Pull complete"} and message.get("id") in layers:
+            layers[message["id"]] = (layers[message["id"]][1],) * 2
+        if layers:
+            current, total = (sum(column) for column in zip(*layers.values(), strict=True))
+            show(f"{current / _MEGABYTE:.0f} of {total / _MEGABYTE:.0f} MB")
+
+
+def _bootstrap(client: docker.DockerClient, tag: str, logs: Path) -> tuple[Image, str]:
+    """A base made of Debian packages and a Python 3.10 of this machine."""
+    remedy = (
+        "Pull or load it yourself (docker pull, docker load), or name another base: "
+        f"{BASE_VARIABLE}=IMAGE ./doit image"
+    )
+    if not (os.geteuid() == 0 and system.has_apt() and host.machine() == "x86_64"):
+        raise ImageError("a base image can only be made by root on Debian or Ubuntu on x86-64", remedy)
+    python = find_python()
+    if python is None:
+        raise ImageError(
+            "a base image needs a Python 3.10, and none was found on the PATH, under pyenv or through uv",
+            f"Install one (pyenv install 3.10, or uv python install 3.10).\n{remedy}",
+        )
+    missing = [name for name in ("mmdebstrap",) if not shutil.which(name)]
+    if missing:
+        system.install([*missing, "debian-archive-keyring"], "making a base image")
+    log = logs / "base.log"
+    with tempfile.TemporaryDirectory(prefix="cvimake-", dir=_roomy_folder()) as name:
+        archive = Path(name) / "base.tar"
+        with (
+            announce.step(f"making a base from Debian packages and {python} (about 1 minute)"),
+            log.open("wb") as out,
+        ):
+            script = str(docker_folder() / "bootstrap-base.sh")
+            code = subprocess.run(
+                ["sh", script, str(python), str(archive)],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False,
+            ).returncode  # fmt: skip
+        if code != 0:
+            last_lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
+            raise ImageError(
+                "the base image cannot be made", "\n".join([*last_lines, f"The whole log: {log}"])
+            )
+        origin = (
+            f"bootstrapped from Debian packages and Python {_python_version(python)}; not the official image"
+        )
+        repository, _, name_tag = tag.partition(":")
+        with announce.step("importing the base"):
+            client.api.import_image_from_file(
+                str(archive), repository=repository, tag=name_tag, changes=[f'LABEL {LABEL_BASE}="{origin}"']
+            )
+    return client.images.get(tag), origin
+
+
+def find_python(*, movable: bool = True, fetch: bool = True) -> Path | None:
+    """A Python 3.10 that really runs: on the PATH, a version of pyenv's, or one that uv has or can fetch.
+
+    Args:
+        movable: whether its prefix is to be copied, so that a system's own (prefix `/usr`) does not do.
+        fetch: whether uv may fetch one.
+    """
+    candidates = [*_on_path("python3.10")]
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    candidates += _below(pyenv / "versions", "3.10*/bin/python3.10")
+    for candidate in candidates:
+        if _python_version(candidate, movable=movable):
+            return candidate
+    if uv := shutil.which("uv"):
+        with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
+            folder = os.environ.get("UV_PYTHON_INSTALL_DIR", str(Path.home() / ".local/share/uv/python"))
+            if fetch:
+                with announce.step("fetching a Python 3.10 with uv"):
+                    command = [uv, "python", "install", "3.10"]
+                    subprocess.run(command, cwd=name, capture_output=True, check=False)
+            for candidate in _below(Path(folder), "cpython-3.10*/bin/python3.10"):
+                if _python_version(candidate, movable=movable):
+                    return candidate
+    return None
+
+
+def _below(folder: Path, pattern: str) -> list[Path]:
+    """The files of a pattern; none where the folder is somebody else's, at which `Path.glob` raises."""
+    return sorted(map(Path, glob.glob(f"{glob.escape(str(folder))}/{pattern}")))  # noqa: PTH207
+
+
+def _on_path(name: str) -> Iterator[Path]:
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        if os.access(path := Path(folder) / name, os.X_OK):
+            yield path
+
+
+def _python_version(python: Path, *, movable: bool = True) -> str:
+    """The version of a Python 3.10, with a prefix of its own and its headers if movable; empty for others."""
+    code = (
+        "import sys, sysconfig, os, venv, ensurepip; "
+        f"good = sys.version_info[:2] == (3, 10) and (not {movable} or sys.base_prefix not in ('/usr', '/') "
+        "and os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h'))); "
+        "print('.'.join(map(str, sys.version_info[:3])) if good else '')"
+    )
+    try:
+        result = subprocess.run(
+            [str(python), "-I", "-c", code], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return result.stdout.strip() if result.returncode == 0 else ""
+
+
+def _present(client: docker.DockerClient, name: str) -> Image | None:
+    try:
+        return client.images.get(name)
+    except docker.errors.ImageNotFound:
+        return None
+
+
+def _bootstrap_digest() -> str:
+    return digest.of_value({name: digest.of_file(docker_folder() / name) for name in _BOOTSTRAP})
+
+
+def _roomy_folder() -> str | None:
+    """A folder for a file of 650 MB: /var/tmp, since /tmp may lie in memory."""
+    return "/var/tmp" if os.access("/var/tmp", os.W_OK) else None  # noqa: S108 - a random name in it
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else ""

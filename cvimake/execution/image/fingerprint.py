@@ -1,0 +1,114 @@
+"""What computes in an image: found out by running it, and compared with it again when it is used."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cvimake.core import announce
+from cvimake.core.action import Action, FileKind, Input, Limits, Output, Text
+from cvimake.core.errors import ImageError, StepFailedError
+from cvimake.core.resources import step
+from cvimake.execution.image.recipe import FILES_STEP, Recipe
+from cvimake.execution.sandbox import Sandbox
+from cvimake.toolchain import tools
+
+# Where an image has pip's reports, and the list of its files.
+RECORDS = "/opt/cvimake"
+LISTING = "files.sha256"
+# So many damaged files are named.
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identified:
+    """An image that was looked at.
+
+    Attributes:
+        identity: what computes in it; see `toolchain/container/toolchain_identity.py`.
+        listing: the files that the identity counts; see `toolchain/container/installed_files.py`.
+    """
+
+    identity: dict[str, Any]
+    listing: str
+
+
+def identify(
+    sandbox: Sandbox,
+    *records: str,
+    steps: Sequence[str] = Recipe.identity_steps,
+    what: str = "image",
+) -> Identified:
+    """Finds out what computes in an image.
+
+    Args:
+        sandbox: runs steps in the image.
+        records: the folder with pip's reports, where it is not an image's own.
+        steps: the program that finds it out, and what that imports.
+        what: people call the image.
+    """
+    scripts = [step(name) for name in steps]
+    with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
+        result, listing = Path(name) / "identity.json", Path(name) / LISTING
+        action = Action(
+            name=f"{what.replace(' ', '_')}:identity",
+            argv=(*tools.DETERMINISTIC, "python3", scripts[0].name, result.name, LISTING, *records),
+            environment=tools.environment(),
+            inputs=tuple(Input(name=script.name, path=script) for script in scripts),
+            outputs=(
+                Output(name=result.name, path=result, kind=FileKind.JSON),
+                Output(name=LISTING, path=listing, kind=FileKind.TEXT),
+            ),
+            limits=Limits(seconds=1800.0),
+        )
+        with announce.step(f"reading what the {what} computes with"):
+            sandbox.run(action)
+        return Identified(
+            identity=json.loads(result.read_text(encoding="utf-8")),
+            listing=listing.read_text(encoding="utf-8"),
+        )
+
+
+def check(sandbox: Sandbox, identity: Mapping[str, Any], records: str = RECORDS) -> None:
+    """Compares a sample of an image's files with those that its identity counts.
+
+    Args:
+        sandbox: runs steps in the image.
+        identity: the image's.
+        records: the folder with the list of its files.
+
+    Raises:
+        ImageError: a file is missing or has changed.
+    """
+    remedy = f"Remove it and start again; it is then made anew: {sandbox.engine.removal(sandbox.image)}"
+    program, expected = step(FILES_STEP), Text(name="digests.json", text=json.dumps(identity["files"]))
+    with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
+        result = Path(name) / "changed.json"
+        command = ("python3", program.name, f"{records}/{LISTING}", expected.name, result.name)
+        action = Action(
+            name="image:check",
+            argv=(*tools.DETERMINISTIC, *command),
+            environment=tools.environment(),
+            inputs=(Input(name=program.name, path=program),),
+            outputs=(Output(name=result.name, path=result, kind=FileKind.JSON),),
+            texts=(expected,),
+            limits=Limits(seconds=300.0),
+        )
+        try:
+            sandbox.run(action)
+        except StepFailedError as error:
+            raise ImageError(
+                "the toolchain cannot be compared with its list of files", f"{error}\n{remedy}"
+            ) from error
+        changed = json.loads(result.read_text(encoding="utf-8"))
+    if changed:
+        more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+        raise ImageError(
+            "the toolchain is not what was built. These of its files are missing or have changed: "
+            f"{', '.join(changed[:_MOST_NAMED])}{more}",
+            remedy,
+        )

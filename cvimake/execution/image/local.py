@@ -1,0 +1,189 @@
+"""The toolchain without containers: a Python 3.10 environment of the locked packages, in the user's cache.
+
+It is what docker/Dockerfile makes, but for pycocotools, which no tool imports and which takes a compiler.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cvimake.core import announce, digest, lock
+from cvimake.core.cache import user_cache
+from cvimake.core.errors import ImageError
+from cvimake.core.removal import remove_tree
+from cvimake.core.resources import docker_folder
+from cvimake.execution.engine.choice import LOCAL
+from cvimake.execution.engine.local import LocalEngine
+from cvimake.execution.image.base import find_python
+from cvimake.execution.image.fingerprint import LISTING, identify
+from cvimake.execution.image.making import ToolchainImage
+from cvimake.execution.image.recipe import Recipe
+from cvimake.execution.sandbox import Sandbox
+from cvimake.toolchain import tools
+
+ORIGIN = "this machine, without containers"
+_IDENTITY = "identity.json"
+_RECORDS = "records"
+_LAST_LINES = 12
+# A glibc of the wheel's own, with which nothing starts on a newer system.
+_BUNDLED_GLIBC = ("libc.so.6", "libm.so.6", "libpthread.so.0")
+_DOT = """#!/bin/sh
+# run_qtable calls dot with the toolchain's libraries on its path, and dot then fails to load its own.
+unset LD_LIBRARY_PATH
+exec {dot} "$@"
+"""
+_NO_DOT = """#!/bin/sh
+# Graphviz is not installed here. The tools draw pictures with it that nothing reads, and stop without it.
+echo 'cvimake: Graphviz is not installed: a picture is left out' >&2
+"""
+
+
+def ensure(recipe: Recipe, folder: Path) -> ToolchainImage:
+    """The toolchain of a recipe, installed if it is not there; the logs go below the folder.
+
+    Raises:
+        ImageError: it cannot be installed; says why and what to do.
+    """
+    prefix = user_cache() / f"tpu_mlir-{recipe.digest()[:12]}"
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    with lock.exclusive(prefix.with_suffix(".lock"), "is installing the toolchain"):
+        # Written last, so that what was interrupted is made anew.
+        finished = prefix / _IDENTITY
+        if not finished.exists():
+            _install(prefix, recipe, folder)
+            sandbox = Sandbox(root=folder, engine=LocalEngine(prefix), image=str(prefix))
+            identified = identify(sandbox, str(prefix / _RECORDS), what="toolchain")
+            (prefix / _RECORDS / LISTING).write_text(identified.listing, encoding="utf-8")
+            finished.write_text(json.dumps(identified.identity), encoding="utf-8")
+    if not _runs(prefix / "bin" / "python3"):
+        # The search path would lead on to the system's Python, which has none of the packages.
+        raise ImageError(
+            f"the Python of {prefix} does not run any more",
+            f"Remove that folder and start again: rm -r {prefix}",
+        )
+    identity = json.loads(finished.read_text(encoding="utf-8"))
+    # It may be installed later, and then counts.
+    clock = LocalEngine(prefix).clock
+    identity |= {"engine": LOCAL, "clock": digest.of_file(clock) if clock else ""}
+    records = str(prefix / _RECORDS)
+    return ToolchainImage(id=str(prefix), base=ORIGIN, identity=identity, records=records)
+
+
+def _runs(python: Path) -> bool:
+    try:
+        return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _install(prefix: Path, recipe: Recipe, folder: Path) -> None:
+    python = find_python(movable=False)
+    if python is None:
+        raise ImageError(
+            "the toolchain needs a Python 3.10, and none was found on the PATH, under pyenv or through uv",
+            "Install one (pyenv install 3.10, or uv python install 3.10), or a Docker engine.",
+        )
+    log = folder / "build" / "logs" / "local_toolchain.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if prefix.exists():
+        remove_tree(prefix)
+    what = f"installing the toolchain with {python} (about 2 minutes, 2 GB)"
+    with tempfile.TemporaryDirectory(prefix="cvimake-") as name, announce.step(what), log.open("wb") as out:
+        pip = _pinned_pip(Path(name), python, out.fileno())
+        _run([str(python), "-m", "venv", "--without-pip", str(prefix)], out.fileno(), log)
+        records = prefix / _RECORDS
+        records.mkdir()
+        requirements = (docker_folder() / "requirements.txt").read_text(encoding="utf-8")
+        install = [
+            *pip,
+            "--python",
+            str(prefix / "bin" / "python"),
+            "install",
+            "--no-deps",
+            "--no-compile",
+            "--progress-bar",
+            "off",
+        ]
+        if recipe.wheel:
+            requirements = re.sub(r"^tpu-mlir==(?:.*\\\n)*.*\n", "", requirements, flags=re.MULTILINE)
+            report = str(records / "wheel.json")
+            _run([*install, "--no-index", "--report", report, str(recipe.wheel)], out.fileno(), log)
+        locked = Path(name) / "requirements.txt"
+        locked.write_text(requirements, encoding="utf-8")
+        hashes = ["--only-binary", ":all:", "--require-hashes", "--report", str(records / "locked.json")]
+        _run([*install, *hashes, "-r", str(locked)], out.fileno(), log)
+        # What converts ONNX networks takes newer packages than the toolchain bears.
+        newer = prefix / "onnx"
+        _run([str(python), "-m", "venv", "--without-pip", str(newer)], out.fileno(), log)
+        (records / "onnx").mkdir()
+        _run(
+            [
+                *(part.replace(str(prefix / "bin"), str(newer / "bin")) for part in install),
+                *hashes[:-1],
+                str(records / "onnx" / "locked.json"),
+                "-r",
+                str(docker_folder() / "onnx-requirements.txt"),
+            ],
+            out.fileno(),
+            log,
+        )
+        (records / "source-requirements.txt").touch()
+        _mend(prefix)
+        _compile(prefix, python, out.fileno())
+
+
+def _pinned_pip(folder: Path, python: Path, out: int) -> list[str]:
+    """The command of the pip that the image is built with."""
+    _run([str(python), "-m", "venv", str(folder / "pip")], out, None)
+    pip = [str(folder / "pip" / "bin" / "python"), "-m", "pip"]
+    pinned = str(docker_folder() / "build-requirements.txt")
+    _run([*pip, "install", "--progress-bar", "off", "--require-hashes", "-r", pinned], out, None)
+    return pip
+
+
+def _mend(prefix: Path) -> None:
+    """What the wheel lacks, and what it brings along too much."""
+    root = Path(tools.ROOT.replace(tools.PREFIX, str(prefix)))
+    for pattern in ("bin/*", "python/tools/*.py", "python/utils/*.py"):
+        for path in root.glob(pattern):
+            path.chmod(path.stat().st_mode | 0o111)
+    for library in _BUNDLED_GLIBC:
+        (root / "lib" / "third_party" / library).unlink(missing_ok=True)
+    real = shutil.which("dot")
+    dot = prefix / "bin" / "dot"
+    dot.write_text(_DOT.format(dot=real) if real else _NO_DOT, encoding="utf-8")
+    dot.chmod(0o755)
+
+
+def _compile(prefix: Path, python: Path, out: int) -> None:
+    """Makes all bytecode that is loaded. The tools look for it in this folder alone."""
+    found = subprocess.run(
+        [python, "-I", "-S", "-c", "import os; print(os.path.dirname(os.__file__))"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    command = [
+        str(python), "-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash",
+        found.stdout.strip(), str(prefix),
+    ]  # fmt: skip
+    variables = {**os.environ, "PYTHONPYCACHEPREFIX": str(prefix / "bytecode"), "PYTHONHASHSEED": "0"}
+    # Some files are not for this Python and have none.
+    subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False)
+
+
+def _run(command: Sequence[str], out: int, log: Path | None) -> None:
+    code = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False
+    ).returncode
+    if code != 0:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log else []
+        raise ImageError(
+            "installing the toolchain failed",
+            "\n".join([*lines[-_LAST_LINES:], *([f"The whole log: {log}"] if log else [])]),
+        )

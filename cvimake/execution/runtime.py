@@ -1,0 +1,162 @@
+"""What running steps takes: an engine and an image, found once for the whole process."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import textwrap
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cvimake.core import announce, digest
+from cvimake.core.capacity import Capacity
+from cvimake.core.errors import CvimakeError, ImageError
+from cvimake.core.system import WITHOUT_AVX2, has_avx2
+from cvimake.execution.engine import Engine, connection
+from cvimake.execution.engine.choice import DOCKER, ENGINE_VARIABLE, FRAMEWORKS, LOCAL, TOOLCHAIN, chosen
+from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.engine.local import LocalEngine
+from cvimake.execution.image import fingerprint, local, making
+from cvimake.execution.image.making import ToolchainImage
+from cvimake.execution.image.recipe import FrameworksRecipe, Recipe
+from cvimake.execution.sandbox import Sandbox
+
+# How often a cancelled build is noticed while an image is made, in seconds.
+_LOOK_EVERY = 0.2
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """An engine with an image on it."""
+
+    image: ToolchainImage
+    sandbox: Sandbox
+
+    @classmethod
+    @functools.cache
+    def of(cls, root: Path) -> Runtime:
+        """The runtime of a project; makes what is missing.
+
+        Raises:
+            CvimakeError: no engine answers, or the image cannot be built.
+        """
+        engine, found = _engine_and_toolchain(root)
+        return cls._checked(found, Sandbox(root=root, engine=engine, image=found.id))
+
+    @classmethod
+    @functools.cache
+    def with_frameworks(cls, root: Path) -> Runtime:
+        """The same engine with the image that has PyTorch and TensorFlow; makes what is missing.
+
+        Raises:
+            CvimakeError: no engine answers, or the image cannot be built, as without containers.
+        """
+        plain = cls.of(root)
+        engine = plain.sandbox.engine
+        if not isinstance(engine, DockerEngine):
+            raise ImageError(
+                "networks of Caffe, PyTorch and TFLite are read in an image of their own, and here steps run "
+                "without containers",
+                "Use a Docker engine, or export the network to ONNX.",
+            )
+        chosen_by_user = Recipe.from_environment()
+        recipe = FrameworksRecipe(
+            base=chosen_by_user.base, wheel=chosen_by_user.wheel, toolchain=plain.image.fingerprint
+        )
+        found = _unless_cancelled(engine, lambda: making.ensure(engine, recipe, root))
+        return cls._checked(found, Sandbox(root=root, engine=engine, image=found.id))
+
+    @classmethod
+    def _checked(cls, found: ToolchainImage, sandbox: Sandbox) -> Runtime:
+        """A runtime whose image was compared with what it is said to be."""
+        fingerprint.check(sandbox, found.identity, found.records)
+        return cls(found, sandbox)
+
+    @classmethod
+    def recorded_in(cls, record: Path, root: Path) -> Runtime:
+        """The runtime of the stages of a project whose image stands in this record.
+
+        Raises:
+            CvimakeError: as for the others.
+        """
+        return cls.with_frameworks(root) if record == FRAMEWORKS else cls.of(root)
+
+    def capacity(self) -> Capacity:
+        """What its machine bears."""
+        return self.sandbox.engine.capacity()
+
+    def cancel(self) -> None:
+        """Ends every step that runs, and lets no other begin."""
+        self.sandbox.engine.cancel()
+
+    def check(self, recorded: Mapping[str, Any], record: Path = TOOLCHAIN) -> None:
+        """Sees that the image is the one that the build was planned with.
+
+        Args:
+            recorded: what computes, as the build has it.
+            record: the file that it stands in, named like the task that wrote it.
+
+        Raises:
+            ImageError: somebody replaced it in the meantime.
+        """
+        if digest.of_value(recorded) != self.image.fingerprint:
+            raise ImageError(
+                f"the {record.stem} image is not the one that {record} describes",
+                f"Run `./doit forget {record.stem}` and start again; what is affected is then built anew.",
+            )
+
+
+def _unless_cancelled(engine: DockerEngine, make: Callable[[], ToolchainImage]) -> ToolchainImage:
+    """Makes an image; in the thread of a stage it is given up when the build is cancelled.
+
+    The library for Docker can only wait for a build. So another thread waits, which ends with the process,
+    and the engine gives up a build that nobody waits for.
+    """
+    if threading.current_thread() is threading.main_thread():
+        return make()
+    made: Future[ToolchainImage] = Future()
+
+    def work() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
+            made.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    while not wait([made], timeout=_LOOK_EVERY).done:
+        if engine.is_cancelled:
+            raise ImageError("making the image was cancelled")
+    return made.result()
+
+
+def _engine_and_toolchain(root: Path) -> tuple[Engine, ToolchainImage]:
+    recipe, wanted, reason = Recipe.from_environment(), chosen(), f"{ENGINE_VARIABLE}={LOCAL}"
+    if wanted != LOCAL:
+        try:
+            client = connection.ensure()
+        except CvimakeError as error:
+            # Who names an engine wants that one.
+            if wanted == DOCKER or not connection.is_this_machines():
+                raise
+            reason = str(error)
+        else:
+            docker_engine = DockerEngine(client)
+            if connection.sees_our_files():
+                _warn_without_avx2()
+            return docker_engine, making.ensure(docker_engine, recipe, root)
+    _warn_without_avx2()
+    found = local.ensure(recipe, root)
+    engine = LocalEngine(Path(found.id))
+    announce.note(f"warning: {engine.shortcomings()}\n{textwrap.indent(reason, '  ')}")
+    return engine, found
+
+
+def _warn_without_avx2() -> None:
+    """Tells who builds on this machine that its bytes are not those of others."""
+    # Elsewhere the steps are emulated, with AVX2.
+    if platform.machine() == "x86_64" and not has_avx2():
+        announce.note(f"warning: {WITHOUT_AVX2}")

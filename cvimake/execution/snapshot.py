@@ -1,0 +1,199 @@
+"""An action's inputs, kept still: the bytes that its tool reads are those whose digests are recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from cvimake.core import digest
+from cvimake.core.action import Action, Folder
+from cvimake.core.content import CONTENTS, State, is_known, observed, unchanged
+from cvimake.core.copying import clone
+from cvimake.core.errors import CvimakeError
+
+# What is larger is read where it lies, and looked at again when the tool has ended.
+LARGEST_COPY = 64 * 1024 * 1024
+# The members of all folders, each under its sha256, in a project's folder.
+_MEMBERS = Path("build/.inputs/.members")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What a tool reads.
+
+    Attributes:
+        states: of the inputs, by their paths: their digests are those of what the tool reads.
+        files: where the tool's files lie, by the names of the inputs.
+        folders: where its folders lie, by where the tool sees them.
+        in_place: the inputs that it reads where they lie.
+    """
+
+    states: Mapping[str, State]
+    files: Mapping[str, Path]
+    folders: Mapping[str, Path]
+    in_place: Mapping[Path, State]
+
+    def check(self, name: str) -> None:
+        """Sees that the tool has read what was there when it began.
+
+        Raises:
+            CvimakeError: an input that it read where it lies was changed meanwhile.
+        """
+        for path, state in self.in_place.items():
+            if not unchanged(path, state):
+                raise CvimakeError(
+                    f"{name}: its input {path} was changed while its tool ran, so its results are dropped",
+                    "Start again, and leave the file alone until the stage is done.",
+                )
+
+
+def take(action: Action, root: Path, private: Path, kept: Path, user: tuple[int, int]) -> Snapshot:
+    """Takes a snapshot of all inputs of an action.
+
+    A file is copied, unless it is large and its file system tells of every change. The members of a folder
+    are copied once for all stages that read them. The inputs themselves are never linked: another link would
+    change a file's time of change, which tells whether somebody has changed it.
+
+    Args:
+        action: what is to run.
+        root: the project's folder; relative paths are meant from there.
+        private: an empty folder that is removed after the run, and that no other user can enter.
+        kept: an empty folder that stays until the action runs again, on the file system of `private`.
+        user: numeric user and group of the tool.
+
+    Raises:
+        CvimakeError: an input was edited while it was copied.
+        OSError: an input cannot be read, or the disk is full.
+    """
+    states: dict[str, State] = {}
+    sources: dict[str, Path] = {}
+    in_place: dict[Path, State] = {}
+    for file in action.inputs:
+        path = str(file.path)
+        if path in sources:
+            continue
+        source = (root / file.path).resolve()
+        state = _provable(source, user)
+        if state:
+            sources[path], in_place[source] = source, state
+        else:
+            sources[path] = private / file.name
+            state = _copied(source, sources[path])
+        states[path] = state
+    folders: dict[str, Path] = {}
+    for number, folder in enumerate(action.folders):
+        folders[folder.target] = kept / str(number)
+        for path, state in _filled(folders[folder.target], folder, root).items():
+            if states.setdefault(path, state)[-1] != state[-1]:
+                raise CvimakeError(
+                    f"{action.name}: its input {path} was edited as the stage began", "Start again."
+                )
+    files = {file.name: sources[str(file.path)] for file in action.inputs}
+    return Snapshot(states=states, files=files, folders=folders, in_place=in_place)
+
+
+def lasting_files(action: Action, root: Path, kept: Path, user: tuple[int, int]) -> dict[str, Path]:
+    """Where the inputs lie for who repeats a step by hand: the files themselves, or copies that stay.
+
+    Args:
+        action: what runs.
+        root: the project's folder.
+        kept: a folder that stays until the action runs again.
+        user: the tool's; root may keep a file to itself.
+    """
+    files: dict[str, Path] = {}
+    for file in action.inputs:
+        source = (root / file.path).resolve()
+        if not can_read(source, user):
+            source, original = kept / file.name, source
+            shutil.copyfile(original, source)
+            source.chmod(0o644)
+        files[file.name] = source
+    return files
+
+
+def can_read(path: Path, user: tuple[int, int]) -> bool:
+    """Whether a file's mode lets a user read it, given by numeric user and group."""
+    status = path.stat()
+    if status.st_uid == user[0]:
+        return bool(status.st_mode & stat.S_IRUSR)
+    if status.st_gid == user[1]:
+        return bool(status.st_mode & stat.S_IRGRP)
+    return bool(status.st_mode & stat.S_IROTH)
+
+
+def _provable(source: Path, user: tuple[int, int]) -> State | None:
+    """The state of a file that the tool can read where it lies; None for one that is to be copied."""
+    if source.stat().st_size <= LARGEST_COPY or not can_read(source, user):
+        return None
+    state = CONTENTS.state(str(source))
+    return state if is_known(state) else None
+
+
+def _copied(source: Path, target: Path) -> State:
+    """Copies a file for the tool's user; the digest in its state is that of the copy."""
+
+    def copy(reading: BinaryIO) -> str:
+        clone(reading, target)
+        return digest.of_file(target)
+
+    state = observed(source, copy)
+    # The folder around it is closed to others.
+    target.chmod(0o644)
+    return state
+
+
+def _filled(place: Path, folder: Folder, root: Path) -> dict[str, State]:
+    """Makes a folder of exactly the files that belong in it; returns their states by their paths."""
+    states: dict[str, State] = {}
+    place.mkdir()
+    with _locked(root / _MEMBERS) as members:
+        for name, path in folder.files.items():
+            state, member = _member(members, (root / path).resolve())
+            states[str(path)] = state
+            target = place / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                target.hardlink_to(member)
+            except OSError:
+                # The file system has no hard links, or no more for this file.
+                shutil.copy(member, target)
+        _remove_unused(members)
+    return states
+
+
+@contextlib.contextmanager
+def _locked(members: Path) -> Iterator[Path]:
+    """The folder of the members, for one at a time: a member without a link is removed."""
+    members.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(members, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield members
+    finally:
+        os.close(descriptor)
+
+
+def _member(members: Path, source: Path) -> tuple[State, Path]:
+    """A file's state, and our copy of it with the same bytes."""
+    state = CONTENTS.state(str(source))
+    member = members / state[-1]
+    if member.is_file() and digest.of_file(member) == state[-1]:
+        return state, member
+    new = members / "new"
+    state = _copied(source, new)
+    return state, new.replace(members / state[-1])
+
+
+def _remove_unused(members: Path) -> None:
+    with os.scandir(members) as entries:
+        for entry in entries:
+            if entry.stat(follow_symlinks=False).st_nlink == 1:
+                Path(entry.path).unlink()

@@ -1,0 +1,70 @@
+"""Folders in which steps run, below a project's `build`: each is one process's as long as that lives."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from cvimake.core.removal import remove_tree
+from cvimake.execution.engine import PLACE, PLACE_PREFIX
+
+_SCRATCH = Path("build/.work")
+# In a workspace: locked as long as its process lives, however that ends.
+_IN_USE = "in_use"
+# Beside the workspaces: locked while one is made, or while those of ended processes are looked for.
+_TURN = Path("build/.work.lock")
+
+
+@contextlib.contextmanager
+def workspace(root: Path) -> Iterator[Path]:
+    """A folder on the file system of a project's results that no other user can enter."""
+    scratch = root / _SCRATCH
+    scratch.mkdir(parents=True, exist_ok=True)
+    with _locked(root / _TURN):
+        folder = Path(tempfile.mkdtemp(dir=scratch))
+        in_use = (folder / _IN_USE).open("w", encoding="utf-8")
+        fcntl.flock(in_use, fcntl.LOCK_EX)
+    with in_use:
+        try:
+            yield folder
+        finally:
+            remove_tree(folder)
+
+
+def sweep(root: Path) -> None:
+    """Removes the workspaces of processes that were killed; those of others stay."""
+    scratch = root / _SCRATCH
+    if not scratch.is_dir():
+        return
+    with _locked(root / _TURN):
+        for leftover in scratch.iterdir():
+            if _is_in_use(leftover):
+                continue
+            place = leftover / PLACE
+            if place.is_symlink() and place.readlink().name.startswith(PLACE_PREFIX):
+                with contextlib.suppress(OSError):
+                    remove_tree(place.readlink())
+            remove_tree(leftover)
+
+
+def _is_in_use(folder: Path) -> bool:
+    try:
+        with (folder / _IN_USE).open("r", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        # Its process was killed as it was making it.
+        return False
+    return False
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[IO[str]]:
+    with path.open("w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file

@@ -1,0 +1,1 @@
+"""Checks of a stage's inputs before a container starts."""

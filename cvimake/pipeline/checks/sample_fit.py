@@ -1,0 +1,123 @@
+"""Whether arrays are what a network takes: their names in an npz, their number and shapes.
+
+The toolchain looks at the number of bytes alone where it calibrates: an array with its channels last goes
+through, and the thresholds are those of noise. (Seen with tpu_mlir 1.7, as the other rules here.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from cvimake.project.mistakes import did_you_mean
+
+Shape = tuple[int, ...]
+_FEW = 5
+
+
+class Purpose(Enum):
+    """What files are for; each tool reads them by rules of its own."""
+
+    TRANSFORM = "model_transform"
+    DEPLOY = "model_deploy"
+    CALIBRATE = "run_calibration"
+    SEARCH = "run_qtable"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a network is given once: its files in order, one npz, or one npy or image for each input.
+
+    Attributes:
+        declared: the file and line that name it; empty where that is not told.
+    """
+
+    purpose: Purpose
+    files: tuple[Path, ...]
+    declared: str = ""
+
+
+def faults(
+    sample: Sample, arrays: Mapping[Path, Mapping[str, Shape]], inputs: Mapping[str, Shape]
+) -> Iterator[str]:
+    """What is wrong with a sample, each with its file.
+
+    Args:
+        sample: what is given.
+        arrays: the shapes of the arrays in each file, by name; an npy holds one, and an image none.
+        inputs: those of the network, with their shapes in its order; 0 for an axis that is left open.
+    """
+    first = sample.files[0]
+    if first.suffix.lower() == ".npz":
+        yield from (f"{first}: {what}" for what in _npz_faults(sample.purpose, arrays[first], inputs))
+        return
+    is_images = not any(arrays[path] for path in sample.files)
+    # With the last of too few images model_transform goes on.
+    if len(sample.files) != len(inputs) and not (is_images and sample.purpose is Purpose.TRANSFORM):
+        yield (
+            f"{first}: {_counted(len(sample.files), 'file')} for a network of "
+            f"{_counted(len(inputs), 'input')} ({_listed(inputs)}): one for each, or one npz with all"
+        )
+        return
+    for path, (name, shape) in zip(sample.files, inputs.items(), strict=False):
+        for own in arrays[path].values():
+            if not _fits(own, shape, sample.purpose):
+                yield f"{path}: {_misfit(own, name, shape)}"
+
+
+def _npz_faults(purpose: Purpose, arrays: Mapping[str, Shape], inputs: Mapping[str, Shape]) -> Iterator[str]:
+    if len(inputs) == 1 and purpose is Purpose.CALIBRATE and len(arrays) > 1:
+        name = next(iter(inputs))
+        yield f"holds {len(arrays)} arrays ({_listed(arrays)}), and the network has one input: {name}"
+        return
+    keys = {name: name for name in inputs}
+    if len(keys) == len(arrays) == 1 and purpose is not Purpose.SEARCH:
+        # The only one, whatever it is called.
+        keys = dict(zip(keys, arrays, strict=True))
+    for name, key in keys.items():
+        shape = inputs[name]
+        if key not in arrays:
+            yield (
+                f"holds no array {name!r}, which is an input of the network; it holds {_listed(arrays)}"
+                f"{did_you_mean(name, arrays)}"
+            )
+        # One of a batch is repeated.
+        elif not (_fits(arrays[key], shape, purpose) or _fits(arrays[key], (1, *shape[1:]), purpose)):
+            yield f"{key}: {_misfit(arrays[key], name, shape)}"
+
+
+def _fits(own: Shape, shape: Shape, purpose: Purpose) -> bool:
+    if purpose in {Purpose.CALIBRATE, Purpose.SEARCH}:
+        # One of a batch, or without an axis for one.
+        return any(_is(own, wanted) for wanted in (shape, (1, *shape[1:]))) or _is((1, *own), shape)
+    return _is(own, shape)
+
+
+def _is(own: Shape, shape: Shape) -> bool:
+    return len(own) == len(shape) and all(
+        length in {0, given} for given, length in zip(own, shape, strict=True)
+    )
+
+
+def _misfit(own: Shape, name: str, shape: Shape) -> str:
+    hint = ""
+    if len(own) == len(shape) == 4 and own == (shape[0], shape[2], shape[3], shape[1]):  # noqa: PLR2004 - batch, channels, height, width
+        hint = ": its channels stand last, numpy.transpose(array, (0, 3, 1, 2)) puts them first"
+    elif (1, *own) == shape:
+        hint = ": it has no axis for the batch, array[None] adds it"
+    return f"is of shape {_shown(own)}, and the network's input {name} of {_shown(shape)}{hint}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count > 1 else ''}"
+
+
+def _shown(shape: Shape) -> str:
+    return f"[{', '.join(str(length or '?') for length in shape)}]"
+
+
+def _listed(names: Mapping[str, Shape]) -> str:
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return ", ".join([*names][:_FEW]) + more

@@ -1,0 +1,209 @@
+"""Images, npy and npz as they lie on the disk: whether a tool can read them, by their heads alone."""
+
+from __future__ import annotations
+
+import ast
+import math
+import mmap
+import re
+import struct
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from cvimake.core.errors import CvimakeError
+from cvimake.pipeline.checks import sample_fit
+from cvimake.pipeline.checks.sample_fit import Sample, Shape
+from cvimake.project.dataset import IMAGES
+
+# What the tool's reader (OpenCV) takes, whatever the file is called.
+_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+_BEGINNINGS = (_JPEG, b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF", b"II*\0", b"MM\0*")
+_PNG, _PNG_END = b"\x89PNG", b"IEND"
+_NPY = b"\x93NUMPY"
+_MOST_HEADER = 64 * 1024
+# The directory of a zip: it is read whole, so its size is looked at first.
+_ZIP_END, _ZIP_END_BYTES, _MOST_COMMENT = b"PK\x05\x06", 22, 65535
+_MOST_ARRAYS, _MOST_DIRECTORY = 10_000, 4 * 1024 * 1024
+_MANY = 5
+# How numpy calls a type of numbers, with its bytes.
+_NUMBER = re.compile(r"[<>|=]?[fiub](\d+)")
+
+
+class _FaultError(Exception):
+    """What is wrong with a file."""
+
+
+def check(
+    name: str, samples: Iterable[Sample], memory: int, inputs: Mapping[str, Shape] | None = None
+) -> None:
+    """Sees that tools can read samples, and that they are what the network takes, before a container starts.
+
+    Args:
+        name: of the stage that they are for.
+        samples: images, npy and npz; what is not there is for others to judge.
+        memory: bytes that the stage may use.
+        inputs: those of the network, with their shapes; None where they are not known.
+
+    Raises:
+        CvimakeError: some cannot be read, or are something else; says which, and why.
+    """
+    found: dict[Path, Mapping[str, Shape] | None] = {}
+    faults: dict[str, None] = {}
+    for sample in samples:
+        for path in sample.files:
+            if path not in found:
+                try:
+                    found[path] = _arrays(path, memory)
+                except _FaultError as error:
+                    found[path] = None
+                    place = f" (named in {sample.declared})" if sample.declared else ""
+                    faults[f"{path}: {error}{place}"] = None
+        arrays = {path: known for path in sample.files if (known := found[path]) is not None}
+        if inputs and arrays and len(arrays) == len(set(sample.files)):
+            faults.update(dict.fromkeys(sample_fit.faults(sample, arrays, inputs)))
+    if faults:
+        told = list(faults)
+        shown = [*told[:_MANY], *([f"and {len(told) - _MANY} more"] if len(told) > _MANY else [])]
+        raise CvimakeError(f"{name}: what it reads is not as it should be", "\n".join(shown))
+
+
+def unreadable(path: Path, memory: int) -> str:
+    """Why no tool can read a sample; empty where one can, or where there is no such file.
+
+    Args:
+        path: an image, npy or npz.
+        memory: bytes that the stage may use.
+    """
+    try:
+        _arrays(path, memory)
+    except _FaultError as error:
+        return str(error)
+    return ""
+
+
+def _arrays(path: Path, memory: int) -> Mapping[str, Shape] | None:
+    """The shapes of the arrays in a file, by name; none in an image, None of a file that is not there.
+
+    Raises:
+        _FaultError: no tool can read it.
+    """
+    kind = path.suffix.lower()
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            if kind == ".npz":
+                return _in_npz(file, size, memory)
+            if kind == ".npy":
+                return {"": _head(file, size)}
+            if kind in IMAGES:
+                _check_image(file, size)
+            return {}
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _FaultError(f"cannot be read: {error.strerror}") from error
+
+
+def _check_image(file: BinaryIO, size: int) -> None:
+    head = file.read(16)
+    file.seek(max(0, size - 1024))
+    end = file.read()
+    if not head:
+        raise _FaultError("is empty")
+    if not head.startswith(_BEGINNINGS):
+        raise _FaultError("is no image")
+    if head.startswith(_PNG) and _PNG_END not in end:
+        raise _FaultError("is cut off")
+    if head.startswith(_JPEG) and _JPEG_END not in end and _ends_in_a_scan(file):
+        raise _FaultError("is cut off")
+
+
+def _ends_in_a_scan(file: BinaryIO) -> bool:
+    """Whether a JPEG ends before its last scan does; behind that, cameras write more than an image."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN) or data.rfind(_JPEG_SCAN) < 0
+
+
+def _in_npz(file: BinaryIO, size: int, memory: int) -> Mapping[str, Shape]:
+    if reason := _directory_fault(file, size):
+        raise _FaultError(reason)
+    shapes: dict[str, Shape] = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            total = sum(member.file_size for member in members)
+            if total > memory:
+                raise _FaultError(
+                    f"unpacks to {total / 1024**3:.1f} GiB, more than the step's memory limit "
+                    f"({memory / 1024**3:.1f} GiB, [tool.cvimake.limits])"
+                )
+            if not members:
+                raise _FaultError("holds no arrays")
+            for member in members:
+                with archive.open(member) as array:
+                    try:
+                        shape = _head(array, member.file_size)
+                    except _FaultError as error:
+                        raise _FaultError(f"{member.filename}: {error}") from error
+                shapes[member.filename.removesuffix(".npy")] = shape
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+    ) as error:
+        raise _FaultError(f"is no npz: {error}") from error
+    return shapes
+
+
+def _directory_fault(file: BinaryIO, size: int) -> str:
+    """Why a zip's directory is better not read; empty if it may be."""
+    file.seek(max(0, size - _ZIP_END_BYTES - _MOST_COMMENT))
+    end = file.read()
+    place = end.rfind(_ZIP_END)
+    if place < 0 or len(end) - place < _ZIP_END_BYTES:
+        return "is no npz, or cut off"
+    entries, length = struct.unpack_from("<HI", end, place + 10)
+    if entries > _MOST_ARRAYS or length > _MOST_DIRECTORY:
+        return f"holds more than {_MOST_ARRAYS} arrays"
+    return ""
+
+
+def _head(file: IO[bytes], most: int) -> Shape:
+    """An array's shape, by its head.
+
+    Args:
+        file: the array, from its beginning.
+        most: how many bytes there are.
+
+    Raises:
+        _FaultError: it is none, holds no numbers, or is cut off.
+    """
+    head = file.read(8)
+    if len(head) < 8 or not head.startswith(_NPY):  # noqa: PLR2004 - magic and two numbers of the version
+        raise _FaultError("is no array")
+    size_format = "<H" if head[6] == 1 else "<I"
+    size = file.read(struct.calcsize(size_format))
+    length = (
+        struct.unpack(size_format, size)[0] if len(size) == struct.calcsize(size_format) else _MOST_HEADER + 1
+    )
+    text = file.read(length) if length <= _MOST_HEADER else b""
+    if length > _MOST_HEADER or len(text) < length:
+        raise _FaultError("is cut off")
+    try:
+        described = ast.literal_eval(text.decode("latin-1"))
+        kind, shape = str(described["descr"]), tuple(map(int, described["shape"]))
+    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
+        raise _FaultError("is no array") from error
+    number = _NUMBER.fullmatch(kind)
+    if number is None:
+        what = "Python objects" if "O" in kind else f"values of type {kind}"
+        raise _FaultError(f"holds {what}, not numbers")
+    if 0 in shape:
+        raise _FaultError(f"holds nothing: its shape is {shape}")
+    if math.prod(shape) * int(number[1]) > most - file.tell():
+        raise _FaultError(f"is cut off: it says that its shape is {shape}")
+    return shape

@@ -1,0 +1,157 @@
+"""`dataset.toml`: samples to calibrate and search with, and the files that they are made of."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import model_validator
+
+from cvimake.core import toml
+from cvimake.project.declared import Declared, FileName, Texts, unusable_file
+
+# What the toolchain takes for samples (tpu_mlir 1.7, data_selector.py).
+IMAGES = frozenset({".jpg", ".bmp", ".png", ".jpeg", ".jfif"})
+ARRAYS = frozenset({".npy", ".npz"})
+# Of a list of samples: a million lines.
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+class Dataset(Declared):
+    """One `dataset.toml`."""
+
+    description: str = ""
+    folder: FileName = "."
+    """Where the files lie, relative to the dataset's folder."""
+    files: Texts = ("**/*",)
+    """Patterns relative to that; of what they match, images, npz and npy are samples."""
+    data_list: FileName | None = None
+    """Instead of patterns: a file with one sample a line, the files of several inputs joined by commas."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Dataset:
+        if self.data_list and "files" in self.model_fields_set:
+            raise ValueError("files and data_list exclude each other")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Samples as they will lie in the container.
+
+    Attributes:
+        files: their files, by their path below the mount.
+        lines: one sample a line, of such paths, in the order of the list; None where the tool chooses
+            from the folder.
+    """
+
+    files: dict[str, Path]
+    lines: tuple[tuple[str, ...], ...] | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of samples."""
+        return len(self.files if self.lines is None else self.lines)
+
+    @functools.cached_property
+    def kinds(self) -> set[str]:
+        """Of what they are: image, npy, npz."""
+        return {_kind(path) for path in self.files}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredDataset:
+    """A dataset with its name and the folder that its paths are relative to."""
+
+    name: str
+    folder: Path
+    dataset: Dataset
+
+    @property
+    def files_folder(self) -> Path:
+        """Where the files lie."""
+        return self.folder / self.dataset.folder
+
+    @functools.cached_property
+    def samples(self) -> Samples:
+        """Its samples as they are on the disk; looked for once, however many models use them.
+
+        Raises:
+            OSError: the list cannot be read.
+            ValueError: a pattern or the list leads out of the folder, or a sample is no plain file or has a
+                name that cannot be used.
+        """
+        if self.dataset.data_list:
+            return read_list(self.folder / self.dataset.data_list, self.files_folder)
+        for pattern in self.dataset.files:
+            if _leads_out(pattern):
+                raise ValueError(f"{pattern} leads out of {self.files_folder}")
+        found = {
+            path.relative_to(self.files_folder).as_posix(): path
+            for pattern in self.dataset.files
+            for path in self.files_folder.glob(pattern)
+            if _kind(path.name) and not _is_folder(path)
+        }
+        if reason := next(filter(None, map(unusable_file, found)), ""):
+            raise ValueError(f"{self.files_folder}: {reason}")
+        # Left out in silence, a calibration would go by fewer samples than there seem to be.
+        if name := next((name for name, path in found.items() if not path.is_file()), ""):
+            raise ValueError(f"{self.files_folder / name} is no plain file, or a link to nothing")
+        return Samples(files=dict(sorted(found.items())))
+
+
+def read_list(path: Path, folder: Path) -> Samples:
+    """The samples that a list names, relative to a folder.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: an entry leads out of the folder.
+    """
+    lines = []
+    files: dict[str, Path] = {}
+    try:
+        text = toml.read_plain(path, _MOST_BYTES).decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        sample = tuple(part.strip() for part in line.split(","))
+        for name in sample:
+            if reason := unusable_file(name):
+                raise ValueError(f"{path}:{number}: {reason}")
+            if _leads_out(name):
+                raise ValueError(f"{path}:{number}: {name} leads out of {folder}")
+            files[name] = folder / name
+        lines.append(sample)
+    return Samples(files=files, lines=tuple(lines))
+
+
+def _is_folder(path: Path) -> bool:
+    """Say whether a path is a folder; a link to itself is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _leads_out(name: str) -> bool:
+    """Whether a path or pattern can name something outside the folder that it is meant from."""
+    return name.startswith("/") or ".." in Path(name).parts
+
+
+def _kind(name: str) -> str:
+    suffix = Path(name).suffix.lower()
+    if suffix in IMAGES:
+        return "image"
+    return suffix[1:] if suffix in ARRAYS else ""
+
+
+def mixed(kinds: Iterable[str]) -> str:
+    """Why samples of these kinds cannot stand together; empty if they can."""
+    kinds = sorted(kinds)
+    return f"its samples are of different kinds: {', '.join(kinds)}" if len(kinds) > 1 else ""

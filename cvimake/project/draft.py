@@ -1,0 +1,319 @@
+"""A `model.toml` for a network, with comments; text in, text out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from cvimake.camera.feed import PAD_VALUE, Rows
+from cvimake.project.networks.findings import Findings
+
+# The file with the layers that stay float, beside the declaration.
+FLOAT_LAYERS = "float_layers"
+# Not what anything is called: the declaration is refused, with file and line, until somebody has chosen.
+CHOOSE_DATASET = "CHOOSE-A-DATASET"
+CHOOSE_IMAGE = "CHOOSE-AN-IMAGE.jpg"
+CHOOSE_FORMAT = "CHOOSE: rgb, bgr or gray"
+_GUIDE_SAMPLES = 100
+# Samples that a search takes where nothing else is said.
+_SEARCH_SAMPLES = 10
+_COMMENT_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a network can be calibrated and checked with.
+
+    Attributes:
+        dataset: its name; empty where the user has to choose.
+        count: how many samples it has; 0 where that is not known.
+        image: an image of it, or of another one, relative to the model's folder; empty if there is none.
+        known: the project's datasets.
+    """
+
+    dataset: str = ""
+    count: int = 0
+    image: str = ""
+    known: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What goes into a declaration.
+
+    Attributes:
+        weights: the file with a Caffe network's weights.
+        external: the files with an ONNX network's weights.
+        findings: None where the network is not recognised.
+        inputs: name and shape of each input, where they are known.
+        candidates: tensors that it could end in, with their shapes, and why in them.
+        remarks: what else is said at the top.
+        layout: of the inputs, as `channel_format` has it; empty for the usual one, channels first.
+        attends: whether it multiplies computed tensors with each other, as attention does.
+    """
+
+    source: str
+    weights: str = ""
+    external: Sequence[str] = ()
+    classes: str = ""
+    samples: Samples
+    findings: Findings | None = None
+    inputs: Sequence[tuple[str, Sequence[int | None]]] = ()
+    candidates: Sequence[tuple[str, Sequence[int | None], str]] = ()
+    remarks: Sequence[str] = ()
+    layout: str = ""
+    attends: bool = False
+
+
+def declaration(draft: Draft) -> str:
+    """The text of a `model.toml`."""
+    parts = (_head, _input, _output, _verify, _calibration, _deploy, _budget, _variants)
+    return "\n".join(line for part in parts for line in part(draft))
+
+
+def _head(draft: Draft) -> Iterator[str]:
+    found = draft.findings
+    if found:
+        yield f"# Recognised as {found.family}, {found.task}:"
+        for reason in found.why:
+            yield from _comment(f"- {reason}")
+        if found.unsure:
+            yield "# Not sure:"
+        for doubt in found.unsure:
+            yield from _comment(f"- {doubt}")
+    else:
+        yield from _comment("Not recognised: see to [input] and [output] yourself.")
+    for remark in draft.remarks:
+        yield from _comment(remark)
+    description = (
+        f"{found.family}, {found.task}, {found.classes} class{'es' if found.classes != 1 else ''}"
+        if found
+        else ""
+    )
+    yield f"description = {_text(description)}"
+    yield f"source = {_text(draft.source)}"
+    if draft.weights:
+        yield f"weights = {_text(draft.weights)}"
+    if draft.classes:
+        yield f"classes = {_text(draft.classes)}"
+    else:
+        yield '# classes = "classes.txt"        # one name a line; travels to the camera'
+    yield ""
+    if draft.external:
+        yield "[onnx]"
+        yield "# Its weights are in files of their own, beside it."
+        yield "external_data = ["
+        yield from (f"    {_text(name)}," for name in draft.external)
+        yield "]"
+        yield ""
+
+
+def _input(draft: Draft) -> Iterator[str]:
+    yield "[input]"
+    found = draft.findings
+    if found is None:
+        if draft.inputs and all(length for _, shape in draft.inputs for length in shape):
+            yield f"shapes = {[list(shape) for _, shape in draft.inputs]}"
+        else:
+            for name, shape in draft.inputs:
+                yield from _comment(f"{name} is {_shape(shape)}")
+            yield "# shapes = [[1, 3, 224, 224]]"
+        yield from _layout(draft)
+        if draft.layout == "none":
+            yield ""
+            return
+        yield from _comment(
+            "How the network was trained: it computes (pixel - mean) * scale, pixels from 0 to 255."
+        )
+        yield "# mean = [0.0, 0.0, 0.0]"
+        yield "# scale = [0.0039216, 0.0039216, 0.0039216]"
+        if draft.weights:
+            yield "# Caffe reads images as BGR; this network may have been trained with another order."
+        yield f"pixel_format = {_text('bgr' if draft.weights else CHOOSE_FORMAT)}"
+        yield ""
+        return
+    image, how = found.image, found.preprocessing
+    yield f"shapes = [{list(image.shape)}]"
+    yield from _layout(draft)
+    yield from _comment("An input is (pixel - mean) * scale, pixels from 0 to 255.")
+    yield f"mean = {list(how.mean)}"
+    yield f"scale = [{', '.join(f'{value:.7f}' for value in how.scale)}]"
+    yield f"pixel_format = {_text(how.pixel_format)}"
+    yield "# As the camera gives pictures: whole, on a border."
+    yield "keep_aspect_ratio = true"
+    yield f"pad_value = {PAD_VALUE}"
+    yield ""
+
+
+def _layout(draft: Draft) -> Iterator[str]:
+    if draft.layout == "nhwc":
+        yield "# Its channels stand last."
+    elif draft.layout == "none":
+        yield "# Its inputs are no images: samples and test inputs are npz or npy files."
+    if draft.layout:
+        yield f"channel_format = {_text(draft.layout)}"
+
+
+def _output(draft: Draft) -> Iterator[str]:
+    found = draft.findings
+    if found is None:
+        yield "[output]"
+        if draft.candidates:
+            yield "# Without names the network ends in its own outputs. Tensors that it could end in:"
+        yield "# names = ["
+        for name, shape, why in draft.candidates:
+            if why:
+                yield from _comment(f"- {why}:")
+            yield f"#     {_text(name)},  # {_shape(shape)}"
+        yield "# ]"
+        yield ""
+        return
+    if found.camera:
+        in_this_order = ", in this order," if len(found.outputs) > 1 else ""
+        yield from _comment(f"With these{in_this_order} the camera takes it for {found.camera}.")
+    yield "[output]"
+    yield "names = ["
+    yield from (f"    {_text(name)}," for name in found.outputs)
+    yield "]"
+    if found.relative_boxes:
+        yield from _comment(
+            "Boxes in fractions of the input: of boxes in pixels the camera divides every score by 100 and "
+            "finds nothing."
+        )
+        yield "relative_boxes = true"
+    yield ""
+
+
+def _verify(draft: Draft) -> Iterator[str]:
+    yield "[verify]"
+    if draft.samples.image:
+        yield f"input = {_text(draft.samples.image)}"
+    else:
+        yield "# An image that shows what the network is for, relative to this folder."
+        yield f"input = {_text(CHOOSE_IMAGE)}"
+    yield ""
+
+
+def _calibration(draft: Draft) -> Iterator[str]:
+    samples = draft.samples
+    yield "[calibration]"
+    if samples.dataset:
+        yield f"dataset = {_text(samples.dataset)}"
+    else:
+        known = f"one of {', '.join(samples.known)}" if samples.known else "there is none here yet"
+        yield from _comment(f"To be chosen: a folder in datasets/ with a dataset.toml; {known}.")
+        yield f"dataset = {_text(CHOOSE_DATASET)}"
+    yield f"input_num = {min(samples.count or _GUIDE_SAMPLES, _GUIDE_SAMPLES)}"
+    yield ""
+
+
+def _deploy(draft: Draft) -> Iterator[str]:
+    yield "[deploy]"
+    yield "quant_input = true"
+    if draft.layout:
+        yield from _comment(
+            "fuse_preprocess, with which the camera's image goes in as it is, does not work with this "
+            "channel_format: prepare the inputs where the cvimodel is fed."
+        )
+    elif draft.findings is None:
+        yield "# The camera's image goes in as it is; for this, the network's one input is an image."
+        yield "# fuse_preprocess = true"
+        yield '# customization_format = "RGB_PACKED"'
+    else:
+        yield "# The camera's image goes in as it is; mean and scale become part of the network."
+        yield "fuse_preprocess = true"
+        yield f"customization_format = {_text(_customization(draft.findings))}"
+        yield from _alignment(draft.findings)
+    yield ""
+
+
+def _budget(draft: Draft) -> Iterator[str]:
+    if draft.findings and draft.findings.works == "yes":
+        yield "[budget]"
+        yield "# A variant that the camera would not decode rightly fails the build."
+        yield "works_on_camera = true"
+        yield ""
+
+
+def _variants(draft: Draft) -> Iterator[str]:
+    yield "# Computes in BF16, the only float of this processor."
+    yield "[variant.f16]"
+    yield 'quantize = "F16"'
+    yield "tolerance = [0.99, 0.8]"
+    yield ""
+    yield "[variant.int8]"
+    yield 'quantize = "INT8"'
+    yield ""
+    found = draft.findings
+    if found and found.float_layers:
+        yield from _comment(
+            "Boxes and scores stand in one tensor. With many classes nearly all of it is near 0, and INT8 "
+            "may cut off the scores of what is found. Here the layers behind the heads stay float: use this "
+            "variant."
+        )
+    elif found and (found.task in {"segment", "pose"} or found.family == "YOLOv5"):
+        yield from _comment(
+            "Coordinates and scores stand in one tensor, and INT8 has one scale for both: use this variant."
+        )
+    else:
+        yield "# Layers that lose too much in INT8 stay float."
+    searched = min(draft.samples.count or _SEARCH_SAMPLES, _SEARCH_SAMPLES)
+    mixed = (
+        "[variant.mix]",
+        'quantize = "INT8"',
+        f"qtable = {_text(FLOAT_LAYERS)}"
+        if found and found.float_layers
+        else f"qtable = {{ expected_cos = 0.999, min_layer_cos = 0.99, input_num = {searched} }}",
+    )
+    if draft.attends:
+        yield from _comment(
+            "Not built: the toolchain's search for them mostly dies on attention, which this network has. "
+            "A table of your own does not: qtable = FILE."
+        )
+    yield from (f"# {line}" if draft.attends else line for line in mixed)
+    yield ""
+
+
+def qtable(layers: Sequence[str]) -> str:
+    """The text of a table of layers that stay float."""
+    return "".join(f"{layer} BF16\n" for layer in layers)
+
+
+def _customization(found: Findings) -> str:
+    return "GRAYSCALE" if found.preprocessing.pixel_format == "gray" else "RGB_PACKED"
+
+
+def _alignment(found: Findings) -> Iterator[str]:
+    """`aligned_input`, where the camera's rows have gaps; a comment where they fit in no way."""
+    rows = Rows.of(found.image.width)
+    if rows.camera == rows.plain or found.preprocessing.pixel_format == "gray":
+        return
+    if rows.readable:
+        yield "# The camera's rows have gaps at this width, and the network has to pass over them."
+        yield "aligned_input = true"
+    else:
+        yield from _comment(f"The picture is sheared on the camera: {rows.advice}.")
+
+
+def _shape(shape: Sequence[int | None]) -> str:
+    if not shape:
+        return "of a shape that the file does not say"
+    return f"[{', '.join('?' if length is None else str(length) for length in shape)}]"
+
+
+def _text(value: str) -> str:
+    """A TOML string. JSON's escapes are TOML's; a delete character is only escaped there."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _comment(text: str) -> Iterable[str]:
+    """A comment in lines of readable length; whatever the text came from, nothing of it can end a line."""
+    clean = "".join(character if character.isprintable() else " " for character in text)
+    line, indent = "#", "   " if clean.startswith("- ") else " "
+    for word in clean.split():
+        if len(line) + len(word) > _COMMENT_WIDTH and line != "#":
+            yield line
+            line = f"#{indent[:-1]}"
+        line += f" {word}"
+    yield line

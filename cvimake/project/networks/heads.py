@@ -1,0 +1,163 @@
+"""Where a detector's own computing ends: its last convolutions, found by walking back from the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cvimake.project.networks.network import Network, Node, Shape
+
+# What the camera's post-processing knows; P6 networks have a fourth.
+STRIDES = (8, 16, 32)
+_STRIDES_OF_ALL = (*STRIDES, 64)
+# The weights of the convolution that turns a distribution over 16 distances into its mean (DFL).
+_DISTANCES: Shape = (1, 16, 1, 1)
+# How far a class head can be walked back along: five layers, each with its activation.
+_HEAD_DEPTH = 20
+
+
+@dataclass(frozen=True)
+class Image:
+    """The one input of a network that takes images.
+
+    Attributes:
+        channels: 1 or 3.
+        channels_last: whether they stand behind height and width.
+    """
+
+    name: str
+    batch: int
+    channels: int
+    height: int
+    width: int
+    channels_last: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Its shape, as the network has it."""
+        if self.channels_last:
+            return (self.batch, self.height, self.width, self.channels)
+        return (self.batch, self.channels, self.height, self.width)
+
+    @property
+    def locations(self) -> int:
+        """Cells of the grids of all strides that the camera knows."""
+        return sum((self.height // stride) * (self.width // stride) for stride in STRIDES)
+
+
+def image_of(network: Network) -> Image | None:
+    """The input as an image; None where there are several inputs or it is none."""
+    if len(network.inputs) != 1:
+        return None
+    ((name, shape),) = network.inputs.items()
+    match shape:
+        case (int(batch), (1 | 3) as channels, int(height), int(width)):
+            return Image(name, batch, channels, height, width)
+        case (int(batch), int(height), int(width), (1 | 3) as channels):
+            return Image(name, batch, channels, height, width, channels_last=True)
+    return None
+
+
+def last_convolutions(network: Network, tensors: Iterable[str]) -> tuple[str, ...]:
+    """The convolutions' outputs that the tensors are computed from without another convolution.
+
+    In the order in which the operators name them: in every known head the boxes stand before the scores.
+    """
+    found: dict[str, None] = {}
+    left, seen = list(reversed(list(tensors))), set[str]()
+    while left:
+        tensor = left.pop()
+        node = network.producers.get(tensor)
+        if tensor in seen or node is None:
+            continue
+        seen.add(tensor)
+        if node.op in {"Shape", "Size"}:
+            # How large a tensor is says nothing of what is in it.
+            continue
+        if node.op == "Conv" and not _is_mean_of_distances(network, node):
+            found[tensor] = None
+        else:
+            left.extend(reversed(node.inputs))
+    return tuple(found)
+
+
+def _is_mean_of_distances(network: Network, node: Node) -> bool:
+    """Whether a convolution only makes one distance of a distribution: then it belongs to the decoding."""
+    if network.shape(node.input_at(1)) != _DISTANCES:
+        return False
+    tensor = node.input_at(0)
+    for _ in range(_HEAD_DEPTH):
+        before = network.producers.get(tensor)
+        if before is None or before.op not in {"Transpose", "Reshape", "Identity"}:
+            return before is not None and before.op == "Softmax"
+        tensor = before.input_at(0)
+    return False
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Heads on the grids of several strides, each with the same channels.
+
+    Attributes:
+        tensors: by stride, in the order of `channels`.
+    """
+
+    tensors: Mapping[int, tuple[str, ...]]
+    channels: tuple[int, ...]
+
+    @property
+    def interleaved(self) -> tuple[str, ...]:
+        """Grid by grid."""
+        return tuple(name for stride in STRIDES for name in self.tensors[stride])
+
+    @property
+    def grouped(self) -> tuple[str, ...]:
+        """All boxes, then all scores, and so on."""
+        return tuple(
+            self.tensors[stride][number] for number in range(len(self.channels)) for stride in STRIDES
+        )
+
+
+def heads_of(network: Network, image: Image, tensors: Sequence[str]) -> Heads | None:
+    """The heads among convolutions' outputs: the same on every grid; None where they are not so."""
+    by_stride: dict[int, list[str]] = {}
+    for tensor in tensors:
+        shape = network.shape(tensor)
+        stride = next(
+            (
+                stride
+                for stride in _STRIDES_OF_ALL
+                if shape[2:] == (-(-image.height // stride), -(-image.width // stride))
+            ),
+            None,
+        )
+        if stride is not None:
+            by_stride.setdefault(stride, []).append(tensor)
+    if not set(STRIDES) <= set(by_stride):
+        return None
+    channels = {tuple(network.shape(name)[1] for name in names) for names in by_stride.values()}
+    if len(channels) > 1:
+        return None
+    alike = tuple(length for length in channels.pop() if length)
+    heads = Heads({stride: tuple(names) for stride, names in by_stride.items()}, alike)
+    return heads if len(alike) == len(heads.tensors[STRIDES[0]]) else None
+
+
+def has_depthwise(network: Network, tensor: str) -> bool:
+    """Whether there is a depthwise convolution among the few layers that a head consists of."""
+    for _ in range(_HEAD_DEPTH):
+        node = network.producers.get(tensor)
+        if node is None or node.op not in {
+            "Conv",
+            "Mul",
+            "Sigmoid",
+            "Relu",
+            "BatchNormalization",
+            "Identity",
+        }:
+            return False
+        if node.op == "Conv" and node.attributes.get("group", 1) > 1:
+            return True
+        # x · sigmoid(x): either way leads to x.
+        tensor = node.input_at(0)
+    return False

@@ -1,0 +1,152 @@
+"""Reads an ONNX file in a process of its own: anybody may have written it.
+
+Some bytes of a file can ask for any amount of memory or time, most of all where shapes are inferred: a tensor
+of 2,000 axes that 200,000 operators pass on. So a child process with limits reads the file, and answers with
+the graph as JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cvimake.core.errors import CvimakeError
+from cvimake.project.networks import resizing
+from cvimake.project.networks.network import Network, Node, Shape, from_model
+from cvimake.project.networks.skeleton import skeleton
+
+# Of the child, beside the file itself, which is mapped and not read; in bytes.
+MEMORY = 512 * 1024**2
+_SECONDS = 120
+_LONGEST_ANSWER = 32 * 1024**2
+_CHILD = """
+import sys
+sys.path.append(sys.argv[1])
+from cvimake.project.networks import reading
+reading.main(*sys.argv[2:])
+"""
+_PACKAGES = Path(__file__).parents[3]
+
+
+def read(path: Path, shapes: Sequence[Sequence[int]] | None = None, outputs: Sequence[str] = ()) -> Network:
+    """The graph of an ONNX file.
+
+    Args:
+        path: the file.
+        shapes: others for its inputs, if it is to be known whether it can have them.
+        outputs: with other shapes, the tensors that the network shall end in; none for its own.
+
+    Raises:
+        CvimakeError: it is not one, cannot take inputs of these shapes, or takes too much memory or time.
+        OSError: it cannot be read.
+    """
+    path.open("rb").close()
+    asked = json.dumps([shapes, list(outputs)])
+    command = [sys.executable, "-I", "-c", _CHILD, str(_PACKAGES), str(path), asked]
+    try:
+        ended = subprocess.run(
+            command,
+            capture_output=True,
+            check=False,
+            timeout=_SECONDS,
+            # More threads would only take memory.
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _too_large(path, f"{_SECONDS} s") from error
+    if ended.returncode != 0:
+        raise _too_large(path, f"{MEMORY // 1024**2} MB of memory")
+    answer = json.loads(ended.stdout)
+    if "error" in answer:
+        raise CvimakeError(answer["error"], answer["remedy"])
+    return _network(answer)
+
+
+def _too_large(path: Path, limit: str) -> CvimakeError:
+    return CvimakeError(
+        f"{path}: reading its graph takes more than {limit}, which no network for a camera does",
+        "Simplify the network (onnxsim), or look whether the file is damaged.",
+    )
+
+
+def main(path: str, asked: str) -> None:
+    """Writes the graph, or what is wrong, to standard output; for the child process."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MEMORY + Path(path).stat().st_size
+    if most == resource.RLIM_INFINITY or limit < most:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    try:
+        text = _json(Path(path), *json.loads(asked))
+    except CvimakeError as error:
+        text = json.dumps({"error": error.what, "remedy": error.remedy})
+    if len(text) > _LONGEST_ANSWER:
+        raise MemoryError
+    with os.fdopen(1, "wb", closefd=False) as answers:
+        answers.write(text.encode())
+
+
+def _json(path: Path, shapes: Sequence[Sequence[int]] | None, outputs: Sequence[str]) -> str:
+    network = dataclasses.asdict(_parsed(path, shapes, outputs))
+    network["constants"] = sorted(network["constants"], key=str)
+    try:
+        return json.dumps(network)
+    except TypeError as error:
+        # The onnx package returns bytes for a name that is not UTF-8.
+        raise CvimakeError(f"{path} is damaged: a name in its graph is not text") from error
+
+
+def _parsed(path: Path, shapes: Sequence[Sequence[int]] | None, outputs: Sequence[str]) -> Network:
+    import onnx  # noqa: PLC0415 - takes a third of a second, and only the child needs it
+    from google.protobuf.message import DecodeError  # noqa: PLC0415 - as onnx
+
+    try:
+        model = onnx.load_model_from_string(skeleton(path))
+    except DecodeError as error:
+        raise CvimakeError(f"{path} is not an ONNX file, or is cut off") from error
+    misfit = resizing.resize(model, shapes, outputs) if shapes else ""
+    network = from_model(model)
+    if shapes:
+        misfit = misfit or resizing.misfit(network)
+    if not (network.ir and network.opset and network.nodes):
+        raise CvimakeError(f"{path} is not an ONNX file, or is cut off")
+    if misfit:
+        raise CvimakeError(f"{path} cannot take inputs of {shapes}: {misfit}", "Export it with that size.")
+    return network
+
+
+def _network(answer: Mapping[str, Any]) -> Network:
+    nodes = (
+        Node(
+            name=node["name"],
+            op=node["op"],
+            inputs=tuple(node["inputs"]),
+            outputs=tuple(node["outputs"]),
+            domain=node["domain"],
+            attributes={name: _hashable(value) for name, value in node["attributes"].items()},
+        )
+        for node in answer["nodes"]
+    )
+    return Network(
+        **{
+            **answer,
+            "nodes": tuple(nodes),
+            **{name: _shapes(answer[name]) for name in ("inputs", "outputs", "shapes")},
+            "constants": frozenset(answer["constants"]),
+            "assumed": tuple(answer["assumed"]),
+        }
+    )
+
+
+def _shapes(found: Mapping[str, list[int | None]]) -> dict[str, Shape]:
+    return {name: tuple(shape) for name, shape in found.items()}
+
+
+def _hashable(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,50 @@
+"""`[tool.cvimake]` in `pyproject.toml`: what is common to all models of a project."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from cvimake.project.declared import Declared, FileName
+from cvimake.project.model import CalibrationOptions, DeployOptions, ModelInput, OnnxTarget, QtableOptions
+
+
+class StageLimits(Declared):
+    """What a step may use at most. They change nothing of what it computes."""
+
+    memory: Annotated[float, Field(gt=0, le=1_000_000)] = 8.0
+    """GiB, swap included."""
+    hours: Annotated[float, Field(gt=0, le=100_000)] = 2.0
+    """Running time."""
+    workspace: Annotated[float, Field(gt=0, le=1_000_000)] = 32.0
+    """GiB of the files that its tool writes."""
+    file_count: Annotated[int, Field(gt=0, le=1_000_000_000)] = 100_000
+    """How many files and folders its tool may write."""
+
+
+class StoreOptions(Declared):
+    """Where results are kept for all projects and machines that share them."""
+
+    url: str = ""
+    """A folder, a URL that fsspec knows, or `none`; empty for a folder in the user's cache."""
+    read_only: bool = False
+    """Take results from it, and keep none in it."""
+    limit: Annotated[float, Field(gt=0)] = 20.0
+    """GiB that it may hold; what was not wanted for the longest time goes first."""
+
+
+class Settings(Declared):
+    """Values that hold for every model that does not say otherwise."""
+
+    models: FileName = "models"
+    """The folder with one folder for each model."""
+    datasets: FileName = "datasets"
+    """The folder with one folder for each dataset."""
+    onnx: OnnxTarget = OnnxTarget()
+    input: ModelInput = ModelInput()
+    calibration: CalibrationOptions = CalibrationOptions()
+    qtable: QtableOptions = QtableOptions()
+    deploy: DeployOptions = DeployOptions()
+    limits: StageLimits = StageLimits()
+    store: StoreOptions = StoreOptions()

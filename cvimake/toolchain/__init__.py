@@ -1,0 +1,1 @@
+"""The tools of tpu_mlir and the files that they write."""

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from cvimake.builder.store.patience import Patience
+from cvimake.builder.store.place import Beat, StoreError
+
+
+def test_work_has_its_result() -> None:
+    assert Patience(5.0).wait(lambda _beat: 42) == 42
+
+
+def test_work_has_its_error() -> None:
+    def fail(_beat: Beat) -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        Patience(5.0).wait(fail)
+
+
+def test_what_shows_no_sign_of_life_is_given_up() -> None:
+    forever = threading.Event()
+    try:
+        with pytest.raises(StoreError, match=r"no answer within 0\.3 s"):
+            Patience(0.3).wait(lambda _beat: forever.wait())
+    finally:
+        forever.set()
+
+
+def test_what_goes_on_is_waited_for() -> None:
+    def work(beat: Beat) -> str:
+        for _ in range(8):
+            time.sleep(0.1)
+            beat()
+        return "done"
+
+    assert Patience(0.5).wait(work) == "done"
+
+
+def test_what_never_ends_is_given_up_however_often_it_shows_life() -> None:
+    def work(beat: Beat) -> None:
+        while True:
+            time.sleep(0.02)
+            beat()
+
+    with pytest.raises(StoreError, match=r"not done within 0\.3 s"):
+        Patience(5.0).wait(work, longest=0.3)
+
+
+def test_what_was_given_up_notices_at_its_next_sign() -> None:
+    ended = threading.Event()
+
+    def work(beat: Beat) -> None:
+        time.sleep(0.8)
+        try:
+            beat()
+        except StoreError:
+            ended.set()
+            raise
+
+    with pytest.raises(StoreError):
+        Patience(0.2).wait(work)
+    assert ended.wait(5.0)
+
+
+def test_the_end_gives_up_what_goes_on_and_what_comes() -> None:
+    patience, forever = Patience(60.0), threading.Event()
+    threading.Timer(0.2, patience.end).start()
+    try:
+        with pytest.raises(StoreError):
+            patience.wait(lambda _beat: forever.wait())
+        with pytest.raises(StoreError, match="given up"):
+            patience.wait(lambda _beat: None)
+    finally:
+        forever.set()

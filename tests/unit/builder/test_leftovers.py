@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cvimake.builder.leftovers import find
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    build = tmp_path / "build"
+    for name in (
+        "toolchain.json", "doit.sqlite", "old/old.mlir", "old/old_cv181x_f16.cvimodel", "old/notes.txt",
+        "new/new.mlir", "mine/anything.bin", "logs/old/f16.log", "logs/new/f16.log", ".work/x/x_1",
+    ):  # fmt: skip
+        (build / name).parent.mkdir(parents=True, exist_ok=True)
+        (build / name).write_text("four", encoding="utf-8")
+    return build
+
+
+def test_only_results_of_models_that_are_not_declared_are_found(build: Path) -> None:
+    (left,) = find(build, {"new", ".work"})
+    assert (left.name, left.size) == ("old", 12)
+    names = [path.relative_to(build).as_posix() for path in left.files]
+    assert names == ["old/old.mlir", "old/old_cv181x_f16.cvimodel", "logs/old/f16.log"]
+    assert find(build / "nowhere", ()) == []
+
+
+def test_what_is_removed_is_what_was_found(build: Path) -> None:
+    (left,) = find(build, {"new", ".work"})
+    left.remove()
+    assert [path.name for path in (build / "old").iterdir()] == ["notes.txt"]
+    assert not (build / "logs" / "old").exists()
+    assert (build / "logs" / "new" / "f16.log").exists()
+    assert find(build, {"new", ".work"}) == []
+
+
+def test_a_link_to_somewhere_else_is_not_followed(build: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "photos_1.jpg").touch()
+    (build / "photos").symlink_to(tmp_path / "photos")
+    assert [left.name for left in find(build, {"new", ".work"})] == ["old"]

@@ -1,0 +1,353 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from doit.exceptions import TaskError, TaskFailed
+from graphs import digests
+
+from cvimake.builder.content_checker import ContentChecker
+from cvimake.builder.tasks import Project, Task, doit_config, open_project
+from cvimake.core.action import Action, FileKind, Folder, Input, Limits, Output, Text
+from cvimake.core.capacity import Load
+from cvimake.core.errors import CvimakeError, EngineError, ImageError, StepFailedError
+from cvimake.execution import runtime
+from cvimake.execution.image.making import ToolchainImage
+from cvimake.execution.image.recipe import Recipe
+from cvimake.execution.sandbox import Ran
+from cvimake.pipeline.stage import Stage
+from cvimake.project import DeclaredModel, read_declarations
+
+LOAD_OF_ALL = Load(memory=1)
+ACTION = Action(
+    name="net:bf16",
+    argv=("tool",),
+    environment={},
+    inputs=(Input(name="net.mlir", path=Path("build/net/net.mlir")),),
+    outputs=(Output(name="net.cvimodel", path=Path("build/net/net.cvimodel"), kind=FileKind.CVIMODEL),),
+)
+
+
+# The state of an input that a tool has read.
+STATE = [1, 2, 3, 4, "ab" * 32]
+
+# A model's tasks
+
+MODEL = """
+description = "A network"
+source = "net.onnx"
+[verify]
+input = "cat.png"
+[variant.bf16]
+quantize = "BF16"
+"""
+
+
+def declare(root: Path, name: str = "net", *, source: bool = True, text: str = MODEL) -> None:
+    folder = root / "models" / name
+    folder.mkdir(parents=True)
+    (folder / "model.toml").write_text(text, encoding="utf-8")
+    if source:
+        (folder / "net.onnx").touch()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project where doit would run it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "toolchain.json").write_text('{"python": "3.10.14"}', encoding="utf-8")
+    declare(tmp_path)
+    return Project(tmp_path, read_declarations(tmp_path), Recipe())
+
+
+def tasks_of(project: Project, *stages: Stage) -> list[Task]:
+    def stages_of(_model: DeclaredModel) -> Iterator[Stage]:
+        yield from stages
+
+    (model,) = project.models
+    return list(project.tasks(model, [stages_of]))
+
+
+def task_of(project: Project, stage: Stage) -> Task:
+    _model, task = tasks_of(project, stage)
+    return task
+
+
+def of(action: Action = ACTION, **options: Any) -> Stage:  # noqa: ANN401 - any of a stage's attributes
+    return Stage(action=action, load=LOAD_OF_ALL, **options)
+
+
+def test_a_model_is_a_group_of_its_stages(project: Project) -> None:
+    model, task = tasks_of(project, of())
+    assert (model["basename"], model["name"], model["doc"]) == ("net", None, "A network")
+    assert (task["basename"], task["name"]) == ("net", "bf16")
+
+
+def test_the_description_that_doit_lists_cannot_steer_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(tmp_path, text=MODEL.replace("A network", r"A \u001b]0;title\u0007network\u202e"))
+    monkeypatch.chdir(tmp_path)
+    model, _task = tasks_of(Project(tmp_path, read_declarations(tmp_path), Recipe()), of())
+    assert "network" in model["doc"]
+    assert not any(character in model["doc"] for character in "\x1b\x07\u202e")
+
+
+def test_a_task_depends_on_its_inputs_and_on_what_computes(project: Project) -> None:
+    assert task_of(project, of())["file_dep"] == ["build/toolchain.json", "build/net/net.mlir"]
+
+
+def test_a_task_depends_on_every_member_of_a_folder_and_on_what_its_conclusion_reads(
+    project: Project,
+) -> None:
+    folder = Folder(target="/dataset", files={"0.png": Path("datasets/a/0.png")})
+    stage = of(dataclasses.replace(ACTION, folders=(folder,)), also_read=(Path("build/net/other.json"),))
+    assert {"datasets/a/0.png", "build/net/other.json"} <= set(task_of(project, stage)["file_dep"])
+
+
+def test_a_tasks_targets_are_the_actions_outputs_and_what_is_concluded(project: Project) -> None:
+    stage = of(concluded=(Path("build/net/info.json"),))
+    assert task_of(project, stage)["targets"] == ["build/net/net.cvimodel", "build/net/info.json"]
+
+
+def definition_in(task: Task) -> object:
+    return task["uptodate"][0].config
+
+
+def test_a_task_is_stale_when_its_definition_changes_and_not_when_its_limits_do(project: Project) -> None:
+    before = definition_in(task_of(project, of()))
+    limited = of(dataclasses.replace(ACTION, limits=Limits(memory=1)))
+    assert definition_in(task_of(project, limited)) == before
+    for other in (
+        of(dataclasses.replace(ACTION, argv=("tool", "--option"))),
+        of(dataclasses.replace(ACTION, texts=(Text(name="list.txt", text="a"),))),
+        of(concluded_with={"size": 1}),
+    ):
+        assert definition_in(task_of(project, other)) != before
+
+
+def test_a_variant_for_several_processors_is_a_task_that_builds_it_for_each(tmp_path: Path) -> None:
+    declare(tmp_path, text=MODEL + 'processor = ["cv180x", "cv181x"]\n')
+    *_, group = tasks_of(Project(tmp_path, read_declarations(tmp_path), Recipe()))
+    assert group["name"] == "bf16"
+    assert group["task_dep"] == [
+        *("net:bf16_cv180x", "net:bf16_cv180x_info"),
+        *("net:bf16_cv181x", "net:bf16_cv181x_info"),
+    ]
+
+
+# Models without their source
+
+
+def test_a_model_without_its_source_is_not_built_when_nothing_is_named(tmp_path: Path) -> None:
+    declare(tmp_path, "there")
+    declare(tmp_path, "waits", source=False)
+    assert Project(tmp_path, read_declarations(tmp_path), Recipe()).default_tasks() == ["there"]
+
+
+def test_a_model_without_its_source_says_where_to_put_it(tmp_path: Path) -> None:
+    declare(tmp_path, source=False)
+    project = Project(tmp_path, read_declarations(tmp_path), Recipe())
+    assert project.buildable == []
+    _group, waiting = project.standing_for(project.unbuildable["net"])
+    result = perform(waiting)
+    assert type(result) is TaskError
+    assert f"put it at {tmp_path / 'models/net/net.onnx'}" in result.get_msg()
+
+
+# What a task does
+
+
+def write_outputs(action: Action) -> Ran:
+    for output in action.outputs:
+        output.path.parent.mkdir(parents=True, exist_ok=True)
+        output.path.write_bytes(b"result")
+    return Ran(inputs={str(path): STATE for path in action.paths()}, outputs=digests(action))
+
+
+class FakeSandbox:
+    """Ends as it is told to."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.ran: list[Action] = []
+
+    def run(self, action: Action, _watch: object) -> Ran:
+        self.ran.append(action)
+        if self.error:
+            raise self.error
+        return write_outputs(action)
+
+
+IDENTITY = {"python": "3.10.14"}
+IMAGE = ToolchainImage(id="sha256:abc", base="a base", identity=IDENTITY)
+
+
+def with_runtime(
+    monkeypatch: pytest.MonkeyPatch, sandbox: FakeSandbox, image: ToolchainImage = IMAGE
+) -> None:
+    found = runtime.Runtime(image, sandbox)  # type: ignore[arg-type]
+    monkeypatch.setattr(runtime.Runtime, "of", lambda _root: found)
+
+
+def perform(task: Task) -> Any:  # noqa: ANN401 - doit has no type information
+    ((act, arguments),) = task["actions"]
+    return act(*arguments)
+
+
+def test_a_task_runs_its_action(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = FakeSandbox()
+    with_runtime(monkeypatch, sandbox)
+    told = perform(task_of(project, of()))
+    assert told.keys() == {"seconds", "cores", "outputs", "inputs"}
+    assert told["inputs"].keys() == {"build/net/net.mlir", "build/toolchain.json"}
+    assert told["inputs"]["build/net/net.mlir"] == STATE
+    assert sandbox.ran == [ACTION]
+
+
+def test_a_result_that_is_edited_before_it_is_recorded_is_not_taken_for_what_was_made(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_runtime(monkeypatch, FakeSandbox())
+    ended = perform(task_of(project, of(after=lambda: ACTION.outputs[0].path.write_bytes(b"edited"))))
+    assert type(ended) is TaskError
+    assert "net.cvimodel was edited right after it was made" in ended.get_msg()
+
+
+def test_what_a_task_made_is_recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_runtime(monkeypatch, FakeSandbox())
+    task = task_of(project, of())
+    kept = perform(task)
+    assert list(kept["outputs"]) == ["build/net/net.cvimodel"]
+    (is_intact,) = [check for check in task["uptodate"] if getattr(check, "__name__", "") == "_intact"]
+    made = SimpleNamespace(targets=task["targets"])
+    assert is_intact(made, kept)
+    Path("build/net/net.cvimodel").write_bytes(b"edited")
+    assert not is_intact(made, kept)
+
+
+def test_the_host_looks_before_and_after_the_tool(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+
+    class Recording(FakeSandbox):
+        def run(self, action: Action, _watch: object) -> Ran:
+            order.append(action.name)
+            return write_outputs(action)
+
+    with_runtime(monkeypatch, Recording())
+    stage = of(before=lambda: order.append("before"), after=lambda: order.append("after"))
+    assert perform(task_of(project, stage)).keys() == {"seconds", "cores", "outputs", "inputs"}
+    assert order == ["before", "net:bf16", "after"]
+
+
+def test_no_tool_runs_where_the_look_before_finds_a_fault(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise CvimakeError("too new")
+
+    sandbox = FakeSandbox()
+    with_runtime(monkeypatch, sandbox)
+    assert type(perform(task_of(project, of(before=refuse)))) is TaskError
+    assert sandbox.ran == []
+
+
+def test_a_conclusion_that_refuses_the_result_is_doits_failure(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise StepFailedError("over its budget")
+
+    with_runtime(monkeypatch, FakeSandbox())
+    assert type(perform(task_of(project, of(after=refuse)))) is TaskFailed
+
+
+def test_a_failed_step_is_doits_failure(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_runtime(monkeypatch, FakeSandbox(StepFailedError("net:bf16: exit code 1", "look here")))
+    result = perform(task_of(project, of()))
+    assert type(result) is TaskFailed
+    assert "net:bf16: exit code 1\n  look here" in result.get_msg()
+
+
+@pytest.mark.parametrize("error", [EngineError("gone"), ImageError("gone")])
+def test_what_is_wrong_around_the_step_is_doits_error(
+    project: Project, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    with_runtime(monkeypatch, FakeSandbox(error))
+    assert type(perform(task_of(project, of()))) is TaskError
+
+
+def test_a_mistake_of_ours_is_not_hidden(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_runtime(monkeypatch, FakeSandbox(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        perform(task_of(project, of()))
+
+
+def test_no_step_runs_in_another_image_than_the_recorded_one(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = FakeSandbox()
+    replaced = ToolchainImage(id="sha256:abc", base="a base", identity={"python": "3.10.15"})
+    with_runtime(monkeypatch, sandbox, replaced)
+    result = perform(task_of(project, of()))
+    assert type(result) is TaskError
+    assert "forget toolchain" in result.get_msg()
+    assert sandbox.ran == []
+
+
+def test_the_toolchains_identity_is_recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_runtime(monkeypatch, FakeSandbox())
+    assert perform(project.toolchain_task()).keys() == {"seconds", "cores", "outputs"}
+    record = project.root / "build" / "toolchain.json"
+    assert record.read_text(encoding="utf-8") == '{\n "python": "3.10.14"\n}\n'
+
+
+def test_an_equal_identity_leaves_the_record_as_it_is(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_runtime(monkeypatch, FakeSandbox())
+    perform(project.toolchain_task())
+    record = project.root / "build" / "toolchain.json"
+    os.utime(record, ns=(0, 1))
+    perform(project.toolchain_task())
+    assert record.stat().st_mtime_ns == 1
+
+
+def test_the_toolchain_is_stale_when_the_recipe_changes(project: Project) -> None:
+    other = dataclasses.replace(project, recipe=Recipe(base="another"))
+    assert definition_in(other.toolchain_task()) != definition_in(project.toolchain_task())
+
+
+# The project
+
+
+def test_a_project_is_opened_and_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CVIMAKE_BASE", raising=False)
+    monkeypatch.delenv("CVIMAKE_TPU_MLIR_WHEEL", raising=False)
+    assert open_project(str(tmp_path / "dodo.py")) == Project(tmp_path, read_declarations(Path()), Recipe())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doit_goes_by_contents_and_keeps_its_record_in_the_build_folder(project: Project) -> None:
+    config = doit_config(project)
+    assert config["check_file_uptodate"] is ContentChecker
+    assert config["dep_file"].startswith("build/")
+    assert config["default_tasks"] == ["net"]
+
+
+def test_wrong_settings_end_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("[tool.cvimake]\nmodells = 1", encoding="utf-8")
+    with pytest.raises(SystemExit) as caught:
+        open_project(str(tmp_path / "dodo.py"))
+    assert caught.value.code == 2
+    assert "cvimake: pyproject.toml:2: modells: no such key; did you mean models?" in capsys.readouterr().err

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from doit.cmd_base import ModuleTaskLoader
+from doit.cmd_info import Info as DoitInfo
+from doit.cmdparse import CmdParseError
+
+from cvimake.camera.device_time import MEANING
+from cvimake.cli.info import Info
+from cvimake.core.action import Action
+from cvimake.core.errors import EngineError
+from cvimake.execution import runtime
+from cvimake.toolchain import tools
+
+LISTING = (Path(__file__).parents[1] / "data" / "yolo_info.txt").read_text(encoding="utf-8")
+TIME: dict[str, Any] = {
+    "clocks": [
+        {"megahertz": 500, "compute": 35_576_068, "memory": 5_598_561, "together": 39_927_474},
+        {"megahertz": 750, "compute": 23_716_782, "memory": 4_853_497, "together": 27_608_963},
+    ],
+    "layers": [{"name": "/model.0/Conv", "operation": "convolution", "cycles": 264_904, "commands": 27}],
+}
+
+
+class FakeSandbox:
+    """Writes a listing and an estimate in the container's place."""
+
+    listing = LISTING
+    time: dict[str, Any] = TIME
+
+    def __init__(self) -> None:
+        self.ran: list[Action] = []
+
+    def run(self, action: Action) -> None:
+        self.ran.append(action)
+        for output, text in zip(action.outputs, (self.listing, json.dumps(self.time)), strict=True):
+            output.path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> FakeSandbox:
+    sandbox = FakeSandbox()
+    monkeypatch.setattr(runtime.Runtime, "of", lambda _root: SimpleNamespace(sandbox=sandbox))
+    return sandbox
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CVIMAKE_INVOKED_FROM", raising=False)
+    path = tmp_path / "net.cvimodel"
+    path.write_bytes(b"CviModel" * 1000)
+    return path
+
+
+def info(*arguments: str) -> int:
+    code: int = Info(ModuleTaskLoader({})).parse_execute(list(arguments))
+    return code
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_it_shows_what_is_in_a_file(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert info(str(model)) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "name           yolo, for cv181x, built 2024-01-01 00:00:00 by tpu_mlir v1.7-20240419",
+        "size           0.01 MB, ION memory 5.55 MB",
+        "input          images [1, 3, 416, 416] fp32",
+        "output         boxes_f32 [1, 64, 52, 52] fp32",
+        "output         scores [1, 80, 52, 52] int8, scale 0.127721",
+        "recognised as  nothing: no kind of model has the outputs [1, 64, 52, 52], [1, 80, 52, 52]",
+        f"TPU time       28 to 40 ms: {MEANING}",
+    ]
+
+
+def test_where_there_is_no_estimate_it_says_why(
+    model: Path, sandbox: FakeSandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.time = {"unknown": "the reason"}
+    assert info(str(model)) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "TPU time       no estimate: the reason"
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_as_json_it_shows_everything(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert info("--json", str(model)) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["name"], values["size"], values["similarity"]) == ("yolo", 8000, [])
+    assert len(values["weights"]) == 3
+    assert values["time"]["layers"] == TIME["layers"]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_its_json_is_the_json_that_a_build_writes(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    info("--json", str(model))
+    recognition = json.loads(capsys.readouterr().out)["recognition"]
+    schema = json.loads((Path(__file__).parents[3] / "schemas/info.schema.json").read_text(encoding="utf-8"))
+    assert set(recognition) == set(schema["$defs"]["Recognition"]["properties"])
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_it_shows_several_files(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert info(str(model), "net.cvimodel") == 0
+    assert capsys.readouterr().out.count("name ") == 2
+
+
+def test_the_file_is_read_in_the_container_under_a_name_of_ours(model: Path, sandbox: FakeSandbox) -> None:
+    awkward = model.rename(model.with_name("a b;$(c).cvimodel"))
+    info(str(awkward))
+    (action,) = sandbox.ran
+    assert action.argv == tools.info_command("model.cvimodel", "info.txt", "time.json")
+    assert action.inputs[0].path == awkward
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_path_is_meant_from_where_the_user_is(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = model.parent / "inner"
+    inner.mkdir()
+    model.rename(inner / "net.cvimodel")
+    monkeypatch.setenv("CVIMAKE_INVOKED_FROM", str(inner))
+    assert info("net.cvimodel") == 0
+
+
+def test_a_file_that_is_not_there_is_a_clear_error(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model.unlink()
+    assert info("net.cvimodel") == 2
+    assert capsys.readouterr().err == f"cvimake: no file {model}\n"
+
+
+def test_a_file_that_is_no_cvimodel_is_a_clear_error(
+    model: Path, sandbox: FakeSandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.listing = "rubbish"
+    assert info(str(model)) == 2
+    assert "not a cvimodel that model_tool understands" in capsys.readouterr().err
+
+
+def test_without_an_engine_it_is_a_clear_error(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_root: Path) -> None:
+        raise EngineError("no engine answers")
+
+    monkeypatch.setattr(runtime.Runtime, "of", fail)
+    assert info(str(model)) == 2
+    assert capsys.readouterr().err == "cvimake: no engine answers\n"
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_an_option_that_does_not_exist_is_refused(model: Path) -> None:
+    # doit's main program says so and ends with 3.
+    with pytest.raises(CmdParseError):
+        info("--jsn", str(model))
+
+
+def test_a_task_is_doits_own_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(DoitInfo, "parse_execute", lambda _self, arguments: asked.append(arguments))
+    Info(ModuleTaskLoader({})).parse_execute(["tiny:int8"])
+    assert asked == [["tiny:int8"]]
+
+
+def test_a_task_that_is_not_there_is_told_with_the_nearest(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loader = ModuleTaskLoader({"task_shapes": lambda: {"actions": None}})
+    database = str(model.with_name("database"))
+    assert Info(loader).parse_execute(["--db-file", database, "shaeps"]) == 2
+    assert "no task and no cvimodel 'shaeps'; did you mean shapes?" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_file_that_begins_otherwise_is_no_cvimodel(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model.write_bytes(b"once upon a time")
+    assert info(str(model)) == 2
+    assert f"{model} is no cvimodel" in capsys.readouterr().err

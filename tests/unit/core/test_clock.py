@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from cvimake.core import clock
+from cvimake.core.errors import CvimakeError
+from cvimake.toolchain import tools
+
+
+@pytest.fixture(autouse=True)
+def _without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(clock.VARIABLE, raising=False)
+
+
+def test_the_default_is_a_constant() -> None:
+    assert clock.epoch() == clock.DEFAULT_EPOCH
+    assert clock.written(clock.epoch()) == "2024-01-01 00:00:00"
+    assert tools.environment()["FAKETIME"] == "2024-01-01 00:00:00"
+
+
+def test_what_the_user_sets_is_every_steps_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(clock.VARIABLE, "86399")
+    # The step's own zone is UTC, whatever the user's is.
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    assert tools.environment()["FAKETIME"] == "1970-01-01 23:59:59"
+
+
+@pytest.mark.parametrize("text", ["yesterday", "-1", "1.5", "²", " 1", str(8**11)])
+def test_what_is_no_time_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(clock.VARIABLE, text)
+    with pytest.raises(CvimakeError, match=clock.VARIABLE):
+        clock.epoch()

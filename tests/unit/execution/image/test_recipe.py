@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cvimake.core.errors import ImageError
+from cvimake.core.resources import docker_folder, step
+from cvimake.execution.image import recipe
+from cvimake.execution.image.recipe import FILES, FRAMEWORKS_FILES, FrameworksRecipe, Recipe
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CVIMAKE_BASE", "CVIMAKE_TPU_MLIR_WHEEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_user_chooses_base_and_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Recipe.from_environment() == Recipe()
+    (tmp_path / "x.whl").touch()
+    monkeypatch.setenv("CVIMAKE_BASE", "mine:1")
+    monkeypatch.setenv("CVIMAKE_TPU_MLIR_WHEEL", str(tmp_path / "x.whl"))
+    assert Recipe.from_environment() == Recipe(base="mine:1", wheel=tmp_path / "x.whl")
+
+
+def test_a_wheel_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CVIMAKE_TPU_MLIR_WHEEL", "/nowhere.whl")
+    with pytest.raises(ImageError, match=r"CVIMAKE_TPU_MLIR_WHEEL: no file /nowhere\.whl"):
+        Recipe.from_environment()
+
+
+def test_a_wheels_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.whl").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CVIMAKE_TPU_MLIR_WHEEL", "x.whl")
+    assert Recipe.from_environment().wheel == tmp_path / "x.whl"
+
+
+def test_recipes_differ_in_base_and_in_the_bytes_of_the_wheel(tmp_path: Path) -> None:
+    one, copy, other = (tmp_path / name for name in ("one.whl", "copy.whl", "other.whl"))
+    one.write_bytes(b"1")
+    copy.write_bytes(b"1")
+    other.write_bytes(b"2")
+    digests = {Recipe(wheel=path).digest() for path in (one, copy)}
+    assert len(digests) == 1
+    assert len({*digests, Recipe(wheel=other).digest(), Recipe().digest(), Recipe(base="x").digest()}) == 4
+
+
+def test_the_named_files_are_all_that_the_dockerfile_copies() -> None:
+    words = (docker_folder() / "Dockerfile").read_text(encoding="utf-8").split()
+    assert {name for name in FILES if name != "Dockerfile"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    "name", ["Dockerfile", "build-requirements.txt", "requirements.txt", "source-requirements.txt"]
+)
+def test_recipes_differ_in_every_file_that_the_image_is_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for path in docker_folder().iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(recipe, "docker_folder", lambda: tmp_path)
+    before = Recipe().digest()
+    (tmp_path / name).write_text("changed", encoding="utf-8")
+    assert Recipe().digest() != before
+
+
+@pytest.mark.parametrize("program", ["toolchain_identity", "installed_files"])
+def test_recipes_differ_in_the_programs_that_find_out_the_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    before = Recipe().digest()
+    changed = tmp_path / "step.py"
+    changed.write_bytes(step(program).read_bytes() + b"#")
+    monkeypatch.setattr(recipe, "step", lambda name: changed if name == program else step(name))
+    assert Recipe().digest() != before
+
+
+# The image with PyTorch and TensorFlow
+
+
+def test_the_named_files_are_all_that_the_frameworks_dockerfile_copies() -> None:
+    dockerfile, *names = FRAMEWORKS_FILES
+    words = (docker_folder() / dockerfile).read_text(encoding="utf-8").split()
+    assert set(names) <= set(words)
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS_FILES)
+def test_frameworks_recipes_differ_in_every_file_and_leave_the_toolchains_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for path in docker_folder().iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(recipe, "docker_folder", lambda: tmp_path)
+    before, plain = FrameworksRecipe().digest(), Recipe().digest()
+    (tmp_path / name).write_text("changed", encoding="utf-8")
+    assert FrameworksRecipe().digest() != before
+    assert (Recipe().digest() == plain) == (name not in FILES)
+
+
+def test_frameworks_recipes_differ_in_what_the_toolchain_is_and_how_it_is_made() -> None:
+    recipes = (FrameworksRecipe(), FrameworksRecipe(base="x"), FrameworksRecipe(toolchain="y"))
+    assert len({made.digest() for made in recipes}) == 3
+
+
+def test_nothing_of_cuda_is_locked() -> None:
+    locked = (docker_folder() / "frameworks-requirements.txt").read_text(encoding="utf-8")
+    names = [line.partition("==")[0] for line in locked.splitlines() if "==" in line]
+    assert {"torch", "torchvision", "tensorflow-cpu"} <= set(names)
+    assert not [name for name in names if name.startswith(("nvidia", "triton"))]

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cvimake.project import read_declarations
+from cvimake.project.presence import mistakes
+
+TEXT = """\
+source = "net.onnx"
+classes = "classes.txt"
+[verify]
+input = "a.png"
+[calibration]
+dataset = "cats"
+input_num = 2
+[deploy]
+test_reference = "reference.npz"
+[variant.own]
+quantize = "INT8"
+calibration_table = "table"
+qtable = "qtable"
+test_input = ["b.png"]
+[variant.searched]
+quantize = "INT8"
+qtable = { input_num = 2 }
+"""
+FILES = {"classes.txt": 2, "a.png": 4, "reference.npz": 9, "table": 12, "qtable": 13, "b.png": 14}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model whose files are all there, and two samples."""
+    folder = tmp_path / "models" / "net"
+    samples = tmp_path / "datasets" / "cats"
+    for each in (folder, samples):
+        each.mkdir(parents=True)
+    for name in ("net.onnx", *FILES):
+        (folder / name).touch()
+    for name in ("dataset.toml", "0.png", "1.png"):
+        (samples / name).touch()
+    (folder / "model.toml").write_text(TEXT, encoding="utf-8")
+    return folder
+
+
+def found(folder: Path) -> list[str]:
+    root = folder.parent.parent
+    declared = read_declarations(root)
+    assert not declared.unusable
+    lines = mistakes(declared.models["net"], root / "build")
+    return [line.removeprefix(f"{folder}/model.toml:") for line in lines]
+
+
+def test_where_all_is_there_nothing_is_told(folder: Path) -> None:
+    assert found(folder) == []
+
+
+@pytest.mark.parametrize(("name", "line"), FILES.items())
+def test_a_file_that_is_not_there_is_told_with_the_line_that_names_it(
+    folder: Path, name: str, line: int
+) -> None:
+    (folder / name).unlink()
+    (told,) = found(folder)
+    assert told.startswith(f"{line}: ")
+    assert told.endswith(f": no file {folder / name}")
+
+
+def test_a_file_that_a_task_makes_may_come_later(folder: Path) -> None:
+    text = TEXT.replace('"a.png"', '"../../build/mine/a.npz"')
+    (folder / "model.toml").write_text(text, encoding="utf-8")
+    assert found(folder) == []
+
+
+def test_more_samples_than_there_are_are_told(folder: Path) -> None:
+    (folder / "model.toml").write_text(TEXT.replace("input_num = 2", "input_num = 3"), encoding="utf-8")
+    what = "3 samples are wanted, and there are 2; leave input_num out to take all of them"
+    assert found(folder) == [
+        f"7: calibration.input_num: {what}",
+        f"17: variant.searched.qtable.input_num: {what}",
+    ]
+
+
+def test_no_samples_are_told(folder: Path) -> None:
+    (folder / "model.toml").write_text(TEXT.replace("input_num = 2\n", "input_num = 0\n"), encoding="utf-8")
+    assert found(folder) == [
+        "7: calibration.input_num: 0 samples are none; leave input_num out to take all of them"
+    ]

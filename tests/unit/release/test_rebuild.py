@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from releases import LABEL, Shop, git
+
+from cvimake.core.errors import CvimakeError
+from cvimake.release import opened, rebuild, verify
+
+
+class Anew:
+    """In the place of the `./doit release` that builds anew: puts down a release, as it was or changed.
+
+    Attributes:
+        change: the file that comes out as another.
+    """
+
+    def __init__(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.shop, self.change, self.code = shop, "", 0
+        self.folder = Path()
+        self.command: list[str] = []
+        self.variables: dict[str, str] = {}
+        monkeypatch.setattr(rebuild, "_run", self.run)
+
+    def run(self, command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+        self.folder, self.command, self.variables = folder, command, environment
+        self.seen = sorted(path.name for path in self.folder.iterdir())
+        made = self.folder / "release" / LABEL
+        made.parent.mkdir()
+        subprocess.run(["cp", "-r", self.shop.root / "release" / LABEL, made], check=True)
+        if self.change:
+            (made / self.change).write_bytes(b"another")
+        return self.code, "out\nits own error"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    shop = Shop(tmp_path, monkeypatch)
+    shop.released()
+    return shop
+
+
+@pytest.fixture
+def anew(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Anew:
+    return Anew(shop, monkeypatch)
+
+
+def differences(shop: Shop, label: str = LABEL) -> list[str]:
+    release = opened.open_release(shop.root / "release" / label)
+    return rebuild.differences(release, verify.read_provenance(release), shop.root)
+
+
+def test_it_is_built_in_an_empty_folder_of_the_commit(shop: Shop, anew: Anew) -> None:
+    assert differences(shop) == []
+    assert anew.seen == [".git", ".gitignore", "datasets", "dodo.py", "models", "pyproject.toml"]
+    assert anew.command[3:] == ["release", "--name", "bench", "--version", "1.0", "m0000"]
+    assert anew.variables["SOURCE_DATE_EPOCH"] == "1704067200"
+    assert not anew.folder.exists()
+
+
+def test_a_commit_of_a_stranger_that_was_only_fetched_is_not_run(shop: Shop, anew: Anew) -> None:
+    made_of = git(shop.root, "rev-parse", "HEAD")
+    git(shop.root, "update-ref", "refs/pull/7/head", made_of)
+    git(shop.root, "symbolic-ref", "HEAD", "refs/heads/other")
+    for branch in git(shop.root, "for-each-ref", "--format=%(refname)", "refs/heads").split():
+        git(shop.root, "update-ref", "-d", branch)
+    git(shop.root, "commit", "--quiet", "--message", "another history")
+    with pytest.raises(CvimakeError, match="is on no branch and under no tag") as caught:
+        differences(shop)
+    assert f"git branch rebuild {made_of[:12]}" in str(caught.value)
+    assert not anew.command
+    git(shop.root, "tag", "good", made_of)
+    assert differences(shop) == []
+
+
+def test_a_file_that_comes_out_as_another_is_named(shop: Shop, anew: Anew) -> None:
+    anew.change = "m0000/m0000_cv181x_int8.cvimodel"
+    (fault,) = differences(shop)
+    assert fault.startswith(f"{anew.change}: built anew it is another: from byte 0 on: ")
+
+
+def test_a_failing_build_says_why(shop: Shop, anew: Anew) -> None:
+    anew.code = 1
+    with pytest.raises(CvimakeError, match="building it anew failed") as caught:
+        differences(shop)
+    assert "its own error" in str(caught.value)
+
+
+def test_what_is_interrupted_lets_its_build_end_by_itself(tmp_path: Path) -> None:
+    program = tmp_path / "build.py"
+    program.write_text(
+        "import pathlib, signal, sys, time\n"
+        "def end(*_):\n"
+        "    pathlib.Path('ended').touch()\n"
+        "    sys.exit(1)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "pathlib.Path('started').touch()\n"
+        "time.sleep(60)\n",
+        encoding="utf-8",
+    )
+
+    def interrupt(*_arguments: object) -> None:
+        if (tmp_path / "started").exists():
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            rebuild._run([sys.executable, str(program)], tmp_path, dict(os.environ))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert (tmp_path / "ended").exists()
+
+
+def test_what_one_left_behind_that_was_killed_goes(shop: Shop, anew: Anew) -> None:
+    killed, other = (shop.root / "build" / f".rebuild-{name}" for name in ("killed", "other"))
+    for folder in (killed, other):
+        folder.mkdir()
+        (folder / "lock").touch()
+    with (other / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert differences(shop) == []
+    assert not killed.exists()
+    assert other.exists()
+    assert anew.command
+
+
+def test_a_dirty_one_cannot_be_built_anew(shop: Shop) -> None:
+    (shop.root / "more").touch()
+    assert shop.release("--allow-dirty") == 0
+    with pytest.raises(CvimakeError, match="no commit holds"):
+        differences(shop, f"{LABEL}-dirty")
+
+
+def test_a_source_that_git_does_not_keep_is_taken_from_here_if_it_is_what_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project").mkdir()
+    shop = Shop(tmp_path / "project", monkeypatch)
+    ignore = shop.root / ".gitignore"
+    ignore.write_text(ignore.read_text(encoding="utf-8") + "*.onnx\n", encoding="utf-8")
+    subprocess.run(
+        ["git", "-C", shop.root, "rm", "--quiet", "--cached", "models/m0000/tiny.onnx"], check=True
+    )
+    shop.commit()
+    shop.released()
+    Anew(shop, monkeypatch)
+    assert differences(shop) == []
+    (shop.root / "models" / "m0000" / "tiny.onnx").write_bytes(b"another")
+    with pytest.raises(CvimakeError, match="sources of the release are not there") as caught:
+        differences(shop)
+    assert "models/m0000/tiny.onnx: not in the commit, and not here as it was" in str(caught.value)
+
+
+def test_a_commit_that_is_not_here_is_told(shop: Shop, anew: Anew) -> None:
+    release = opened.open_release(shop.root / "release" / LABEL)
+    known = verify.read_provenance(release)
+    for item in known.definition["resolvedDependencies"]:
+        if item["name"] == "commit":
+            item["digest"] = {"gitCommit": "0" * 40}
+    with pytest.raises(CvimakeError, match=r"its commit 0{40} is not in the repository"):
+        rebuild.differences(release, known, shop.root)
+    assert not anew.command
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "told"),
+    [
+        ("allowed", ["--file=/tmp/dodo.py"], "options that there are not"),
+        ("allowed", ["--sign=id_ed25519"], "options that there are not"),
+        ("models", ["--dir=/tmp"], "models that cannot be"),
+        ("version", "../../x", "is not a name of a release"),
+        ("commit", "--upload-pack=x", "is not a commit"),
+    ],
+)
+def test_nothing_that_a_stranger_wrote_becomes_an_argument(
+    shop: Shop, anew: Anew, place: str, wrong: object, told: str
+) -> None:
+    release = opened.open_release(shop.root / "release" / LABEL)
+    known = verify.read_provenance(release)
+    if place == "commit":
+        (commit,) = (item for item in known.definition["resolvedDependencies"] if item["name"] == place)
+        commit["digest"] = {"gitCommit": wrong}
+    else:
+        known.external[place] = wrong
+    with pytest.raises(CvimakeError, match=told):
+        rebuild.differences(release, known, shop.root)
+    assert not anew.command
+
+
+def test_a_source_in_gits_own_folder_is_refused(shop: Shop, anew: Anew) -> None:
+    release = opened.open_release(shop.root / "release" / LABEL)
+    known = verify.read_provenance(release)
+    known.definition["resolvedDependencies"].append({"name": ".git/hooks/x", "digest": {"sha256": "0"}})
+    with pytest.raises(CvimakeError, match="sources of the release are not there"):
+        rebuild.differences(release, known, shop.root)
+    assert not anew.command

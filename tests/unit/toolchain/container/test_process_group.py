@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cvimake.toolchain.container import process_group
+
+STEPS = Path(process_group.__file__).parent
+HEAD = """
+import os, signal, sys, time
+from process_group import ProcessGroup
+group = ProcessGroup({size})
+"""
+
+
+def run(size: int, program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", HEAD.format(size=size) + program],
+        cwd=STEPS,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_all_learn_what_each_has_found(size: int) -> None:
+    done = run(size, "for turn in range(3): values = group.all_gather((turn, group.rank))\nprint(values)")
+    assert done.stdout == f"{[(2, rank) for rank in range(size)]}\n", "only the first one speaks"
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_large_values_go_round() -> None:
+    program = "parts = group.all_gather(bytes(3_000_000))\nprint(sum(map(len, parts)))\ngroup.wait()"
+    assert run(3, program).stdout == "9000000\n"
+
+
+def test_fewer_go_on() -> None:
+    done = run(4, "group.all_gather(0)\ngroup.shrink(2)\nprint(group.all_gather(group.rank))\ngroup.wait()")
+    assert (done.returncode, done.stdout) == (0, "[0, 1]\n")
+
+
+def test_an_exception_elsewhere_is_told() -> None:
+    done = run(3, "if group.rank == 2: raise ValueError('bad sample')\ngroup.all_gather(1)")
+    assert done.returncode == 1
+    assert "ValueError: bad sample" in done.stderr
+    assert done.stderr.endswith("process 2 of 3 failed\n")
+    assert done.stderr.count("Traceback") == 1
+
+
+@pytest.mark.parametrize(
+    ("death", "told"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "was killed by signal 9: there was not enough memory"),
+        ("os._exit(7)", "ended with exit code 7"),
+    ],
+)
+@pytest.mark.parametrize("then", ["group.all_gather(1)", "group.wait()"])
+def test_a_death_is_told(death: str, told: str, then: str) -> None:
+    done = run(2, f"if group.rank: {death}\n{then}")
+    assert done.returncode == 1
+    assert f"process 1 of 2 {told}" in done.stderr
+
+
+def test_the_first_ones_death_ends_all() -> None:
+    program = """
+if group.rank == 0:
+    print(group.all_gather(os.getpid())[1:], flush=True)
+    os._exit(3)
+group.all_gather(os.getpid())
+group.all_gather(None)
+"""
+    done = run(3, program)
+    assert done.returncode == 3
+    for process in eval(done.stdout):
+        for _ in range(100):
+            if not Path(f"/proc/{process}").exists():
+                break
+            subprocess.run(["sleep", "0.05"], check=True)
+        else:
+            pytest.fail("it is still there")

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from cvimake.toolchain.container.tried_operators import untried
+
+MLIR = """module @net attributes {module.state = "TOP_F32"} {
+  func.func @main(%arg0: tensor<1x3x8x8xf32>) -> tensor<1x4x8x8xf32> {
+    %0 = "top.None"() : () -> none
+    %1 = "top.Input"(%arg0) : (tensor<1x3x8x8xf32>) -> tensor<1x3x8x8xf32> loc("top.Nms(")
+    %2 = "top.Weight"() : () -> tensor<4x3x3x3xf32>
+    %3 = "top.Conv"(%1, %2, %0) {kernel_shape = [3, 3]} : (f32, f32, none) -> f32
+    %4 = "top.Pad"(%3) {mode = "constant"} : (f32) -> f32
+    OTHER
+  }
+}
+"""
+
+
+def written(folder: Path, other: str = "") -> Path:
+    path = folder / "net.mlir"
+    path.write_text(MLIR.replace("OTHER", other), encoding="utf-8")
+    return path
+
+
+def test_a_network_of_operators_that_were_tried_has_no_other(tmp_path: Path) -> None:
+    assert untried(written(tmp_path)) == []
+
+
+def test_the_others_are_named_once_in_alphabetical_order(tmp_path: Path) -> None:
+    other = '%5 = "top.Nms"(%4) : () -> f32\n%6 = "top.NonZero"(%5) : () -> f32\n"top.Nms"(%6)'
+    assert untried(written(tmp_path, other)) == ["top.Nms", "top.NonZero"]
+
+
+def test_a_file_that_is_not_there_is_the_tools_business(tmp_path: Path) -> None:
+    assert untried(tmp_path / "net.mlir") == []
