@@ -56,7 +56,7 @@ def test_mixed_precision_is_better_than_int8(built: Path) -> None:
 
 
 def test_it_can_be_released_and_built_anew_to_the_last_bit(built: Path) -> None:
-    """The README's section on releases, word by word."""
+    """Run the commands at the top of docs/releases.md."""
     folder = built.parents[1]
     for arguments in (
         ("init", "--quiet"),
