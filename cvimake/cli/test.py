@@ -19,13 +19,13 @@ from cvimake.execution.image.recipe import Recipe
 
 
 class Test(PlainCommand):
-    """Runs ruff, mypy and pytest; with the real toolchain in real containers, which it sees to first."""
+    """Runs the checks, then the tests with the real toolchain, whose image it makes where there is none."""
 
     doc_purpose = "run this project's own checks and tests"
     doc_usage = "[PYTEST ARGUMENT ...]"
     doc_description = (
-        "Without arguments: ruff, mypy, then all tests. With arguments, after `--`: pytest alone. "
-        "`./doit test -- tests/unit` needs no engine."
+        "Without arguments: ruff, the import checker, mypy, then all tests. With arguments, after `--`: "
+        "pytest alone. `./doit test -- tests/unit` needs no engine."
     )
     takes_arguments = True
 
@@ -46,6 +46,7 @@ class Test(PlainCommand):
         checks = [
             [python, "-m", "ruff", "check"],
             [python, "-m", "ruff", "format", "--check"],
+            [str(folder / "bin" / "lint-imports"), "--no-logo"],
             [python, "-m", "mypy"],
         ]
         for command in [] if arguments else checks:
@@ -60,6 +61,7 @@ class Test(PlainCommand):
 
 
 def _run(command: list[str]) -> int:
-    terminal.write(f"$ {' '.join(command[2:])}\n", terminal.errors())
+    shown = [Path(command[0]).name, *command[1:]]
+    terminal.write(f"$ {' '.join(shown)}\n", terminal.errors())
     terminal.flush()
     return subprocess.run(command, check=False).returncode

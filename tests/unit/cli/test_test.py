@@ -20,7 +20,7 @@ class Calls:
         self.needed_an_image = False
 
     def run(self, words: list[str], **_options: object) -> subprocess.CompletedProcess[bytes]:
-        text = " ".join(words[2:])
+        text = " ".join(words).removeprefix("/venv/bin/").removeprefix("python -m ")
         self.ran.append(text)
         return subprocess.CompletedProcess(words, 7 if self.failing and text.startswith(self.failing) else 0)
 
@@ -45,7 +45,7 @@ def perform(*arguments: str) -> int:
 
 def test_it_checks_and_then_tests_with_the_toolchain(calls: Calls) -> None:
     assert perform() == 0
-    assert calls.ran == ["ruff check", "ruff format --check", "mypy", "pytest"]
+    assert calls.ran == ["ruff check", "ruff format --check", "lint-imports --no-logo", "mypy", "pytest"]
     assert calls.needed_an_image
 
 
