@@ -7,16 +7,16 @@
 A variant's stages are `MODEL:VARIANT`, `MODEL:VARIANT_qtable` and `MODEL:VARIANT_info`.
 """  # fmt: skip
 
-from cvimake import pipeline
 from cvimake.dodo import graph
+from cvimake.pipeline import calibration, cvimodel, info, mlir, onnx, qtable
 
 STAGES = (
-    pipeline.onnx,  # ONNX source → the opset that the toolchain reads, proven to compute the same
-    pipeline.mlir,  # that, or another source → MLIR, its weights, and the float network's outputs
-    pipeline.calibration,  # MLIR, dataset → the thresholds of INT8
-    pipeline.qtable,  # MLIR, thresholds, dataset → which layers stay float
-    pipeline.cvimodel,  # MLIR, thresholds, layers → a cvimodel for each variant, checked on the simulator
-    pipeline.info,  # cvimodel → what is in it, and what the camera takes it for
+    onnx.stages,  # ONNX source → the opset that the toolchain reads, proven to compute the same
+    mlir.stages,  # that, or another source → MLIR, its weights, and the float network's outputs
+    calibration.stages,  # MLIR, dataset → the thresholds of INT8
+    qtable.stages,  # MLIR, thresholds, dataset → which layers stay float
+    cvimodel.stages,  # MLIR, thresholds, layers → a cvimodel for each variant, checked on the simulator
+    info.stages,  # cvimodel → what is in it, and what the camera takes it for
 )
 
 DOIT_CONFIG, task_toolchain, task_models = graph(__file__, STAGES)

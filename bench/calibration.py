@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench import metered, project
 from bench.measure import Result
-from cvimake import pipeline
+from cvimake.pipeline import calibration
 
 REPEATS = 3
 PROGRAM = metered.Program(
@@ -27,5 +27,5 @@ def run(scratch: Path, repeats: int = REPEATS, root: Path = project.CHECKOUT) ->
         repeats: how often each is run.
         root: of the project with the models.
     """
-    for stage in metered.stages(root.resolve(), pipeline.calibration):
+    for stage in metered.stages(root.resolve(), calibration.stages):
         yield from metered.compare(PROGRAM, root.resolve(), stage, scratch, repeats)

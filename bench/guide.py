@@ -18,13 +18,14 @@ import onnx
 
 from bench import project
 from bench.measure import Result, Runs, Unit, timed
-from cvimake import pipeline
 from cvimake.core.action import Action
 from cvimake.execution.engine import connection
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import making
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import WORKSPACE
+from cvimake.pipeline import calibration, cvimodel, mlir, qtable
+from cvimake.pipeline.files import BUILD
 from cvimake.project import DeclaredModel, read_declarations
 from cvimake.toolchain import tools
 
@@ -123,12 +124,12 @@ def _run_by_hand(root: Path, folder: Path) -> float:
 def _commands_of(model: DeclaredModel, image_id: str, folder: Path) -> float:
     work = folder / "work"
     work.mkdir(parents=True)
-    stages = (pipeline.mlir, pipeline.calibration, pipeline.qtable, pipeline.cvimodel)
+    stages = (mlir.stages, calibration.stages, qtable.stages, cvimodel.stages)
     actions = [stage.action for stage_of in stages for stage in stage_of(model)]
     shared: dict[str, Path] = {}
     for action in actions:
         for file in action.inputs:
-            if pipeline.BUILD not in file.path.parents:
+            if BUILD not in file.path.parents:
                 shutil.copy(file.path, work / file.name)
         for text in action.texts:
             (work / text.name).write_text(text.text, encoding="utf-8")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bench import metered, project
 from bench.measure import Result
-from cvimake import pipeline
 from cvimake.core.errors import CvimakeError
+from cvimake.pipeline import qtable
 
 DEFAULT = f"{project.CHECKOUT}:shapes:mix_qtable"
 REPEATS = 3
@@ -35,7 +35,7 @@ def run(scratch: Path, repeats: int = REPEATS, stages: Sequence[str] = (DEFAULT,
     for place in stages:
         folder, _, name = place.partition(":")
         root = Path(folder).resolve()
-        found = {stage.action.name: stage for stage in metered.stages(root, pipeline.qtable)}
+        found = {stage.action.name: stage for stage in metered.stages(root, qtable.stages)}
         if name not in found:
             raise CvimakeError(
                 f"{root} has no search {name}", f"It has: {', '.join(sorted(found)) or 'none'}"

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from bench import project
 from bench.measure import Comparison, Result, alternate, timed
-from cvimake import pipeline
 from cvimake.core.action import Action
 from cvimake.execution.engine import connection
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import making
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import WORKSPACE
+from cvimake.pipeline import mlir
 from cvimake.project import read_declarations
 from cvimake.toolchain import tools
 
@@ -32,7 +32,7 @@ def run(scratch: Path, repeats: int = REPEATS) -> Iterator[Result]:
     launcher = project.add_launcher(scratch)
     with project.working_in(scratch):
         (model,) = read_declarations(Path()).models.values()
-        (stage,) = pipeline.mlir(model)
+        (stage,) = mlir.stages(model)
     image_id = making.ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), scratch).id
     step = functools.partial(_step, [str(launcher), stage.action.name], stage.action, scratch)
     step()

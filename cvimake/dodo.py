@@ -11,19 +11,19 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from cvimake import pipeline
 from cvimake.builder.tasks import Task, doit_config, open_project
+from cvimake.pipeline import calibration, cvimodel, info, mlir, onnx, qtable
 from cvimake.pipeline.stage import StageOf
 
 __all__ = ["graph"]
 
 STAGES = (
-    pipeline.onnx,
-    pipeline.mlir,
-    pipeline.calibration,
-    pipeline.qtable,
-    pipeline.cvimodel,
-    pipeline.info,
+    onnx.stages,
+    mlir.stages,
+    calibration.stages,
+    qtable.stages,
+    cvimodel.stages,
+    info.stages,
 )
 
 

@@ -74,9 +74,9 @@ def _found(file: str) -> Path:
 
 def _examined(model: Path) -> outcomes.Info:
     """Lists a cvimodel with model_tool, in a container."""
-    from cvimake import pipeline  # noqa: PLC0415 - only a file needs all this, and a task does not
     from cvimake.core.action import Action, Input, Limits, Output  # noqa: PLC0415 - only a listing needs an engine
     from cvimake.execution.runtime import Runtime  # noqa: PLC0415 - only a listing needs an engine
+    from cvimake.pipeline.info import ESTIMATE_TIME  # noqa: PLC0415 - only a file needs all this, and a task does not
     from cvimake.toolchain import tools  # noqa: PLC0415 - only a file needs all this, and a task does not
 
     with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
@@ -85,7 +85,7 @@ def _examined(model: Path) -> outcomes.Info:
             name="info:file",
             argv=tools.info_command("model.cvimodel", "info.txt", "time.json"),
             environment=tools.environment(),
-            inputs=(Input(name="model.cvimodel", path=model), pipeline.ESTIMATE_TIME),
+            inputs=(Input(name="model.cvimodel", path=model), ESTIMATE_TIME),
             outputs=(
                 Output(name="info.txt", path=listing, kind=FileKind.TEXT),
                 Output(name="time.json", path=time, kind=FileKind.JSON),

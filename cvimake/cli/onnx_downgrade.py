@@ -113,7 +113,7 @@ def _converted(
     """Runs the conversion in a container; returns its summary."""
     from cvimake.core.action import Action, FileKind, Folder, Input, Output  # noqa: PLC0415 - the same
     from cvimake.execution.runtime import Runtime  # noqa: PLC0415 - the same
-    from cvimake.pipeline import EXTERNAL  # noqa: PLC0415 - the same
+    from cvimake.pipeline.onnx import EXTERNAL  # noqa: PLC0415 - the same
     from cvimake.toolchain import tools  # noqa: PLC0415 - only a conversion needs all this
 
     folders = [Folder(target=EXTERNAL, files={name: source.parent / name for name in external})]

@@ -104,83 +104,8 @@ def own_share() -> Share:
     return _GRANTED.get(Share())
 
 
-@dataclass(frozen=True, kw_only=True)
-class Network:
-    """How large a network is, as far as that is known before it is read: the values of all its inputs."""
-
-    values: int
-
-    @classmethod
-    def of_shapes(cls, shapes: Iterable[Iterable[int]] | None) -> Network:
-        """One with inputs of these shapes; where they are not declared, of 640x640 and three channels."""
-        return cls(values=sum(map(math.prod, shapes)) if shapes else 3 * 640 * 640)
-
-    @property
-    def inputs(self) -> int:
-        """Bytes of its inputs."""
-        return 4 * self.values
-
-    def loaded(self, times: int) -> int:
-        """Bytes of a process that has loaded it so many times: weights and a place for every tensor.
-
-        That is 42 times the input for YOLO11n and 70 times for YOLOv5s.
-        """
-        return GIBIBYTE // 4 + times * 70 * self.inputs
-
-    @property
-    def inference(self) -> float:
-        """Seconds for one, on one core: a quarter for YOLO11n, half for YOLOv5s."""
-        return 0.05 + self.values / 4e6
-
-
-# What is kept of a sample at one time, in sizes of the input: 3 for YOLO11n, 5.3 for YOLOv5s.
-_LIVE = 6
-# Inferences that tuning takes, for each sample that it tunes with.
-_TUNING = 22
-
-
-def conversion(network: Network) -> Load:
-    """Two networks run side by side, to prove that they are the same."""
-    return Load(memory=network.loaded(2), seconds=1 + 8 * network.inference)
-
-
-def transform(network: Network) -> Load:
-    """The network read, made MLIR and compared."""
-    return Load(memory=network.loaded(4), seconds=5 + 8 * network.inference)
-
-
-def calibration(network: Network, samples: int, tuned: int) -> Load:
-    """Samples are shared out to processes, each of which loads the network."""
-    # The float network and the one that is tuned.
-    process = network.loaded(2)
-    return Load(
-        memory=process + samples * _LIVE * network.inputs,
-        cores=max(1, samples),
-        # Each process tunes with all samples that are tuned with.
-        memory_per_core=process + tuned * _LIVE * network.inputs,
-        seconds=5 + 1.5 * network.inference * samples + _TUNING * network.inference * tuned,
-    )
-
-
-def search(network: Network, samples: int) -> Load:
-    """Candidates are tried on samples, which are shared out to processes; each loads three networks."""
-    process = network.loaded(3)
-    return Load(
-        memory=process + samples * _LIVE * network.inputs,
-        cores=max(1, samples),
-        memory_per_core=process,
-        seconds=10 + 40 * network.inference * samples,
-    )
-
-
-def deployment(network: Network) -> Load:
-    """One variant compiled and run on the simulator."""
-    return Load(memory=network.loaded(4), seconds=3 + 20 * network.inference)
-
-
 # The engine builds it, mostly waiting for what is downloaded.
 FRAMEWORKS_IMAGE = Load(memory=GIBIBYTE, seconds=150)
-LISTING = Load(memory=GIBIBYTE // 4, seconds=0.5)
 
 
 def cores_for(chain: float, all_seconds: float, capacity: Capacity) -> int:

@@ -24,7 +24,6 @@ from lab import ROOT
 from networks import Network, save_images
 from onnx import TensorProto, helper, numpy_helper
 
-from cvimake import pipeline
 from cvimake.core.action import Action, Input, Limits, Outcome
 from cvimake.core.errors import StepFailedError
 from cvimake.execution.engine import Command, Log, connection
@@ -32,13 +31,14 @@ from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import making
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import Sandbox, read_log
+from cvimake.pipeline import calibration, cvimodel, info, mlir, qtable
 from cvimake.project import read_declarations
 from cvimake.toolchain import tools
 
 LOGS = Path(__file__).resolve().parents[1] / "unit" / "data" / "logs"
 # Of a long log, so many lines are kept of its beginning and end.
 _FIRST, _LAST = 40, 120
-STAGES = (pipeline.mlir, pipeline.calibration, pipeline.qtable, pipeline.cvimodel, pipeline.info)
+STAGES = (mlir.stages, calibration.stages, qtable.stages, cvimodel.stages, info.stages)
 DECLARATION = """
 source = "net.onnx"
 [input]

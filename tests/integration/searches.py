@@ -12,7 +12,7 @@ from lab import PROBES, Lab
 
 from cvimake.core.action import Limits
 from cvimake.core.resources import step
-from cvimake.pipeline import SEARCH_PROGRAMS
+from cvimake.pipeline import qtable
 
 _LIMITS = Limits(seconds=1800.0)
 
@@ -41,7 +41,7 @@ def compare(lab: Lab, searched: Searched) -> dict[str, Any]:
         lab: holds the files of the network and the samples.
         searched: what is compared.
     """
-    for name in ("run_tool", *SEARCH_PROGRAMS):
+    for name in ("run_tool", *qtable.PROGRAMS):
         shutil.copy(step(name), lab.root / "in" / f"{name}.py")
     lab.add_input("samples.txt", "".join(f"../{name.replace(',', ',../')}\n" for name in searched.samples))
     lab.add_input("calibration.txt", "".join(f"{name}\n" for name in searched.samples))

@@ -7,7 +7,7 @@ from lab import ASLEEP
 
 from cvimake.builder.tasks import Task, doit_config, open_project
 from cvimake.core.action import Action, FileKind, Output
-from cvimake.core.capacity import LISTING
+from cvimake.pipeline.estimates import LISTING
 from cvimake.pipeline.stage import Stage
 from cvimake.toolchain import tools
 

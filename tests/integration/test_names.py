@@ -14,9 +14,9 @@ from lab import PROBES, Lab
 from networks import Network, save_images
 from projects import Project
 
-from cvimake import pipeline
 from cvimake.core.action import Limits
 from cvimake.core.resources import step
+from cvimake.pipeline import mlir
 from cvimake.project import read_declarations
 from cvimake.project.declared import LONGEST_NAME, NAME
 from cvimake.project.reader import RESERVED_NAMES
@@ -75,7 +75,7 @@ def test_the_transform_writes_the_files_that_the_stage_expects(
             save(folder)
             (folder / "model.toml").write_text(DECLARATION, encoding="utf-8")
         for model in read_declarations(lab.root).models.values():
-            action = next(pipeline.mlir(model)).action
+            action = next(mlir.stages(model)).action
             commands[model.name] = action.argv
             expected[model.name] = {output.name for output in action.outputs}
         save(lab.root / "in")

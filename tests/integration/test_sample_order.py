@@ -22,14 +22,14 @@ from networks import Network, save_images
 
 from cvimake.core.action import Limits
 from cvimake.core.resources import step
-from cvimake.pipeline import CALIBRATION_PROGRAMS, SEARCH_PROGRAMS
+from cvimake.pipeline import calibration, qtable
 
 ROUNDS = int(os.environ.get("CVIMAKE_TEST_ROUNDS", "1"))
 SEED = int(os.environ.get("CVIMAKE_TEST_SEED", "1"))
 SAMPLES, PROCESSES = 5, (1, 2, 3)
 # Operators of one network, and networks that are searched too.
 LENGTH, SEARCHED = 8, 2
-STEPS = dict.fromkeys([*CALIBRATION_PROGRAMS, *SEARCH_PROGRAMS])
+STEPS = dict.fromkeys([*calibration.PROGRAMS, *qtable.PROGRAMS])
 
 
 @dataclass

@@ -32,13 +32,14 @@ from docker.models.containers import Container
 from docker.types import Mount as DockerMount
 from onnx import TensorProto, helper, numpy_helper
 
-from cvimake import dodo, pipeline
+from cvimake import dodo
 from cvimake.execution.engine import Command, connection
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import making
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import Sandbox
+from cvimake.pipeline import onnx as conversion
 from cvimake.project import read_declarations
 from cvimake.release import fields
 from cvimake.toolchain import tools
@@ -167,7 +168,7 @@ def build(folder: Path, engine: DockerEngine, found: ToolchainImage) -> dict[str
     results = {}
     models = read_declarations(Path()).models
     stages = [stage for stage_of in dodo.STAGES for stage in stage_of(models["tiny"])]
-    for stage in [*pipeline.onnx(models["newer"]), *stages]:
+    for stage in [*conversion.stages(models["newer"]), *stages]:
         started = time.monotonic()
         sandbox.run(stage.action)
         print(f"  {stage.action.name}: {time.monotonic() - started:.1f} s", flush=True)

@@ -7,7 +7,8 @@ import onnx
 import pytest
 
 from bench import guide, project
-from cvimake import pipeline
+from cvimake.pipeline import calibration, cvimodel, mlir, qtable
+from cvimake.pipeline import onnx as conversion
 from cvimake.pipeline.stage import StageOf
 from cvimake.project import DeclaredModel, read_declarations
 from cvimake.toolchain.container.onnx_downgrade import tidy
@@ -33,10 +34,10 @@ def model() -> DeclaredModel:
 @pytest.mark.parametrize(
     ("stage_of", "tool"),
     [
-        (pipeline.mlir, "model_transform.py"),
-        (pipeline.calibration, "run_calibration.py"),
-        (pipeline.qtable, "run_qtable.py"),
-        (pipeline.cvimodel, "model_deploy.py"),
+        (mlir.stages, "model_transform.py"),
+        (calibration.stages, "run_calibration.py"),
+        (qtable.stages, "run_qtable.py"),
+        (cvimodel.stages, "model_deploy.py"),
     ],
 )
 def test_by_hand_the_toolchains_own_tool_gets_a_steps_arguments(
@@ -53,7 +54,7 @@ def test_by_hand_the_toolchains_own_tool_gets_a_steps_arguments(
 
 def test_a_step_without_a_tool_has_no_command(model: DeclaredModel) -> None:
     with pytest.raises(ValueError, match="shapes:onnx: no tool"):
-        guide.tool_command(next(pipeline.onnx(model)).action)
+        guide.tool_command(next(conversion.stages(model)).action)
 
 
 def test_each_change_is_to_what_a_build_reads(tmp_path: Path) -> None:

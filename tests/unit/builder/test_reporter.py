@@ -14,7 +14,7 @@ from doit.globals import Globals
 from cvimake.builder.records import SECONDS
 from cvimake.builder.reporter import ROW, WAITING, Reporter
 from cvimake.builder.runner import LOAD
-from cvimake.core.capacity import LISTING
+from cvimake.pipeline.estimates import LISTING
 from cvimake.pipeline.stage import Row
 
 Task = SimpleNamespace

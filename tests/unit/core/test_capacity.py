@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvimake.core import capacity as load
-from cvimake.core.capacity import Capacity, Load, Network, Share, cores_for, granted, own_share
+from cvimake.core.capacity import Capacity, Load, Share, cores_for, granted, own_share
 
 LOADS = st.builds(Load, memory=st.integers(0, 20), cores=st.integers(1, 4), memory_per_core=st.integers(0, 5))
 CAPACITIES = st.builds(Capacity, cores=st.integers(1, 8), memory=st.none() | st.integers(1, 40))
@@ -74,17 +73,3 @@ def test_a_share_is_seen_where_the_stage_runs_and_nowhere_else() -> None:
         other.join()
         assert own_share().cores == 3
     assert own_share() == seen[0] == Share()
-
-
-def test_loads_grow_with_the_network_and_its_samples() -> None:
-    small, large = Network.of_shapes([[1, 3, 64, 64]]), Network.of_shapes([[1, 3, 640, 640]])
-    assert Network.of_shapes(None) == large
-    assert Network.of_shapes([[2, 3], [4]]).values == 10
-    for of in (load.transform, load.deployment):
-        assert of(small).memory < of(large).memory
-        assert of(small).seconds < of(large).seconds
-    few, many = load.calibration(large, 10, 5), load.calibration(large, 100, 5)
-    assert few.memory < many.memory < 8 * 1024**3
-    assert (few.cores, many.cores) == (10, 100)
-    assert few.seconds < many.seconds
-    assert load.search(large, 1).memory < load.search(large, 10).memory

@@ -1,0 +1,65 @@
+"""The stage that measures the thresholds of INT8."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+
+from cvimake.core.action import Action, FileKind
+from cvimake.pipeline import estimates, files, inputs
+from cvimake.pipeline.checks import network as network_check
+from cvimake.pipeline.checks.sample_fit import Purpose
+from cvimake.pipeline.stage import Stage
+from cvimake.project.reader import DeclaredModel
+from cvimake.project.rules import needs_calibration
+from cvimake.toolchain import tools
+
+# The folders in the container with the samples to calibrate and to tune with.
+_DATASET, _TUNE = "/dataset", "/tune"
+# The programs that run `run_calibration` in several processes. The first is run, and imports the others.
+PROGRAMS = (
+    "calibrate", "parallel_calibrator", "parallel_tuner", "calibrated_network", "calibration_shards",
+    "process_group", "sample_order", "tried_operators",
+)  # fmt: skip
+_PROGRAM_FILES = tuple(map(inputs.program, PROGRAMS))
+
+
+def stages(model: DeclaredModel) -> Iterator[Stage]:
+    """Yield one calibration for all variants that need it, if any does."""
+    samples = model.calibration_samples
+    if samples is None or not any(needs_calibration(variant.options) for variant in model.variants):
+        return
+    sampled, folders, texts = inputs.samples(samples, "data_list", _DATASET)
+    if model.tune_samples:
+        tuned, tune_folders, tune_texts = inputs.samples(model.tune_samples, "tune_list", _TUNE)
+        sampled, folders, texts = {**sampled, **tuned}, folders + tune_folders, texts + tune_texts
+    options = {
+        **sampled,
+        "input_num": model.calibration.input_num,
+        "tune_num": model.calibration.tune_num,
+        "histogram_bin_num": model.calibration.histogram_bin_num,
+        "debug_cmd": model.calibration.debug_cmd,
+        "calibration_table": files.calibration_table(model.name),
+    }
+    arguments = tools.arguments(tools.RUN_CALIBRATION, options)
+    yield Stage(
+        action=Action(
+            name=f"{model.name}:calibration",
+            argv=tools.calibration_command((files.mlir(model.name), *arguments)),
+            environment=tools.environment(),
+            inputs=(*inputs.network(model), *_PROGRAM_FILES),
+            outputs=(inputs.output(model, files.calibration_table(model.name), FileKind.TABLE),),
+            texts=texts,
+            folders=folders,
+            limits=dataclasses.replace(estimates.limits(model), processes=estimates.MANY_PROCESSES),
+        ),
+        load=estimates.calibration(
+            estimates.size(model),
+            estimates.count(samples, model.calibration.input_num),
+            model.calibration.tune_num or estimates.TUNED,
+        ),
+        before=functools.partial(
+            network_check.check_samples, f"{model.name}:calibration", model, Purpose.CALIBRATE, samples
+        ),
+    )

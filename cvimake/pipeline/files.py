@@ -1,0 +1,47 @@
+"""Names of the files that stages write, and where they are built."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+BUILD = Path("build")
+
+
+@functools.cache
+def place(model: str, file_name: str) -> Path:
+    """Return where a file of a model is built.
+
+    The result is cached, because one stage writes a file and several read it: all get the same Path.
+    """
+    return BUILD.joinpath(model, file_name)
+
+
+def converted(model: str) -> str:
+    """Name the ONNX network in the opset that the toolchain reads."""
+    return f"{model}.onnx"
+
+
+def mlir(model: str) -> str:
+    """Name the network as MLIR."""
+    return f"{model}.mlir"
+
+
+def weights(model: str) -> str:
+    """Name the weights of the MLIR: the tool writes the name in lower case, and the MLIR refers to it."""
+    return f"{model.lower()}_top_f32_all_weight.npz"
+
+
+def reference(model: str) -> str:
+    """Name the outputs of the float network, which the variants are compared with."""
+    return f"{model}_top_outputs.npz"
+
+
+def outputs(model: str) -> str:
+    """Name the list of the network's outputs, under their declared names."""
+    return f"{model}_outputs.json"
+
+
+def calibration_table(model: str) -> str:
+    """Name the thresholds of INT8."""
+    return f"{model}_calibration_table"

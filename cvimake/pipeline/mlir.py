@@ -1,0 +1,117 @@
+"""The stage that makes a network into MLIR."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+from cvimake.core.action import Action, FileKind, Input
+from cvimake.execution.engine.choice import FRAMEWORKS, TOOLCHAIN
+from cvimake.pipeline import estimates, files, named_outputs, outcomes
+from cvimake.pipeline.checks import network as network_check
+from cvimake.pipeline.inputs import SOURCE, output, own_file, program, test_inputs
+from cvimake.pipeline.stage import Stage
+from cvimake.project.reader import DeclaredModel, as_files
+from cvimake.toolchain import tools
+
+# Options that are declared under the tool's own name.
+_PREPROCESSING = (
+    "resize_dims", "keep_aspect_ratio", "keep_ratio_mode", "mean", "scale", "pixel_format", "channel_format",
+    "pad_value", "pad_type", "preprocess_list",
+)  # fmt: skip
+_REDUCE_REFERENCE, _TRANSFORM_TFLITE = program("reduce_reference"), program("transform_tflite")
+# transform_tflite.py imports it.
+_TFLITE_FILE = program("tflite_file")
+
+
+def stages(model: DeclaredModel) -> Iterator[Stage]:
+    """Yield the stage of the MLIR, its weights, and the reference that the variants are compared with.
+
+    The tool derives the name of the weights' file from the model's name, and the MLIR refers to that file by
+    its name.
+    """
+    name, declared, inputs = model.name, model.model, model.inputs
+    network = files.place(name, files.converted(name)) if model.is_onnx else model.source
+    source = Input(name=f"{SOURCE}{network.suffix}", path=network)
+    weights, wanted = own_file(model, declared.weights, f"{name}_source"), _wanted(model)
+    tested_with = test_inputs(model, as_files(declared.verify.input))
+    options = {
+        "model_name": name,
+        "model_def": source.name,
+        "model_data": weights.name if weights else None,
+        "input_shapes": inputs.shapes,
+        "input_types": inputs.types,
+        **{key: getattr(inputs, key) for key in _PREPROCESSING},
+        # The conversion has ended an ONNX network there; the tool would choose an order of its own.
+        "output_names": None if model.is_onnx else declared.output.names or None,
+        "add_postprocess": declared.output.add_postprocess,
+        "onnx_sim": declared.onnx_sim,
+        "test_input": [file.name for file in tested_with],
+        "test_result": files.reference(name),
+        "tolerance": declared.verify.tolerance,
+        "excepts": declared.verify.excepts,
+        "mlir": files.mlir(name),
+    }
+    arguments = tools.arguments(tools.MODEL_TRANSFORM, options)
+    programs = list(_around_transform(model))
+    outputs = files.place(name, files.outputs(name))
+    yield Stage(
+        action=Action(
+            name=f"{name}:mlir",
+            argv=tools.transform_command([file.name for file in programs], name, arguments),
+            environment=tools.environment(),
+            inputs=(
+                source,
+                *([weights] if weights else []),
+                *tested_with,
+                *programs,
+                *([_TFLITE_FILE] if _TRANSFORM_TFLITE in programs else []),
+            ),
+            outputs=(
+                output(model, files.mlir(name), FileKind.MLIR),
+                output(model, files.weights(name), FileKind.NPZ),
+                output(model, files.reference(name), FileKind.NPZ),
+            ),
+            limits=estimates.limits(model),
+        ),
+        load=estimates.transform(estimates.size(model)),
+        toolchain=FRAMEWORKS if model.takes_frameworks else TOOLCHAIN,
+        before=functools.partial(_check, model),
+        after=functools.partial(
+            outcomes.network, f"{name}:mlir", files.place(name, files.mlir(name)), wanted, outputs
+        ),
+        concluded=(outputs,),
+        concluded_with=[outcomes.REVISION, *wanted.names, wanted.relative_boxes],
+    )
+
+
+def _wanted(model: DeclaredModel) -> named_outputs.Wanted:
+    """Return the declared outputs of a network. The outputs of a post-processing have no declared names."""
+    if model.model.output.add_postprocess:
+        return named_outputs.Wanted()
+    return named_outputs.Wanted(
+        names=tuple(model.model.output.names),
+        network=files.place(model.name, files.converted(model.name)) if model.is_onnx else None,
+        kept=model.source.suffix != ".tflite",
+        relative_boxes=model.model.output.relative_boxes if model.is_onnx else None,
+    )
+
+
+def _around_transform(model: DeclaredModel) -> Iterator[Input]:
+    """Yield the programs that the tool runs in, the outermost first."""
+    if not any(variant.options.compare_all for variant in model.variants):
+        yield _REDUCE_REFERENCE
+    if model.source.suffix == ".tflite":
+        yield _TRANSFORM_TFLITE
+
+
+def _check(model: DeclaredModel) -> None:
+    """Check that the toolchain can read a network, before it is started."""
+    network_check.check(model)
+    network_check.ask(model)
+    if model.is_onnx:
+        from cvimake.project.networks import check  # noqa: PLC0415 - only a stage that runs looks into the graph
+
+        # The converted network is checked, because the conversion replaces newer operators.
+        converted = files.place(model.name, files.converted(model.name))
+        check.check(converted, tuple(model.model.output.names))

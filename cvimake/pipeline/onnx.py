@@ -1,0 +1,52 @@
+"""The stage that converts an ONNX source to the opset and IR that the toolchain reads."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+from cvimake.core.action import Action, FileKind, Folder, Input
+from cvimake.pipeline import estimates, files
+from cvimake.pipeline.checks import network as network_check
+from cvimake.pipeline.inputs import SOURCE, output
+from cvimake.pipeline.stage import Stage
+from cvimake.project.reader import DeclaredModel
+from cvimake.toolchain import tools
+
+# The folder in the container with the weights that an ONNX source keeps in files of their own.
+EXTERNAL = "/external"
+
+
+def stages(model: DeclaredModel) -> Iterator[Stage]:
+    """Yield the conversion, which also proves that both networks compute the same."""
+    if not model.is_onnx:
+        return
+    result, summary = files.converted(model.name), f"{model.name}_onnx.json"
+    options = {
+        "opset": model.onnx.opset,
+        "ir": model.onnx.ir,
+        "input-shapes": model.inputs.shapes,
+        "outputs": list(model.model.output.names) or None,
+        "relative-boxes": model.model.output.relative_boxes,
+        "fixed": True,
+        "external": EXTERNAL if model.external_data else None,
+    }
+    external = [
+        Folder(target=EXTERNAL, files={name: model.source.parent / name for name in model.external_data})
+    ]
+    yield Stage(
+        action=Action(
+            name=f"{model.name}:onnx",
+            argv=tools.onnx_command(f"{SOURCE}.onnx", result, summary, options),
+            environment=tools.onnx_environment(),
+            inputs=(Input(name=f"{SOURCE}.onnx", path=model.source),),
+            outputs=(
+                output(model, result, FileKind.ONNX),
+                output(model, summary, FileKind.JSON),
+            ),
+            folders=(tools.ONNX_PROGRAM, *(external if model.external_data else ())),
+            limits=estimates.limits(model),
+        ),
+        load=estimates.conversion(estimates.size(model)),
+        before=functools.partial(network_check.check, model),
+    )

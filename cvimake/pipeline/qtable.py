@@ -1,0 +1,80 @@
+"""The stage that searches for the layers that stay float, for each variant of mixed precision."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+
+from cvimake.core.action import Action, FileKind
+from cvimake.pipeline import estimates, files, inputs, outcomes
+from cvimake.pipeline.checks import network as network_check
+from cvimake.pipeline.checks.sample_fit import Purpose
+from cvimake.pipeline.stage import Stage
+from cvimake.pipeline.target import Target, targets
+from cvimake.project.dataset import Samples
+from cvimake.project.reader import DeclaredModel
+from cvimake.toolchain import tools
+from cvimake.toolchain.container.run_tool import REQUIRE_EXPECTED_COS
+
+# The folder in the container with the samples to search with.
+_DATASET = "/dataset"
+# Options that are declared under the tool's own name.
+_SEARCH = ("input_num", "fp_type", "expected_cos", "min_layer_cos", "global_compare_layers", "debug_cmd")
+# The programs that run `run_qtable` in several processes. The first is run, and imports the others.
+PROGRAMS = ("search", "parallel_searcher", "process_group", "tried_operators")
+_PROGRAM_FILES = tuple(map(inputs.program, PROGRAMS))
+
+
+def stages(model: DeclaredModel) -> Iterator[Stage]:
+    """Yield a search for each variant that declares one."""
+    for target in targets(model):
+        search, samples = target.variant.qtable, target.variant.qtable_samples
+        if search is None or samples is None:
+            continue
+        sampled, folders, texts = inputs.samples(samples, "data_list", _DATASET)
+        table = inputs.calibration_table(target)
+        summary, loss_table = f"{target.stem}_search.json", f"{target.stem}_loss_table.txt"
+        options = {
+            **sampled,
+            **{key: getattr(search, key) for key in _SEARCH},
+            "calibration_table": table.name,
+            "processor": target.processor,
+            "loss_table": loss_table,
+            "quantize_table": target.qtable,
+        }
+        arguments = tools.arguments(tools.RUN_QTABLE, options)
+        yield Stage(
+            action=Action(
+                name=f"{target.stage}_qtable",
+                argv=tools.summarised_program(
+                    "search.py",
+                    summary,
+                    (files.mlir(model.name), *arguments),
+                    (REQUIRE_EXPECTED_COS,) if search.require_expected_cos else (),
+                ),
+                environment=tools.environment(),
+                inputs=(*inputs.network(model), table, inputs.RUN_TOOL, *_PROGRAM_FILES),
+                outputs=(
+                    inputs.output(model, target.qtable, FileKind.TABLE),
+                    inputs.output(model, loss_table, FileKind.TABLE),
+                    inputs.output(model, summary, FileKind.JSON),
+                ),
+                texts=texts,
+                folders=folders,
+                limits=dataclasses.replace(estimates.limits(model), processes=estimates.MANY_PROCESSES),
+            ),
+            load=estimates.search(
+                estimates.size(model), estimates.count(samples, search.input_num or estimates.SEARCHED)
+            ),
+            before=functools.partial(_check, target, samples),
+            row=target.row,
+            after=functools.partial(outcomes.search, target.stage, files.place(model.name, summary)),
+        )
+
+
+def _check(target: Target, samples: Samples) -> None:
+    """Check that a search can read its samples and tables."""
+    name, model = f"{target.stage}_qtable", target.model
+    network_check.check_samples(name, model, Purpose.SEARCH, samples)
+    network_check.check_tables(name, model, target.variant, files.place(model.name, files.mlir(model.name)))

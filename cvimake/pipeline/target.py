@@ -1,0 +1,62 @@
+"""The cvimodels of a model: one for each variant and processor."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cvimake.pipeline import files
+from cvimake.pipeline.stage import Row
+from cvimake.project.reader import DeclaredModel, DeclaredVariant
+
+
+@dataclass(frozen=True)
+class Target:
+    """One cvimodel to make: a variant for one processor."""
+
+    model: DeclaredModel
+    variant: DeclaredVariant
+    processor: str
+
+    @property
+    def label(self) -> str:
+        """The variant's name, followed by the processor where the variant has several."""
+        return self.variant.label(self.processor)
+
+    @property
+    def stage(self) -> str:
+        """The name of the stage that makes the cvimodel: `MODEL:LABEL`."""
+        return f"{self.model.name}:{self.label}"
+
+    @functools.cached_property
+    def stem(self) -> str:
+        """The beginning of the names of its files."""
+        return f"{self.model.name}_{self.processor}_{self.variant.name}"
+
+    @functools.cached_property
+    def row(self) -> Row:
+        """Its row of the table at the end of a build."""
+        return Row(self.model.name, self.label, files.place(self.model.name, f"{self.stem}_info.json"))
+
+    @property
+    def cvimodel(self) -> str:
+        """The name of the cvimodel's file."""
+        return f"{self.stem}.cvimodel"
+
+    @property
+    def validation(self) -> str:
+        """The name of the file that says how the tool compared the cvimodel with the float network."""
+        return f"{self.stem}_validation.json"
+
+    @property
+    def qtable(self) -> str:
+        """The name of the table of the layers that stay float."""
+        return f"{self.stem}_qtable"
+
+
+def targets(model: DeclaredModel) -> Iterator[Target]:
+    """Yield every cvimodel of a model."""
+    for variant in model.variants:
+        for processor in variant.processors:
+            yield Target(model, variant, processor)

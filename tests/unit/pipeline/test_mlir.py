@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from small_stages import FULL, SMALL, action_of, declared, stages_of, tool_of
+
+from cvimake.pipeline import mlir, onnx
+from cvimake.pipeline.checks import network as network_check
+from cvimake.pipeline.stage import StageOf
+from cvimake.project import DeclaredModel
+from cvimake.project.networks import check
+from cvimake.toolchain import tools
+
+
+def test_a_full_declaration_is_this_transform(tmp_path: Path) -> None:
+    action = action_of(declared(tmp_path, FULL), "mlir")
+    assert action.argv[: len(tools.DETERMINISTIC)] == tools.DETERMINISTIC
+    assert tool_of(action) == (
+        "model_transform",
+        [
+            "--model_name=net",
+            "--model_def=_source.pt",
+            "--input_shapes=[[1,3,640,640],[1,2]]",
+            "--input_types=float32,int32",
+            "--resize_dims=700,720",
+            "--keep_aspect_ratio",
+            "--keep_ratio_mode=letterbox",
+            "--mean=0.0,-0.5,1.0",
+            "--scale=0.0039216,1.0,1e-07",
+            "--pixel_format=rgb",
+            "--channel_format=nchw",
+            "--pad_value=114",
+            "--pad_type=center",
+            "--preprocess_list=1",
+            "--output_names=460,459",
+            "--add_postprocess=yolov5",
+            "--onnx_sim=skip_fuse_bn",
+            "--test_input=test_input.jpg",
+            "--test_result=net_top_outputs.npz",
+            "--tolerance=0.99,0.98",
+            "--excepts=a,b",
+            "--mlir=net.mlir",
+        ],
+    )
+
+
+def test_the_transform_reads_the_converted_network(tmp_path: Path) -> None:
+    sources = {file.name: file.path for file in action_of(declared(tmp_path), "mlir").inputs}
+    assert sources["_source.onnx"] == Path("build/net/net.onnx")
+
+
+def test_the_weights_are_called_as_the_tool_calls_them(tmp_path: Path) -> None:
+    model = dataclasses.replace(declared(tmp_path), name="FastestDet")
+    actions = {stage.action.name.partition(":")[2]: stage.action for stage in stages_of(model)}
+    assert "fastestdet_top_f32_all_weight.npz" in [file.name for file in actions["mlir"].outputs]
+    assert "fastestdet_top_f32_all_weight.npz" in [file.name for file in actions["int8"].inputs]
+
+
+def test_an_images_suffix_is_in_the_letters_that_the_tool_knows(tmp_path: Path) -> None:
+    action = action_of(declared(tmp_path, SMALL.replace("cat.png", "CAT.JPG")), "mlir")
+    assert "--test_input=test_input.jpg" in action.argv
+
+
+def test_a_caffe_network_is_two_files(tmp_path: Path) -> None:
+    text = SMALL.replace('"net.onnx"', '"n.prototxt"\nweights = "n.caffemodel"')
+    action = action_of(declared(tmp_path, text), "mlir")
+    assert {"--model_def=_source.prototxt", "--model_data=net_source.caffemodel"} <= set(action.argv)
+    assert {"_source.prototxt", "net_source.caffemodel"} <= {file.name for file in action.inputs}
+
+
+@pytest.mark.parametrize("stage_of", [onnx.stages, mlir.stages])
+def test_the_network_is_looked_at_before_it_is_converted_and_transformed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage_of: StageOf
+) -> None:
+    seen: list[DeclaredModel] = []
+    converted: list[tuple[Path, tuple[str, ...]]] = []
+    monkeypatch.setattr(network_check, "check", seen.append)
+    monkeypatch.setattr(check, "check", lambda *given: converted.append(given))
+    model = declared(tmp_path)
+    (stage,) = stage_of(model)
+    assert stage.before
+    stage.before()
+    assert seen == [model]
+    assert converted == ([(Path("build/net/net.onnx"), ())] if stage_of is mlir.stages else [])
+
+
+@pytest.mark.parametrize("name", ["net.tflite", "net.pt", "net.prototxt"])
+def test_only_the_transform_of_such_a_network_runs_in_the_image_with_the_frameworks(
+    tmp_path: Path, name: str
+) -> None:
+    text = SMALL.replace('source = "net.onnx"', f'source = "{name}"')
+    if name == "net.prototxt":
+        text = text.replace("[", 'weights = "net.caffemodel"\n[', 1)
+    text = text.replace("[verify]", "[input]\nshapes = [[1, 3, 8, 8]]\n[verify]")
+    stages = list(stages_of(declared(tmp_path, text)))
+    assert {stage.action.name: stage.toolchain.name for stage in stages} == {
+        stage.action.name: "frameworks.json" if stage.action.name == "net:mlir" else "toolchain.json"
+        for stage in stages
+    }
+    # The tool's MLIR of a TFLite network is mended.
+    assert ("transform_tflite.py" in stages[0].action.argv) == (name == "net.tflite")
+    assert ("transform_tflite.py" in {file.name for file in stages[0].action.inputs}) == (
+        name == "net.tflite"
+    )
+
+
+@pytest.mark.parametrize("extra", ["", "compare_all = true\n"])
+def test_the_reference_is_reduced_unless_a_variant_compares_all(tmp_path: Path, extra: str) -> None:
+    text = SMALL + extra
+    action = action_of(declared(tmp_path, text), "mlir")
+    program = action.argv[action.argv.index("python3") + 1 :]
+    assert (program[:2] == ("reduce_reference.py", "net")) == (not extra)
+    assert ("reduce_reference.py" in {file.name for file in action.inputs}) == (not extra)
+    assert f"{tools.ROOT}/python/tools/model_transform.py" in program
