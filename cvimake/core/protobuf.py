@@ -1,4 +1,4 @@
-"""Protobuf's wire format, walked in bounded time: anybody may have written the file.
+"""Reads protobuf's wire format in bounded time: a stranger may have written the file.
 
 Source: protobuf's description of its encoding.
 """
@@ -45,14 +45,14 @@ class Field(NamedTuple):
 
 
 class Walk:
-    """A walk over the messages in one file. It ends with an error after MOST_FIELDS fields."""
+    """A walk over the messages in one file. It ends with an error after a number of fields."""
 
-    def __init__(self, data: mmap.mmap | bytes) -> None:
+    def __init__(self, data: mmap.mmap | bytes, most_fields: int = MOST_FIELDS) -> None:
         self.data = data
-        self._left = MOST_FIELDS
+        self._left = most_fields
 
     def count(self, values: int) -> None:
-        """Counts values that become objects of their own, as fields do.
+        """Count values that become objects of their own, as fields do.
 
         Raises:
             TooManyError: there are too many.
@@ -62,10 +62,10 @@ class Walk:
             raise TooManyError
 
     def fields(self, start: int, end: int) -> Iterator[Field]:
-        """Every field of the message that lies there.
+        """Yield every field of the message that lies between two places.
 
         Raises:
-            BrokenError: it is no message, or goes beyond its end.
+            BrokenError: these bytes are no message, or a field goes beyond their end.
             TooManyError: the walk has met too many fields.
         """
         at = start
@@ -89,13 +89,13 @@ class Walk:
             yield Field(number, wire, begin, inside, at, value)
 
     def messages(self, start: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
-        """The places of all values of one field that is a message, a text or bytes."""
+        """Yield the places of all values of one field that is a message, a text or bytes."""
         for field in self.fields(start, end):
             if field.number == wanted and field.wire == BYTES:
                 yield field.start, field.end
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:
-        """A number, and where it ends."""
+        """Return a number, and where it ends."""
         value = 0
         for position in range(_LONGEST_VARINT):
             if at >= end:
@@ -109,7 +109,7 @@ class Walk:
 
 
 def varint(number: int) -> bytes:
-    """A number as protobuf writes it."""
+    """Return a number as protobuf writes it."""
     data = bytearray()
     while number > 0x7F:  # noqa: PLR2004 - seven bits to a byte
         data.append(number & 0x7F | 0x80)

@@ -1,27 +1,26 @@
 """The version numbers of an ONNX file, read without the network: it can be larger than memory.
 
-Source: `onnx.proto`, message ModelProto (ir_version = 1, opset_import = 8) and protobuf's wire format.
+Source: `onnx.proto`, message ModelProto (ir_version = 1, opset_import = 8).
 """
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from cvimake.core.errors import CvimakeError
+from cvimake.core.protobuf import BYTES, VARINT, BrokenError, Field, TooManyError, Walk
 
 # The newest that an onnxruntime for the toolchain's Python 3.10 runs: what it cannot run cannot be proven.
 NEWEST_OPSET = 23
 
 _IR_VERSION, _OPSET_IMPORT = 1, 8
 _DOMAIN, _VERSION = 1, 2
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SMALL_MESSAGE = 1024
 # What one ONNX file holds, in bytes; the toolchain gets one.
 _LARGEST = 2**31 - 1
-_VARINT_BYTES = 10
 # A model holds its graph, some versions, and notes of its exporter.
 _MOST_FIELDS = 100_000
 
@@ -79,77 +78,39 @@ def _check_place(path: Path, name: str) -> None:
 
 
 def read(path: Path) -> Versions:
-    """The versions of an ONNX file.
+    """Return the versions of an ONNX file.
 
     Raises:
         CvimakeError: it is not one, or cut off.
         OSError: it cannot be read.
     """
-    ir, opset, fields = 0, 0, 0
-    size = path.stat().st_size
+    ir = opset = 0
     with path.open("rb") as file:
         try:
-            while file.tell() < size and fields <= _MOST_FIELDS:
-                fields += 1
-                key = _varint(file)
-                field, kind = key >> 3, key & 7
-                if field == _IR_VERSION and kind == _VARINT:
-                    ir = _varint(file)
-                elif field == _OPSET_IMPORT and kind == _BYTES:
-                    domain, version = _opset(file, _length(file, size))
-                    opset = version if domain in {b"", b"ai.onnx"} else opset
-                else:
-                    _skip(file, kind, size)
-        except EOFError:
+            # An empty file cannot be mapped: that is a ValueError.
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                walk = Walk(data, _MOST_FIELDS)
+                for field in walk.fields(0, len(data)):
+                    if (field.number, field.wire) == (_IR_VERSION, VARINT):
+                        ir = field.value
+                    elif (field.number, field.wire) == (_OPSET_IMPORT, BYTES):
+                        domain, version = _opset(walk, field)
+                        opset = version if domain in {b"", b"ai.onnx"} else opset
+        except (BrokenError, TooManyError, ValueError):
             ir = 0
-    if not (ir and opset) or fields > _MOST_FIELDS:
+    if not (ir and opset):
         raise CvimakeError(f"{path} is not an ONNX file, or is cut off")
     return Versions(ir, opset)
 
 
-def _opset(file: BinaryIO, length: int) -> tuple[bytes, int]:
-    """Domain and version of one opset_import."""
-    domain, version, end = b"", 0, file.tell() + length
-    if length > _SMALL_MESSAGE:
-        raise EOFError
-    while file.tell() < end:
-        key = _varint(file)
-        if key == _DOMAIN << 3 | _BYTES:
-            domain = file.read(_length(file, end))
-        elif key == _VERSION << 3 | _VARINT:
-            version = _varint(file)
-        else:
-            _skip(file, key & 7, end)
+def _opset(walk: Walk, message: Field) -> tuple[bytes, int]:
+    """Return the domain and the version of one opset_import."""
+    domain, version = b"", 0
+    if message.end - message.start > _SMALL_MESSAGE:
+        raise BrokenError
+    for field in walk.fields(message.start, message.end):
+        if (field.number, field.wire) == (_DOMAIN, BYTES):
+            domain = walk.data[field.start : field.end]
+        elif (field.number, field.wire) == (_VERSION, VARINT):
+            version = field.value
     return domain, version
-
-
-def _varint(file: BinaryIO) -> int:
-    value = 0
-    for position in range(_VARINT_BYTES):
-        byte = file.read(1)
-        if not byte:
-            break
-        value |= (byte[0] & 0x7F) << (7 * position)
-        if byte[0] < 0x80:  # noqa: PLR2004 - the last byte of a number has its high bit clear
-            return value
-    raise EOFError
-
-
-def _length(file: BinaryIO, end: int) -> int:
-    length = _varint(file)
-    if file.tell() + length > end:
-        raise EOFError
-    return length
-
-
-def _skip(file: BinaryIO, kind: int, end: int) -> None:
-    if kind == _VARINT:
-        _varint(file)
-    elif kind == _BYTES:
-        file.seek(_length(file, end), 1)
-    elif kind in {_FIXED64, _FIXED32}:
-        file.seek(8 if kind == _FIXED64 else 4, 1)
-        if file.tell() > end:
-            raise EOFError
-    else:
-        raise EOFError
