@@ -10,13 +10,13 @@ from pathlib import Path
 
 from cvimake.core import announce
 from cvimake.core.errors import CvimakeError
+from cvimake.core.tail import last_lines
 
 NO_INSTALL = "CVIMAKE_NO_INSTALL"
 # What a machine is told that other machines will not agree with to the last bit.
 WITHOUT_AVX2 = (
     "the machine has no AVX2: calibration tables and references differ from others' in the last bits"
 )
-_LAST_LINES = 8
 
 
 def may_install() -> bool:
@@ -50,8 +50,7 @@ def install(packages: Sequence[str], purpose: str) -> None:
             )
             # A third-party source that does not answer fails the update, not the installation.
             if result.returncode != 0 and command[1] == "install":
-                last_lines = (result.stdout + result.stderr).splitlines()[-_LAST_LINES:]
-                raise CvimakeError(f"`{' '.join(command)}` failed", "\n".join(last_lines))
+                raise CvimakeError(f"`{' '.join(command)}` failed", last_lines(result.stdout + result.stderr))
 
 
 def has_avx2() -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from cvimake.core import digest, lock
+from cvimake.core import digest, lock, tail
 from cvimake.core.action import Action, Outcome, Output
 from cvimake.core.capacity import own_share
 from cvimake.core.content import State
@@ -27,7 +27,6 @@ from cvimake.toolchain.container.process_group import MEMORY, PROCESSES
 WORKSPACE = "/workspace"
 # Some steps print a line for each layer and comparison; nothing sane prints more than this.
 LOG_LIMIT = 256 * 1024 * 1024
-_LAST_LINES = 12
 # Of the memory that a step may take at most, what it should reckon with: its estimates are not exact.
 _SHARE_OF_LIMIT = 0.85
 _HEAD = 64
@@ -206,12 +205,12 @@ class Sandbox:
         lines = [line[:_LONGEST_LINE] for line in lines]
         found = diagnose(outcome, "\n".join(lines), action.limits)
         if found is None:
-            told = telling(lines)[-_LAST_LINES:]
+            told = telling(lines)[-tail.LINES :]
         else:
             reason = found.cause
             more = f" and {found.link}" if found.link else ""
             told = [*found.remedy.splitlines(), f"More: docs/errors.md#{found.id}{more}"]
-        return StepFailedError(f"{action.name}: {reason}", "\n".join([*told, f"The whole log: {kept}"]))
+        return StepFailedError(f"{action.name}: {reason}", "\n".join([*told, tail.whole(kept)]))
 
 
 class _WatchedLog:

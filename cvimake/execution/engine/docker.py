@@ -230,21 +230,11 @@ class DockerEngine:
                 all=True, filters={"label": f"{LABEL}.processes={process.space()}"}
             ):
                 waiting = container.labels.get(LABEL, "")
-                if waiting.isdigit() and not _is_alive(int(waiting)):
+                if waiting.isdigit() and not process.started(int(waiting)):
                     _remove(container)
         except docker.errors.NotFound:
             # Another process swept it in between.
             return
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _kill(container: Container) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import docker.errors
 
 import docker
-from cvimake.core import announce, lock, system
+from cvimake.core import announce, lock, system, tail
 from cvimake.core.errors import EngineError
-from cvimake.core.process import started
+from cvimake.core.process import name, started
 
 # Gone after a restart of the machine, like the daemon itself.
 STATE = Path("/run/cvimake/execution/engine.json")
@@ -120,8 +120,7 @@ def _start() -> None:
 def _why(process: subprocess.Popen[bytes] | None) -> str:
     if process is None:
         return "`journalctl -u docker` says why."
-    last_lines = LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
-    return "\n".join([*last_lines, f"Its log: {LOG}"])
+    return tail.end_of(LOG)
 
 
 def _remove_leftovers() -> None:
@@ -130,22 +129,12 @@ def _remove_leftovers() -> None:
         process = int(PID_FILE.read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):
         process = 0
-    if process and _is_daemon(process):
+    if process and name(process) == "dockerd":
         raise EngineError(
             f"a Docker engine runs (process {process}) and does not answer on {SOCKET}",
             f"Look at its log, or end it: kill {process}",
         )
     PID_FILE.unlink(missing_ok=True)
-
-
-def _is_daemon(process: int) -> bool:
-    """Whether a process is a living dockerd; a zombie is not."""
-    try:
-        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    name, _, rest = text.partition("(")[2].rpartition(")")
-    return name == "dockerd" and rest.split()[0] not in {"Z", "X"}
 
 
 def _answers() -> bool:

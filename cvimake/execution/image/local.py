@@ -13,8 +13,9 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
-from cvimake.core import announce, digest, lock
+from cvimake.core import announce, digest, lock, tail
 from cvimake.core.cache import user_cache
 from cvimake.core.errors import ImageError
 from cvimake.core.removal import remove_tree
@@ -31,7 +32,6 @@ from cvimake.toolchain import tools
 ORIGIN = "this machine, without containers"
 _IDENTITY = "identity.json"
 _RECORDS = "records"
-_LAST_LINES = 12
 # A glibc of the wheel's own, with which nothing starts on a newer system.
 _BUNDLED_GLIBC = ("libc.so.6", "libm.so.6", "libpthread.so.0")
 _DOT = """#!/bin/sh
@@ -96,56 +96,43 @@ def _install(prefix: Path, recipe: Recipe, folder: Path) -> None:
         remove_tree(prefix)
     what = f"installing the toolchain with {python} (about 2 minutes, 2 GB)"
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name, announce.step(what), log.open("wb") as out:
-        pip = _pinned_pip(Path(name), python, out.fileno())
-        _run([str(python), "-m", "venv", "--without-pip", str(prefix)], out.fileno(), log)
-        records = prefix / _RECORDS
+        scratch, records = Path(name), prefix / _RECORDS
+        _run([str(python), "-m", "venv", str(scratch / "pip")], out)
+        pip = [str(scratch / "pip" / "bin" / "python"), "-m", "pip"]
+        # The pip that the image is built with.
+        pinned = str(docker_folder() / "build-requirements.txt")
+        _run([*pip, "install", "--progress-bar", "off", "--require-hashes", "-r", pinned], out)
+        _run([str(python), "-m", "venv", "--without-pip", str(prefix)], out)
         records.mkdir()
         requirements = (docker_folder() / "requirements.txt").read_text(encoding="utf-8")
-        install = [
-            *pip,
-            "--python",
-            str(prefix / "bin" / "python"),
-            "install",
-            "--no-deps",
-            "--no-compile",
-            "--progress-bar",
-            "off",
-        ]
         if recipe.wheel:
             requirements = re.sub(r"^tpu-mlir==(?:.*\\\n)*.*\n", "", requirements, flags=re.MULTILINE)
             report = str(records / "wheel.json")
-            _run([*install, "--no-index", "--report", report, str(recipe.wheel)], out.fileno(), log)
-        locked = Path(name) / "requirements.txt"
+            _run([*_installing(pip, prefix), "--no-index", "--report", report, str(recipe.wheel)], out)
+        locked = scratch / "requirements.txt"
         locked.write_text(requirements, encoding="utf-8")
-        hashes = ["--only-binary", ":all:", "--require-hashes", "--report", str(records / "locked.json")]
-        _run([*install, *hashes, "-r", str(locked)], out.fileno(), log)
-        # What converts ONNX networks takes newer packages than the toolchain bears.
+        _run([*_installing(pip, prefix), *_locked(locked, records)], out)
+        # The converter of ONNX networks needs newer packages than the toolchain can use.
         newer = prefix / "onnx"
-        _run([str(python), "-m", "venv", "--without-pip", str(newer)], out.fileno(), log)
+        _run([str(python), "-m", "venv", "--without-pip", str(newer)], out)
         (records / "onnx").mkdir()
-        _run(
-            [
-                *(part.replace(str(prefix / "bin"), str(newer / "bin")) for part in install),
-                *hashes[:-1],
-                str(records / "onnx" / "locked.json"),
-                "-r",
-                str(docker_folder() / "onnx-requirements.txt"),
-            ],
-            out.fileno(),
-            log,
-        )
+        newer_packages = docker_folder() / "onnx-requirements.txt"
+        _run([*_installing(pip, newer), *_locked(newer_packages, records / "onnx")], out)
         (records / "source-requirements.txt").touch()
         _mend(prefix)
-        _compile(prefix, python, out.fileno())
+        _compile(prefix, python, out)
 
 
-def _pinned_pip(folder: Path, python: Path, out: int) -> list[str]:
-    """The command of the pip that the image is built with."""
-    _run([str(python), "-m", "venv", str(folder / "pip")], out, None)
-    pip = [str(folder / "pip" / "bin" / "python"), "-m", "pip"]
-    pinned = str(docker_folder() / "build-requirements.txt")
-    _run([*pip, "install", "--progress-bar", "off", "--require-hashes", "-r", pinned], out, None)
-    return pip
+def _installing(pip: Sequence[str], prefix: Path) -> list[str]:
+    """Return the beginning of a command that installs packages into an environment."""
+    python = str(prefix / "bin" / "python")
+    return [*pip, "--python", python, "install", "--no-deps", "--no-compile", "--progress-bar", "off"]
+
+
+def _locked(requirements: Path, records: Path) -> list[str]:
+    """Return pip's arguments for the packages that a file locks, and for the record of what was installed."""
+    report = str(records / "locked.json")
+    return ["--only-binary", ":all:", "--require-hashes", "--report", report, "-r", str(requirements)]
 
 
 def _mend(prefix: Path) -> None:
@@ -162,8 +149,8 @@ def _mend(prefix: Path) -> None:
     dot.chmod(0o755)
 
 
-def _compile(prefix: Path, python: Path, out: int) -> None:
-    """Makes all bytecode that is loaded. The tools look for it in this folder alone."""
+def _compile(prefix: Path, python: Path, log: BinaryIO) -> None:
+    """Compile every Python file to bytecode. The tools look for bytecode in this folder alone."""
     found = subprocess.run(
         [python, "-I", "-S", "-c", "import os; print(os.path.dirname(os.__file__))"],
         capture_output=True, text=True, check=True,
@@ -174,16 +161,17 @@ def _compile(prefix: Path, python: Path, out: int) -> None:
     ]  # fmt: skip
     variables = {**os.environ, "PYTHONPYCACHEPREFIX": str(prefix / "bytecode"), "PYTHONHASHSEED": "0"}
     # Some files are not for this Python and have none.
-    subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False)
+    subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
 
 
-def _run(command: Sequence[str], out: int, log: Path | None) -> None:
+def _run(command: Sequence[str], log: BinaryIO) -> None:
+    """Run a command whose output goes to the log.
+
+    Raises:
+        ImageError: it failed; has the last lines of the log.
+    """
     code = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False
+        command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False
     ).returncode
     if code != 0:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log else []
-        raise ImageError(
-            "installing the toolchain failed",
-            "\n".join([*lines[-_LAST_LINES:], *([f"The whole log: {log}"] if log else [])]),
-        )
+        raise ImageError("installing the toolchain failed", tail.end_of(Path(log.name)))

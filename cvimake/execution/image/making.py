@@ -18,7 +18,7 @@ import requests.exceptions
 from docker.models.images import Image
 
 import docker
-from cvimake.core import announce, digest, lock, process
+from cvimake.core import announce, digest, lock, process, tail
 from cvimake.core.errors import ImageError
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import build_context, partial_images
@@ -32,7 +32,6 @@ LABEL_RECIPE = "cvimake.execution.image.recipe"
 LABEL_IDENTITY = "cvimake.identity"
 # Where the output of their builds goes, in the folder of logs.
 LOGS = {Recipe.what: "image.log", FrameworksRecipe.what: "frameworks.log"}
-_LAST_LINES = 12
 # How long building one takes, on two cores.
 _MINUTES = {Recipe.what: "about 3 minutes", FrameworksRecipe.what: "about 2 minutes"}
 
@@ -194,11 +193,7 @@ def _run_build(client: docker.DockerClient, recipe: Recipe, logs: Path, **argume
             if error := message.get("error"):
                 log.write(error)
                 log.flush()
-                last_lines = log_path.read_text(encoding="utf-8").splitlines()[-_LAST_LINES:]
-                raise ImageError(
-                    f"building the {recipe.what} image failed",
-                    "\n".join([*last_lines, f"The whole log: {log_path}"]),
-                )
+                raise ImageError(f"building the {recipe.what} image failed", tail.end_of(log_path))
             image = message.get("aux", {}).get("ID") or image
     if not image:
         raise ImageError("the engine built an image and did not say which", f"Its log: {log_path}")

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from cvimake.core.process import has_ended, mark, started
+from cvimake.core.process import has_ended, mark, name, started
 
 
 def test_a_process_has_one_start_and_another_one_another() -> None:
@@ -33,3 +33,11 @@ def test_a_mark_tells_whether_its_process_has_ended() -> None:
     # Nothing is known of another machine's, or of what is no mark.
     assert not has_ended(f"0123-{other.partition('-')[2]}")
     assert not has_ended("by-hand")
+
+
+def test_a_process_has_the_name_of_its_program_until_it_ends() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        assert name(process.pid) == "sleep"
+        process.kill()
+        process.wait()
+    assert name(process.pid) == ""
