@@ -28,7 +28,7 @@ from cvimake.execution.image.recipe import FrameworksRecipe, Recipe
 from cvimake.execution.sandbox import Sandbox
 
 REPOSITORY = "cvimake/tpu_mlir"
-LABEL_RECIPE = "cvimake.execution.image.recipe"
+LABEL_RECIPE = "cvimake.recipe"
 LABEL_IDENTITY = "cvimake.identity"
 # Where the output of their builds goes, in the folder of logs.
 LOGS = {Recipe.what: "image.log", FrameworksRecipe.what: "frameworks.log"}

@@ -32,6 +32,11 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+def test_the_images_of_earlier_versions_are_found() -> None:
+    """Another label would have everybody build the image again."""
+    assert making.LABEL_RECIPE == "cvimake.recipe"
+
+
 def labels(identity: object = IDENTITY) -> dict[str, str]:
     return {"cvimake.identity": json.dumps(identity), "cvimake.base": "a base"}
 
@@ -95,7 +100,7 @@ def test_the_newest_finished_image_of_the_recipe_is_found() -> None:
         stored("sha256:older", "2024-02-01T00:00:00Z", labels()),
     )
     assert find(client) == ToolchainImage(id="sha256:new", base="a base", identity=IDENTITY)
-    assert client.filters == {"label": f"cvimake.execution.image.recipe={Recipe().digest()}"}
+    assert client.filters == {"label": f"cvimake.recipe={Recipe().digest()}"}
 
 
 def test_an_unfinished_image_is_not_found() -> None:
@@ -151,7 +156,7 @@ def test_an_image_carries_recipe_identity_and_base_only_when_it_is_finished(tmp_
         "Dockerfile": "FROM sha256:raw\nCOPY files.sha256 /opt/cvimake/\n",
         "files.sha256": IDENTIFIED.listing,
     }
-    assert label["labels"]["cvimake.execution.image.recipe"] == Recipe().digest()
+    assert label["labels"]["cvimake.recipe"] == Recipe().digest()
     assert json.loads(label["labels"]["cvimake.identity"]) == IDENTITY
     assert label["labels"]["cvimake.base"] == "a base"
     assert options_of(client, "tag")["name"] == f"cvimake/tpu_mlir:1.7-{Recipe().digest()[:8]}"
@@ -323,12 +328,12 @@ def test_the_frameworks_image_is_built_on_the_toolchain_image_under_a_tag_of_its
     made = build(client, tmp_path, recipe)
     assert made == ToolchainImage(id="sha256:finished", base="a base", identity=IDENTITY)
     # What it is made on was there.
-    assert client.filters == {"label": f"cvimake.execution.image.recipe={Recipe().digest()}"}
+    assert client.filters == {"label": f"cvimake.recipe={Recipe().digest()}"}
     options = options_of(client, "build")
     assert options["buildargs"] == {"BASE": "sha256:toolchain", "CVIMAKE_PARTIAL": process.mark()}
     assert options["dockerfile"] == "frameworks.Dockerfile"
     assert set(options["context"]) == {*FRAMEWORKS_FILES, "certificates.crt", "pip.conf", "wheels"}
-    assert options_of(client, "label")["labels"]["cvimake.execution.image.recipe"] == recipe.digest()
+    assert options_of(client, "label")["labels"]["cvimake.recipe"] == recipe.digest()
     assert options_of(client, "tag")["name"] == f"cvimake/tpu_mlir:1.7-frameworks-{recipe.digest()[:8]}"
     assert asked == [("frameworks image", "frameworks_identity", "toolchain_identity", "installed_files")]
     assert (tmp_path / "build" / "logs" / "frameworks.log").exists()
