@@ -5,6 +5,7 @@ Kept apart from doit's records: those are read by every build, and this by none 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 from cvimake.builder.records import is_damage, opened_to_read, remove
 from cvimake.core import announce, digest
+from cvimake.core.errors import Problem
 
 HISTORY = Path("build/history.sqlite")
 _TABLES = """
@@ -27,7 +29,13 @@ create table if not exists runs (
     outputs text
 );
 create table if not exists texts (sha256 text not null primary key, text text not null);
-create table if not exists failures (task text not null primary key, ended real not null, what text not null);
+create table if not exists problems (
+    task text not null primary key,
+    ended real not null,
+    problem text not null
+);
+-- Of an older version.
+drop table if exists failures;
 """
 
 
@@ -66,12 +74,12 @@ class Failure:
 
     Attributes:
         ended: when, in seconds since 1970.
-        what: why it failed, in a sentence.
+        problem: the cause and the remedy.
     """
 
     task: str
     ended: float
-    what: str
+    problem: Problem
 
 
 class History:
@@ -107,9 +115,11 @@ class History:
 
     def failure(self, task: str) -> Failure | None:
         """A task's last failure; None where it has succeeded since, or none is known."""
-        row = self._row("select ended, what from failures where task = ?", task)
+        row = self._row("select ended, problem from problems where task = ?", task)
         try:
-            return None if row is None else Failure(task=task, ended=float(row[0]), what=str(row[1]))
+            if row is None:
+                return None
+            return Failure(task=task, ended=float(row[0]), problem=Problem(**json.loads(row[1])))
         except (TypeError, ValueError):
             return None
 
@@ -139,16 +149,16 @@ class History:
         def write(database: sqlite3.Connection) -> None:
             database.execute(_ADD, row)
             database.executemany("insert or ignore into texts values (?, ?)", texts)
-            database.execute("delete from failures where task = ?", (run.task,))
+            database.execute("delete from problems where task = ?", (run.task,))
 
         self._write(run.task, write)
 
     def add_failure(self, failure: Failure) -> None:
         """Writes down a failure, beside the task's last success."""
-        row = (failure.task, failure.ended, failure.what)
+        row = (failure.task, failure.ended, json.dumps(dataclasses.asdict(failure.problem)))
 
         def write(database: sqlite3.Connection) -> None:
-            database.execute("insert or replace into failures values (?, ?, ?)", row)
+            database.execute("insert or replace into problems values (?, ?, ?)", row)
 
         self._write(failure.task, write)
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cvimake.core.errors import DeclarationError, Problem
+
 # Longer ones are cut when they are shown.
 _LONGEST_VALUE = 60
 _SHOWN_OF_SHA256 = 12
@@ -36,16 +38,25 @@ class LastFailed:
     """Its last run failed.
 
     Attributes:
-        what: why, in a sentence.
+        id: names the kind of failure for programs.
+        cause: what happened.
+        remedy: what to do; empty where the cause says it.
+        link: a page that explains the cause in full; empty where there is none.
+        log: the path of the tool's whole log; empty where no tool ran.
         ended: when, in seconds since 1970.
     """
 
-    what: str
+    id: str
+    cause: str
+    remedy: str
+    link: str
+    log: str
     ended: float
 
     def __str__(self) -> str:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.ended))
-        return f"failed last time, at {when}: {self.what}"
+        first_line = self.cause.partition("\n")[0]
+        return f"failed last time, at {when}: {first_line}"
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,13 @@ class SourceMissing:
 
     path: str
 
+    @property
+    def problem(self) -> Problem:
+        """Return the reason as an error is told."""
+        return Problem(
+            id="source-missing", cause="its source is missing", remedy=f"Put it at {_place(self.path)}."
+        )
+
     def __str__(self) -> str:
         return f"waits for its source: put it at {_place(self.path)}"
 
@@ -92,6 +110,11 @@ class ChoiceOpen:
 
     what: str
 
+    @property
+    def problem(self) -> Problem:
+        """Return the reason as an error is told."""
+        return Problem(id="choice-open", cause=self.what, remedy="Fill in the value.")
+
     def __str__(self) -> str:
         return f"waits for a choice: {self.what}"
 
@@ -105,6 +128,11 @@ class DeclarationWrong:
     """
 
     what: str
+
+    @property
+    def problem(self) -> Problem:
+        """Return the reason as an error is told."""
+        return Problem(id=DeclarationError.id, cause=self.what)
 
     def __str__(self) -> str:
         return self.what
@@ -253,19 +281,27 @@ Reason = (
     | ChoiceOpen | DeclarationWrong | OptionChanged | InputAdded | InputRemoved | InputChanged
     | InputMissing | MemberAdded | MemberRemoved | ToolchainChanged | TargetMissing | TargetDamaged | Follows
 )  # fmt: skip
+# Why a model cannot be built as things are.
+Hindrance = SourceMissing | ChoiceOpen | DeclarationWrong
 _KINDS: dict[str, type[Reason]] = {kind.__name__: kind for kind in typing.get_args(Reason)}
 
 
 def to_json(reason: Reason) -> dict[str, Any]:
-    """A reason as a JSON value: its kind, its attributes, and its words as `text`."""
-    return {"kind": type(reason).__name__, **dataclasses.asdict(reason), "text": str(reason)}
+    """Return a reason as a JSON value: its kind, its attributes, and its words as `text`.
+
+    A reason why a model cannot be built also has what an error has: `id`, `cause`, `remedy`.
+    """
+    attributes = dataclasses.asdict(reason)
+    if isinstance(reason, Hindrance):
+        attributes |= dataclasses.asdict(reason.problem)
+    return {"kind": type(reason).__name__, **attributes, "text": str(reason)}
 
 
 def from_json(value: Mapping[str, Any]) -> Reason | None:
-    """What `to_json` made a value of; None where no reason of ours looks so, as of another version."""
+    """Return the reason that `to_json` made a value of; None where another version of cvimake made it."""
     try:
-        attributes = {key: item for key, item in value.items() if key not in {"kind", "text"}}
-        return _KINDS[value["kind"]](**attributes)
+        kind = _KINDS[value["kind"]]
+        return kind(**{field.name: value[field.name] for field in dataclasses.fields(kind)})
     except (AttributeError, KeyError, TypeError):
         return None
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SHOWS_ERRORS, _SHOWS_OUTPUT = 1, 2
 # What a task's `meta` says of the final table.
 ROW = "row"
-# What a task's `meta` says of a model that cannot be built yet.
+# The key of a task's `meta` for the error of a model that waits for something.
 WAITING = "waiting"
 
 

@@ -18,6 +18,7 @@ from cvimake.builder import reasons, staleness
 from cvimake.builder.activity import ACTIVITIES
 from cvimake.builder.content_checker import INPUTS, OUTPUTS, ContentChecker
 from cvimake.builder.doit_types import Dispatcher, Node, Task, Value
+from cvimake.builder.failure import error_of
 from cvimake.builder.history import Failure, History
 from cvimake.builder.reasons import Reason
 from cvimake.builder.records import CORES, SECONDS
@@ -320,9 +321,7 @@ def _inputs(task: Task) -> dict[str, State]:
 
 
 def _failure(task: Task, fail: BaseFail) -> Failure:
-    """A failure, with the first sentence of its message."""
-    what = fail.get_msg().strip().partition("\n")[0].removeprefix(f"{task.name}: ")
-    return Failure(task=task.name, ended=time.time(), what=what)
+    return Failure(task=task.name, ended=time.time(), problem=error_of(fail).problem(task.name))
 
 
 def _load(node: Node) -> Load | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 import json
 import time
@@ -80,7 +81,7 @@ def of_task(task: Task, records: Records, tasks: Mapping[str, Task], history: Hi
     values = records.get_values(task.name)
     past = history.last(task.name)
     failure = history.failure(task.name)
-    failed = LastFailed(failure.what, failure.ended) if failure else None
+    failed = LastFailed(**dataclasses.asdict(failure.problem), ended=failure.ended) if failure else None
     # A killed build can have written the one and not the other.
     if values and past and digest.of_value(past.definition) != values.get("_config_changed"):
         past = None

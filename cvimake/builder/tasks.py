@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from doit.exceptions import BaseFail, TaskError, TaskFailed
+from doit.exceptions import BaseFail
 
 from cvimake.builder import doit_types, restore, unbuildable
 from cvimake.builder.activity import ACTIVITIES
 from cvimake.builder.content_checker import INPUTS, OUTPUTS, ContentChecker, intact
+from cvimake.builder.failure import failure_of
 from cvimake.builder.records import CORES, RESTORED, SECONDS
 from cvimake.builder.reporter import ROW, WAITING, Reporter
 from cvimake.builder.runner import LOAD, LOOK_UP, Restore
@@ -25,7 +26,7 @@ from cvimake.builder.unbuildable import Unbuildable
 from cvimake.core import announce, clock, terminal
 from cvimake.core.capacity import FRAMEWORKS_IMAGE, own_share
 from cvimake.core.content import CONTENTS, State, is_known, unchanged
-from cvimake.core.errors import CvimakeError, StepFailedError, harmless
+from cvimake.core.errors import CvimakeError, harmless
 from cvimake.execution.engine.choice import FRAMEWORKS, TOOLCHAIN, chosen, would_change
 from cvimake.execution.image.recipe import FrameworksRecipe, Recipe
 from cvimake.execution.sandbox import Ran, disk_errors
@@ -147,10 +148,9 @@ class Project:
         first, *others = map(str, model.reasons)
         # A declaration can hold anything, also what steers a terminal.
         doc = harmless(f"{first}{f' (and {len(others)} more)' if others else ''}")
-        text = harmless(model.text)
 
         def fail() -> BaseFail:
-            return TaskError(text)
+            return failure_of(model.error)
 
         yield {"basename": model.task, "name": None, "doc": doc}
         yield {
@@ -158,7 +158,7 @@ class Project:
             "name": model.stage,
             "doc": doc,
             "actions": [(fail, [])],
-            "meta": {HINDRANCES: model.reasons, **({} if model.is_wrong else {WAITING: text})},
+            "meta": {HINDRANCES: model.reasons, **({} if model.is_wrong else {WAITING: model.error})},
             **_OWN_OUTPUT,
         }
 
@@ -331,12 +331,8 @@ def _guarded(act: Callable[[], Ran | None], targets: list[str]) -> BaseFail | di
         outputs = {target: CONTENTS.state(target) for target in targets}
         if ran:
             _check_outputs(ran, outputs)
-    except StepFailedError as error:
-        return TaskFailed(str(error))
-    except CvimakeError as error:
-        return TaskError(str(error))
-    except OSError as error:
-        return TaskError(harmless(str(error)))
+    except (CvimakeError, OSError) as error:
+        return failure_of(error)
     values = {SECONDS: time.monotonic() - started, CORES: own_share().cores, OUTPUTS: outputs}
     return {**values, INPUTS: dict(ran.inputs)} if ran else values
 

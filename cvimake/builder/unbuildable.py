@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cvimake.builder.reasons import ChoiceOpen, DeclarationWrong, Reason, SourceMissing
+from cvimake.core.errors import CvimakeError, DeclarationError, Problem, harmless
 from cvimake.project import Declarations, DeclaredModel, presence
 from cvimake.project.declared import NAME
 from cvimake.project.reader import RESERVED_NAMES, UnusableModel
@@ -15,6 +16,35 @@ from cvimake.project.reader import RESERVED_NAMES, UnusableModel
 # The names of the tasks `MODEL:...` that stand for such a model.
 WAITING, DECLARATION = "waiting", "declaration"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+class SourceMissingError(CvimakeError):
+    """A model's network is not there yet.
+
+    Args:
+        model: its name.
+        places: where to put what is missing.
+    """
+
+    id = "source-missing"
+
+    def __init__(self, model: str, places: Sequence[str]) -> None:
+        super().__init__(f"{model} waits for its source: put it at {', '.join(places)}")
+        self._model, self._places = model, places
+
+    def problem(self, _name: str = "") -> Problem:
+        """Return the error as plain data; its remedy is where to put the network."""
+        return Problem(
+            id=self.id,
+            cause=harmless(f"{self._model} waits for its source"),
+            remedy=harmless(f"Put it at {', '.join(self._places)}."),
+        )
+
+
+class ChoiceOpenError(CvimakeError):
+    """A value of a model's declaration is still to be filled in."""
+
+    id = "choice-open"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +70,15 @@ class Unbuildable:
         return DECLARATION if self.is_wrong else WAITING
 
     @property
-    def text(self) -> str:
-        """What to tell a user."""
+    def error(self) -> CvimakeError:
+        """Return the error to tell a user who asks for the model."""
         if self.is_wrong:
-            return "\n".join(map(str, self.reasons))
-        sources = ", ".join(reason.path for reason in self.reasons if isinstance(reason, SourceMissing))
+            return DeclarationError("\n".join(map(str, self.reasons)))
+        sources = [reason.path for reason in self.reasons if isinstance(reason, SourceMissing)]
         if sources:
-            return f"{self.task} waits for its source: put it at {sources}"
+            return SourceMissingError(self.task, sources)
         choices = (reason.what for reason in self.reasons if isinstance(reason, ChoiceOpen))
-        return "\n".join(f"{self.task} waits: {what}" for what in choices)
+        return ChoiceOpenError("\n".join(f"{self.task} waits: {what}" for what in choices))
 
 
 def of_declarations(declarations: Declarations, root: Path) -> dict[str, Unbuildable]:

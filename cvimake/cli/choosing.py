@@ -44,7 +44,7 @@ def choose(examined: Examined, images: Mapping[str, Path], root: Path) -> tuple[
     try:
         name = _run(examined, examined.findings, {name: images[name] for name in tried}, root)
     except CvimakeError as error:
-        return first, f"the dataset's first, and another one may show more: {error.what}"
+        return first, f"the dataset's first, and another one may show more: {error.cause}"
     return name, f"the one of {len(tried)} in which the float network finds most"
 
 

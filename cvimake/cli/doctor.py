@@ -147,7 +147,7 @@ def _models(root: Path) -> Finding:
     parts += [
         f"{len(each)} {what}" for each, what in ((waiting, "wait"), (wrong, "declared wrongly")) if each
     ]
-    texts = [*declarations.mistakes, *(model.text for model in (*wrong, *waiting))]
+    texts = [*declarations.mistakes, *(str(model.error) for model in (*wrong, *waiting))]
     return Finding("models", good=not wrong, seen=", ".join(parts), remedy="\n".join(texts), mark="WRONG  ")
 
 
@@ -175,8 +175,8 @@ def _without_engine(error: CvimakeError) -> Finding:
     python = find_python(movable=False, fetch=False)
     stays = connection.can_bring_up() or chosen() == DOCKER or not connection.is_this_machines()
     if stays or python is None:
-        return Finding("engine", good=False, seen=error.what, remedy=remedy)
-    seen = f"{error.what}: steps would run without containers, with {python}"
+        return Finding("engine", good=False, seen=error.cause, remedy=remedy)
+    seen = f"{error.cause}: steps would run without containers, with {python}"
     return Finding("engine", good=True, seen=seen, remedy=f"For isolation:\n{remedy}")
 
 

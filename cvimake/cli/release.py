@@ -303,12 +303,12 @@ def _models(names: list[str]) -> tuple[dict[str, DeclaredModel], list[str]]:
         )
     held = unbuildable.of_declarations(declarations, Path())
     chosen = sorted(names) or known
-    if wrong := [model.text for name, model in held.items() if name in chosen and model.is_wrong]:
+    if wrong := [str(model.error) for name, model in held.items() if name in chosen and model.is_wrong]:
         raise CvimakeError(
             "no release is made: declarations are wrong",
             "\n".join([*wrong, "Correct them, or name the models to release."]),
         )
-    waiting = [model.text for name, model in held.items() if name in chosen]
+    waiting = [str(model.error) for name, model in held.items() if name in chosen]
     return {name: declarations.models[name] for name in chosen if name not in held}, waiting
 
 

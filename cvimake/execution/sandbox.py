@@ -15,7 +15,7 @@ from cvimake.core import digest, lock, tail
 from cvimake.core.action import Action, Outcome, Output
 from cvimake.core.capacity import own_share
 from cvimake.core.content import State
-from cvimake.core.errors import CvimakeError, StepFailedError, harmless
+from cvimake.core.errors import CvimakeError, DiskError, ToolFailedError, harmless
 from cvimake.core.publication import publish
 from cvimake.core.removal import remove_tree
 from cvimake.execution import snapshot
@@ -77,7 +77,7 @@ class Sandbox:
             The bytes that the tool read and wrote, by their digests.
 
         Raises:
-            StepFailedError: the tool failed, ran into a limit, or did not write what it should.
+            ToolFailedError: the tool failed, ran into a limit, or did not write what it should.
             CvimakeError: an input is missing or was changed, the engine failed, or the disk is full.
         """
         for path in action.paths():
@@ -196,8 +196,8 @@ class Sandbox:
             f"W=$(mktemp -d){owner} && {by_hand}\n\n"
         )
 
-    def _failed(self, action: Action, outcome: Outcome, reason: str) -> StepFailedError:
-        """The cause and what to do where the failure is known, otherwise the reason and the last lines."""
+    def _failed(self, action: Action, outcome: Outcome, reason: str) -> ToolFailedError:
+        """Return the cause and the remedy of a known failure, else the reason and the log's last lines."""
         from cvimake.toolchain.diagnose import diagnose, telling  # noqa: PLC0415 - many patterns, for failures alone
 
         kept = self.log_path(action)
@@ -205,12 +205,11 @@ class Sandbox:
         lines = [line[:_LONGEST_LINE] for line in lines]
         found = diagnose(outcome, "\n".join(lines), action.limits)
         if found is None:
-            told = telling(lines)[-tail.LINES :]
-        else:
-            reason = found.cause
-            more = f" and {found.link}" if found.link else ""
-            told = [*found.remedy.splitlines(), f"More: docs/errors.md#{found.id}{more}"]
-        return StepFailedError(f"{action.name}: {reason}", "\n".join([*told, tail.whole(kept)]))
+            last = telling(lines)[-tail.LINES :]
+            return ToolFailedError(f"{action.name}: {reason}", log=kept, excerpt=last)
+        return ToolFailedError(
+            f"{action.name}: {found.cause}", found.remedy, log=kept, known=found.id, link=found.link
+        )
 
 
 class _WatchedLog:
@@ -233,19 +232,19 @@ class _WatchedLog:
 
 @contextlib.contextmanager
 def disk_errors(name: str, root: Path) -> Iterator[None]:
-    """Says of what the disk refuses which action it was for, and what to do.
+    """Turn every OSError into an error that names the action, and says what to do.
 
     Raises:
-        CvimakeError: in the place of any OSError.
+        DiskError: in the place of an OSError.
     """
     try:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise CvimakeError(
+            raise DiskError(
                 f"{name}: the disk is full", f"Make room for {root / 'build'} and start again."
             ) from error
-        raise CvimakeError(f"{name}: {error}") from error
+        raise DiskError(f"{name}: {error}") from error
 
 
 def log_path(root: Path, name: str) -> Path:

@@ -241,7 +241,7 @@ class _Reader:
         try:
             text, values = toml.read(path)
         except DeclarationError as error:
-            self.mistakes.append(error.what)
+            self.mistakes.append(error.cause)
             return Settings()
         tool = values.get("tool", {})
         table = tool.get("cvimake", {}) if isinstance(tool, dict) else tool
@@ -287,7 +287,7 @@ class _Reader:
         try:
             text, values = toml.read(path)
         except DeclarationError as error:
-            self.mistakes.append(error.what)
+            self.mistakes.append(error.cause)
             return None
         return File(path, text), values
 

@@ -59,7 +59,7 @@ def ensure() -> docker.DockerClient:
             # It answers, and is too old.
             raise
         if not can_bring_up() or _refuses_us():
-            raise EngineError(error.what, by_hand()) from error
+            raise EngineError(error.cause, by_hand()) from error
     service.ensure_running()
     return find()
 

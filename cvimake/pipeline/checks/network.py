@@ -309,7 +309,7 @@ def size_faults(model: DeclaredModel, inputs: Mapping[str, onnx_names.Shape]) ->
     try:
         reading.read(model.source, declared, model.model.output.names)
     except CvimakeError as error:
-        yield "input.shapes", f"{error.what}. {error.remedy}"
+        yield "input.shapes", f"{error.cause}. {error.remedy}"
 
 
 def _open(shape: onnx_names.Shape) -> str:

@@ -85,7 +85,7 @@ def main(path: str, asked: str) -> None:
     try:
         text = _json(Path(path), *json.loads(asked))
     except CvimakeError as error:
-        text = json.dumps({"error": error.what, "remedy": error.remedy})
+        text = json.dumps({"error": error.cause, "remedy": error.remedy})
     if len(text) > _LONGEST_ANSWER:
         raise MemoryError
     with os.fdopen(1, "wb", closefd=False) as answers:

@@ -9,7 +9,9 @@ import pytest
 
 from cvimake.builder.history import Failure, History, Run
 from cvimake.core import digest
+from cvimake.core.errors import Problem
 
+DIED = Problem(id="killed", cause="it died", remedy="Start again.", log="a.log")
 RUN = Run(
     task="net:mlir",
     ended=1.5,
@@ -47,8 +49,8 @@ def test_a_kept_text_is_found_by_its_sha256(path: Path) -> None:
 def test_a_failure_is_known_until_the_next_success(path: Path) -> None:
     with contextlib.closing(History(path)) as history:
         history.add(RUN)
-        history.add_failure(Failure(task="net:mlir", ended=2.0, what="it died"))
-        assert history.failure("net:mlir") == Failure(task="net:mlir", ended=2.0, what="it died")
+        history.add_failure(Failure(task="net:mlir", ended=2.0, problem=DIED))
+        assert history.failure("net:mlir") == Failure(task="net:mlir", ended=2.0, problem=DIED)
         assert history.last("net:mlir") == RUN
         assert history.failure("net:bf16") is None
         history.add(RUN)
@@ -59,10 +61,10 @@ def test_a_history_of_an_older_version_has_no_failures(path: Path) -> None:
     with contextlib.closing(History(path)) as history:
         history.add(RUN)
     with contextlib.closing(sqlite3.connect(path)) as database:
-        database.execute("drop table failures")
+        database.execute("drop table problems")
     with contextlib.closing(History(path)) as history:
         assert history.failure("net:mlir") is None
-        history.add_failure(Failure(task="net:mlir", ended=2.0, what="it died"))
+        history.add_failure(Failure(task="net:mlir", ended=2.0, problem=DIED))
         assert history.failure("net:mlir")
 
 

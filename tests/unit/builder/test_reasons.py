@@ -8,7 +8,7 @@ from cvimake.builder.reasons import OptionChanged, Reason, from_json, to_json
 EACH: list[Reason] = [
     reasons.NeverBuilt(),
     reasons.NoRecord(),
-    reasons.LastFailed("less similar than declared", 1.5),
+    reasons.LastFailed("tolerance-missed", "less similar than declared", "Lower it.", "", "a.log", 1.5),
     reasons.Asked(),
     reasons.DefinitionChanged(),
     reasons.EngineChanged(),

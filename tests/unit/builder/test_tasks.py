@@ -157,7 +157,7 @@ def test_a_model_without_its_source_says_where_to_put_it(tmp_path: Path) -> None
     assert project.buildable == []
     _group, waiting = project.standing_for(project.unbuildable["net"])
     result = perform(waiting)
-    assert type(result) is TaskError
+    assert isinstance(result, TaskError)
     assert f"put it at {tmp_path / 'models/net/net.onnx'}" in result.get_msg()
 
 
@@ -216,7 +216,7 @@ def test_a_result_that_is_edited_before_it_is_recorded_is_not_taken_for_what_was
 ) -> None:
     with_runtime(monkeypatch, FakeSandbox())
     ended = perform(task_of(project, of(after=lambda: ACTION.outputs[0].path.write_bytes(b"edited"))))
-    assert type(ended) is TaskError
+    assert isinstance(ended, TaskError)
     assert "net.cvimodel was edited right after it was made" in ended.get_msg()
 
 
@@ -254,7 +254,7 @@ def test_no_tool_runs_where_the_look_before_finds_a_fault(
 
     sandbox = FakeSandbox()
     with_runtime(monkeypatch, sandbox)
-    assert type(perform(task_of(project, of(before=refuse)))) is TaskError
+    assert isinstance(perform(task_of(project, of(before=refuse))), TaskError)
     assert sandbox.ran == []
 
 
@@ -265,13 +265,13 @@ def test_a_conclusion_that_refuses_the_result_is_doits_failure(
         raise StepFailedError("over its budget")
 
     with_runtime(monkeypatch, FakeSandbox())
-    assert type(perform(task_of(project, of(after=refuse)))) is TaskFailed
+    assert isinstance(perform(task_of(project, of(after=refuse))), TaskFailed)
 
 
 def test_a_failed_step_is_doits_failure(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     with_runtime(monkeypatch, FakeSandbox(StepFailedError("net:bf16: exit code 1", "look here")))
     result = perform(task_of(project, of()))
-    assert type(result) is TaskFailed
+    assert isinstance(result, TaskFailed)
     assert "net:bf16: exit code 1\n  look here" in result.get_msg()
 
 
@@ -280,7 +280,7 @@ def test_what_is_wrong_around_the_step_is_doits_error(
     project: Project, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     with_runtime(monkeypatch, FakeSandbox(error))
-    assert type(perform(task_of(project, of()))) is TaskError
+    assert isinstance(perform(task_of(project, of())), TaskError)
 
 
 def test_a_mistake_of_ours_is_not_hidden(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,7 +296,7 @@ def test_no_step_runs_in_another_image_than_the_recorded_one(
     replaced = ToolchainImage(id="sha256:abc", base="a base", identity={"python": "3.10.15"})
     with_runtime(monkeypatch, sandbox, replaced)
     result = perform(task_of(project, of()))
-    assert type(result) is TaskError
+    assert isinstance(result, TaskError)
     assert "forget toolchain" in result.get_msg()
     assert sandbox.ran == []
 

@@ -172,8 +172,8 @@ def test_one_that_waits_for_a_choice_and_has_a_mistake_is_wrong(tmp_path: Path) 
     declare(tmp_path, "net", 'source = "CHOOSE.onnx"\nsauce = 1\n[verify]\ninput = "CHOOSE"\n[variant]\n')
     (found,) = of_declarations(read_declarations(tmp_path), tmp_path).values()
     assert found.is_wrong
-    assert "sauce: no such key" in found.text
-    assert found.text.count("fill it in") == 2
+    assert "sauce: no such key" in found.error.cause
+    assert found.error.cause.count("fill it in") == 2
 
 
 def test_only_what_is_not_in_the_graph_is_replaced() -> None:

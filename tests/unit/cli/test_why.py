@@ -238,8 +238,8 @@ def test_a_stage_that_has_only_failed_is_not_one_that_was_never_built(
     workshop.failing = {"m0000:mlir"}
     workshop.build()
     told = why_json(workshop, capsys, "m0000:mlir")
-    assert [(reason["kind"], reason["what"]) for reason in told["stages"][0]["reasons"]] == [
-        ("LastFailed", "its tool ended with exit code 1")
+    assert [(reason["kind"], reason["id"], reason["cause"]) for reason in told["stages"][0]["reasons"]] == [
+        ("LastFailed", "stage-failed", "its tool ended with exit code 1")
     ]
 
 

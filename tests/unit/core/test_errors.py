@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cvimake.core.errors import (
@@ -7,7 +9,9 @@ from cvimake.core.errors import (
     DeclarationError,
     EngineError,
     ImageError,
+    Problem,
     StepFailedError,
+    ToolFailedError,
     harmless,
 )
 
@@ -40,3 +44,42 @@ def test_nothing_from_elsewhere_steers_a_terminal(text: str) -> None:
 
 def test_lines_and_other_alphabets_stay() -> None:
     assert harmless("Größe:\n\t尺寸") == "Größe:\n\t尺寸"
+
+
+# As data
+
+
+def test_an_error_as_data_has_an_id_and_leaves_out_the_name_of_its_stage() -> None:
+    assert EngineError("net:mlir: it is gone", "Start it.").problem("net:mlir") == Problem(
+        id="engine", cause="it is gone", remedy="Start it."
+    )
+
+
+def test_a_known_failure_keeps_its_id_its_link_and_its_log() -> None:
+    error = ToolFailedError(
+        "net:mlir: no Mod", "Leave it out.", log=Path("a.log"), known="no-mod", link="https://example.org"
+    )
+    assert error.problem("net:mlir") == Problem(
+        id="no-mod", cause="no Mod", remedy="Leave it out.", link="https://example.org", log="a.log"
+    )
+    assert str(error).splitlines() == [
+        "net:mlir: no Mod",
+        "  Leave it out.",
+        "  More: https://example.org",
+        "  The whole log: a.log",
+    ]
+
+
+def test_an_unknown_failure_shows_the_end_of_its_log() -> None:
+    error = ToolFailedError("net:mlir: exit code 7", log=Path("a.log"), excerpt=["one", "two"])
+    assert error.problem().id == "tool-failed"
+    assert str(error).splitlines() == [
+        "net:mlir: exit code 7",
+        "  one",
+        "  two",
+        "  The whole log: a.log",
+    ]
+
+
+def test_nothing_in_the_data_steers_a_terminal() -> None:
+    assert "\x1b" not in repr(CvimakeError("\x1b[31mred", "\x1b[31mred").problem())

@@ -92,8 +92,8 @@ def test_who_is_not_to_wait_leaves_and_is_told_who_holds_it(
 ) -> None:
     with pytest.raises(HeldError) as caught, exclusive(tmp_path / "lock", "builds", wait=False):
         pytest.fail("it was held")
-    assert caught.value.what.startswith(f"process {holder.pid} (since ")
-    assert caught.value.what.endswith(") builds")
+    assert caught.value.cause.startswith(f"process {holder.pid} (since ")
+    assert caught.value.cause.endswith(") builds")
     assert f"kill {holder.pid}" in caught.value.remedy
     assert caught.value.exit_code == 2
     assert named(tmp_path / "lock") == holder.pid
@@ -124,7 +124,7 @@ def test_who_is_named_and_does_not_live_is_not_the_holder(tmp_path: Path, left: 
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(HeldError) as caught, exclusive(path, "builds", wait=False):
             pytest.fail("it was held")
-    assert caught.value.what == f"another process has {path} locked"
+    assert caught.value.cause == f"another process has {path} locked"
     assert "kill" not in caught.value.remedy
 
 
@@ -136,7 +136,7 @@ def test_a_holder_on_another_machine_is_named_with_it_and_not_to_be_killed_here(
         with pytest.raises(HeldError) as caught, exclusive(path, "builds", wait=False):
             pytest.fail("it was held")
     # Days old: with its date.
-    assert caught.value.what.startswith("process 1 on elsewhere (since 19")
+    assert caught.value.cause.startswith("process 1 on elsewhere (since 19")
     assert "kill" not in caught.value.remedy
 
 

@@ -68,7 +68,7 @@ def test_silence_is_an_error_with_the_commands_to_run(monkeypatch: pytest.Monkey
     monkeypatch.setattr(connection, "by_hand", lambda: "Start it: dockerd")
     with pytest.raises(EngineError) as caught:
         connection.ensure()
-    assert caught.value.what.startswith("no Docker engine answers")
+    assert caught.value.cause.startswith("no Docker engine answers")
     assert caught.value.remedy == "Start it: dockerd"
 
 
