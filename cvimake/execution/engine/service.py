@@ -18,7 +18,7 @@ from cvimake.core.errors import EngineError
 from cvimake.core.process import name, started
 
 # Gone after a restart of the machine, like the daemon itself.
-STATE = Path("/run/cvimake/execution/engine.json")
+STATE = Path("/run/cvimake/engine.json")
 LOG = Path("/var/log/cvimake-dockerd.log")
 SOCKET = Path("/var/run/docker.sock")
 PID_FILE = Path("/var/run/docker.pid")
