@@ -10,8 +10,8 @@ from pathlib import Path
 from cvimake.builder.reasons import ChoiceOpen, DeclarationWrong, Reason, SourceMissing
 from cvimake.core.errors import CvimakeError, DeclarationError, Problem, harmless
 from cvimake.project import Declarations, DeclaredModel, presence
-from cvimake.project.declared import NAME
-from cvimake.project.reader import RESERVED_NAMES, UnusableModel
+from cvimake.project.declarations import UnusableModel
+from cvimake.project.names import NAME, RESERVED_NAMES
 
 # The names of the tasks `MODEL:...` that stand for such a model.
 WAITING, DECLARATION = "waiting", "declaration"

@@ -140,8 +140,8 @@ def _place(root: Path, path: Path, name: str) -> tuple[Path, Mapping[str, Declar
     Raises:
         CvimakeError: there is no such file, or no model can be called so, or there is one.
     """
-    from cvimake.project.declared import unusable_name  # noqa: PLC0415 - takes a while to load
-    from cvimake.project.reader import RESERVED_NAMES, read_datasets  # noqa: PLC0415 - as above
+    from cvimake.project.names import RESERVED_NAMES, unusable_name  # noqa: PLC0415 - takes a while to load
+    from cvimake.project.reader import read_datasets  # noqa: PLC0415 - as above
 
     if not path.is_file():
         raise CvimakeError(f"no file {path}")

@@ -13,7 +13,7 @@ from cvimake.cli.base import PlainCommand
 from cvimake.core import resources, terminal
 from cvimake.core.errors import CvimakeError
 from cvimake.core.invocation import invoked_from
-from cvimake.project.declared import NAME
+from cvimake.project.names import NAME
 
 # The whole `dodo.py` of a project that uses cvimake.
 DODO = """\

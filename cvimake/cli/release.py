@@ -28,7 +28,7 @@ from cvimake.execution.engine.choice import TOOLCHAIN, was_local
 from cvimake.execution.runtime import Runtime
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel, read_declarations
-from cvimake.project.declared import NAME
+from cvimake.project.names import NAME
 from cvimake.release import machine, making, publish, record, signature
 from cvimake.release.contents import SUMS
 from cvimake.release.opened import ARCHIVE_SUFFIX, SIGNATURE_SUFFIX

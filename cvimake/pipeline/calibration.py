@@ -11,7 +11,7 @@ from cvimake.pipeline import estimates, files, inputs
 from cvimake.pipeline.checks import network as network_check
 from cvimake.pipeline.checks.sample_fit import Purpose
 from cvimake.pipeline.stage import Stage
-from cvimake.project.reader import DeclaredModel
+from cvimake.project.declarations import DeclaredModel
 from cvimake.project.rules import needs_calibration
 from cvimake.toolchain import tools
 

@@ -11,7 +11,7 @@ from cvimake.pipeline import estimates, files, inputs, outcomes
 from cvimake.pipeline.checks import network as network_check
 from cvimake.pipeline.stage import Stage
 from cvimake.pipeline.target import targets
-from cvimake.project.reader import DeclaredModel
+from cvimake.project.declarations import DeclaredModel
 from cvimake.toolchain import tools
 
 # Options that are declared under the tool's own name.

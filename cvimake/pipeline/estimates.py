@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cvimake.core.action import GIBIBYTE, Limits
 from cvimake.core.capacity import Load
 from cvimake.project.dataset import Samples
-from cvimake.project.reader import DeclaredModel
+from cvimake.project.declarations import DeclaredModel
 
 # Samples that the tools take to tune and to search with, where none are declared.
 TUNED, SEARCHED = 5, 10

@@ -12,7 +12,7 @@ from cvimake.pipeline import estimates, files, inputs, outcomes
 from cvimake.pipeline.stage import Stage
 from cvimake.pipeline.target import targets
 from cvimake.project import feed
-from cvimake.project.reader import DeclaredModel
+from cvimake.project.declarations import DeclaredModel
 from cvimake.toolchain import tools
 
 ESTIMATE_TIME = inputs.program("estimate_time")

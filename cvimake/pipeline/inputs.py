@@ -10,7 +10,7 @@ from cvimake.core.resources import step
 from cvimake.pipeline import files
 from cvimake.pipeline.target import Target
 from cvimake.project.dataset import Samples
-from cvimake.project.reader import DeclaredModel
+from cvimake.project.declarations import DeclaredModel
 
 # The name of a network's file in the container, without its suffix. No model's name begins with an
 # underscore, and no file that a stage or a tool writes has this name.

@@ -11,7 +11,7 @@ from cvimake.pipeline import estimates, files, named_outputs, outcomes
 from cvimake.pipeline.checks import network as network_check
 from cvimake.pipeline.inputs import SOURCE, output, own_file, program, test_inputs
 from cvimake.pipeline.stage import Stage
-from cvimake.project.reader import DeclaredModel, as_files
+from cvimake.project.declarations import DeclaredModel, as_files
 from cvimake.toolchain import tools
 
 # Options that are declared under the tool's own name.

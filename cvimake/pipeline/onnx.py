@@ -10,7 +10,7 @@ from cvimake.pipeline import estimates, files
 from cvimake.pipeline.checks import network as network_check
 from cvimake.pipeline.inputs import SOURCE, output
 from cvimake.pipeline.stage import Stage
-from cvimake.project.reader import DeclaredModel
+from cvimake.project.declarations import DeclaredModel
 from cvimake.toolchain import tools
 
 # The folder in the container with the weights that an ONNX source keeps in files of their own.

@@ -13,7 +13,7 @@ from cvimake.pipeline.checks.sample_fit import Purpose
 from cvimake.pipeline.stage import Stage
 from cvimake.pipeline.target import Target, targets
 from cvimake.project.dataset import Samples
-from cvimake.project.reader import DeclaredModel
+from cvimake.project.declarations import DeclaredModel
 from cvimake.toolchain import tools
 from cvimake.toolchain.container.run_tool import REQUIRE_EXPECTED_COS
 

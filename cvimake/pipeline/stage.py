@@ -9,7 +9,7 @@ from pathlib import Path
 from cvimake.core.action import Action
 from cvimake.core.capacity import Load
 from cvimake.execution.engine.choice import TOOLCHAIN
-from cvimake.project.reader import DeclaredModel
+from cvimake.project.declarations import DeclaredModel
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cvimake.pipeline import files
 from cvimake.pipeline.stage import Row
-from cvimake.project.reader import DeclaredModel, DeclaredVariant
+from cvimake.project.declarations import DeclaredModel, DeclaredVariant
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,6 @@ from pydantic import (
     Tag,
 )
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-# Characters of a name. The names of results are made of two such names and a suffix, and stay below _LONGEST.
-LONGEST_NAME = 100
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Bytes of a name, on every file system.
 _LONGEST = 255
@@ -103,17 +99,3 @@ class Declared(BaseModel):
     def given(self) -> dict[str, Any]:
         """The values that were given, without the defaults."""
         return {name: getattr(self, name) for name in self.model_fields_set}
-
-
-def unusable_name(name: str, kind: str, taken: frozenset[str]) -> str:
-    """Why a model, variant or dataset cannot be called so; empty if it can."""
-    if name in taken:
-        return f"a {kind} cannot be called {name!r}: it is the name of a command, a stage or a file in build/"
-    if not NAME.fullmatch(name):
-        return (
-            f"a {kind} cannot be called {name!r}: a name takes letters, digits, '_', '.' and '-', "
-            "and begins with a letter or digit"
-        )
-    if len(name) > LONGEST_NAME:
-        return f"a {kind} cannot be called {name!r}: a name has {LONGEST_NAME} characters at most"
-    return ""

@@ -16,13 +16,8 @@ from cvimake.project.declared import (
     Positive,
     Similarities,
     Text,
-    unusable_name,
 )
-
-# The stages that a model has; a variant cannot be called like one of them.
-STAGES = frozenset({"onnx", "mlir", "calibration"})
-# What a variant's own stages end in.
-VARIANT_STAGES = ("_qtable", "_info")
+from cvimake.project.names import STAGES, VARIANT_STAGES, unusable_name
 
 Processor = Literal["cv180x", "cv181x", "cv182x", "cv183x"]
 Quantize = Literal["F16", "BF16", "INT8"]

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cvimake.project import rules
+from cvimake.project.declarations import DeclaredModel
 from cvimake.project.lines import Key
 from cvimake.project.mistakes import File
 from cvimake.project.model import DeployOptions, Model, QtableOptions
-from cvimake.project.reader import DeclaredModel
 
 
 def mistakes(model: DeclaredModel, generated: Path) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from cvimake.core import announce, clock, git, tail
 from cvimake.core.errors import CvimakeError
 from cvimake.core.invocation import INVOKED_FROM
 from cvimake.core.removal import remove_tree
-from cvimake.project.declared import NAME
+from cvimake.project.names import NAME
 from cvimake.release import fields, sums
 from cvimake.release.making import read_info
 from cvimake.release.opened import Opened

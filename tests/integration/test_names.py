@@ -18,8 +18,7 @@ from cvimake.core.action import Limits
 from cvimake.core.resources import step
 from cvimake.pipeline import mlir
 from cvimake.project import read_declarations
-from cvimake.project.declared import LONGEST_NAME, NAME
-from cvimake.project.reader import RESERVED_NAMES
+from cvimake.project.names import LONGEST_NAME, NAME, RESERVED_NAMES
 from cvimake.toolchain import cvimodel
 
 SIZE = 8

@@ -13,10 +13,10 @@ from cvimake.pipeline.checks import tables as table_check
 from cvimake.pipeline.checks.sample_fit import Purpose, Sample
 from cvimake.project import factors
 from cvimake.project.dataset import Samples
+from cvimake.project.declarations import DeclaredModel, DeclaredVariant, as_files
 from cvimake.project.mistakes import File, did_you_mean
 from cvimake.project.model import RAW
 from cvimake.project.networks import network_file, onnx_header
-from cvimake.project.reader import DeclaredModel, DeclaredVariant, as_files
 from cvimake.project.rules import FUSABLE_IMAGES, Fault
 from cvimake.toolchain import mlir_names
 

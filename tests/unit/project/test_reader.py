@@ -10,7 +10,7 @@ from doit.doit_cmd import DoitMain
 
 from cvimake.core.errors import DeclarationError
 from cvimake.project import DeclaredModel, read_declarations
-from cvimake.project.reader import RESERVED_NAMES
+from cvimake.project.names import RESERVED_NAMES
 
 FLOAT = """
 source = "net.onnx"
