@@ -24,6 +24,7 @@ from cvimake.builder.reasons import Reason
 from cvimake.builder.records import CORES, SECONDS
 from cvimake.builder.schedule import Schedule
 from cvimake.builder.store.current import CURRENT
+from cvimake.core import graph
 from cvimake.core.capacity import Capacity, Load, Share, cores_for, granted
 from cvimake.core.content import CONTENTS, State
 
@@ -330,11 +331,8 @@ def _load(node: Node) -> Load | None:
 
 def _selected(dispatcher: Dispatcher) -> Mapping[str, Task]:
     """The tasks that are asked for, and all that they need."""
-    found: dict[str, Task] = {}
-    left = list(dispatcher.selected_tasks)
-    while left:
-        name = left.pop()
-        if name not in found:
-            found[name] = dispatcher.tasks[name]
-            left += found[name].task_dep
-    return found
+    tasks = dispatcher.tasks
+    return {
+        name: tasks[name]
+        for name in graph.reached(dispatcher.selected_tasks, lambda name: tasks[name].task_dep)
+    }

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 
 from cvimake.builder.doit_types import Task
+from cvimake.core import graph
 
 
 class Schedule:
@@ -44,25 +45,14 @@ class Schedule:
     def chain(self, name: str) -> float:
         """Seconds from a task's beginning to the end of the longest chain of those that need it."""
         if name not in self._chains:
-            # No recursion: somebody else's graph may be deep.
-            for each in reversed(self.with_followers([name])):
-                after = (self._chains[follower] for follower in self._after.get(each, ()))
-                self._chains[each] = self.seconds(each) + max(after, default=0.0)
+            ends_first = graph.in_order([name], self._followers)
+            found = graph.longest(ends_first, self._followers, self.seconds)
+            self._chains |= {each: seconds for each, (seconds, _) in found.items()}
         return self._chains[name]
 
     def work(self, names: Iterable[str]) -> float:
         """Seconds of some tasks and of all that follow from them."""
-        return sum(map(self.seconds, self.with_followers(names)))
+        return sum(map(self.seconds, graph.reached(names, self._followers)))
 
-    def with_followers(self, names: Iterable[str]) -> list[str]:
-        """Some tasks and all that follow from them, each before what needs it."""
-        found: dict[str, None] = {}
-        left = [(name, False) for name in names]
-        while left:
-            name, followers_are_done = left.pop()
-            if followers_are_done:
-                found[name] = None
-            elif name not in found:
-                left.append((name, True))
-                left += [(follower, False) for follower in self._after.get(name, ()) if follower not in found]
-        return list(found)[::-1]
+    def _followers(self, name: str) -> Iterable[str]:
+        return self._after.get(name, ())

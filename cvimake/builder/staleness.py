@@ -40,7 +40,7 @@ from cvimake.builder.reasons import (
     to_json,
 )
 from cvimake.builder.records import SECONDS
-from cvimake.core import digest
+from cvimake.core import digest, graph
 from cvimake.core.content import CONTENTS, State
 from cvimake.execution.engine.choice import RECORDS
 
@@ -227,38 +227,21 @@ def judge(
 def critical_path(
     tasks: Mapping[str, Task], stages: Iterable[str], seconds: Mapping[str, float]
 ) -> tuple[tuple[str, ...], float]:
-    """The chain of stages that takes longest, each needing the one before, and its time in seconds.
+    """Return the chain of stages that takes longest, each needing the one before, and its time in seconds.
 
     Args:
         tasks: all of the graph.
         stages: those that run, in the order in which they could.
         seconds: that each takes; one that is not there counts as none.
     """
-    paths: dict[str, tuple[tuple[str, ...], float]] = {}
-
-    def longest(path: tuple[tuple[str, ...], float]) -> tuple[float, int]:
-        # Where no times are known, by the number of stages.
-        return (path[1], len(path[0]))
-
-    for stage in stages:
-        before = [paths[name] for name in tasks[stage].task_dep if name in paths]
-        chain, so_far = max(before, key=longest, default=((), 0.0))
-        paths[stage] = ((*chain, stage), so_far + seconds.get(stage, 0.0))
-    return max(paths.values(), key=longest, default=((), 0.0))
+    return graph.longest_path(
+        stages, lambda stage: tasks[stage].task_dep, lambda stage: seconds.get(stage, 0.0)
+    )
 
 
 def in_order(tasks: Mapping[str, Task], selected: Iterable[str]) -> Iterator[Task]:
-    """The selected tasks and all that they need, each after what it needs."""
-    seen: set[str] = set()
-    left = [(name, False) for name in reversed(list(selected))]
-    while left:
-        name, needed_are_done = left.pop()
-        if needed_are_done:
-            yield tasks[name]
-        elif name not in seen:
-            seen.add(name)
-            left.append((name, True))
-            left += [(needed, False) for needed in reversed(tasks[name].task_dep)]
+    """Yield the selected tasks and all that they need, each after what it needs."""
+    return (tasks[name] for name in graph.in_order(selected, lambda name: tasks[name].task_dep))
 
 
 def toolchain_of(task: Task) -> str | None:

@@ -19,7 +19,7 @@ from cvimake.builder.staleness import Verdict
 from cvimake.builder.unbuildable import stand_ins
 from cvimake.cli.interruption import ends_cleanly
 from cvimake.cli.run import as_targets
-from cvimake.core import terminal
+from cvimake.core import graph, terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
 
 # For commands whose answer is data as well.
@@ -101,14 +101,14 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
                 return error.exit_code
 
     def _execute(self) -> int:
-        graph = TaskControl(self.task_list)
-        graph.process(stand_ins(self.sel_tasks, graph.tasks, graph.targets))
+        control = TaskControl(self.task_list)
+        control.process(stand_ins(self.sel_tasks, control.tasks, control.targets))
         # doit works out what needs what from sets of files, in another order at every start.
-        place = {name: number for number, name in enumerate(graph.tasks)}
-        for task in graph.tasks.values():
+        place = {name: number for number, name in enumerate(control.tasks)}
+        for task in control.tasks.values():
             task.task_dep.sort(key=place.__getitem__)
         with contextlib.closing(self.dep_manager), contextlib.closing(History(HISTORY)) as self.history:
-            return self.look(graph, list(graph.selected_tasks), self._options)
+            return self.look(control, list(control.selected_tasks), self._options)
 
     def stale(self, graph: TaskControl, selected: list[str]) -> dict[str, Verdict]:
         """What a build of the selected tasks would run; see `staleness.judge`."""
@@ -139,14 +139,8 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
         return [*flags, *(["--"] if any(name.startswith("-") for name in named) else []), *named]
 
 
-def stages_of(graph: TaskControl, selected: list[str]) -> list[str]:
-    """The selected stages, and those of selected groups."""
-    stages: dict[str, None] = {}
-    left = list(reversed(selected))
-    while left:
-        task = graph.tasks[left.pop()]
-        if task.actions:
-            stages[task.name] = None
-        else:
-            left += reversed(task.task_dep)
-    return list(stages)
+def stages_of(control: TaskControl, selected: list[str]) -> list[str]:
+    """Return the selected stages, and those of selected groups."""
+    tasks = control.tasks
+    found = graph.reached(selected, lambda name: () if tasks[name].actions else tasks[name].task_dep)
+    return [name for name in found if tasks[name].actions]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cvimake.cli.picture import Edge
+from cvimake.core import graph
 
 _SWEEPS = 8
 # How much more than another line one is to be straight that is the only one at both of its ends.
@@ -83,11 +84,9 @@ def _columns(nodes: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
     following: dict[str, list[str]] = {node: [] for node in nodes}
     for start, end in edges:
         following[start].append(end)
-    from_end: dict[str, int] = {}
-    for node in reversed(nodes):
-        from_end[node] = max((from_end[name] + 1 for name in following[node]), default=0)
-    last = max(from_end.values(), default=0)
-    return {node: last - from_end[node] for node in nodes}
+    from_end = graph.longest(reversed(nodes), following.__getitem__, lambda _node: 1)
+    last = max((count for _, count in from_end.values()), default=0)
+    return {node: last - from_end[node][1] for node in nodes}
 
 
 def _order(

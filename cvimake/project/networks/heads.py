@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cvimake.core import graph
 from cvimake.project.networks.network import Network, Node, Shape
 
 # What the camera's post-processing knows; P6 networks have a fourth.
@@ -59,26 +60,27 @@ def image_of(network: Network) -> Image | None:
 
 
 def last_convolutions(network: Network, tensors: Iterable[str]) -> tuple[str, ...]:
-    """The convolutions' outputs that the tensors are computed from without another convolution.
+    """Return the convolutions' outputs that the tensors are computed from without another convolution.
 
-    In the order in which the operators name them: in every known head the boxes stand before the scores.
+    They come in the order in which the operators name them: in every known head the boxes stand before the
+    scores.
     """
-    found: dict[str, None] = {}
-    left, seen = list(reversed(list(tensors))), set[str]()
-    while left:
-        tensor = left.pop()
+
+    def followed(tensor: str) -> tuple[str, ...]:
         node = network.producers.get(tensor)
-        if tensor in seen or node is None:
-            continue
-        seen.add(tensor)
-        if node.op in {"Shape", "Size"}:
-            # How large a tensor is says nothing of what is in it.
-            continue
-        if node.op == "Conv" and not _is_mean_of_distances(network, node):
-            found[tensor] = None
-        else:
-            left.extend(reversed(node.inputs))
-    return tuple(found)
+        # The size of a tensor says nothing of its contents.
+        if node is None or node.op in {"Shape", "Size"} or _is_layer(network, node):
+            return ()
+        return node.inputs
+
+    found = graph.reached(tensors, followed)
+    producers = network.producers
+    return tuple(name for name in found if name in producers and _is_layer(network, producers[name]))
+
+
+def _is_layer(network: Network, node: Node) -> bool:
+    """Tell whether a node is a convolution that belongs to the network, and not to the decoding of boxes."""
+    return node.op == "Conv" and not _is_mean_of_distances(network, node)
 
 
 def _is_mean_of_distances(network: Network, node: Node) -> bool:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from cvimake.core.graph import reached
+
 # One number for each axis; None where the file does not say it.
 Shape = tuple[int | None, ...]
 _IMAGE_AXES = 4
@@ -79,15 +81,12 @@ class Network:
 
     def behind(self, tensors: Iterable[str]) -> tuple[Node, ...]:
         """The nodes that the tensors are computed by, in the graph's order."""
-        left, seen = list(tensors), set[str]()
-        while left:
-            tensor = left.pop()
-            if tensor in seen:
-                continue
-            seen.add(tensor)
-            if node := self.producers.get(tensor):
-                left.extend(node.inputs)
-        return tuple(node for node in self.nodes if not seen.isdisjoint(node.outputs))
+        computed = reached(tensors, self._inputs_of)
+        return tuple(node for node in self.nodes if not computed.keys().isdisjoint(node.outputs))
+
+    def _inputs_of(self, tensor: str) -> tuple[str, ...]:
+        """Return what the node reads that a tensor comes from."""
+        return self.producers[tensor].inputs if tensor in self.producers else ()
 
 
 def from_model(model: Any) -> Network:  # noqa: ANN401 - onnx.ModelProto, which is only imported where it is needed

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cvimake.core.graph import reached
 from cvimake.project.networks.network import Network, Shape
 
 _LONGEST = 300
@@ -72,18 +73,14 @@ def _end_in(graph: Any, outputs: Sequence[str]) -> None:  # noqa: ANN401 - onnx.
     from onnx import TensorProto, helper  # noqa: PLC0415 - only the reading process has it loaded
 
     producers = {name: node for node in graph.node for name in node.output if name}
-    left, seen = [name for name in outputs if name in producers], set[str]()
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in left]
-    while left:
-        name = left.pop()
-        if name not in seen:
-            seen.add(name)
-            left.extend(producers[name].input if name in producers else ())
-    kept = [node for node in graph.node if not seen.isdisjoint(node.output)]
+    ends = [name for name in outputs if name in producers]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ends]
+    needed = reached(ends, lambda name: producers[name].input if name in producers else ())
+    kept = [node for node in graph.node if not needed.keys().isdisjoint(node.output)]
     copies = [type(node).FromString(node.SerializeToString()) for node in kept]
     del graph.node[:], graph.output[:]
     graph.node.extend(copies)
-    graph.output.extend(ends)
+    graph.output.extend(values)
 
 
 def _inference_error(model: Any) -> str:  # noqa: ANN401 - onnx.ModelProto

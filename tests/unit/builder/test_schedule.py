@@ -26,13 +26,6 @@ def test_work_counts_everything_that_follows_once() -> None:
     assert schedule().work(["a", "e"]) == 20.0
 
 
-def test_followers_come_after_what_they_need() -> None:
-    order = schedule().with_followers(["e", "c", "a"])
-    assert sorted(order) == ["a", "b", "c", "d", "e"]
-    for name, needs in NEEDS.items():
-        assert all(order.index(needed) < order.index(name) for needed in needs)
-
-
 def test_a_deep_graph_is_no_deep_recursion() -> None:
     tasks = {
         str(number): SimpleNamespace(name=str(number), task_dep=[str(number - 1)] if number else [])
