@@ -25,7 +25,7 @@ from bench import (
     records,
     report,
     search,
-    step_overhead,
+    stage_overhead,
     warm_store,
 )
 from bench.measure import Result
@@ -36,7 +36,7 @@ from cvimake.core.errors import CvimakeError
 from cvimake.core.invocation import INVOKED_FROM
 
 BENCHMARKS: Mapping[str, Callable[..., Iterator[Result]]] = {
-    "step-overhead": step_overhead.run,
+    "stage-overhead": stage_overhead.run,
     "other-tools": other_tools.run,
     "warm-store": warm_store.run,
     "hashing": hashing.run,

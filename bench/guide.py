@@ -155,7 +155,7 @@ def _commands_of(model: DeclaredModel, image_id: str, folder: Path) -> float:
 
 
 def tool_command(action: Action) -> list[str]:
-    """The tool's own command for a step, without what stands around it."""
+    """Return the command of an action's tool, without the programs that are wrapped around it."""
     for place, part in enumerate(action.argv):
         if tool := _TOOLS.get(Path(part).name):
             return ["python3", f"{tools.ROOT}/python/tools/{tool}", *action.argv[place + 1 :]]

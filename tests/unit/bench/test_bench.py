@@ -222,7 +222,7 @@ def test_how_often_things_are_run_can_be_said(tmp_path: Path, benchmark: list[di
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["step-overhead", "no-such"], "no benchmark no-such: there are step-overhead, other-tools, warm"),
+        (["stage-overhead", "no-such"], "no benchmark no-such: there are stage-overhead, other-tools, warm"),
         (["--repeats", "0"], "--repeats 0: at least 1"),
     ],
 )

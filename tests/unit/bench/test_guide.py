@@ -40,7 +40,7 @@ def model() -> DeclaredModel:
         (cvimodel.stages, "model_deploy.py"),
     ],
 )
-def test_by_hand_the_toolchains_own_tool_gets_a_steps_arguments(
+def test_the_command_by_hand_has_the_arguments_of_the_action(
     model: DeclaredModel, stage_of: StageOf, tool: str
 ) -> None:
     action = next(stage_of(model)).action
@@ -52,7 +52,7 @@ def test_by_hand_the_toolchains_own_tool_gets_a_steps_arguments(
     assert not any(part.endswith(".py") for part in command[2:])
 
 
-def test_a_step_without_a_tool_has_no_command(model: DeclaredModel) -> None:
+def test_an_action_without_a_tool_has_no_command(model: DeclaredModel) -> None:
     with pytest.raises(ValueError, match="shapes:onnx: no tool"):
         guide.tool_command(next(conversion.stages(model)).action)
 

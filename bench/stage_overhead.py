@@ -1,4 +1,4 @@
-"""What a step costs beside its tool: `./doit` of one stale stage, against the tool in a bare container."""
+"""Measure the overhead of a stage: `./doit` of one stage against its tool in a bare container."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ BOUND = 0.7
 
 
 def run(scratch: Path, repeats: int = REPEATS) -> Iterator[Result]:
-    """Measures it in an empty folder, so often."""
+    """Measure it in an empty folder, `repeats` times."""
     project.write(scratch, models=1)
     launcher = project.add_launcher(scratch)
     with project.working_in(scratch):
         (model,) = read_declarations(Path()).models.values()
         (stage,) = mlir.stages(model)
     image_id = making.ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), scratch).id
-    step = functools.partial(_step, [str(launcher), stage.action.name], stage.action, scratch)
-    step()
+    build = functools.partial(_build, [str(launcher), stage.action.name], stage.action, scratch)
+    build()
     times = alternate(
-        {"step": step, "bare": functools.partial(_bare, image_id, stage.action, scratch)}, repeats
+        {"ours": build, "bare": functools.partial(_bare, image_id, stage.action, scratch)}, repeats
     )
     yield Result(
-        benchmark="step-overhead",
+        benchmark="stage-overhead",
         figure="./doit MODEL:mlir",
-        ours=times["step"],
+        ours=times["ours"],
         against="docker run model_transform",
         theirs=times["bare"],
         comparison=Comparison.DIFFERENCE,
@@ -50,13 +50,13 @@ def run(scratch: Path, repeats: int = REPEATS) -> Iterator[Result]:
     )
 
 
-def _step(command: list[str], action: Action, root: Path) -> float:
+def _build(command: list[str], action: Action, root: Path) -> float:
     (root / action.outputs[0].path).unlink(missing_ok=True)
     return timed(command, root)
 
 
 def _bare(image_id: str, action: Action, root: Path) -> float:
-    """The tool with the same arguments, environment and files, and nothing that isolates it."""
+    """Run the tool with the same arguments, environment and files, without isolation; return the seconds."""
     with tempfile.TemporaryDirectory(dir=root) as name:
         for file in action.inputs:
             shutil.copy(root / file.path, Path(name) / file.name)
