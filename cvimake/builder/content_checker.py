@@ -18,7 +18,7 @@ OUTPUTS = "outputs"
 INPUTS = "inputs"
 
 
-class ContentChecker(FileChangedChecker):  # type: ignore[misc] # doit has no type information
+class ContentChecker(FileChangedChecker):
     """A file has changed when its bytes have. doit's own checkers trust an equal modification time."""
 
     def __init__(self) -> None:

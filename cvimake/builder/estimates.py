@@ -8,7 +8,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cvimake.builder.doit_types import Records, Task
+from doit.dependency import Dependency
+from doit.task import Task
+
 from cvimake.builder.history import History
 from cvimake.builder.records import CORES, SECONDS
 from cvimake.builder.runner import LOAD
@@ -42,7 +44,9 @@ class Estimates:
         history: knows the times of stages that have failed since; None for nowhere.
     """
 
-    def __init__(self, tasks: Mapping[str, Task], records: Records, history: History | None = None) -> None:
+    def __init__(
+        self, tasks: Mapping[str, Task], records: Dependency, history: History | None = None
+    ) -> None:
         self._tasks, self._records, self._history = tasks, records, history
 
     def of(self, name: str) -> Expected | None:

@@ -7,7 +7,7 @@ from doit.exceptions import BaseFail, TaskError, TaskFailed
 from cvimake.core.errors import EXIT_STEP_FAILED, CvimakeError, DiskError
 
 
-class _KeepsError(BaseFail):  # type: ignore[misc] # doit has no type information
+class _KeepsError(BaseFail):
     """A failure with the error that caused it; its text is made when somebody asks for it."""
 
     def __init__(self, error: CvimakeError) -> None:
@@ -19,11 +19,11 @@ class _KeepsError(BaseFail):  # type: ignore[misc] # doit has no type informatio
         return str(self.error)
 
 
-class _StageFailedError(_KeepsError, TaskFailed):  # type: ignore[misc] # doit has no type information
+class _StageFailedError(_KeepsError, TaskFailed):
     """A stage failed: doit ends with exit code 1."""
 
 
-class _NotPossibleError(_KeepsError, TaskError):  # type: ignore[misc] # doit has no type information
+class _NotPossibleError(_KeepsError, TaskError):
     """Something around the stage is wrong: doit ends with exit code 2."""
 
 

@@ -19,7 +19,7 @@ CORES = "cores"
 RESTORED = "restored"
 
 
-class Records(SqliteDB):  # type: ignore[misc] # doit has no type information
+class Records(SqliteDB):
     """doit writes when the whole run ends, and a killed run loses every finished task."""
 
     desc = "sqlite3, written after every task"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 from doit.exceptions import BaseFail, UnmetDependency
 from doit.globals import Globals
 from doit.reporter import ConsoleReporter
+from doit.task import Task
 
 from cvimake.builder import summary
 from cvimake.builder.activity import ACTIVITIES
-from cvimake.builder.doit_types import Task
 from cvimake.builder.estimates import Estimates
 from cvimake.builder.records import RESTORED
 from cvimake.builder.runner import LOAD
@@ -31,7 +31,7 @@ ROW = "row"
 WAITING = "waiting"
 
 
-class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no type information
+class Reporter(ConsoleReporter):
     """doit's reporter for builds.
 
     A line for each stage that is done, every failure with its remedy, and a table of all cvimodels at the

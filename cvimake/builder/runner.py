@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from doit.control import ExecNode, TaskDispatcher
 from doit.exceptions import BaseFail, UnmetDependency
 from doit.runner import Runner as DoitRunner
+from doit.task import Task
 
 from cvimake.builder import reasons, staleness
 from cvimake.builder.activity import ACTIVITIES
 from cvimake.builder.content_checker import INPUTS, OUTPUTS, ContentChecker
-from cvimake.builder.doit_types import Dispatcher, Node, Task, Value
 from cvimake.builder.failure import error_of
 from cvimake.builder.history import Failure, History
 from cvimake.builder.reasons import Reason
@@ -49,7 +50,7 @@ class Machine(Protocol):
 
 
 # Takes a task's outputs from the store; returns doit's failure or the task's values, None where it could not.
-Restore = Callable[[], BaseFail | dict[str, Value] | None]
+Restore = Callable[[], BaseFail | dict[str, Any] | None]
 
 
 class _Ran(NamedTuple):
@@ -64,7 +65,7 @@ class _Ran(NamedTuple):
     inputs: dict[str, State]
 
 
-class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
+class Runner(DoitRunner):
     """doit's runner, with stages in threads.
 
     doit's own parallel runners use processes that share nothing, or threads that swap the global standard
@@ -79,14 +80,13 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
 
     def __init__(
         self,
-        *arguments: Value,
+        *arguments: Any,  # noqa: ANN401 - doit's own
         ready_machine: Callable[[], Machine],
         history: History | None = None,
         jobs: int = 0,
-        **options: Value,
+        **options: Any,  # noqa: ANN401 - doit's own
     ) -> None:
         super().__init__(*arguments, **options)
-        self.final_result: int
         self._ready_machine = ready_machine
         self._machine: Machine | None = None
         self._jobs = jobs
@@ -96,15 +96,15 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         # Stale and not begun; what those have that the machine is busy with; all that goes on in threads. A
         # thread ends with what takes the task from the store, with nothing where it has to run, or with how
         # it ran.
-        self._ready: list[Node] = []
+        self._ready: list[ExecNode] = []
         # Those of them that are still looked for in the store: if they are not there, they are ready.
-        self._looked_for: dict[Node, None] = {}
-        self._running: dict[Node, Share] = {}
-        self._futures: dict[Future[Restore | _Ran | None], Node] = {}
+        self._looked_for: dict[ExecNode, None] = {}
+        self._running: dict[ExecNode, Share] = {}
+        self._futures: dict[Future[Restore | _Ran | None], ExecNode] = {}
 
-    def run_tasks(self, task_dispatcher: Dispatcher) -> None:
+    def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
         """Runs everything that is selected and stale. After a failure, what runs is let finish."""
-        finished: list[Node] = []
+        finished: list[ExecNode] = []
         self._schedule = Schedule(functools.partial(_selected, task_dispatcher), self._seconds)
         with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="stage") as pool:
             try:
@@ -124,7 +124,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                     self._machine.cancel()
                 raise
 
-    def _look_up(self, node: Node, pool: Executor) -> None:
+    def _look_up(self, node: ExecNode, pool: Executor) -> None:
         """Lets the store be looked into for a stale task, where that makes sense; otherwise it is ready."""
         look_up = None if self.always_execute else (node.task.meta or {}).get(LOOK_UP)
         if look_up:
@@ -133,9 +133,9 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         else:
             self._ready.append(node)
 
-    def _start(self, pool: Executor) -> list[Node]:
+    def _start(self, pool: Executor) -> list[ExecNode]:
         """Starts what the machine bears; returns what has run in this thread."""
-        finished: list[Node] = []
+        finished: list[ExecNode] = []
         if self._stop_running:
             self._ready.clear()
         for node, share in self._startable():
@@ -150,9 +150,9 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                 finished.append(node)
         return finished
 
-    def _wait(self, pool: Executor) -> list[Node]:
+    def _wait(self, pool: Executor) -> list[ExecNode]:
         """Waits until something has ended; returns the tasks that are done with, or have failed."""
-        finished: list[Node] = []
+        finished: list[ExecNode] = []
         for future in wait(self._futures, return_when=FIRST_COMPLETED).done:
             node, outcome = self._futures.pop(future), future.result()
             self._looked_for.pop(node, None)
@@ -190,7 +190,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         task.result = None
         return _Ran(failure, task.values.pop(INPUTS))
 
-    def _settle(self, node: Node, ran: _Ran) -> None:
+    def _settle(self, node: ExecNode, ran: _Ran) -> None:
         """Records how a task has ended; for the inputs that it ran with, whatever they are by now."""
         if self._history and ran.failure is None and node.task.name in self._reasons:
             # First, since nothing counts as built whose run is not on record.
@@ -204,10 +204,10 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         with before:
             self.process_task_result(node, ran.failure)
 
-    def select_task(self, node: Node, tasks_dict: dict[str, Task]) -> bool:
+    def select_task(self, node: ExecNode, tasks_dict: dict[str, Task]) -> bool:
         """Whether a task is to run. For one that is not, it records which of its files were only touched."""
         CONTENTS.renewed.clear()
-        selected = bool(super().select_task(node, tasks_dict))
+        selected = super().select_task(node, tasks_dict)
         if not isinstance(self.dep_manager.checker, ContentChecker):
             return selected
         if node.run_status == "up-to-date":
@@ -233,7 +233,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
             values = task.values
             backend.set(task.name, "_values_:", {**values, OUTPUTS: {**values[OUTPUTS], **outputs}})
 
-    def process_task_result(self, node: Node, base_fail: BaseFail | None) -> None:
+    def process_task_result(self, node: ExecNode, base_fail: BaseFail | None) -> None:
         """Records a success or deals with a failure. A task without actions, a group, gets no record.
 
         A group can have the name of a stage of earlier: `MODEL:VARIANT` is a stage as long as the variant has
@@ -245,7 +245,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
             return
         super().process_task_result(node, base_fail)
 
-    def _handle_task_error(self, node: Node, base_fail: BaseFail) -> None:
+    def _handle_task_error(self, node: ExecNode, base_fail: BaseFail) -> None:
         """Takes note of a failure. What needs something that failed is no failure of its own."""
         if not isinstance(base_fail, UnmetDependency):
             super()._handle_task_error(node, base_fail)
@@ -255,14 +255,14 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         node.run_status = "failure"
         self.reporter.add_failure(node.task, base_fail)
 
-    def _judge(self, dispatcher: Dispatcher, finished: Iterable[Node]) -> list[Node]:
+    def _judge(self, dispatcher: TaskDispatcher, finished: Iterable[ExecNode]) -> list[ExecNode]:
         """All further tasks that can be judged now and are stale.
 
         Args:
             dispatcher: yields what can be judged, and is told what has been dealt with.
             finished: what has run since the last time.
         """
-        stale: list[Node] = []
+        stale: list[ExecNode] = []
         untold = deque(finished)
         node = untold.popleft() if untold else None
         while not self._stop_running:
@@ -279,7 +279,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
                 node = None
         return stale
 
-    def _startable(self) -> list[tuple[Node, Share | None]]:
+    def _startable(self) -> list[tuple[ExecNode, Share | None]]:
         """Which of the ready tasks the machine bears beside those that run, and what each gets of it.
 
         What the longest chain waits for comes first; where that is still looked for in the store, its share
@@ -290,7 +290,7 @@ class Runner(DoitRunner):  # type: ignore[misc] # doit has no type information
         if not any(map(_load, self._ready)):
             return []
         schedule, shares = self._schedule, list(self._running.values())
-        chosen: list[tuple[Node, Share | None]] = []
+        chosen: list[tuple[ExecNode, Share | None]] = []
         waiting = [*self._ready, *self._looked_for]
         work = schedule.work(node.task.name for node in (*waiting, *self._running))
         for node in sorted(filter(_load, waiting), key=lambda node: -schedule.chain(node.task.name)):
@@ -325,11 +325,11 @@ def _failure(task: Task, fail: BaseFail) -> Failure:
     return Failure(task=task.name, ended=time.time(), problem=error_of(fail).problem(task.name))
 
 
-def _load(node: Node) -> Load | None:
+def _load(node: ExecNode) -> Load | None:
     return (node.task.meta or {}).get(LOAD)
 
 
-def _selected(dispatcher: Dispatcher) -> Mapping[str, Task]:
+def _selected(dispatcher: TaskDispatcher) -> Mapping[str, Task]:
     """The tasks that are asked for, and all that they need."""
     tasks = dispatcher.tasks
     return {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping
 
-from cvimake.builder.doit_types import Task
+from doit.task import Task
+
 from cvimake.core import graph
 
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from doit.dependency import Dependency
+from doit.task import Task
 from doit.tools import config_changed
 
 from cvimake.builder.content_checker import OUTPUTS
 from cvimake.builder.differences import Definition, definition_changes, identity_changes, members
-from cvimake.builder.doit_types import Records, Task
 from cvimake.builder.history import History, Run
 from cvimake.builder.reasons import (
     ChoiceOpen,
@@ -48,7 +49,7 @@ from cvimake.execution.engine.choice import RECORDS
 HINDRANCES = "hindrances"
 
 
-class Unchanged(config_changed):  # type: ignore[misc] # doit has no type information
+class Unchanged(config_changed):
     """For doit: whether a task is defined as it was when it last ran.
 
     Args:
@@ -64,7 +65,9 @@ class Unchanged(config_changed):  # type: ignore[misc] # doit has no type inform
         self.definition = definition
 
 
-def of_task(task: Task, records: Records, tasks: Mapping[str, Task], history: History) -> tuple[Reason, ...]:
+def of_task(
+    task: Task, records: Dependency, tasks: Mapping[str, Task], history: History
+) -> tuple[Reason, ...]:
     """Why a task has to run by itself, whatever becomes of those that it needs; empty where it has not to.
 
     Args:
@@ -261,7 +264,7 @@ def _definition(task: Task) -> Definition:
     return next((check.definition() for check, _, _ in task.uptodate if isinstance(check, Unchanged)), None)
 
 
-def _known_inputs(records: Records, task: Task) -> Iterable[str]:
+def _known_inputs(records: Dependency, task: Task) -> Iterable[str]:
     """The files that a task read when it last succeeded, as doit has them."""
     return records.backend.get(task.name, "deps:") or ()
 

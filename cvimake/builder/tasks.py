@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import BaseFail
+from doit.task import Task as DoitTask
 
-from cvimake.builder import doit_types, restore, unbuildable
+from cvimake.builder import restore, unbuildable
 from cvimake.builder.activity import ACTIVITIES
 from cvimake.builder.content_checker import INPUTS, OUTPUTS, ContentChecker, intact
 from cvimake.builder.failure import failure_of
@@ -307,7 +308,7 @@ def doit_config(project: Project) -> dict[str, Any]:
     }
 
 
-def _intact(task: doit_types.Task, values: dict[str, Any]) -> bool:
+def _intact(task: DoitTask, values: dict[str, Any]) -> bool:
     """For doit: whether a task's targets are what it made."""
     return intact(values, task.targets)
 

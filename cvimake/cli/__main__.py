@@ -11,7 +11,6 @@ from doit.cmd_base import Command
 from doit.doit_cmd import DoitMain
 from doit.plugin import PluginDict
 
-from cvimake.builder.doit_types import Value
 from cvimake.cli.closed_output import leave, open_missing
 from cvimake.core import terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
@@ -21,15 +20,15 @@ _CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _HELP = frozenset({"-h", "--help"})
 
 
-class _Commands(PluginDict):  # type: ignore[misc] # doit has no type information
+class _Commands(PluginDict):
     """All commands, doit's own and ours, with what they have in common."""
 
-    def get_plugin(self, key: str) -> Value:
+    def get_plugin(self, key: str) -> type[Command]:
         """A command by its name."""
         return with_end_and_help(super().get_plugin(key))
 
 
-class Main(DoitMain):  # type: ignore[misc] # doit has no type information
+class Main(DoitMain):
     """doit's command line."""
 
     BIN_NAME = "doit"
@@ -42,11 +41,11 @@ class Main(DoitMain):  # type: ignore[misc] # doit has no type information
 def with_end_and_help(command: type[Command]) -> type[Command]:
     """A command that shows its help on `--help`, and ends in order where nobody reads its output."""
 
-    def parse_execute(self: Value, arguments: Sequence[str]) -> Value:
+    def parse_execute(self: Command, arguments: list[str]) -> int | None:
         try:
             if arguments and arguments[0] in _HELP:
                 terminal.line(self.help())
-                code = 0
+                code: int | None = 0
             else:
                 code = command.parse_execute(self, arguments)
             terminal.flush()

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from doit.cmd_base import Command, DoitCmdBase
+from doit.cmdparse import CmdParse
 from doit.control import TaskControl
 
 from cvimake.builder import staleness
-from cvimake.builder.doit_types import Value
 from cvimake.builder.history import HISTORY, History
 from cvimake.builder.records import Records, UnwrittenRecords
 from cvimake.builder.staleness import Verdict
@@ -32,7 +32,7 @@ OPTION_JSON = {
 }
 
 
-def options_first(parser: Value, arguments: Sequence[str]) -> list[str]:
+def options_first(parser: CmdParse, arguments: Sequence[str]) -> list[str]:
     """A command line with its options before everything else: doit stops looking for them behind that.
 
     One that the command does not have is left to doit, which says so.
@@ -48,7 +48,7 @@ def options_first(parser: Value, arguments: Sequence[str]) -> list[str]:
     return [*options, "--", *others]
 
 
-class PlainCommand(Command):  # type: ignore[misc] # doit has no type information
+class PlainCommand(Command):
     """A command that does not need the graph. Errors are printed; their exit code is the command's."""
 
     takes_arguments = False
@@ -70,7 +70,7 @@ class PlainCommand(Command):  # type: ignore[misc] # doit has no type informatio
                 return error.exit_code
 
 
-class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type information
+class GraphCommand(DoitCmdBase):
     """A command that looks at the graph and at what is recorded of it, and changes neither.
 
     Its arguments are models, stages and paths, as a build takes them.
@@ -90,7 +90,7 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
         backends = super().get_backends()
         return {name: UnwrittenRecords if kind is Records else kind for name, kind in backends.items()}
 
-    def execute(self, params: Value, args: list[str]) -> Value:
+    def execute(self, params: dict[str, Any], args: list[str]) -> int | None:
         """What doit calls."""
         with ends_cleanly("interrupted"):
             self._options = params
@@ -120,7 +120,7 @@ class GraphCommand(DoitCmdBase):  # type: ignore[misc] # doit has no type inform
             lambda task: bool(self.dep_manager.status_is_ignore(task)),
         )
 
-    def parse_execute(self, in_args: Sequence[str]) -> Value:
+    def parse_execute(self, in_args: list[str]) -> int | None:
         """Takes the command line; options may also stand after what is named."""
         return super().parse_execute(as_targets(self.options_first(in_args)))
 

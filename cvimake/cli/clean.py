@@ -8,13 +8,12 @@ from pathlib import Path
 from doit.cmd_clean import Clean as DoitClean
 
 from cvimake.builder import leftovers
-from cvimake.builder.doit_types import Value
 from cvimake.cli.records import alone, is_ours
 
 _BUILD = Path("build")
 
 
-class Clean(DoitClean):  # type: ignore[misc] # doit has no type information
+class Clean(DoitClean):
     """Removes results. Waits for a build that runs."""
 
     doc_purpose = "remove what was built, also of models that are no longer declared"
@@ -23,12 +22,12 @@ class Clean(DoitClean):  # type: ignore[misc] # doit has no type information
 
     def _execute(
         self,
-        dryrun: Value,
-        cleandep: Value,
-        cleanall: Value,
-        cleanforget: Value,
-        pos_args: Value = None,
-    ) -> Value:
+        dryrun: bool,
+        cleandep: bool,
+        cleanall: bool,
+        cleanforget: bool,
+        pos_args: list[str] | None = None,
+    ) -> int | None:
         """Does it; the parameters are named as doit passes them."""
         if not is_ours(self.dep_manager):
             return super()._execute(dryrun, cleandep, cleanall, cleanforget, pos_args)

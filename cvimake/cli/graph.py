@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from doit.control import TaskControl
+from doit.task import Task
 
 import cvimake
-from cvimake.builder.doit_types import Task
 from cvimake.builder.reasons import ChoiceOpen, DeclarationWrong, Reason, SourceMissing
 from cvimake.builder.records import SECONDS
 from cvimake.builder.reporter import ROW

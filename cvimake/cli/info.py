@@ -27,14 +27,14 @@ _OPTION_JSON = {
 }
 
 
-class Info(DoitInfo):  # type: ignore[misc] # doit has no type information
+class Info(DoitInfo):
     """What is known of a cvimodel or a task."""
 
     doc_purpose = "show what is in a cvimodel file, or what a task depends on"
     doc_usage = "FILE.cvimodel | TASK"
     cmd_options = (*DoitInfo.cmd_options, _OPTION_JSON)
 
-    def parse_execute(self, in_args: list[str]) -> Any:  # noqa: ANN401 - doit's own
+    def parse_execute(self, in_args: list[str]) -> int | None:
         """Tells files from tasks before doit looks for the graph, which a file does not need."""
         options, files = self.cmdparser.parse(in_args)
         try:

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from cvimake.builder.doit_types import Value
 from cvimake.cli.base import PlainCommand, options_first
 from cvimake.core import terminal
 from cvimake.core.errors import CvimakeError
@@ -58,7 +57,7 @@ class Init(PlainCommand):
         _option("layout", "where the channels of the inputs are: nchw, nhwc, or none for no images"),
     )
 
-    def parse_execute(self, in_args: list[str]) -> Value:
+    def parse_execute(self, in_args: list[str]) -> int | None:
         """Takes the command line."""
         return super().parse_execute(options_first(self.cmdparser, in_args))
 

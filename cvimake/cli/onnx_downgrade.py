@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from cvimake.cli.base import PlainCommand
 from cvimake.core import terminal
@@ -27,7 +27,7 @@ class OnnxDowngrade(PlainCommand):
         "into OUT."
     )
     takes_arguments = True
-    cmd_options: tuple[dict[str, Any], ...] = (
+    cmd_options: ClassVar[tuple[dict[str, Any], ...]] = (
         {"name": "opset", "long": "opset", "type": int, "default": NEWEST_OPSET,
          "help": f"from {OLDEST_OPSET} to {NEWEST_OPSET}"},
         {"name": "ir", "long": "ir", "type": int, "default": 8, "help": f"from {OLDEST_IR} to {NEWEST_IR}"},
@@ -36,7 +36,7 @@ class OnnxDowngrade(PlainCommand):
         {"name": "force", "long": "force", "type": bool, "default": False, "help": "replace OUT"},
     )  # fmt: skip
 
-    def parse_execute(self, in_args: list[str]) -> Any:  # noqa: ANN401 - doit's own
+    def parse_execute(self, in_args: list[str]) -> int | None:
         """Takes options behind the files too, where doit takes them before only."""
         with_value = {f"--{option['long']}" for option in self.cmd_options if option["type"] is not bool}
         options, files, left = [], [], list(in_args)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from doit.control import TaskControl
+from doit.task import Task
 
 from cvimake.builder import summary
-from cvimake.builder.doit_types import Task
 from cvimake.builder.estimates import Estimates
 from cvimake.builder.reasons import Follows, to_json
 from cvimake.builder.restore import foresee

@@ -9,26 +9,26 @@ import contextlib
 import dbm
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from doit.cmd_dumpdb import DumpDB as DoitDumpDb
 from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_resetdep import ResetDep as DoitResetDep
 from doit.cmd_strace import Strace as DoitStrace
+from doit.dependency import Dependency
 
-from cvimake.builder.doit_types import Records as Manager
-from cvimake.builder.doit_types import Value
 from cvimake.builder.records import Records
 from cvimake.core import lock, terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
 
 
-class DumpDb(DoitDumpDb):  # type: ignore[misc] # doit has no type information
+class DumpDb(DoitDumpDb):
     """Refuses: doit's own reads files of Python's `dbm`, and the records are in a database of SQLite."""
 
     doc_purpose = "doit's own; refused in a project of cvimake, whose records it cannot read"
 
-    def execute(self, opt_values: Value, pos_args: Value) -> Value:
+    def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int | None:
         """Does it; the parameters are named as doit passes them."""
         if dbm.whichdb(opt_values["dep_file"]):
             return super().execute(opt_values, pos_args)
@@ -38,30 +38,30 @@ class DumpDb(DoitDumpDb):  # type: ignore[misc] # doit has no type information
         )
 
 
-class Forget(DoitForget):  # type: ignore[misc] # doit has no type information
+class Forget(DoitForget):
     """Removes records, so that their stages are built anew. Waits for a build that runs."""
 
-    def _execute(self, forget_sub: Value, forget_disable_default: Value, forget_all: Value) -> Value:
+    def _execute(self, forget_sub: bool, forget_disable_default: bool, forget_all: bool) -> int | None:
         """Does it; the parameters are named as doit passes them."""
         with alone(self.dep_manager, "is removing records in this project"):
             return super()._execute(forget_sub, forget_disable_default, forget_all)
 
 
-class Ignore(DoitIgnore):  # type: ignore[misc] # doit has no type information
+class Ignore(DoitIgnore):
     """Has builds leave out stages. Waits for a build that runs."""
 
-    def _execute(self, pos_args: Value) -> Value:
+    def _execute(self, pos_args: list[str]) -> int | None:
         """Does it; the parameter is named as doit passes it."""
         with alone(self.dep_manager, "is marking stages to be ignored in this project"):
             return super()._execute(pos_args)
 
 
-class ResetDep(DoitResetDep):  # type: ignore[misc] # doit has no type information
+class ResetDep(DoitResetDep):
     """Refuses: it would record results as built from files that no stage has read."""
 
     doc_purpose = "doit's own; refused in a project of cvimake, where records come from what ran"
 
-    def _execute(self, pos_args: Value = None) -> Value:
+    def _execute(self, pos_args: list[str] | None = None) -> int | None:
         """Does it; the parameter is named as doit passes it."""
         if is_ours(self.dep_manager):
             return _refused(
@@ -71,12 +71,12 @@ class ResetDep(DoitResetDep):  # type: ignore[misc] # doit has no type informati
         return super()._execute(pos_args)
 
 
-class Strace(DoitStrace):  # type: ignore[misc] # doit has no type information
+class Strace(DoitStrace):
     """Refuses: stages run in containers, which `strace` does not see, and records are a build's to write."""
 
     doc_purpose = "doit's own; refused in a project of cvimake, whose stages run in containers"
 
-    def _execute(self, show_all: Value) -> Value:
+    def _execute(self, show_all: bool) -> int | None:
         """Does it; the parameter is named as doit passes it."""
         if is_ours(self.dep_manager):
             return _refused(
@@ -86,13 +86,13 @@ class Strace(DoitStrace):  # type: ignore[misc] # doit has no type information
         return super()._execute(show_all)
 
 
-def is_ours(manager: Manager) -> bool:
+def is_ours(manager: Dependency) -> bool:
     """Whether a project keeps its records as cvimake does."""
     return isinstance(manager.backend, Records)
 
 
 @contextlib.contextmanager
-def alone(manager: Manager, what: str) -> Iterator[None]:
+def alone(manager: Dependency, what: str) -> Iterator[None]:
     """Holds the project's lock, so that no build writes records at the same time.
 
     Args:

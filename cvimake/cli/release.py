@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from doit.dependency import Dependency
+from doit.reporter import ConsoleReporter
+from doit.task import Task
 
 from cvimake.builder import staleness, unbuildable
 from cvimake.builder.content_checker import ContentChecker
-from cvimake.builder.doit_types import Records, Task, Value
 from cvimake.builder.history import HISTORY, History
 from cvimake.builder.records import UnwrittenRecords
 from cvimake.builder.tasks import STAGE
@@ -94,17 +95,17 @@ class Release(Run):
         *(option for option in Run.cmd_options if option["name"] in _OF_A_BUILD), *_TEXTS, *_SWITCHES,
     )  # fmt: skip
 
-    def parse_execute(self, in_args: Sequence[str]) -> Value:
+    def parse_execute(self, in_args: list[str]) -> int | None:
         """Takes the command line."""
         return super().parse_execute(options_first(self.cmdparser, in_args))
 
-    def execute(self, params: Value, args: list[str]) -> Value:
+    def execute(self, params: dict[str, Any], args: list[str]) -> int | None:
         """What doit calls."""
         self._options = params
         self.sel_tasks: list[str] = []
         return super().execute(params, args)
 
-    def _execute(self, jobs: int, reporter: Value) -> int:  # type: ignore[override] # doit passes options by these names
+    def _execute(self, jobs: int, reporter: str | type[ConsoleReporter]) -> int:  # type: ignore[override] # doit passes options by these names
         started = time.time()
         try:
             models, waiting = _models([] if self.sel_default_tasks else self.sel_tasks)
@@ -326,7 +327,7 @@ def _project_name() -> str:
 
 
 @contextlib.contextmanager
-def _records(manager: Records) -> Any:  # noqa: ANN401 - doit has no type information
+def _records(manager: Dependency) -> Iterator[Dependency]:
     """The records as a build has left them, to be looked at."""
     records = Dependency(UnwrittenRecords, manager.name, checker_cls=ContentChecker)
     try:

@@ -24,7 +24,7 @@ class ReleaseDiff(PlainCommand):
     cmd_options = (OPTION_JSON,)
     takes_arguments = True
 
-    def parse_execute(self, in_args: list[str]) -> Any:  # noqa: ANN401 - doit's own
+    def parse_execute(self, in_args: list[str]) -> int | None:
         """Takes the command line."""
         return super().parse_execute(options_first(self.cmdparser, in_args))
 

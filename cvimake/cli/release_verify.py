@@ -41,7 +41,7 @@ class ReleaseVerify(PlainCommand):
     cmd_options = _OPTIONS
     takes_arguments = True
 
-    def parse_execute(self, in_args: list[str]) -> Any:  # noqa: ANN401 - doit's own
+    def parse_execute(self, in_args: list[str]) -> int | None:
         """Takes the command line."""
         return super().parse_execute(options_first(self.cmdparser, in_args))
 

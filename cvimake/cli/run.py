@@ -7,15 +7,15 @@ import os
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from doit.cmd_run import Run as DoitRun
 from doit.cmd_run import opt_always, opt_continue, opt_outfile, opt_reporter, opt_single, opt_verbosity
 from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
+from doit.reporter import ConsoleReporter
 from doit.task import Stream
 
-from cvimake.builder.doit_types import Value
 from cvimake.builder.history import HISTORY, History
 from cvimake.builder.runner import Machine, Runner
 from cvimake.builder.store.current import CURRENT
@@ -52,7 +52,7 @@ _NO_WAIT = {
 _MOST_NAMED = 5
 
 
-class Run(DoitRun):  # type: ignore[misc] # doit has no type information
+class Run(DoitRun):
     """Builds what is stale."""
 
     doc_purpose = "build what is stale: everything, or the named models, stages and files"
@@ -61,7 +61,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
         opt_always, opt_continue, opt_verbosity, opt_reporter, opt_outfile, _JOBS, opt_single, _NO_WAIT,
     )  # fmt: skip
 
-    def execute(self, params: Value, args: list[str]) -> Value:
+    def execute(self, params: dict[str, Any], args: list[str]) -> int | None:
         """Runs the tasks."""
         try:
             return self._execute_locked(params, args)
@@ -74,7 +74,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
             )
             return EXIT_NOT_POSSIBLE
 
-    def _execute_locked(self, params: Value, args: list[str]) -> Value:
+    def _execute_locked(self, params: dict[str, Any], args: list[str]) -> int | None:
         with ends_cleanly("interrupted; what is finished stays, and the next ./doit goes on from there"):
             root = Path(params.get("cwdPath") or ".")
             if not (root / params.get("dodoFile", "dodo.py")).is_file():
@@ -94,12 +94,12 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
 
     def _execute(  # noqa: PLR0913 - doit passes each of its options
         self,
-        outfile: Value,
+        outfile: TextIO | str | None,
         *,
         verbosity: int | None = None,
         always: bool = False,
         continue_: bool = False,
-        reporter: Value = "console",
+        reporter: str | type[ConsoleReporter] = "console",
         jobs: int = 0,
         single: bool = False,
     ) -> int:
@@ -138,7 +138,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no type information
                 if not continue_ and stops_others(control.selected_tasks, control.tasks):
                     announce.note("a wrong declaration stops a build; ./doit --continue builds the others")
 
-    def parse_execute(self, in_args: Sequence[str]) -> Value:
+    def parse_execute(self, in_args: list[str]) -> int | None:
         """Takes the command line."""
         return super().parse_execute(as_targets(in_args))
 
@@ -157,7 +157,7 @@ def _ready_machine() -> Machine:
 
 
 @contextlib.contextmanager
-def _writable(file: Value) -> Iterator[TextIO]:
+def _writable(file: TextIO | str | None) -> Iterator[TextIO]:
     """A file of a name, or the file that is given."""
     if file is None:
         # Our standard output is closed.

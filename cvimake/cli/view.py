@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cvimake.builder.doit_types import Value
 from cvimake.cli.base import PlainCommand, options_first
 from cvimake.core import terminal, toml
 from cvimake.core.errors import CvimakeError
@@ -33,7 +32,7 @@ class View(PlainCommand):
         },
     )
 
-    def parse_execute(self, in_args: list[str]) -> Value:
+    def parse_execute(self, in_args: list[str]) -> int | None:
         """Takes the command line."""
         return super().parse_execute(options_first(self.cmdparser, in_args))
 

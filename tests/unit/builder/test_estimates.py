@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from doit.dependency import Dependency
 
 from cvimake.builder import estimates
 from cvimake.builder.estimates import Estimates, Expected
@@ -14,7 +15,7 @@ from cvimake.builder.runner import LOAD
 from cvimake.core.capacity import Load
 
 
-class Records:
+class Records(Dependency):
     def __init__(self, **values: dict[str, float]) -> None:
         self._values = values
 

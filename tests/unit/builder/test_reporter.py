@@ -17,7 +17,8 @@ from cvimake.builder.runner import LOAD
 from cvimake.pipeline.estimates import LISTING
 from cvimake.pipeline.stage import Row
 
-Task = SimpleNamespace
+# Has what the reporter looks at.
+Task: Any = SimpleNamespace
 
 
 ACTION = SimpleNamespace(out=None, err=None)
@@ -76,7 +77,7 @@ def reporter_of(out: io.StringIO, *tasks: Task) -> Reporter:
     return reporter
 
 
-def build(reporter: Any, task: Task) -> None:  # noqa: ANN401 - doit has no type information
+def build(reporter: Reporter, task: Task) -> None:
     reporter.execute_task(task)
     reporter.add_success(task)
 

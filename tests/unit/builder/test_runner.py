@@ -48,7 +48,7 @@ class Bench:
         self.cancelled.set()
 
     def action(self, name: str, act: Callable[[], Any] = lambda: None) -> Callable[[], Any]:
-        def run() -> Any:  # noqa: ANN401 - doit has no type information
+        def run() -> object:
             with self.guard:
                 self.running.add(name)
                 self.shares[name] = own_share()
@@ -168,7 +168,7 @@ def test_what_is_still_looked_for_in_the_store_keeps_its_place() -> None:
         another_began.wait(0.2)
 
     long = bench.task("long", Load(memory=1, seconds=5), needs=("first",))
-    long.meta[LOOK_UP] = look_up
+    long.meta = {**(long.meta or {}), LOOK_UP: look_up}
     tasks = [
         bench.task("first", Load(memory=1, seconds=9)),
         bench.task("short", act=another_began.set),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,9 @@ NEEDS = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"], "e": []}
 
 
 def schedule() -> Schedule:
-    tasks = {name: SimpleNamespace(name=name, task_dep=needs) for name, needs in NEEDS.items()}
+    tasks: dict[str, Any] = {
+        name: SimpleNamespace(name=name, task_dep=needs) for name, needs in NEEDS.items()
+    }
     return Schedule(lambda: tasks, lambda task: SECONDS[task.name])
 
 
@@ -27,7 +30,7 @@ def test_work_counts_everything_that_follows_once() -> None:
 
 
 def test_a_deep_graph_is_no_deep_recursion() -> None:
-    tasks = {
+    tasks: dict[str, Any] = {
         str(number): SimpleNamespace(name=str(number), task_dep=[str(number - 1)] if number else [])
         for number in range(5000)
     }

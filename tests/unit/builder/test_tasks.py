@@ -196,7 +196,7 @@ def with_runtime(
     monkeypatch.setattr(runtime.Runtime, "of", lambda _root: found)
 
 
-def perform(task: Task) -> Any:  # noqa: ANN401 - doit has no type information
+def perform(task: Task) -> Any:  # noqa: ANN401 - the values, or a failure of doit
     ((act, arguments),) = task["actions"]
     return act(*arguments)
 

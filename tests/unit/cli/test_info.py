@@ -59,8 +59,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def info(*arguments: str) -> int:
-    code: int = Info(ModuleTaskLoader({})).parse_execute(list(arguments))
-    return code
+    return int(Info(ModuleTaskLoader({})).parse_execute(list(arguments)) or 0)
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -49,8 +49,7 @@ class Place:
         return path
 
     def init(self, *arguments: str | Path) -> int:
-        code: int = Init().parse_execute([str(argument) for argument in arguments])
-        return code
+        return int(Init().parse_execute([str(argument) for argument in arguments]) or 0)
 
     def declared(self, name: str) -> DeclaredModel:
         return read_declarations(self.root).models[name]

@@ -36,8 +36,7 @@ def interrupted(_server: viewer.Server) -> None:
 
 
 def view(*arguments: str) -> int:
-    code: int = View().parse_execute(list(arguments))
-    return code
+    return int(View().parse_execute(list(arguments)) or 0)
 
 
 def test_a_model_is_shown_with_the_outputs_that_it_declares(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,4 @@
+from doit.dependency import Dependency
+
+class Globals:
+    dep_manager: Dependency

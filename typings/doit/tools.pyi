@@ -1,0 +1,9 @@
+from typing import Any
+
+from doit.task import Task
+
+class config_changed:
+    config: str | dict[str, Any]
+    def __init__(self, config: str | dict[str, Any]) -> None: ...
+    def configure_task(self, task: Task) -> None: ...
+    def __call__(self, task: Task, values: dict[str, Any]) -> bool: ...
