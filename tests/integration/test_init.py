@@ -66,7 +66,7 @@ def test_the_operators_that_the_tool_converts_are_those_of_its_own_tables(tables
     assert keys_of(tables["tflite"], "BuiltinOptionsToAttributes") == READ
 
 
-def test_what_is_said_to_have_no_form_has_no_lowering_in_the_compiler(tables: dict[str, object]) -> None:
+def test_operators_listed_as_unsupported_have_no_lowering_in_the_compiler(tables: dict[str, object]) -> None:
     lowered = tables["lowered"]
     assert isinstance(lowered, list)
     assert {"Conv", "Sigmoid"} <= set(lowered)
@@ -74,7 +74,7 @@ def test_what_is_said_to_have_no_form_has_no_lowering_in_the_compiler(tables: di
     assert set(WITHOUT_FORM.values()).isdisjoint(lowered)
 
 
-def test_what_it_declares_is_built_and_recognised_without_an_edit(
+def test_an_unedited_draft_builds_and_the_camera_recognises_it(
     tmp_path: Path, toolchain_image: ToolchainImage
 ) -> None:
     assert toolchain_image.id

@@ -165,7 +165,7 @@ def test_an_exception_in_the_process_ends_the_container(lab: Lab, engine: Docker
     assert lab.left_over() == []
 
 
-def test_what_a_killed_build_left_is_removed_by_the_next_engine_and_nothing_else(
+def test_the_next_engine_removes_only_what_a_killed_build_left(
     start: Callable[..., Build], engine: DockerEngine
 ) -> None:
     killed, living = start(), start()

@@ -131,9 +131,7 @@ def test_a_network_builds_with_every_option_of_transform_calibration_and_search(
 
 
 @pytest.mark.parametrize("variant", ["defaults", "harmless"])
-def test_what_is_the_default_or_decides_the_checks_alone_leaves_the_bytes(
-    built: Project, variant: str
-) -> None:
+def test_defaults_and_options_of_the_checks_do_not_change_the_bytes(built: Project, variant: str) -> None:
     assert cvimodel(built, variant) == cvimodel(built, "plain")
 
 

@@ -111,7 +111,7 @@ def test_two_clones_of_two_people_give_the_same_release(origin: Clone, open_fold
     assert Path(f"{first}.tar").read_bytes() == Path(f"{other}.tar").read_bytes()
 
 
-def test_what_was_not_built_of_these_sources_is_found_by_building_anew(origin: Clone, tmp_path: Path) -> None:
+def test_rebuild_finds_a_release_that_does_not_come_from_its_sources(origin: Clone, tmp_path: Path) -> None:
     """Whoever writes sums and provenance anew can make anything look whole, and still not be what comes out.
 
     That all else is equal shows that building anew gives the same bytes.

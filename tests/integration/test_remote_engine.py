@@ -184,7 +184,7 @@ def test_inputs_are_there_and_cannot_be_changed(lab: Lab) -> None:
         ("raise SystemExit(7)", "ended with exit code 7"),
     ],
 )
-def test_what_is_not_whole_is_not_published(lab: Lab, remote: Remote, program: str, fault: str) -> None:
+def test_incomplete_outputs_are_not_published(lab: Lab, remote: Remote, program: str, fault: str) -> None:
     with pytest.raises(StepFailedError, match=fault):
         lab.run(lab.action(program))
     assert lab.published() == []

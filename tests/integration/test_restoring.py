@@ -59,7 +59,7 @@ def test_a_fresh_clone_takes_every_file_from_the_store(first: Path) -> None:
     assert contents(second) == contents(first)
 
 
-def test_what_is_in_the_store_needs_no_engine(first: Path) -> None:
+def test_restoring_from_the_store_needs_no_engine(first: Path) -> None:
     store, third = str(first.parent / "store"), project(first.parent / "third")
     (third / "build").mkdir()
     assert doit(third, store, "toolchain").returncode == 0

@@ -42,14 +42,14 @@ TWO = {"out.json": FileKind.JSON, "other.npz": FileKind.NPZ}
     ids=["missing", "empty", "wrong kind", "link to the host's", "link to an input", "link to nothing",
          "second name", "pipe", "socket", "folder"],
 )  # fmt: skip
-def test_what_is_not_a_plain_whole_file_is_not_published(lab: Lab, program: str, fault: str) -> None:
+def test_only_complete_plain_files_are_published(lab: Lab, program: str, fault: str) -> None:
     with pytest.raises(StepFailedError, match=fault):
         lab.run(lab.action(program))
     assert lab.published() == []
     assert lab.left_over() == []
 
 
-def test_of_two_outputs_none_is_published_if_one_is_missing(lab: Lab) -> None:
+def test_if_one_of_two_outputs_is_missing_neither_is_published(lab: Lab) -> None:
     with pytest.raises(StepFailedError, match=r"its tool did not write other\.npz"):
         lab.run(lab.action(WRITE, outputs=TWO))
     assert lab.published() == []
@@ -82,7 +82,7 @@ def test_an_output_that_its_tool_made_unreadable_is_published_all_the_same(lab: 
     assert lab.run(lab.action(WRITE + "import os; os.chmod('out.json', 0)")) == {}
 
 
-def test_whatever_else_a_tool_leaves_behind_is_gone(lab: Lab) -> None:
+def test_undeclared_files_of_a_tool_are_removed(lab: Lab) -> None:
     program = (
         "import os, socket\n"
         "os.makedirs('deep/er/est')\n"

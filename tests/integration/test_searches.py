@@ -111,7 +111,7 @@ def test_a_batch_that_the_samples_do_not_fill(new_network: NewNetwork) -> None:
     assert compare(lab, searched)["all"]["ending"] == "gave_up"
 
 
-def test_what_is_expected_is_reached(new_lab: Callable[[Path], Lab], tmp_path: Path) -> None:
+def test_a_search_reaches_the_expected_cosine(new_lab: Callable[[Path], Lab], tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     shutil.copy(ROOT / "models" / "shapes" / "shapes.onnx", tmp_path / "in" / "net.onnx")
     samples = sorted((ROOT / "datasets" / "shapes" / "test").glob("*.jpg"))[:4]

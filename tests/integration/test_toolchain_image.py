@@ -75,7 +75,7 @@ def test_no_layer_of_the_image_names_a_package_index(
     assert b'"url"' not in reports
 
 
-def test_what_a_build_leaves_on_its_way_is_removed_after_it(
+def test_partial_images_are_removed_after_an_image_build(
     engine: DockerEngine, toolchain_image: ToolchainImage
 ) -> None:
     client = engine.client

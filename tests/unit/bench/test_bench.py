@@ -44,7 +44,7 @@ def test_things_are_run_in_turns() -> None:
     assert found == {"a": Runs((1.0, 1.0, 1.0)), "b": Runs((2.0, 2.0, 2.0))}
 
 
-def test_what_takes_too_long_is_ended_once_and_not_run_again() -> None:
+def test_a_tool_over_its_time_is_ended_and_not_repeated() -> None:
     order: list[str] = []
 
     def slow() -> float:
@@ -78,7 +78,7 @@ def test_a_command_that_fails_is_no_measurement(tmp_path: Path, measured: Callab
         measured(["sh", "-c", "exit 3"], tmp_path)
 
 
-def test_what_a_failed_command_printed_is_told(tmp_path: Path) -> None:
+def test_the_output_of_a_failed_command_is_shown(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="broken"):
         timed(["sh", "-c", "echo broken >&2; exit 3"], tmp_path)
 
@@ -226,7 +226,7 @@ def test_how_often_things_are_run_can_be_said(tmp_path: Path, benchmark: list[di
         (["--repeats", "0"], "--repeats 0: at least 1"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_senseless_options_are_refused(
     capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
     with pytest.raises(SystemExit):

@@ -104,7 +104,7 @@ def test_markdown_has_a_table_for_each_benchmark_with_its_machine() -> None:
     assert text.count("2026-01-31, cvimake v1-3-gabc; cores: 2, cpu: Some | CPU") == 2
 
 
-def test_what_is_saved_is_loaded_again_and_says_what_it_comes_to(tmp_path: Path) -> None:
+def test_saved_results_load_again_with_their_ratios(tmp_path: Path) -> None:
     path = tmp_path / "build" / "bench.json"
     kept = [
         record(bound=2.5, scale=Scale(2, "process"), unit=Unit.MEBIBYTES, projected=True),
@@ -118,7 +118,7 @@ def test_what_is_saved_is_loaded_again_and_says_what_it_comes_to(tmp_path: Path)
     assert (last["value"], last["within"]) == (None, None)
 
 
-def test_what_was_measured_again_takes_the_place_of_the_old() -> None:
+def test_a_new_result_replaces_the_old_one() -> None:
     old = [record(figure="a"), record(figure="b"), record(figure="b", unit=Unit.MEBIBYTES)]
     new = [record(figure="c"), record(figure="b", ours=Runs((9.0,)))]
     assert records.merged(old, new) == [old[0], new[1], old[2], new[0]]

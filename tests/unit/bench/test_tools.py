@@ -55,7 +55,7 @@ def test_the_graph_has_the_edges_that_doit_is_given(generated: Path) -> None:
     assert [node.stage for node in graph.pattern("{model}")] == [node.stage for node in graph.models["m0000"]]
 
 
-def test_what_other_tools_cannot_say_is_refused() -> None:
+def test_graphs_that_other_tools_cannot_express_are_refused() -> None:
     task = {"basename": "m0", "name": "b", "targets": ["b"], "task_dep": ["m0:a"]}
     with pytest.raises(ValueError, match="m0:b waits for"):
         Graph.of([task])

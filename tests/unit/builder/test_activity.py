@@ -48,7 +48,7 @@ def test_any_output_is_taken(output: bytes) -> None:
     Activity("net:calibration").read(output)
 
 
-def test_what_runs_is_known_by_name_and_in_the_order_of_its_beginning() -> None:
+def test_activities_are_listed_in_the_order_of_their_start() -> None:
     activities = Activities()
     activities.begin("net:mlir")
     activities.begin("net:int8", expected=3.0)

@@ -43,7 +43,7 @@ def definition(*argv: str, **others: Any) -> list[Any]:  # noqa: ANN401 - any JS
         ),
     ],
 )
-def test_what_changed_in_a_definition(old: object, new: object, changed: OptionChanged) -> None:
+def test_differences_of_two_definitions(old: object, new: object, changed: OptionChanged) -> None:
     assert definition_changes(old, new) == (changed,)
 
 
@@ -51,7 +51,7 @@ def test_an_equal_definition_has_no_changes() -> None:
     assert definition_changes(definition("--a=1", "x"), definition("--a=1", "x")) == ()
 
 
-def test_of_a_package_the_version_is_told_and_else_the_archive() -> None:
+def test_a_changed_package_shows_its_version_or_its_archive() -> None:
     old = {"packages": {"a": {"version": "1", "sha256": "x"}, "b": {"version": "1", "sha256": "x"}}}
     new = {"packages": {"a": {"version": "2", "sha256": "y"}, "b": {"version": "1", "sha256": "y"}}}
     assert identity_changes(old, new) == (

@@ -34,12 +34,12 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimates, "_trial", lambda: 2.0)
 
 
-def test_what_has_run_should_take_as_long_as_then() -> None:
+def test_an_estimate_is_the_time_of_the_last_run() -> None:
     found = Estimates(tasks(a=Load(memory=1, seconds=10.0)), Records(a={SECONDS: 7.0}))
     assert found.of("a") == Expected(7.0, is_guess=False)
 
 
-def test_what_has_failed_since_should_take_as_long_as_its_last_success(tmp_path: Path) -> None:
+def test_after_a_failure_an_estimate_is_the_time_of_the_last_success(tmp_path: Path) -> None:
     history = History(tmp_path / "history.sqlite")
     history.add(Run(task="a", ended=1.0, definition=[], inputs={}, reasons=[], seconds=3.0))
     found = Estimates(tasks(a=Load(memory=1, seconds=10.0)), Records(), history)
@@ -53,7 +53,7 @@ def test_before_anything_has_run_a_trial_says_how_fast_the_machine_is() -> None:
     assert found.of("wide") == Expected(20.0, is_guess=True)
 
 
-def test_what_has_run_says_how_fast_the_machine_is() -> None:
+def test_past_runs_tell_how_fast_the_machine_is() -> None:
     load = Load(memory=1, seconds=10.0)
     found = Estimates(tasks(a=load, b=load, c=load), Records(a={SECONDS: 5.0, CORES: 2}, b={SECONDS: 20.0}))
     assert found.of("c") == Expected(15.0, is_guess=True)
@@ -66,7 +66,7 @@ def test_an_odd_run_does_not_spoil_the_estimates(seconds: float, expected: float
     assert found.of("c") == Expected(expected, is_guess=True)
 
 
-def test_of_what_is_no_stage_nothing_is_known() -> None:
+def test_there_is_no_estimate_for_other_tasks() -> None:
     found = Estimates(tasks(toolchain=None), Records())
     assert found.of("toolchain") is None
     assert found.of("nobody") is None

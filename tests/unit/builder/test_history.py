@@ -79,7 +79,7 @@ def test_a_history_of_an_older_version_does_not_know_what_was_written(path: Path
         assert history.last("net:other") == dataclasses.replace(RUN, task="net:other")
 
 
-def test_who_only_asks_makes_nothing(path: Path) -> None:
+def test_reading_the_history_creates_no_file(path: Path) -> None:
     assert History(path).last("net:mlir") is None
     assert not path.exists()
 

@@ -498,7 +498,7 @@ def yard(constant: set[str]) -> Iterator[Yard]:
     _CONSTANT,
     st.lists(_STEP, min_size=1, max_size=MOST_STEPS),
 )
-def test_what_runs_is_what_must_and_every_byte_is_as_if_built_anew(
+def test_exactly_the_necessary_stages_run_and_every_byte_equals_a_fresh_build(
     models: list[dict[str, int]], constant: set[str], steps: list[Step]
 ) -> None:
     with yard(constant) as its:

@@ -27,7 +27,7 @@ def test_only_results_of_models_that_are_not_declared_are_found(build: Path) -> 
     assert find(build / "nowhere", ()) == []
 
 
-def test_what_is_removed_is_what_was_found(build: Path) -> None:
+def test_exactly_the_leftovers_that_were_found_are_removed(build: Path) -> None:
     (left,) = find(build, {"new", ".work"})
     left.remove()
     assert [path.name for path in (build / "old").iterdir()] == ["notes.txt"]

@@ -28,7 +28,7 @@ def test_each_stage_that_runs_has_a_line_and_all_have_one() -> None:
     assert status == "1 of 3 stages done"
 
 
-def test_what_the_tool_says_of_itself_is_shown() -> None:
+def test_the_progress_that_the_tool_prints_is_shown() -> None:
     running = activity("net:calibration", 3.0)
     running.read(b"tune op: /model.24/m.1/Conv:  83%|#### | 155/186 [")
     line, _ = drawn(running)

@@ -82,12 +82,12 @@ def build(reporter: Reporter, task: Task) -> None:
     reporter.add_success(task)
 
 
-def test_what_is_built_is_a_line_with_its_time(reporter: Reporter, out: io.StringIO) -> None:
+def test_a_built_stage_is_a_line_with_its_time(reporter: Reporter, out: io.StringIO) -> None:
     build(reporter, TRANSFORM)
     assert re.fullmatch(r"net:transform: built in \d+\.\d s\n", out.getvalue())
 
 
-def test_what_is_built_is_recorded_at_once(reporter: Reporter, flushes: list[bool]) -> None:
+def test_a_built_stage_is_recorded_at_once(reporter: Reporter, flushes: list[bool]) -> None:
     build(reporter, TRANSFORM)
     assert flushes == [True]
 
@@ -98,7 +98,7 @@ def test_a_group_says_nothing(reporter: Reporter, out: io.StringIO) -> None:
     assert out.getvalue() == ""
 
 
-def test_what_is_unchanged_says_nothing_until_the_end(reporter: Reporter, out: io.StringIO) -> None:
+def test_an_unchanged_stage_is_only_counted_at_the_end(reporter: Reporter, out: io.StringIO) -> None:
     reporter.skip_uptodate(TRANSFORM)
     assert out.getvalue() == ""
     reporter.complete_run()
@@ -114,7 +114,7 @@ def test_a_failure_is_shown_once_with_all_that_it_says(reporter: Reporter, out: 
     )
 
 
-def test_what_needs_a_failure_is_only_counted(reporter: Reporter, out: io.StringIO) -> None:
+def test_a_stage_that_needs_a_failed_one_is_only_counted(reporter: Reporter, out: io.StringIO) -> None:
     reporter.execute_task(TRANSFORM)
     reporter.add_failure(TRANSFORM, TaskFailed("net:transform: exit code 1"))
     reporter.add_failure(task("net:int8", "net:transform"), UnmetDependency("net:transform"))
@@ -126,7 +126,7 @@ def test_what_needs_a_failure_is_only_counted(reporter: Reporter, out: io.String
 
 
 @pytest.mark.parametrize(("verbosity", "seen"), [(0, "out\nerr\n"), (1, "out\n"), (2, "")])
-def test_what_a_failed_task_of_the_users_printed_is_shown_once(
+def test_the_output_of_a_failed_user_task_is_shown_once(
     reporter: Reporter, out: io.StringIO, verbosity: int, seen: str
 ) -> None:
     action = SimpleNamespace(out="out\n", err="err\n")
@@ -136,7 +136,7 @@ def test_what_a_failed_task_of_the_users_printed_is_shown_once(
     assert out.getvalue() == f"mine: FAILED\nit failed\n{seen}"
 
 
-def test_what_is_not_to_be_reported_is_not(reporter: Reporter, out: io.StringIO) -> None:
+def test_unreported_tasks_are_not_shown(reporter: Reporter, out: io.StringIO) -> None:
     reporter.add_failure(TRANSFORM, TaskFailed("dependency failed", report=False))
     assert out.getvalue() == ""
 
@@ -183,9 +183,7 @@ def test_a_cvimodels_line_tells_the_worst_of_its_stages_in_the_order_of_declarat
     ]
 
 
-def test_what_needs_something_that_failed_is_left_out_without_a_word(
-    tmp_path: Path, out: io.StringIO
-) -> None:
+def test_stages_that_need_a_failed_one_are_left_out_silently(tmp_path: Path, out: io.StringIO) -> None:
     first, second = task("net:mlir"), task("net:int8", row=row(tmp_path, "int8"))
     reporter = reporter_of(out, first, second)
     reporter.add_failure(first, TaskFailed("net:mlir: died"))
@@ -202,7 +200,7 @@ def test_a_model_that_cannot_be_built_yet_is_named_at_the_end(out: io.StringIO) 
     assert out.getvalue() == "net waits: put it at x\n0 built, 0 unchanged\n"
 
 
-def test_what_an_earlier_build_found_out_is_not_shown_for_a_new_cvimodel(
+def test_info_of_an_earlier_build_is_not_shown_for_a_new_cvimodel(
     tmp_path: Path, out: io.StringIO, flushes: list[bool]
 ) -> None:
     the_row = row(tmp_path, "int8")
@@ -235,7 +233,7 @@ def test_a_terminal_shows_what_runs_and_how_long_it_will_take(flushes: list[bool
     assert "net:transform: built in" in text
 
 
-def test_what_is_no_stage_draws_for_itself(flushes: list[bool]) -> None:
+def test_other_tasks_print_for_themselves(flushes: list[bool]) -> None:
     out = Terminal()
     toolchain = Task(name="toolchain", actions=["act"], task_dep=[], meta=None, values={})
     build(reporter_of(out, toolchain), toolchain)

@@ -61,7 +61,7 @@ def test_another_project_takes_everything_from_the_store(workshop: OpenWorkshop,
     assert "0 built, 9 unchanged" in (tmp_path / "shown").read_text(encoding="utf-8")
 
 
-def test_what_differs_is_built_and_what_comes_after_it(workshop: OpenWorkshop) -> None:
+def test_a_changed_stage_and_those_after_it_are_built(workshop: OpenWorkshop) -> None:
     workshop("first").build()
     second = workshop("second")
     second.declare(*FEWER)
@@ -90,7 +90,7 @@ def test_another_toolchain_takes_nothing(workshop: OpenWorkshop) -> None:
     assert sorted(second.build()) == sorted(STAGES)
 
 
-def test_who_asks_for_a_real_run_gets_one(workshop: OpenWorkshop) -> None:
+def test_always_execute_ignores_the_store(workshop: OpenWorkshop) -> None:
     first = workshop("first")
     first.build()
     assert sorted(first.build("--always-execute")) == sorted(STAGES)
@@ -104,7 +104,7 @@ def test_a_failed_stage_is_not_kept(workshop: OpenWorkshop) -> None:
     assert first.build("m0000:calibration") == ["m0000:calibration"]
 
 
-def test_what_is_kept_of_a_stage_is_for_what_it_read_and_not_for_what_its_input_became(
+def test_a_store_entry_is_keyed_by_the_bytes_that_the_tool_read(
     workshop: OpenWorkshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = workshop("first")

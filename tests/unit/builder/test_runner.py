@@ -143,7 +143,7 @@ def test_a_group_leaves_the_record_of_the_stage_that_had_its_name(tmp_path: Path
     assert Dependency(SqliteDB, database).get_values("m:one") == made
 
 
-def test_what_the_longest_chain_waits_for_begins_first() -> None:
+def test_the_stage_with_the_longest_chain_starts_first() -> None:
     bench = Bench(Capacity(cores=1))
 
     def lasting(seconds: float) -> Load:
@@ -159,7 +159,7 @@ def test_what_the_longest_chain_waits_for_begins_first() -> None:
     assert bench.begun == ["begins the long chain", "ends it", "middle", "short"]
 
 
-def test_what_is_still_looked_for_in_the_store_keeps_its_place() -> None:
+def test_a_stage_that_is_looked_up_in_the_store_keeps_its_place() -> None:
     bench = Bench(Capacity(cores=1))
     another_began = threading.Event()
 
@@ -222,7 +222,7 @@ def at_once(bench: Bench) -> int:
     return max(map(len, bench.together))
 
 
-def test_what_fits_runs_at_once() -> None:
+def test_stages_that_fit_run_side_by_side() -> None:
     bench = Bench(Capacity(cores=2, memory=2))
     together = threading.Barrier(2, timeout=5)
     assert bench.run(*(bench.task(name, act=lambda: bool(together.wait() + 1)) for name in "ab")) == SUCCESS
@@ -257,7 +257,7 @@ def test_after_a_failure_nothing_begins_and_what_runs_is_let_finish() -> None:
     assert not bench.cancelled.is_set()
 
 
-def test_what_needs_a_failure_does_not_make_an_error_of_it() -> None:
+def test_stages_that_need_a_failed_one_cause_no_error() -> None:
     bench = Bench(Capacity(cores=2))
     tasks = [bench.task("fails", act=fail), bench.task("needs", needs=("fails",)), bench.task("other")]
     assert bench.run(*tasks, keep_going=True) == FAILURE

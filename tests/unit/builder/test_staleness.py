@@ -26,7 +26,7 @@ def judged(own: dict[str, tuple[Reason, ...]]) -> dict[str, tuple[bool, tuple[Re
     return {name: (verdict.certain, verdict.reasons) for name, verdict in verdicts.items()}
 
 
-def test_what_follows_may_run() -> None:
+def test_stages_after_one_that_runs_may_run() -> None:
     missing = TargetMissing("B")
     assert judged({"b": (missing,)}) == {
         "b": (True, (missing,)),
@@ -34,12 +34,12 @@ def test_what_follows_may_run() -> None:
     }
 
 
-def test_what_follows_from_what_may_run_may_run_too() -> None:
+def test_stages_after_one_that_may_run_may_run_too() -> None:
     verdicts = judged({"a": (NeverBuilt(),)})
     assert verdicts["d"] == (False, (Follows("b", certain=False), Follows("c", certain=False)))
 
 
-def test_what_has_a_reason_of_its_own_will_run() -> None:
+def test_a_stage_with_a_reason_of_its_own_will_run() -> None:
     verdicts = judged({"a": (NeverBuilt(),), "d": (NeverBuilt(),)})
     assert verdicts["d"][0] is True
 

@@ -50,7 +50,7 @@ def test_a_line_says_all_that_one_wants_to_know_of_a_cvimodel(tmp_path: Path) ->
     ]  # fmt: skip
 
 
-def test_what_is_not_known_is_left_empty(tmp_path: Path) -> None:
+def test_unknown_values_are_left_empty(tmp_path: Path) -> None:
     unchecked = {**INFO, "similarity": [], "recognised_as": "", "recognition": {}}
     unchecked["time"] = {"unknown": "no reason"}
     _, line = text({row(tmp_path, "int8", unchecked): Result()}).splitlines()
@@ -59,7 +59,7 @@ def test_what_is_not_known_is_left_empty(tmp_path: Path) -> None:
     assert line.split() == ["yolo", "mix", "unchanged"]
 
 
-def test_what_failed_does_not_show_what_an_earlier_build_left(tmp_path: Path) -> None:
+def test_a_failed_variant_does_not_show_earlier_results(tmp_path: Path) -> None:
     _, line = text({row(tmp_path, "int8"): Result(State.FAILED)}).splitlines()
     assert line.split() == ["yolo", "int8", "FAILED"]
 
@@ -98,7 +98,7 @@ def test_a_file_that_finds_nothing_on_the_camera_is_a_warning_below_the_table(tm
     )
 
 
-def test_that_warning_is_red_on_a_terminal_and_in_one_line(
+def test_the_warning_is_red_on_a_terminal_and_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
@@ -120,7 +120,7 @@ def test_names_are_text_and_not_markup(tmp_path: Path) -> None:
     assert "[red]" in text({Row("[red]", "int8", tmp_path / "x"): Result()})
 
 
-def test_of_many_only_those_are_shown_that_something_became_of(tmp_path: Path) -> None:
+def test_a_long_table_shows_only_variants_with_a_new_result(tmp_path: Path) -> None:
     rows = [Row(f"net{number}", "int8", tmp_path / "x") for number in range(summary.MOST_UNCHANGED + 1)]
     results = {row: Result() for row in rows}
     assert text(results) == ""

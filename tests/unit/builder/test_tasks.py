@@ -220,7 +220,7 @@ def test_a_result_that_is_edited_before_it_is_recorded_is_not_taken_for_what_was
     assert "net.cvimodel was edited right after it was made" in ended.get_msg()
 
 
-def test_what_a_task_made_is_recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_results_of_a_task_are_recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     with_runtime(monkeypatch, FakeSandbox())
     task = task_of(project, of())
     kept = perform(task)
@@ -276,7 +276,7 @@ def test_a_failed_step_is_doits_failure(project: Project, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("error", [EngineError("gone"), ImageError("gone")])
-def test_what_is_wrong_around_the_step_is_doits_error(
+def test_an_error_outside_the_tool_is_an_error_for_doit(
     project: Project, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     with_runtime(monkeypatch, FakeSandbox(error))

@@ -69,9 +69,7 @@ def test_a_model_that_is_named_is_built_whatever_is_wrong_with_others(workshop: 
         ("open", f"open {OPEN}"), ("open:int8", f"open {OPEN}"),
     ],
 )  # fmt: skip
-def test_whoever_names_one_that_cannot_be_built_is_told_why(
-    workshop: Workshop, target: str, told: str
-) -> None:
+def test_naming_an_unbuildable_model_tells_why(workshop: Workshop, target: str, told: str) -> None:
     code, out = build(workshop, target)
     assert (code, workshop.ran) == (2, [])
     assert told in out

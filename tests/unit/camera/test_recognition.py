@@ -98,7 +98,7 @@ def test_there_must_be_one_input(count: int) -> None:
         ("4@80 4@80 4@40 4@40 4@20 4@20", "640", "grouped: three boxes"),
     ],
 )
-def test_what_does_not_work_comes_with_a_remedy(outputs: str, given: str, remedy: str) -> None:
+def test_every_kind_that_does_not_work_has_a_remedy(outputs: str, given: str, remedy: str) -> None:
     assert remedy in seen(outputs, given).remedy
 
 

@@ -58,7 +58,7 @@ def test_the_image_that_the_container_names_is_taken(
     assert len(wanted["outputs"]) == 6
 
 
-def test_of_many_images_some_are_tried_evenly(
+def test_evenly_distributed_images_are_tried(
     tmp_path: Path, detector: Examined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, Sandbox(1))
@@ -87,7 +87,7 @@ def test_without_containers_a_strangers_network_is_not_run(
     assert "a stranger's network is run in a container alone" in how
 
 
-def test_of_one_image_there_is_nothing_to_choose(tmp_path: Path, detector: Examined) -> None:
+def test_a_single_image_is_not_tried(tmp_path: Path, detector: Examined) -> None:
     assert choosing.choose(detector, images(tmp_path, 1), tmp_path) == ("000.jpg", "the dataset's only one")
 
 

@@ -120,7 +120,7 @@ def test_an_environment_whose_python_is_gone_is_made_anew(
     assert len(pip.installed) == 4
 
 
-def test_what_must_not_meet_the_project_goes_into_an_environment_of_its_own(
+def test_incompatible_packages_get_an_environment_of_their_own(
     project: Path, pip: FakePip, made: list[Path]
 ) -> None:
     lock = project / "requirements" / "bench.txt"

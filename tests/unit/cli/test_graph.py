@@ -56,7 +56,9 @@ def test_before_the_first_build_everything_will_run_and_nothing_is_made(
     assert not (workshop.root / "build").exists()
 
 
-def test_what_leads_to_what(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_graph_has_an_edge_from_each_stage_to_those_that_need_it(
+    built: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = drawn(built, capsys, "--format", "dot")
     stages = {(a, b) for a, b in lines(text) if " reads " not in a}
     assert stages == {
@@ -73,7 +75,7 @@ def test_what_leads_to_what(built: Workshop, capsys: pytest.CaptureFixture[str])
     assert "run_tool" not in text
 
 
-def test_what_is_stale_is_marked_and_a_result_that_stays_says_what_it_is(
+def test_stale_stages_are_marked_and_current_cvimodels_are_described(
     built: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     built.declare("0.9999, min_layer_cos", "0.99, min_layer_cos")
@@ -108,7 +110,9 @@ def test_a_target_is_drawn_with_what_it_needs(built: Workshop, capsys: pytest.Ca
     }
 
 
-def test_what_waits_and_what_is_left_out(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_waiting_models_and_left_out_stages_are_marked(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert workshop.doit("ignore", "m0000:calibration") == 0
     text = drawn(workshop, capsys, "--format", "dot")
     assert states(text)["m0000:mlir"] == "will run"
@@ -145,7 +149,7 @@ def test_mermaid_is_what_is_printed(built: Workshop, capsys: pytest.CaptureFixtu
         (["-o", "missing/g.svg"], "the picture cannot be written: "),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_impossible_options_are_refused(
     built: Workshop, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
 ) -> None:
     assert built.doit("graph", *arguments) == 2

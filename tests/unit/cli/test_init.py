@@ -207,9 +207,7 @@ def test_for_another_network_inputs_and_outputs_are_listed_and_nothing_is_guesse
     assert "input.pixel_format" in place.choices("filter")[0]
 
 
-def test_what_cannot_be_built_is_said_before_anything_is_built(
-    place: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_init_reports_problems_before_any_build(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     operators: list[Operator] = [CONVOLUTION[0], ("Mod", ["c", "k"], ["y"], {"fmod": 1})]
     made = model(operators, ["y"], weights={"w": [8, 3, 1, 1], "k": [1]}, shape=[2, 3, 32, 32], opset=20)
     assert place.init(place.network("net.onnx", made.SerializeToString())) == 0
@@ -409,9 +407,7 @@ def test_a_link_out_of_the_networks_folder_is_not_taken(
     assert "leads out of" in refused(place, capsys, path)
 
 
-def test_what_was_copied_goes_again_where_a_file_is_in_the_way(
-    place: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_copies_are_removed_if_a_file_is_in_the_way(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     path = with_weights_in(place, "sub/w.bin")
     mine = place.root / "models" / "net" / "classes.txt"
     mine.parent.mkdir(parents=True)

@@ -49,7 +49,7 @@ def test_other_errors_go_through(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt, ZeroDivisionError])
-def test_what_was_done_on_sigterm_before_is_done_again_after(error: type[BaseException] | None) -> None:
+def test_the_previous_sigterm_handler_is_restored(error: type[BaseException] | None) -> None:
     def mine(*_: object) -> None:
         pass
 
@@ -143,7 +143,7 @@ def test_a_second_signal_leaves_a_thread_that_never_ends() -> None:
     assert "leaving at once; the next ./doit removes the containers that are left" in said
 
 
-def test_what_the_caller_ignores_stays_ignored() -> None:
+def test_signals_that_the_caller_ignores_stay_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with ends_cleanly("interrupted"):

@@ -51,7 +51,7 @@ def test_a_model_has_several_logs(built: Workshop, capsys: pytest.CaptureFixture
     assert "log takes one stage, not 8: m0000:onnx, " in capsys.readouterr().err
 
 
-def test_what_does_not_exist_is_refused(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_target_is_refused(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     assert built.doit("log", "m0001:int8") == 3
     assert "m0001:int8" in capsys.readouterr().err
 

@@ -113,7 +113,7 @@ def test_nothing_is_overwritten_unless_it_is_forced(
         (["rubbish.onnx", "out.onnx"], {}, "is not an ONNX file"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_senseless_options_are_refused(
     ran: list[Action],
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],

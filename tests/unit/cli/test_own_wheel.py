@@ -93,7 +93,7 @@ def test_a_project_is_put_on_this_cvimake_and_keeps_its_models(made: Path, tmp_p
     assert (project / "doit").read_bytes() == (made / "doit").read_bytes()
 
 
-def test_what_new_did_not_make_is_not_updated(tmp_path: Path) -> None:
+def test_only_a_project_that_new_made_is_updated(tmp_path: Path) -> None:
     with pytest.raises(CvimakeError, match="is no project that `new` made"):
         new(tmp_path, update=True)
     assert list(tmp_path.iterdir()) == []

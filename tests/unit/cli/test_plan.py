@@ -91,7 +91,7 @@ def test_the_plan_of_one_stage_has_what_it_needs_and_nothing_else(
 
 
 @pytest.mark.parametrize("target", ["m0000:int8", "build/m0000/m0000_cv181x_int8.cvimodel"])
-def test_who_asks_for_a_cvimodel_is_told_what_is_in_it(
+def test_selecting_a_cvimodel_also_selects_its_info_stage(
     workshop: Workshop, capsys: pytest.CaptureFixture[str], target: str
 ) -> None:
     planned = Planned(workshop, capsys, target)
@@ -126,7 +126,7 @@ def test_equal_bytes_stop_what_may_run(built: Workshop, capsys: pytest.CaptureFi
     assert Planned(built, capsys).stages == {}
 
 
-def test_what_is_changed_back_after_a_part_was_built_may_run(
+def test_a_change_undone_after_a_partial_build_may_run(
     built: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = built.root / "models" / "m0000" / "tiny.onnx"
@@ -312,7 +312,7 @@ def test_the_times_of_what_never_ran_are_estimated(
     assert Planned(workshop, capsys).stages["m0000:mix_qtable"]["estimated"] is False
 
 
-def test_what_is_to_be_ignored_is_left_out_with_what_needs_it(
+def test_ignored_stages_and_those_that_need_them_are_left_out(
     built: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (built.root / "datasets" / "samples" / "07.png").unlink()

@@ -60,7 +60,7 @@ def test_dumpdb_says_that_it_cannot_read_the_records(
     assert "cvimake: dumpdb cannot read the records" in capfd.readouterr().err
 
 
-def test_what_is_ignored_keeps_its_record(workshop: Workshop) -> None:
+def test_an_ignored_stage_keeps_its_record(workshop: Workshop) -> None:
     build(workshop)
     assert workshop.doit("ignore", "m0000:onnx") == 0
     with workshop.records() as known:

@@ -77,7 +77,7 @@ def test_the_record_lies_beside_it(shop: Shop) -> None:
     assert json.loads((record / "toolchain.cdx.json").read_text(encoding="utf-8"))["bomFormat"] == "CycloneDX"
 
 
-def test_what_is_read_in_the_frameworks_image_is_released_with_that(shop: Shop) -> None:
+def test_a_release_names_the_frameworks_image_if_it_was_used(shop: Shop) -> None:
     shop.take_tflite()
     shop.commit()
     folder = shop.released()
@@ -220,7 +220,7 @@ def test_steps_without_containers_are_refused_unless_allowed(
     assert "- the clock" in text
 
 
-def test_what_changes_while_it_is_made_stops_it(
+def test_a_file_that_changes_meanwhile_stops_the_release(
     shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drafted = making.draft
@@ -396,7 +396,7 @@ def test_a_result_that_is_edited_and_edited_back_as_its_digest_is_taken_is_no_re
         ["clean", "--forget", "m0000:onnx"],
     ],
 )
-def test_whatever_doit_was_told_to_record_an_edited_source_is_built_for_a_release(
+def test_an_edited_source_is_rebuilt_for_a_release_despite_doits_records(
     shop: Shop, command: list[str]
 ) -> None:
     shop.build()

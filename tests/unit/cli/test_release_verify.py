@@ -33,7 +33,7 @@ def test_a_path_is_meant_from_where_the_user_is(shop: Shop, monkeypatch: pytest.
     assert shop.doit("release:verify", LABEL) == 0
 
 
-def test_what_is_wrong_is_exit_code_1_and_cannot_play_with_the_terminal(
+def test_faults_exit_with_1_and_are_printed_without_control_characters(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (shop.root / FOLDER / "README.md").write_text("x", encoding="utf-8")
@@ -76,7 +76,7 @@ def test_a_signature_is_made_and_checked(shop: Shop, capsys: pytest.CaptureFixtu
         ((FOLDER, "--signers", "nobody"), "--signers: no file "),
     ],
 )
-def test_what_cannot_be_checked_is_told(
+def test_a_release_that_cannot_be_checked_is_an_error(
     shop: Shop, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
 ) -> None:
     assert shop.doit("release:verify", *arguments) == 2

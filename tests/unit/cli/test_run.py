@@ -43,7 +43,7 @@ def test_a_target_is_the_same_however_it_is_written(target: str) -> None:
 
 
 @given(TARGETS)
-def test_what_is_a_target_already_stays_as_it_is(target: str) -> None:
+def test_converting_an_argument_to_a_target_twice_changes_nothing(target: str) -> None:
     once = as_target(f"./{target}", ROOT, ROOT)
     assert as_target(once, ROOT, ROOT) == once
 
@@ -189,7 +189,7 @@ def test_a_closed_output_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("obstacle", ["full disk", "unwritable output"])
-def test_what_cannot_be_written_is_an_error_without_a_traceback(tmp_path: Path, obstacle: str) -> None:
+def test_an_unwritable_place_is_an_error_without_a_traceback(tmp_path: Path, obstacle: str) -> None:
     arguments = ["-o", str(tmp_path / "missing" / "out")]
     if obstacle == "full disk":
         (tmp_path / "build").mkdir()
@@ -287,7 +287,7 @@ def test_a_second_build_that_waits_can_be_interrupted(
     ("targets", "told"),
     [([], "everything"), (["a:x", "b"], "a:x, b"), (list("abcdefg"), "a, b, c, d, e and 2 more")],
 )
-def test_what_a_build_says_of_itself(
+def test_the_lock_says_what_the_build_makes(
     inside: Path, monkeypatch: pytest.MonkeyPatch, targets: list[str], told: str
 ) -> None:
     lock = inside / "build" / ".lock"

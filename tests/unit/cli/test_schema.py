@@ -78,7 +78,7 @@ def test_every_option_of_the_tools_can_be_declared(path: tuple[str, ...], option
 
 
 @pytest.mark.parametrize("table", ["input", "calibration", "deploy"])
-def test_what_a_model_can_say_can_be_said_for_all_models(table: str) -> None:
+def test_every_table_of_a_model_can_be_set_for_all_models(table: str) -> None:
     model, settings = (json.loads(schemas()[f"{name}.schema.json"]) for name in ("model", "settings"))
     assert keys(model, table) == keys(settings, table)
 

@@ -53,13 +53,15 @@ def test_a_file_is_shown_with_the_outputs_that_init_would_choose(capsys: pytest.
     assert HEADS in out
 
 
-def test_what_declares_no_outputs_has_its_own(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_declared_outputs_the_network_has_its_own(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (project / "models/mine/model.toml").write_text('source = "net.onnx"\n', encoding="utf-8")
     assert view("mine") == 0
     assert "outputs: the network's own" in capsys.readouterr().out
 
 
-def test_what_is_not_there_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_reported(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert view("other") == 2
     assert "neither a model nor a file 'other'" in capsys.readouterr().err
     (project / "models/mine/net.onnx").unlink()

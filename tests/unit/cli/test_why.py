@@ -68,7 +68,7 @@ def test_each_stage_is_told_once(built: Workshop, capsys: pytest.CaptureFixture[
     )
 
 
-def test_what_does_not_lead_to_the_target_is_not_told(
+def test_why_shows_only_stages_that_the_target_needs(
     built: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     built.declare("expected_cos = 0.9999, min", "expected_cos = 0.99, min")
@@ -144,7 +144,7 @@ def test_the_toolchain_is_a_cause(built: Workshop, capsys: pytest.CaptureFixture
     )
 
 
-def test_what_was_asked_for_says_so(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_forced_run_says_that_it_was_asked_for(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     built.build("--always-execute", "m0000:mlir")
     assert "was up to date, and asked for all the same" in why(built, capsys, "m0000:mlir")
 
@@ -258,7 +258,7 @@ def test_a_model_that_waits(workshop: Workshop, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     "reasons", ['[{"kind": "OfAnotherVersion"}]', '[{"kind": "Asked", "x": 1}]', "[1]", "{"]
 )
-def test_what_another_version_wrote_is_not_told_and_no_error(
+def test_records_of_another_version_are_skipped(
     built: Workshop, capsys: pytest.CaptureFixture[str], reasons: str
 ) -> None:
     with contextlib.closing(sqlite3.connect("build/history.sqlite")) as history, history:

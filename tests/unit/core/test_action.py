@@ -72,7 +72,7 @@ def test_limits_and_places_on_the_host_are_not_part_of_the_definition() -> None:
     assert elsewhere.definition() == action.definition()
 
 
-def test_what_can_change_the_bytes_is_part_of_the_definition() -> None:
+def test_everything_that_can_change_the_bytes_is_in_the_definition() -> None:
     action = action_on(inputs=("a",), outputs=("b",))
     for other in (
         dataclasses.replace(action, argv=("tool", "--option")),

@@ -13,7 +13,7 @@ CAPACITIES = st.builds(Capacity, cores=st.integers(1, 8), memory=st.none() | st.
 
 
 @given(CAPACITIES, LOADS, st.integers(1, 9))
-def test_whatever_runs_alone_gets_something(capacity: Capacity, stage: Load, wanted: int) -> None:
+def test_a_stage_that_runs_alone_gets_at_least_one_core(capacity: Capacity, stage: Load, wanted: int) -> None:
     share = capacity.share([], stage, wanted)
     assert share
     assert 1 <= share.cores <= min(capacity.cores, stage.cores, wanted)

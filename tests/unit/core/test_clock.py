@@ -18,7 +18,7 @@ def test_the_default_is_a_constant() -> None:
     assert tools.environment()["FAKETIME"] == "2024-01-01 00:00:00"
 
 
-def test_what_the_user_sets_is_every_steps_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_time_is_the_time_of_every_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(clock.VARIABLE, "86399")
     # The step's own zone is UTC, whatever the user's is.
     monkeypatch.setenv("TZ", "Asia/Tokyo")
@@ -26,7 +26,7 @@ def test_what_the_user_sets_is_every_steps_time(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("text", ["yesterday", "-1", "1.5", "²", " 1", str(8**11)])
-def test_what_is_no_time_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_an_invalid_time_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv(clock.VARIABLE, text)
     with pytest.raises(CvimakeError, match=clock.VARIABLE):
         clock.epoch()

@@ -31,7 +31,7 @@ def test_a_failed_step_exits_with_1() -> None:
 
 
 @pytest.mark.parametrize("kind", [CvimakeError, DeclarationError, EngineError, ImageError])
-def test_what_is_wrong_around_the_steps_exits_with_2(kind: type[CvimakeError]) -> None:
+def test_errors_outside_of_stages_exit_with_2(kind: type[CvimakeError]) -> None:
     assert kind("x").exit_code == 2
 
 

@@ -39,7 +39,7 @@ def test_changed_and_new_files_are_changes(repository: Path) -> None:
     assert tree(repository).changes == (" M file", "?? folder/new")
 
 
-def test_what_is_built_and_released_is_no_change(repository: Path) -> None:
+def test_built_and_released_files_are_not_uncommitted_changes(repository: Path) -> None:
     project = repository / "project"
     for name in ("build", "release", "release-notes"):
         (project / name).mkdir(parents=True)

@@ -14,7 +14,7 @@ NEEDS = {"image": (), "a1": ("image",), "a2": ("a1",), "b1": ("image",), "b2": (
 DEPTH = 20_000
 
 
-def test_what_a_node_leads_to_is_met_in_the_order_of_the_walk() -> None:
+def test_descendants_come_in_the_order_of_the_walk() -> None:
     assert list(graph.reached(["b2"], NEEDS.__getitem__)) == ["b2", "b1", "image", "a1"]
 
 

@@ -33,7 +33,7 @@ def test_a_key_is_the_same_for_the_same() -> None:
         {"folders": (Folder(target="/tune", files={"1.png": Path("data/1.png")}),)},
     ],
 )
-def test_what_can_change_the_bytes_changes_the_key(change: dict[str, object]) -> None:
+def test_inputs_that_can_change_the_bytes_change_the_key(change: dict[str, object]) -> None:
     assert key(dataclasses.replace(ACTION, **change)) != key()  # type: ignore[arg-type]
 
 
@@ -52,5 +52,5 @@ def test_the_toolchain_and_every_files_contents_change_the_key() -> None:
         {"folders": (Folder(target="/dataset", files={"1.png": Path("elsewhere/1.png")}),)},
     ],
 )
-def test_what_cannot_change_the_bytes_leaves_the_key(change: dict[str, object]) -> None:
+def test_facts_that_cannot_change_the_bytes_leave_the_key(change: dict[str, object]) -> None:
     assert key(dataclasses.replace(ACTION, **change)) == key()  # type: ignore[arg-type]

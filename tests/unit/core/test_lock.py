@@ -43,7 +43,7 @@ def test_a_lock_that_nobody_holds_is_had_at_once_and_silently(
 
 
 @pytest.mark.parametrize("ending", ["done", "killed"])
-def test_who_waits_is_told_for_whom_and_gets_it_however_the_holder_ends(
+def test_a_waiting_build_names_the_holder_and_gets_the_lock_when_it_ends(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
 ) -> None:
     with subprocess.Popen(
@@ -87,7 +87,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def test_who_is_not_to_wait_leaves_and_is_told_who_holds_it(
+def test_without_waiting_the_holder_is_named(
     tmp_path: Path, holder: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(HeldError) as caught, exclusive(tmp_path / "lock", "builds", wait=False):
@@ -117,7 +117,7 @@ DEAD = {"process": 1, "started": "never", "machine": platform.node(), "since": 0
 @pytest.mark.parametrize(
     "left", ["", "process 12 (since 10:00:00)", "[1]", json.dumps(DEAD), json.dumps({**DEAD, "more": 1})]
 )
-def test_who_is_named_and_does_not_live_is_not_the_holder(tmp_path: Path, left: str) -> None:
+def test_a_dead_process_is_not_named_as_the_holder(tmp_path: Path, left: str) -> None:
     path = tmp_path / "lock"
     path.write_text(left, encoding="utf-8")
     with path.open("a", encoding="utf-8") as file:
@@ -140,7 +140,7 @@ def test_a_holder_on_another_machine_is_named_with_it_and_not_to_be_killed_here(
     assert "kill" not in caught.value.remedy
 
 
-def test_who_waits_can_be_interrupted_and_leaves_the_holder_alone(
+def test_waiting_can_be_interrupted_without_disturbing_the_holder(
     tmp_path: Path, holder: subprocess.Popen[bytes]
 ) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]

@@ -13,7 +13,7 @@ def test_a_process_has_one_start_and_another_one_another() -> None:
         assert int(started(process.pid)) >= int(started(os.getpid()))
 
 
-def test_what_has_ended_has_none_even_before_its_parent_has_looked() -> None:
+def test_an_ended_process_has_no_identity_even_as_a_zombie() -> None:
     with subprocess.Popen(["true"]) as process:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert started(process.pid) == ""

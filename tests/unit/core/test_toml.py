@@ -67,7 +67,7 @@ def test_text_that_is_not_utf8_has_its_line_and_byte(file: Path) -> None:
         ("#" * (1024 * 1024 + 1), "is too large: 1048577 bytes, 1048576 at most"),
     ],
 )
-def test_what_would_take_time_and_memory_without_end_is_refused(text: str, what: str, tmp_path: Path) -> None:
+def test_toml_that_takes_endless_time_or_memory_is_refused(text: str, what: str, tmp_path: Path) -> None:
     path = tmp_path / "model.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DeclarationError, match=what):

@@ -95,22 +95,22 @@ def test_without_docker_steps_run_on_this_machine_with_a_warning_that_says_why(
     assert "\n  no Docker engine answers\n    Install it." in said
 
 
-def test_who_wants_docker_gets_docker_or_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cvimake_engine_docker_gives_docker_or_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     Engines(monkeypatch, docker=False)
     monkeypatch.setenv("CVIMAKE_ENGINE", "docker")
     with pytest.raises(EngineError, match="no Docker engine answers"):
         made(tmp_path)
 
 
-def test_who_names_an_engine_gets_that_one_or_an_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_docker_host_gives_that_engine_or_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     Engines(monkeypatch, docker=False, named=True)
     with pytest.raises(EngineError, match="no Docker engine answers"):
         made(tmp_path)
 
 
-def test_who_wants_no_containers_gets_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cvimake_engine_local_gives_no_containers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     Engines(monkeypatch, docker=True)
     monkeypatch.setenv("CVIMAKE_ENGINE", "local")
     assert isinstance(made(tmp_path).sandbox.engine, LocalEngine)

@@ -429,7 +429,7 @@ def test_a_failure_shows_the_end_of_the_log_and_where_it_is(root: Path) -> None:
     assert lines[-1] == f"  The whole log: {root / 'build/logs/net/transform.log'}"
 
 
-def test_of_a_progress_bar_only_its_last_state_is_shown(root: Path) -> None:
+def test_only_the_last_state_of_a_progress_bar_is_shown(root: Path) -> None:
     text = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), b" 10%\r 50%\r100%\ndone\n\n"))
     assert text.splitlines()[1:3] == ["  100%", "  done"]
 
@@ -481,14 +481,14 @@ def test_a_known_failure_is_told_with_what_to_do_and_where_more_is(root: Path) -
     assert rest[-1].strip() == f"The whole log: {root / 'build/logs/net/transform.log'}"
 
 
-def test_what_a_tool_prints_cannot_steer_the_terminal(root: Path) -> None:
+def test_control_characters_of_a_tool_do_not_reach_the_terminal(root: Path) -> None:
     said = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), b"\x1b[31mred\x07\n"))
     assert "red" in said
     assert "\x1b" not in said
     assert "\x07" not in said
 
 
-def test_of_a_long_log_the_end_is_looked_at(root: Path) -> None:
+def test_only_the_end_of_a_long_log_is_searched(root: Path) -> None:
     printed = b"x" * 99 + b"\n" + b"y" * 5 * 1024**2 + b"\nOp not support:{'Mod'}\n"
     said = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), printed))
     assert "operator 'Mod'" in said

@@ -45,7 +45,7 @@ def values_of(name: str) -> list[tuple[int, int]]:
     return [(rule["args"][0]["index"], rule["args"][0]["value"]) for rule in rules]
 
 
-def test_what_is_not_named_is_refused() -> None:
+def test_unlisted_system_calls_are_refused() -> None:
     assert PROFILE["defaultAction"] == "SCMP_ACT_ERRNO"
 
 

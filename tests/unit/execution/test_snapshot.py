@@ -46,7 +46,7 @@ def edited_and_back(path: Path) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def test_what_ran_is_told_by_the_digests_of_what_the_tool_read_and_wrote(root: Path) -> None:
+def test_a_run_is_recorded_with_the_digests_that_the_tool_read_and_wrote(root: Path) -> None:
     ran = run(root, lambda _engine: None)
     assert ran.inputs == {str(SOURCE): CONTENTS.state(str(root / SOURCE))}
     assert ran.outputs == {

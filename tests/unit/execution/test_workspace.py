@@ -56,7 +56,7 @@ def test_the_workspace_of_another_process_stays_until_that_is_killed(tmp_path: P
     assert not place.exists()
 
 
-def test_what_an_earlier_version_left_is_removed(tmp_path: Path) -> None:
+def test_folders_of_an_earlier_version_are_removed(tmp_path: Path) -> None:
     (tmp_path / "build" / ".work" / "abc" / "files").mkdir(parents=True)
     sweep(tmp_path)
     assert list((tmp_path / "build" / ".work").iterdir()) == []

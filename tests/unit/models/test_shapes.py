@@ -226,7 +226,7 @@ def test_a_distance_between_two_bins_is_their_mean(detect: ModuleType) -> None:
     assert boxes[10] == pytest.approx([84 - 20, 4, 84 + 16, 4 + 16], abs=1e-3)
 
 
-def test_of_two_boxes_at_one_place_the_surer_one_of_each_class_stays(detect: ModuleType) -> None:
+def test_overlapping_boxes_keep_the_best_of_each_class(detect: ModuleType) -> None:
     # Of 64x64 pixels each: the first two at one place, the third 8 pixels beside them.
     box = (2, 2, 2, 2)
     made = heads((16, 8, 8, 0, 1.0, box), (16, 8, 8, 1, 3.0, box), (32, 4, 4, 0, 2.0, (1, 1, 1, 1)))

@@ -8,7 +8,7 @@ from cvimake.pipeline import info
 from cvimake.toolchain import tools
 
 
-def test_what_is_in_a_cvimodel_is_asked_for_by_this_command(tmp_path: Path) -> None:
+def test_the_info_stage_runs_this_command(tmp_path: Path) -> None:
     action = action_of(declared(tmp_path, FULL), "full_info")
     assert action.argv == tools.info_command(
         "net_cv180x_full.cvimodel", "net_cv180x_full_info.txt", "net_cv180x_full_time.json"

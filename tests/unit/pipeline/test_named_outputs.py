@@ -145,7 +145,7 @@ def test_a_cvimodel_with_other_outputs_than_its_mlir_is_told(outputs: tuple[Tens
 # The file
 
 
-def test_what_is_written_reads_back(tmp_path: Path) -> None:
+def test_written_data_reads_back(tmp_path: Path) -> None:
     named_outputs.write(tmp_path / "outputs.json", NAMED)
     assert named_outputs.read(tmp_path / "outputs.json") == NAMED
     assert [path.name for path in tmp_path.iterdir()] == ["outputs.json"]

@@ -109,7 +109,7 @@ def test_without_a_validation_there_is_no_similarity(tmp_path: Path) -> None:
     assert outcomes.examine(tmp_path / "net.cvimodel", CLASSIFIER, TIME, {}).similarity == ()
 
 
-def test_what_is_no_listing_is_refused(tmp_path: Path) -> None:
+def test_text_that_is_not_a_listing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CvimakeError):
         known(tmp_path, "rubbish")
 
@@ -129,7 +129,7 @@ def test_what_is_no_listing_is_refused(tmp_path: Path) -> None:
         {"milliseconds": 2.5},
     ],
 )
-def test_what_is_within_the_budget_is_right(tmp_path: Path, budget: dict[str, Any]) -> None:
+def test_a_cvimodel_within_its_budget_passes(tmp_path: Path, budget: dict[str, Any]) -> None:
     assert outcomes.over_budget(known(tmp_path), Budget(**budget)) == []
 
 
@@ -148,7 +148,7 @@ def test_what_is_within_the_budget_is_right(tmp_path: Path, budget: dict[str, An
         ),
     ],
 )
-def test_what_is_over_the_budget_is_told(tmp_path: Path, budget: dict[str, Any], what: str) -> None:
+def test_every_exceeded_budget_is_reported(tmp_path: Path, budget: dict[str, Any], what: str) -> None:
     assert outcomes.over_budget(known(tmp_path), Budget(**budget)) == [what]
 
 
@@ -166,7 +166,7 @@ def test_a_file_that_the_camera_refuses_does_not_work_on_it(tmp_path: Path) -> N
     assert excess.startswith("works_on_camera: the camera refuses it: no kind of model has the outputs ")
 
 
-def test_what_the_camera_refuses_is_told_with_the_reason(tmp_path: Path) -> None:
+def test_an_unrecognised_cvimodel_is_reported_with_the_reason(tmp_path: Path) -> None:
     (excess,) = outcomes.over_budget(known(tmp_path, LISTING), Budget(recognised_as="YOLO11"))
     assert "nothing: no kind of model has the outputs [1, 64, 52, 52], [1, 80, 52, 52]" in excess
 
@@ -218,7 +218,7 @@ def written(folder: Path) -> dict[str, Any]:
     return values
 
 
-def test_what_is_known_is_written_as_json_that_reads_back(tmp_path: Path) -> None:
+def test_the_info_file_is_json_that_reads_back(tmp_path: Path) -> None:
     values = info(tmp_path, Budget())
     assert (values["schema_version"], values["recognised_as"]) == (1, "classifier")
     without_names = [{**output, "declared": ""} for output in values["outputs"]]
@@ -285,7 +285,7 @@ def test_each_output_has_its_declared_name(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_declared_of_its_boxes_says_whether_a_yolov5_works(tmp_path: Path) -> None:
+def test_relative_boxes_decide_whether_a_yolov5_works(tmp_path: Path) -> None:
     listing = LISTING.replace("boxes_f32,scores", "boxes_f32").replace("64   52   52 ", "10647 85   1  ")
     listing = listing.replace("fp32  1    3    416  416", "uint8  1    416    416  3")
     model = tmp_path / "net.cvimodel"

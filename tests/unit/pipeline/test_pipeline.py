@@ -10,7 +10,7 @@ from small_stages import FULL, SMALL, action_of, changed, declared, definitions,
 from cvimake.project import read_declarations
 
 
-def test_what_is_not_declared_is_left_to_the_tool(tmp_path: Path) -> None:
+def test_undeclared_options_are_not_passed_to_the_tool(tmp_path: Path) -> None:
     model = declared(tmp_path)
     given = {
         name: [argument.partition("=")[0] for argument in tool_of(action_of(model, name))[1]]

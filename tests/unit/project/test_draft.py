@@ -99,7 +99,7 @@ def test_where_coordinates_and_scores_share_a_scale_it_is_said() -> None:
     assert "INT8 has one scale for both" in text
 
 
-def test_what_is_unsure_stands_at_the_top() -> None:
+def test_guesses_are_listed_at_the_top_of_the_draft() -> None:
     text = declaration(Draft(source="net.onnx", samples=STREET, findings=found("yolo26n-four-classes")))
     head = text[: text.index("description")]
     assert "# Not sure:\n# - it was exported without its end-to-end branch" in head

@@ -159,7 +159,7 @@ def test_nothing_is_on_the_first_line() -> None:
         ("a = '\u2028'  # \u0085", "a character that ends a line elsewhere"),
     ],
 )
-def test_what_comes_before_does_not_hide_a_key(before: str, what: str) -> None:
+def test_earlier_text_does_not_hide_a_key(before: str, what: str) -> None:
     text = f"[input]\n{before}\nmean = 2"
     tomllib.loads(text)
     assert line_of(text, ("input", "mean")) == text.count("\n") + 1, what

@@ -66,7 +66,7 @@ def test_a_table_deep_in_a_file_is_counted_from_the_files_first_line() -> None:
         ("RGB", ["rgb", "bgr"], "rgb"),
     ],
 )
-def test_what_is_near_is_asked_for(word: str, known: list[str], meant: str) -> None:
+def test_a_similar_name_is_suggested(word: str, known: list[str], meant: str) -> None:
     assert did_you_mean(word, known) == f"; did you mean {meant}?"
 
 
@@ -144,7 +144,7 @@ def test_a_word_that_is_not_one_of_them_is_told_with_all_of_them(values: dict[st
         ("variant", '[variant.int8] with quantize = "INT8"'),
     ],
 )
-def test_what_is_missing_is_named(name: str, example: str) -> None:
+def test_a_missing_key_is_named(name: str, example: str) -> None:
     file = File(Path("model.toml"), "")
     with pytest.raises(ValidationError) as caught:
         Model.model_validate({key: value for key, value in GOOD.items() if key != name})

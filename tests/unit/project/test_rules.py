@@ -57,7 +57,7 @@ def test_a_qtable_search_has_no_use_where_every_layer_is_float() -> None:
 
 @pytest.mark.parametrize(("key", "value"), [("customization_format", "RGB_PACKED"), ("aligned_input", True)])
 @pytest.mark.parametrize("fuse", [None, False])
-def test_what_belongs_to_fused_preprocessing_needs_it(key: str, value: object, fuse: bool | None) -> None:  # noqa: FBT001
+def test_options_of_fused_preprocessing_require_it(key: str, value: object, fuse: bool | None) -> None:  # noqa: FBT001
     values: dict[str, Any] = {key: value, "fuse_preprocess": fuse}
     assert faults(**values) == {key: "needs fuse_preprocess = true"}
 
@@ -198,7 +198,7 @@ def test_a_cast_is_stripped_of_an_input_that_there_is() -> None:
     assert found == {"quant_input_list": "there is no input 3: shapes has 2"}
 
 
-def test_what_is_not_for_these_processors_is_refused_unless_it_is_the_default() -> None:
+def test_options_without_effect_are_refused_unless_they_are_the_default() -> None:
     assert faults(ignore_f16_overflow=False, addr_mode="auto") == {}
     assert set(faults(ignore_f16_overflow=True)) == {"ignore_f16_overflow"}
     for mode in ("basic", "io_alone", "io_tag"):
@@ -275,7 +275,7 @@ def test_a_post_processing_can_be_added(kind: str) -> None:
     assert ModelOutput(add_postprocess=kind).add_postprocess == kind  # type: ignore[arg-type]
 
 
-def test_that_of_other_processors_is_refused_with_the_reason() -> None:
+def test_options_for_other_processors_are_refused_with_the_reason() -> None:
     with pytest.raises(ValueError, match=r"bnr.*is for raw images"):
         ModelOutput(add_postprocess="bnr")
 

@@ -124,7 +124,7 @@ def test_a_value_of_another_type_is_shown_with_an_example_of_what_belongs_there(
     ]
 
 
-def test_what_is_missing_is_shown_by_an_example() -> None:
+def test_a_missing_value_is_shown_by_an_example() -> None:
     assert mistakes(verify={}) == ['verify.input: is missing; for example: input = "dog.jpg"']
     assert mistakes(variant={}) == ['variant: is empty; for example: [variant.int8] with quantize = "INT8"']
 

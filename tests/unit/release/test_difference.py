@@ -43,7 +43,7 @@ def test_the_same_again_is_another_version_and_nothing_else(shop: Shop) -> None:
     assert found(told, EVERYTHING)["version"] == ("1.0", "1.1")
 
 
-def test_what_a_person_asks_of_a_cvimodel_is_told(shop: Shop) -> None:
+def test_the_changes_of_a_cvimodel_are_listed(shop: Shop) -> None:
     shop.conclude(
         size=2000,
         ion_memory=0.25,
@@ -85,7 +85,7 @@ def test_sources_samples_options_and_the_toolchain_are_told_once(shop: Shop) -> 
     assert told["toolchain: packages.numpy.version"] == ("1.26.4", "2")
 
 
-def test_what_two_images_have_in_common_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_in_both_images_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = Shop(tmp_path, monkeypatch)
     shop.released()
     shop.take_tflite()
@@ -145,7 +145,7 @@ def test_variants_come_and_go(shop: Shop) -> None:
     assert found(told, "m0000/m0000_cv181x_blend.cvimodel")["cvimodel"] == ("", "new")
 
 
-def test_what_is_no_release_is_told(shop: Shop) -> None:
+def test_a_path_that_is_not_a_release_is_an_error(shop: Shop) -> None:
     folder = shop.root / "release" / "bench-1.0"
     (folder / "m0000" / "m0000_cv181x_int8_info.json").write_text("{}", encoding="utf-8")
     with pytest.raises(CvimakeError, match=r"int8_info\.json: not an info of a cvimodel"):

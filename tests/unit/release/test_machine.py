@@ -33,7 +33,7 @@ def test_a_machine_is_described(local: LocalEngine) -> None:
     }  # fmt: skip
 
 
-def test_what_the_local_engine_cannot_hold_is_told(local: LocalEngine) -> None:
+def test_differences_without_containers_are_listed(local: LocalEngine) -> None:
     local.clock = None
     without, paths, clock = (
         described(CPU.format(""), runtimes(local)).not_held[-1],

@@ -83,7 +83,7 @@ def test_every_action_is_there_with_its_key_and_command(shop: Shop, told: dict[s
     assert "00.png" in actions["m0000:calibration"]["folders"]["/dataset"]
 
 
-def test_what_reads_the_network_in_another_image_names_that_one(
+def test_an_action_in_the_frameworks_image_names_that_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = Shop(tmp_path, monkeypatch)

@@ -92,7 +92,7 @@ def test_a_failing_build_says_why(shop: Shop, anew: Anew) -> None:
     assert "its own error" in str(caught.value)
 
 
-def test_what_is_interrupted_lets_its_build_end_by_itself(tmp_path: Path) -> None:
+def test_an_interrupted_rebuild_lets_its_build_end_by_itself(tmp_path: Path) -> None:
     program = tmp_path / "build.py"
     program.write_text(
         "import pathlib, signal, sys, time\n"
@@ -121,7 +121,7 @@ def test_what_is_interrupted_lets_its_build_end_by_itself(tmp_path: Path) -> Non
     assert (tmp_path / "ended").exists()
 
 
-def test_what_one_left_behind_that_was_killed_goes(shop: Shop, anew: Anew) -> None:
+def test_the_folder_of_a_killed_rebuild_is_removed(shop: Shop, anew: Anew) -> None:
     killed, other = (shop.root / "build" / f".rebuild-{name}" for name in ("killed", "other"))
     for folder in (killed, other):
         folder.mkdir()

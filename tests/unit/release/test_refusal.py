@@ -20,7 +20,7 @@ def conditions(
     )
 
 
-def test_what_stops_it_is_told_together() -> None:
+def test_all_reasons_for_a_refusal_are_told_at_once() -> None:
     changed = Tree(commit="c0ffee", described="v1", changes=("M models/net/model.toml",))
     tree, local, unfinished, untraced = reasons(conditions(changed, local=True), [])
     assert "models/net/model.toml" in tree
@@ -33,7 +33,7 @@ def test_what_stops_it_is_told_together() -> None:
     )
 
 
-def test_what_is_allowed_stops_nothing() -> None:
+def test_allowed_exceptions_do_not_stop_a_release() -> None:
     nowhere = Tree(commit="", described="", changes=(), reason="no repository")
     found = reasons(conditions(nowhere, local=True, allowed=frozenset({ALLOW_DIRTY, "--allow-local"})), [])
     assert [reason.split(" ")[0] for reason in found] == ["net:mlir", "net:f16"]

@@ -10,7 +10,7 @@ SUMS = st.dictionaries(NAMES, st.text("0123456789abcdef", min_size=64, max_size=
 
 
 @given(SUMS)
-def test_what_is_written_reads_back_without_faults(listed: dict[str, str]) -> None:
+def test_written_sums_read_back_without_faults(listed: dict[str, str]) -> None:
     assert sums.read(sums.write(listed)) == (listed, [])
 
 

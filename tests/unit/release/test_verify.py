@@ -195,7 +195,9 @@ def add_strange_name(folder: Path) -> None:
         (add_strange_name, "more\\x1b[2J\\n"),
     ],
 )
-def test_what_belongs_in_no_release_is_named(folder: Path, act: Callable[[Path], None], name: str) -> None:
+def test_files_that_do_not_belong_in_a_release_are_named(
+    folder: Path, act: Callable[[Path], None], name: str
+) -> None:
     act(folder)
     assert any(name in fault for fault in faults(folder)), faults(folder)
 
@@ -291,7 +293,7 @@ def test_headers_about_headers_are_no_plain_files_however_many(tmp_path: Path, k
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 2000, b"\x1f\x8b" + b"\0" * 600])
-def test_what_is_no_archive_is_said(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_an_archive_is_an_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / f"{LABEL}.tar"
     path.write_bytes(content)
     with pytest.raises(CvimakeError, match="not an archive of a release"):

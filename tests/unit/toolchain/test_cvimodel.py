@@ -138,7 +138,7 @@ def test_a_weight_or_section_that_is_not_known_is_named() -> None:
 @pytest.mark.parametrize(
     "text", ["", "Segmentation fault", "Program #0", LISTING.partition("Program #0")[0], LISTING[:400]]
 )
-def test_what_is_no_listing_is_refused(text: str) -> None:
+def test_text_that_is_not_a_listing_is_refused(text: str) -> None:
     with pytest.raises(CvimakeError, match="not a cvimodel that model_tool understands"):
         cvimodel.parse(text)
 

@@ -55,7 +55,7 @@ def test_the_log_of_a_success_is_no_failure() -> None:
     assert diagnose(Outcome(exit_code=1), log, Limits()) is None
 
 
-def test_what_the_log_says_is_in_the_cause() -> None:
+def test_the_cause_quotes_the_log() -> None:
     assert of("unknown-output").cause == "the network has no tensor 'conv1_rleu'"
     assert of("mod").cause == "tpu_mlir 1.7 does not have the operator 'Mod'"
     assert of("sin").cause == "the processor has no Sin, which layer odd_Sin is"

@@ -133,7 +133,7 @@ def test_every_stage_is_held_still(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert stage.action.environment == held
 
 
-def test_what_can_differ_between_machines_is_fixed() -> None:
+def test_settings_that_differ_between_machines_are_fixed() -> None:
     assert tools.DETERMINISTIC[:3] == ("setarch", "x86_64", "-R")
     assert "umask 022" in tools.DETERMINISTIC[5]
     assert "AVX512_SKX" in tools.environment()["NPY_DISABLE_CPU_FEATURES"].split()

@@ -41,7 +41,7 @@ def test_without_a_word_it_is_in_the_users_cache(cache: Path) -> None:
         ("s3://bucket/store", "s3://bucket/store"),
     ],
 )
-def test_what_a_url_means(given: str, meant: str) -> None:
+def test_kinds_of_store_urls(given: str, meant: str) -> None:
     assert url(given) == meant
 
 
@@ -54,7 +54,7 @@ def test_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not choose(Path("/"), "", read_only=True, limit=1.0).read_only
 
 
-def test_what_the_environment_cannot_say_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_environment_variables_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CVIMAKE_STORE_READ_ONLY", "yes")
     with pytest.raises(CvimakeError, match="CVIMAKE_STORE_READ_ONLY is 'yes'; it can be 1 or 0"):
         url("")
@@ -74,7 +74,7 @@ def chosen(folder: Path, limit: int = 10**9) -> Current:
     return current
 
 
-def test_what_is_kept_is_there_at_the_end_and_counted(tmp_path: Path, cache: Path) -> None:
+def test_stored_entries_are_complete_at_the_end_and_counted(tmp_path: Path, cache: Path) -> None:
     current = chosen(tmp_path / "store")
     assert current.store
     current.miss()
@@ -87,7 +87,7 @@ def test_what_is_kept_is_there_at_the_end_and_counted(tmp_path: Path, cache: Pat
     assert uses == Uses(hits=1, misses=1, kept=1, seconds_saved=8.5)
 
 
-def test_what_is_too_much_goes_at_the_end(tmp_path: Path) -> None:
+def test_a_store_over_its_limit_is_reduced_at_the_end(tmp_path: Path) -> None:
     current = chosen(tmp_path / "store", limit=0)
     kept(current, tmp_path)
     current.finish()

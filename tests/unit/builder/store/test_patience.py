@@ -21,7 +21,7 @@ def test_work_has_its_error() -> None:
         Patience(5.0).wait(fail)
 
 
-def test_what_shows_no_sign_of_life_is_given_up() -> None:
+def test_a_call_without_progress_is_given_up() -> None:
     forever = threading.Event()
     try:
         with pytest.raises(StoreError, match=r"no answer within 0\.3 s"):
@@ -30,7 +30,7 @@ def test_what_shows_no_sign_of_life_is_given_up() -> None:
         forever.set()
 
 
-def test_what_goes_on_is_waited_for() -> None:
+def test_a_call_with_progress_is_waited_for() -> None:
     def work(beat: Beat) -> str:
         for _ in range(8):
             time.sleep(0.1)
@@ -40,7 +40,7 @@ def test_what_goes_on_is_waited_for() -> None:
     assert Patience(0.5).wait(work) == "done"
 
 
-def test_what_never_ends_is_given_up_however_often_it_shows_life() -> None:
+def test_an_endless_call_is_given_up_despite_progress() -> None:
     def work(beat: Beat) -> None:
         while True:
             time.sleep(0.02)
@@ -50,7 +50,7 @@ def test_what_never_ends_is_given_up_however_often_it_shows_life() -> None:
         Patience(5.0).wait(work, longest=0.3)
 
 
-def test_what_was_given_up_notices_at_its_next_sign() -> None:
+def test_an_abandoned_call_stops_at_its_next_progress() -> None:
     ended = threading.Event()
 
     def work(beat: Beat) -> None:

@@ -34,7 +34,7 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_is_kept_is_fetched(place: Place, source: Path, tmp_path: Path) -> None:
+def test_a_stored_file_is_fetched(place: Place, source: Path, tmp_path: Path) -> None:
     beats: list[None] = []
     place.keep("blobs/ab/cd", source, lambda: beats.append(None))
     place.fetch("blobs/ab/cd", tmp_path / "target", lambda: beats.append(None), 7000)
@@ -56,7 +56,7 @@ def test_its_sha256_is_of_what_it_holds(place: Place) -> None:
     assert place.sha256("x/y", lambda: None, 3) == expected
 
 
-def test_what_is_not_there_is_not_found(place: Place, tmp_path: Path) -> None:
+def test_a_missing_file_is_not_found(place: Place, tmp_path: Path) -> None:
     assert place.size("blobs/none") is None
     with pytest.raises(FileNotFoundError):
         place.read("blobs/none", 100)
@@ -133,7 +133,7 @@ def test_a_transfer_that_is_given_up_leaves_nothing(tmp_path: Path, source: Path
     assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
 
 
-def test_what_was_wanted_counts_as_used_in_a_folder(tmp_path: Path) -> None:
+def test_a_fetched_file_counts_as_used_in_a_folder(tmp_path: Path) -> None:
     place = FolderPlace(tmp_path)
     place.write("actions/x", b"1")
     os.utime(tmp_path / "actions/x", (0, 0))

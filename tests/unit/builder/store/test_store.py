@@ -53,14 +53,14 @@ def restored(kept: Store, tmp_path: Path) -> bool:
     return kept.restore(KEY, found, targets, lambda: None)
 
 
-def test_what_was_kept_is_found_and_restored(kept: Store, tmp_path: Path) -> None:
+def test_an_entry_is_found_and_restored(kept: Store, tmp_path: Path) -> None:
     assert kept.find(KEY) == entry()
     assert restored(kept, tmp_path)
     assert (tmp_path / "restored_table").read_bytes() == b"# a table"
     assert (tmp_path / "restored_log").read_bytes() == b"a log"
 
 
-def test_what_was_never_kept_is_not_found(kept: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_entry_is_not_found(kept: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert kept.find("cd" * 32) is None
     assert capsys.readouterr().err == ""
 
@@ -120,7 +120,7 @@ def test_an_entry_with_other_outputs_is_not_restored(
     assert "has other outputs" in capsys.readouterr().err
 
 
-def test_what_was_edited_before_it_was_kept_is_not_kept(folder: Path, tmp_path: Path) -> None:
+def test_edited_outputs_are_not_stored(folder: Path, tmp_path: Path) -> None:
     files = outputs(tmp_path)
     files["table"].write_bytes(b"# A table")
     empty = Store(FolderPlace(folder), "here")
@@ -128,7 +128,7 @@ def test_what_was_edited_before_it_was_kept_is_not_kept(folder: Path, tmp_path: 
     assert empty.find(KEY) is None
 
 
-def test_what_was_removed_before_it_was_kept_is_not_kept(
+def test_removed_outputs_are_not_stored(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = outputs(tmp_path)

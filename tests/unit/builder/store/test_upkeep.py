@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Store:
     return Store(FolderPlace(tmp_path / "store"), "here")
 
 
-def test_what_was_not_wanted_for_the_longest_time_goes_first(store: Store, tmp_path: Path) -> None:
+def test_the_least_recently_used_entry_is_removed_first(store: Store, tmp_path: Path) -> None:
     for key, age in (("aa", 30.0), ("bb", 10.0), ("cc", 20.0)):
         keep(store, tmp_path, key, key.encode() * 5000, age=age)
     gone = upkeep.evict(store.place, 21_000)
@@ -44,7 +44,7 @@ def test_what_was_not_wanted_for_the_longest_time_goes_first(store: Store, tmp_p
     assert upkeep.contents(store.place).size <= 21_000
 
 
-def test_what_a_newer_result_shares_stays(store: Store, tmp_path: Path) -> None:
+def test_files_that_a_newer_entry_shares_stay(store: Store, tmp_path: Path) -> None:
     keep(store, tmp_path, "aa", b"shared" * 1000, b"own" * 1000, age=10.0)
     keep(store, tmp_path, "bb", b"shared" * 1000)
     upkeep.evict(store.place, 7000)

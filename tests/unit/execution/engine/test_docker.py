@@ -458,7 +458,7 @@ def test_an_unknown_way_of_files_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
 # Cancelling
 
 
-def test_what_runs_is_killed_and_its_run_says_so() -> None:
+def test_cancelling_kills_running_containers_and_is_reported() -> None:
     container = FakeContainer()
     engine = engine_over(FakeClient(container))
 

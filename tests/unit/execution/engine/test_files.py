@@ -108,9 +108,7 @@ def test_the_wanted_results_come_back(command: Command, tmp_path: Path) -> None:
         {"type": tarfile.FIFOTYPE},
     ],
 )
-def test_what_is_no_plain_file_stays_there(
-    command: Command, tmp_path: Path, attributes: dict[str, Any]
-) -> None:
+def test_only_plain_files_are_fetched(command: Command, tmp_path: Path, attributes: dict[str, Any]) -> None:
     container: Any = FakeContainer({"/workspace/net.mlir": archive_of("net.mlir", **attributes)})
     Archives().fetch(command, container)
     assert list((tmp_path / "work" / "files").iterdir()) == []

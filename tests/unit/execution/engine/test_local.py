@@ -92,7 +92,7 @@ def test_an_input_is_a_copy(engine: LocalEngine, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("program", ["ln -s /etc/passwd out", "mkdir out", "true"])
-def test_what_is_no_plain_file_does_not_come_back(engine: LocalEngine, tmp_path: Path, program: str) -> None:
+def test_only_plain_files_come_back(engine: LocalEngine, tmp_path: Path, program: str) -> None:
     assert run(engine, command(tmp_path, program))[0].exit_code == 0
     assert list((tmp_path / "work" / "files").iterdir()) == []
 
@@ -115,7 +115,7 @@ def test_a_command_that_takes_too_long_ends_with_all_that_it_started(
     assert time.monotonic() - started < 20
 
 
-def test_what_is_cancelled_ends_and_nothing_begins_afterwards(engine: LocalEngine, tmp_path: Path) -> None:
+def test_after_cancelling_running_commands_end_and_none_starts(engine: LocalEngine, tmp_path: Path) -> None:
     timer = threading.Timer(0.3, engine.cancel)
     timer.start()
     with pytest.raises(EngineError, match="cancelled"):
@@ -126,7 +126,7 @@ def test_what_is_cancelled_ends_and_nothing_begins_afterwards(engine: LocalEngin
         run(engine, command(tmp_path / "again", "sleep 60"))
 
 
-def test_what_a_command_reads_is_empty(engine: LocalEngine, tmp_path: Path) -> None:
+def test_standard_input_of_a_command_is_empty(engine: LocalEngine, tmp_path: Path) -> None:
     assert run(engine, command(tmp_path, "cat; ls -l /proc/self/fd | grep -c pipe"))[1] == "2\n"
 
 
@@ -192,7 +192,7 @@ def test_a_clock_of_the_toolchains_own_is_found_first(prefix: Path) -> None:
     assert "clock" not in engine.shortcomings()
 
 
-def test_what_is_missing_is_said(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_programs_are_reported(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cvimake.execution.engine.local._FAKETIME", ())
     said = LocalEngine(prefix).shortcomings()
     assert "no isolation of files and network" in said
@@ -213,9 +213,7 @@ def is_gone(path: Path) -> bool:
     return not Path("/proc", path.read_text(encoding="ascii").strip()).exists()
 
 
-def test_what_left_its_session_ends_with_the_command_and_does_not_hold_the_build(
-    engine: LocalEngine, tmp_path: Path
-) -> None:
+def test_a_process_in_its_own_session_ends_with_the_command(engine: LocalEngine, tmp_path: Path) -> None:
     # It holds the pipe that the command prints to.
     program = ESCAPED.format(pid=tmp_path / "pid")
     started = time.monotonic()
@@ -224,14 +222,16 @@ def test_what_left_its_session_ends_with_the_command_and_does_not_hold_the_build
     assert is_gone(tmp_path / "pid")
 
 
-def test_what_left_its_session_ends_with_the_time_limit(engine: LocalEngine, tmp_path: Path) -> None:
+def test_a_process_in_its_own_session_ends_at_the_time_limit(engine: LocalEngine, tmp_path: Path) -> None:
     program = f"{ESCAPED.format(pid=tmp_path / 'pid')}\nsleep 60"
     outcome, _ = run(engine, command(tmp_path, program, limits=Limits(seconds=2.0)))
     assert outcome == Outcome(exit_code=137, timed_out=True)
     assert is_gone(tmp_path / "pid")
 
 
-def test_what_left_its_session_ends_when_the_build_is_cancelled(engine: LocalEngine, tmp_path: Path) -> None:
+def test_a_process_in_its_own_session_ends_when_the_build_is_cancelled(
+    engine: LocalEngine, tmp_path: Path
+) -> None:
     program = f"{ESCAPED.format(pid=tmp_path / 'pid')}\nsleep 60"
     timer = threading.Timer(2.0, engine.cancel)
     timer.start()
@@ -240,7 +240,7 @@ def test_what_left_its_session_ends_when_the_build_is_cancelled(engine: LocalEng
     assert is_gone(tmp_path / "pid")
 
 
-def test_what_left_its_session_ends_with_a_build_that_is_killed(tmp_path: Path) -> None:
+def test_a_process_in_its_own_session_ends_with_a_killed_build(tmp_path: Path) -> None:
     work, pid = tmp_path / "work", tmp_path / "pid"
     program = KILLED.replace(
         '"sleep 61.25 & echo begun; wait"', repr(f"{ESCAPED.format(pid=pid)}; echo begun; wait")

@@ -66,14 +66,14 @@ def test_without_ssh_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 @pytest.mark.parametrize("endpoint", ["ssh://", "ssh://-oProxyCommand=evil", "ssh:///path"])
-def test_what_names_no_host_is_refused(endpoint: str) -> None:
+def test_an_address_without_a_host_is_refused(endpoint: str) -> None:
     tunnel.open_to.cache_clear()
     with pytest.raises(EngineError, match="names no host"):
         tunnel.open_to(endpoint)
 
 
 @pytest.mark.parametrize("endpoint", ["ssh://server:abc", "ssh://server:99999", "ssh://[::1"])
-def test_what_is_no_address_is_refused(endpoint: str) -> None:
+def test_an_invalid_address_is_refused(endpoint: str) -> None:
     tunnel.open_to.cache_clear()
     with pytest.raises(EngineError, match="is no address"):
         tunnel.open_to(endpoint)

@@ -62,7 +62,7 @@ def test_counting_ends_with_the_limits(tmp_path: Path) -> None:
     assert of_folder(tmp_path, Limits()).files == 40
 
 
-def test_what_is_nested_too_deep_to_be_seen_is_too_much(tmp_path: Path) -> None:
+def test_folders_nested_too_deep_count_as_too_many_files(tmp_path: Path) -> None:
     folder = os.open(tmp_path, os.O_RDONLY)
     for _ in range(30):
         os.mkdir("long" * 50, dir_fd=folder)

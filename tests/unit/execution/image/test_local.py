@@ -22,7 +22,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return prefix
 
 
-def test_what_is_installed_is_taken_as_it_is(installed: Path, tmp_path: Path) -> None:
+def test_an_existing_installation_is_used(installed: Path, tmp_path: Path) -> None:
     found = local.ensure(Recipe(), tmp_path)
     assert found.id == str(installed)
     assert found.identity["python"] == "3.10.14"

@@ -165,14 +165,14 @@ def test_an_image_carries_recipe_identity_and_base_only_when_it_is_finished(tmp_
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_what_is_not_labelled_as_ours_is_not_pruned(tmp_path: Path) -> None:
+def test_images_without_our_label_are_not_pruned(tmp_path: Path) -> None:
     client = FakeClient(messages=BUILT)
     build(client, tmp_path)
     assert options_of(client, "prune") == PRUNED
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_what_a_killed_build_left_is_removed_and_what_another_process_is_making_is_not(
+def test_partial_images_of_killed_builds_are_removed_but_not_those_in_use(
     tmp_path: Path,
 ) -> None:
     number, _, ticks = process.mark().rpartition("-")

@@ -27,7 +27,7 @@ def npz(**arrays: Shape) -> tuple[str, Arrays]:
 
 
 @pytest.mark.parametrize("purpose", Purpose)
-def test_what_the_network_takes_is_right_for_all_tools(purpose: Purpose) -> None:
+def test_fitting_samples_are_accepted_for_all_tools(purpose: Purpose) -> None:
     assert not told(ONE, purpose, npy(1, 3, 8, 6))
     assert not told(ONE, purpose, npz(images=(1, 3, 8, 6)))
     assert not told(ONE, purpose, ("a.jpg", {}))

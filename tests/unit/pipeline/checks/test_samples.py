@@ -36,13 +36,13 @@ def fault(path: Path, memory: int = MEMORY) -> str:
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "jpeg"])
-def test_what_pillow_writes_is_an_image(suffix: str, tmp_path: Path) -> None:
+def test_images_that_pillow_writes_are_accepted(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a.{suffix}"
     Image.new("RGB", (8, 8)).save(path)
     sample_check.check("net:mlir", alone([path]), MEMORY)
 
 
-def test_what_numpy_writes_is_an_array(tmp_path: Path) -> None:
+def test_arrays_that_numpy_writes_are_accepted(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", ARRAY)
     np.savez(tmp_path / "b.npz", images=ARRAY, more=ARRAY)
     np.savez_compressed(tmp_path / "c.npz", images=ARRAY)
@@ -70,7 +70,7 @@ def test_what_numpy_writes_is_an_array(tmp_path: Path) -> None:
         ("a.npz", b"PK\x05\x06" + bytes(18), "holds no arrays"),
     ],
 )
-def test_what_no_tool_can_read_is_named(name: str, content: bytes, what: str, tmp_path: Path) -> None:
+def test_unreadable_samples_are_named(name: str, content: bytes, what: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     assert what in fault(path)
@@ -110,7 +110,7 @@ def test_all_are_told_at_once_and_many_are_counted(tmp_path: Path) -> None:
     assert "and 3 more" in str(caught.value)
 
 
-def test_what_the_network_does_not_take_is_told_once_for_each_file(tmp_path: Path) -> None:
+def test_a_sample_that_does_not_fit_is_reported_once_per_file(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", ARRAY)
     np.savez(tmp_path / "b.npz", other=ARRAY, images=ARRAY)
     samples = [Sample(Purpose.SEARCH, (tmp_path / name,)) for name in ("a.npy", "b.npz", "b.npz", "c.npy")]
@@ -122,7 +122,7 @@ def test_what_the_network_does_not_take_is_told_once_for_each_file(tmp_path: Pat
     assert name.endswith("which is an input of the network; it holds other, images; did you mean images?")
 
 
-def test_what_is_not_there_is_for_others_to_say(tmp_path: Path) -> None:
+def test_missing_files_are_not_reported_by_this_check(tmp_path: Path) -> None:
     sample_check.check("net:mlir", alone([tmp_path / "a.png"]), MEMORY)
 
 
@@ -157,7 +157,7 @@ def test_a_jpeg_that_is_cut_off_is_told(tmp_path: Path, progressive: bool) -> No
     assert f"{path}: is cut off" in fault(path)
 
 
-def test_what_a_camera_writes_behind_a_jpeg_is_no_fault(tmp_path: Path) -> None:
+def test_trailing_data_after_a_jpeg_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(as_jpeg() + bytes(5000))
     assert not sample_check.unreadable(path, MEMORY)

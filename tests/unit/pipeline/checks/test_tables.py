@@ -42,7 +42,7 @@ def written(path: Path, text: str) -> Path:
     return path
 
 
-def test_what_the_toolchain_writes_is_right_in_every_way(path: Path) -> None:
+def test_tables_that_the_toolchain_writes_are_accepted(path: Path) -> None:
     table = read_calibration(written(path, CALIBRATION))
     assert dict(table.rows) == {"images": 5, "stem_Relu": 6, "stem/add_Add": 7}
     assert foreign_names(table, TENSORS) == missing_layers(table, LAYERS) == ""
@@ -132,7 +132,7 @@ def test_layers_without_a_threshold_are_told(path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"\0" * 2000])
-def test_what_is_no_table_is_refused(path: Path, data: bytes) -> None:
+def test_a_file_that_is_not_a_table_is_refused(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     for read in (read_calibration, read_qtable):
         with pytest.raises(CvimakeError, match=r"table(:1)?:? .*is not"):

@@ -27,11 +27,11 @@ def test_an_operator_that_the_tool_does_not_read_is_refused(path: Path) -> None:
         check(path, [])
 
 
-def test_what_the_declared_outputs_do_not_need_does_not_matter(path: Path) -> None:
+def test_nodes_that_no_declared_output_needs_are_not_checked(path: Path) -> None:
     check(path, ["c"])
 
 
-def test_what_may_build_in_another_way_is_left_to_the_tool(path: Path) -> None:
+def test_doubtful_operators_are_left_to_the_tool(path: Path) -> None:
     check(path, ["y"])
 
 

@@ -63,7 +63,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_what_ultralytics_exports_is_recognised(name: str) -> None:
+def test_ultralytics_exports_are_recognised(name: str) -> None:
     findings = found(name)
     assert (
         findings.family, findings.task, findings.classes, findings.outputs, findings.camera

@@ -28,7 +28,7 @@ def test_an_image_has_one_or_three_channels(shape: list[int], is_one: bool) -> N
         assert (image.height, image.width) == (64, 32)
 
 
-def test_what_lies_behind_a_convolution_is_not_looked_at() -> None:
+def test_the_search_for_last_convolutions_stops_at_each_convolution() -> None:
     operators: list[Operator] = [
         CONVOLUTION, ("Conv", ["c", "v"], ["e"], {"kernel_shape": [1, 1]}), ("Sigmoid", ["e"], ["y"], {})
     ]  # fmt: skip

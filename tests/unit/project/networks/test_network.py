@@ -31,7 +31,7 @@ def test_weights_that_are_listed_as_inputs_are_none() -> None:
     assert list(network.from_model(made).inputs) == ["x"]
 
 
-def test_what_the_outputs_need_is_found_and_nothing_else() -> None:
+def test_exactly_the_nodes_that_the_outputs_need_are_found() -> None:
     read = small(
         [CONVOLUTION, ("Relu", ["y"], ["z"], {}), ("Neg", ["y"], ["other"], {})], ["z"], weights=WEIGHTS
     )
@@ -61,7 +61,7 @@ def test_weights_in_other_files_are_not_looked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "data", [b"\x0a\x02\x08\x08", b"\x08\x08", b"\x08\x08\x42\x02\x10\x11", b"\x3a\x02\xff\xff"]
 )
-def test_what_holds_no_graph_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_a_file_without_a_graph_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "n.onnx").write_bytes(data)
     with pytest.raises(CvimakeError, match="is not an ONNX file, or is cut off"):
         reading.read(tmp_path / "n.onnx")

@@ -65,7 +65,9 @@ def test_tflite_is_told_by_its_mark(tmp_path: Path) -> None:
         ("net.onnx", b"", Kind.ONNX),
     ],
 )
-def test_what_has_no_mark_is_told_by_its_name(tmp_path: Path, name: str, content: bytes, kind: Kind) -> None:
+def test_a_format_without_a_signature_is_told_by_the_file_name(
+    tmp_path: Path, name: str, content: bytes, kind: Kind
+) -> None:
     (tmp_path / name).write_bytes(content)
     assert check(tmp_path / name) is kind
 
@@ -105,12 +107,12 @@ def test_a_checkpoint_is_one_whatever_it_is_called(path: Path, suffix: str) -> N
 @pytest.mark.parametrize(
     "content", [b"", b"PK", b"PK\x03\x04" * 9999, b"\x08\x08\x12\x07pytorch", b"once upon a time"]
 )
-def test_what_is_not_torchscript_is_told(path: Path, content: bytes) -> None:
+def test_a_pt_file_that_is_not_torchscript_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     assert "is not TorchScript, or is cut off\n  Make it with torch.jit.trace" in refused(path)
 
 
-def test_what_is_not_tflite_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_tflite_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.tflite").write_bytes(b"once upon a time")
     assert "is not TFLite, or is cut off" in refused(tmp_path / "net.tflite")
 
@@ -128,7 +130,9 @@ def test_a_zip_of_something_else_is_told(path: Path) -> None:
         ("net.pt", TFLITE, "is TFLite"),
     ],
 )
-def test_what_tells_itself_is_named(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+def test_a_format_with_a_signature_is_recognised(
+    tmp_path: Path, name: str, content: bytes, told: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     assert told in refused(tmp_path / name)
 

@@ -94,7 +94,7 @@ def check_is_refused(folder: Path, data: bytes) -> None:
         opset_import(b"", 17),
     ],
 )
-def test_what_is_no_onnx_file_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_a_file_that_is_not_onnx_is_refused(tmp_path: Path, data: bytes) -> None:
     check_is_refused(tmp_path, data)
 
 
@@ -105,7 +105,7 @@ def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_whatever_the_bytes_are_it_is_versions_or_a_clear_error(
+def test_any_bytes_give_versions_or_a_clear_error(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
     with contextlib.suppress(CvimakeError):
@@ -145,7 +145,7 @@ def test_an_opset_that_is_too_long_to_be_one_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ir", "opset"), [(3, 7), (8, 17), (9, 18), (11, 23)])
-def test_what_can_be_converted_is_right(tmp_path: Path, ir: int, opset: int) -> None:
+def test_versions_that_can_be_converted_are_accepted(tmp_path: Path, ir: int, opset: int) -> None:
     (tmp_path / "net.onnx").write_bytes(network(ir, opset))
     onnx_header.check(tmp_path / "net.onnx")
 

@@ -16,7 +16,7 @@ def told(*operators: Operator, outputs: list[str] | None = None) -> tuple[str, .
     return problems(small([CONVOLUTION, *operators], names, weights=WEIGHTS), names)
 
 
-def test_what_every_family_is_made_of_is_no_problem() -> None:
+def test_operators_of_every_family_are_accepted() -> None:
     for name in ("yolov8n", "yolo11n", "yolo26n", "yolo11n-segment", "yolo11n-classify", "yolo26n-pose"):
         network = exported(name)
         found = recognise(network)
@@ -81,7 +81,7 @@ def test_the_same_fault_of_many_nodes_is_told_once() -> None:
         (("MaxPool", ["c"], ["y"], {"kernel_shape": [2, 2, 2]}), "three axes"),
     ],
 )
-def test_what_the_processor_cannot_do_is_told_with_a_way_round(operator: Operator, words: str) -> None:
+def test_unsupported_operators_are_reported_with_a_workaround(operator: Operator, words: str) -> None:
     (text,) = told(operator)
     assert words in text
 
@@ -97,12 +97,12 @@ def test_the_same_operator_in_a_form_that_works_is_no_problem() -> None:
     assert told(*gelu) == ()
 
 
-def test_what_no_chosen_output_needs_is_no_problem() -> None:
+def test_operators_that_no_chosen_output_needs_are_accepted() -> None:
     mod: Operator = ("Mod", ["c", "k"], ["y"], {"fmod": 1})
     assert told(mod, ("Relu", ["c"], ["z"], {}), outputs=["z"]) == ()
 
 
-def test_what_is_computed_from_shapes_alone_is_folded_and_no_problem() -> None:
+def test_operators_on_shapes_alone_are_accepted() -> None:
     folded: list[Operator] = [
         ("Shape", ["c"], ["s"], {}), ("Mod", ["s", "k"], ["m"], {}), ("Reshape", ["c", "m"], ["y"], {})
     ]  # fmt: skip

@@ -91,7 +91,7 @@ def test_a_graph_from_the_other_process_is_the_same(tmp_path: Path, name: str) -
     assert reading.read(tmp_path / "net.onnx") == exported(name)
 
 
-def test_what_takes_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_that_takes_too_long_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "net.onnx").write_bytes(exported_bytes("yolo11n"))
     monkeypatch.setattr(reading, "_SECONDS", 0.01)
     with pytest.raises(CvimakeError, match=r"takes more than 0\.01 s"):

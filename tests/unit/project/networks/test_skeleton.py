@@ -98,7 +98,7 @@ def test_graphs_within_graphs_without_end_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "data", [b"\xff" * 64, b"\x00" * 64, b"PK\x03\x04rubbish", b"<html>not found</html>"]
 )
-def test_what_is_no_protobuf_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_bytes_that_are_not_protobuf_are_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(CvimakeError, match="is not an ONNX file"):
         skeleton(written(tmp_path, data))
 
@@ -116,7 +116,7 @@ def test_a_file_that_is_cut_off_within_its_graph_is_refused(tmp_path: Path) -> N
 
 
 @given(st.binary(max_size=300))
-def test_whatever_the_bytes_are_it_is_a_skeleton_or_a_clear_error(
+def test_any_bytes_give_a_skeleton_or_a_clear_error(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
     with contextlib.suppress(CvimakeError):

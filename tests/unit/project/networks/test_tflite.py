@@ -84,7 +84,7 @@ def test_a_network_that_the_tool_reads_has_no_faults(read: Callable[[bytes], Net
         ),
     ],
 )
-def test_what_the_tool_does_not_read_is_named(
+def test_operators_that_the_tool_cannot_read_are_named(
     read: Callable[[bytes], Network], data: bytes, fault: str
 ) -> None:
     assert read(data).faults == (fault,)
@@ -114,6 +114,6 @@ def test_an_operator_newer_than_the_list_is_told_by_its_number(read: Callable[[b
 
 
 @pytest.mark.parametrize("data", [b"", b"TFL3", b"\0\0\0\0TFL3", b"\xff\xff\xff\x7fTFL3" + b"\xff" * 40])
-def test_what_is_no_tflite_file_is_told(read: Callable[[bytes], Network], data: bytes) -> None:
+def test_bytes_that_are_not_tflite_are_refused(read: Callable[[bytes], Network], data: bytes) -> None:
     with pytest.raises(CvimakeError, match="is not a TFLite file, or is damaged or cut off"):
         read(data)

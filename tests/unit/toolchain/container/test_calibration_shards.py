@@ -59,7 +59,7 @@ def test_counting_gives_the_toolchains_histogram(  # noqa: PLR0913, PLR0917 - al
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_what_is_no_number_is_in_no_bin(odd: float) -> None:
+def test_values_that_are_not_numbers_are_in_no_bin(odd: float) -> None:
     values = np.array([1.0, odd, 0.0, -2.0], dtype=np.float32)
     for bound in (np.float32(2.0), np.float32(odd)):
         assert np.array_equal(histogram(values, bound, 16)[0], by_the_toolchain(values, bound, 16)[0])

@@ -73,7 +73,7 @@ def test_an_engine_waits_for_the_command_of_the_other_that_it_names() -> None:
     assert together(program(load(0), load(0), compute(waits_for=1), load(0, waits_for=1))) == [400, 265]
 
 
-def test_what_would_wait_for_ever_has_no_estimate() -> None:
+def test_commands_that_wait_for_ever_have_no_estimate() -> None:
     with pytest.raises(UnknownError, match="comes later"):
         program(load(0), compute(waits_for=2))
 
@@ -89,7 +89,7 @@ def test_numbers_of_commands_begin_anew_after_65535() -> None:
 # Layers
 
 
-def test_what_reads_weights_is_named_after_them() -> None:
+def test_a_layer_is_named_after_its_weights() -> None:
     made = program(load(0, to=0x100), load(64, to=0x200), compute(operand=0x100), compute(operand=0x100))
     ((key, layer),) = made.layers.items()
     assert key == ("/model.0/Conv", "convolution")

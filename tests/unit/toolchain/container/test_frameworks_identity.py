@@ -36,7 +36,7 @@ def identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     return module
 
 
-def test_what_the_front_ends_load_counts_too_each_group_in_a_process_of_its_own(
+def test_files_that_each_front_end_loads_count_too(
     identity: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(identity, "FRONT_ENDS", (("_json",), ("_sqlite3", "csv")))

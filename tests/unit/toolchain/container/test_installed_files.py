@@ -86,7 +86,7 @@ def test_a_change_of_any_of_them_changes_the_digest_of_its_part_alone(toolchain:
 @pytest.mark.parametrize(
     "name", sorted(FILES.keys() - {f"{p}/{n}" for p, names in COUNTED.items() for n in names})
 )
-def test_what_no_process_loads_changes_nothing(toolchain: Path, name: str) -> None:
+def test_files_that_no_process_loads_do_not_count(toolchain: Path, name: str) -> None:
     before = installed_files.digests(lists())
     (toolchain / name).write_text("replaced", encoding="utf-8")
     assert installed_files.digests(lists()) == before

@@ -80,7 +80,7 @@ def files(folder: Path) -> list[str]:
         return list(arrays.files)
 
 
-def test_what_the_tool_wrote_is_reduced(toolchain: Path) -> None:
+def test_the_reference_of_the_tool_is_reduced(toolchain: Path) -> None:
     assert main("net", ["tool.py", "0"]) == 0
     assert files(toolchain) == ["first", "last"]
 

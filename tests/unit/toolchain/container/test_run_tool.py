@@ -183,7 +183,7 @@ def test_an_ending_that_it_does_not_tell_is_no_success(tmp_path: Path, text: str
     assert ending(text, tmp_path)["ending"] == "exception"
 
 
-def test_what_is_just_enough_is_enough(tmp_path: Path) -> None:
+def test_a_cosine_equal_to_the_expected_one_suffices(tmp_path: Path) -> None:
     text = "int8 outputs_cos:0.5 old\nmix model outputs_cos:0.99\n"
     assert ending(text, tmp_path)["ending"] == "reached"
 

@@ -146,7 +146,7 @@ def test_no_more_processes_than_there_is_memory_for(
     assert killed in ended.stderr if processes > 1 else ended.returncode == -9
 
 
-def test_what_goes_wrong_in_another_process_is_told(toolchain: Path) -> None:
+def test_an_exception_in_another_process_is_reported(toolchain: Path) -> None:
     ended = search(toolchain, [*SAMPLES[:-1], "words"], 2)
     assert ended.returncode == 1
     assert "could not convert string to float: 'words'" in ended.stderr

@@ -77,6 +77,6 @@ def test_a_damaged_file_is_a_graph_or_broken(seed: int) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_whatever_the_bytes_are_they_are_a_graph_or_broken(data: bytes) -> None:
+def test_any_bytes_are_a_graph_or_broken(data: bytes) -> None:
     with contextlib.suppress(BrokenError, TooManyError):
         File(data[:4] + b"TFL3" + data[4:]).graph()

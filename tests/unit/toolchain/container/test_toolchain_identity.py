@@ -114,7 +114,7 @@ def test_python_counts_by_its_own_version(packages: Path) -> None:
     assert owners(packages, "libpython3.10.so.1.0", "libc.so.6") == {"libc6": "1"}
 
 
-def test_what_the_conversion_loads_is_asked_of_its_own_python(capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_of_the_conversion_are_asked_of_its_own_python(capsys: pytest.CaptureFixture[str]) -> None:
     files = identity.loaded_in(Path(sys.executable))
     assert [file for file in files if "onnxruntime" in file]
     assert [file for file in files if "libc.so" in file or "libc-" in file]

@@ -53,7 +53,7 @@ def test_a_network_that_the_toolchain_reads_keeps_its_nodes_and_weights(path: Pa
     assert list(source.graph.node) == list(result.graph.node)
 
 
-def test_what_only_describes_changes_no_byte() -> None:
+def test_descriptions_in_the_network_change_no_byte() -> None:
     one, other = network(GELU, 20), network(GELU, 20)
     other.producer_name, other.producer_version, other.doc_string = "exporter", "2.0", "today"
     other.metadata_props.add(key="date", value="2024")
@@ -405,7 +405,7 @@ def run(source: Path, folder: Path, *options: str) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
-def test_whatever_the_bytes_are_it_is_a_network_or_one_clear_line(
+def test_any_bytes_give_a_network_or_one_clear_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(*_arguments: object) -> ModelProto:

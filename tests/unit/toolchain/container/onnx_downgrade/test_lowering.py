@@ -221,7 +221,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_has_no_older_form_is_refused_by_node_and_operator(name: str) -> None:
+def test_a_node_without_an_older_form_is_refused_by_name_and_operator(name: str) -> None:
     opset, graph, told = REFUSED[name]
     source = network(f"g {graph}", opset)
     reading.check(source)
@@ -230,7 +230,7 @@ def test_what_has_no_older_form_is_refused_by_node_and_operator(name: str) -> No
     assert told in str(caught.value)
 
 
-def test_what_was_rewritten_is_counted() -> None:
+def test_rewritten_nodes_are_counted() -> None:
     text = "g (float[2,3] x) => (float[2,3] y) { a = Gelu(x) b = Gelu(a) y = Relu(b) }"
     assert lowered(network(text, 20), 17)[1] == {"Gelu": 2}
 

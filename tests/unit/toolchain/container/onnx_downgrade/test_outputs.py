@@ -99,7 +99,7 @@ def test_an_output_may_lie_behind_another() -> None:
     assert operators(result)[-1] == "Mul"
 
 
-def test_what_no_output_needs_is_gone_and_need_not_be_convertible() -> None:
+def test_unneeded_nodes_are_removed_before_the_conversion() -> None:
     text = (
         "g (float[2,3] x, float[2,3] z) => (float[2,3] y) { a = Gelu(x) b = own.unknown(a, z) y = Relu(b) }"
     )

@@ -131,7 +131,7 @@ def test_channels_last_inputs_have_their_size_too() -> None:
         ),
     ],
 )
-def test_what_has_no_boxes_in_pixels_is_refused(text: str, told: str) -> None:
+def test_a_network_without_boxes_in_pixels_is_refused(text: str, told: str) -> None:
     with pytest.raises(RefusedError, match=told):
         convert(network(text, 17), Wanted(relative_boxes=True))
 
