@@ -86,7 +86,7 @@ def compare(program: Program, root: Path, stage: Stage, scratch: Path, repeats: 
         RuntimeError: the program and its stand-in made different tables.
     """
     built = [str(file.path) for file in stage.action.inputs if file.path.parts[0] == "build"]
-    timed([sys.executable, "-m", "doit", *built], root)
+    timed([sys.executable, "-m", "cvimake.cli", *built], root)
     # Under a name of its own, so that the project keeps the stage's log.
     action = dataclasses.replace(
         stage.action,

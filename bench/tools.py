@@ -73,7 +73,7 @@ class Tool:
                 timed([program, *self.settle], root, limit)
             except TakesLongerError as error:
                 return Ready(self.name, self.name, missing=f"not brought up to date: {error}")
-        label = f"{self.name} {_version(program)}"
+        label = f"{self.name} {_version(program, root)}"
         return Ready(self.name, label, [program, *self.build], [program, *self.plan])
 
     def checked(self, ready: Ready, root: Path, limit: float) -> Ready:
@@ -137,9 +137,9 @@ def _of(export: Callable[[Path, Graph], None]) -> Callable[[Path, Tasks], None]:
     return lambda root, tasks: export(root, Graph.of(tasks))
 
 
-def _version(program: str) -> str:
-    """What a program says its version is."""
-    _, output = timed_output([program, "--version"], Path())
+def _version(program: str, root: Path) -> str:
+    """Return the version that a program gives in a project."""
+    _, output = timed_output([program, "--version"], root)
     found = re.search(r"\d+(\.\d+)+", output)
     if not found:
         raise RuntimeError(f"{program} --version says no version:\n{output}")

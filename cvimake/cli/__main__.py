@@ -1,8 +1,12 @@
-"""The launcher's program, `python -m cvimake.cli`: doit with an end and a `--help` for every command."""
+"""The program `cvimake`, which the launcher `./doit` runs as `python -m cvimake.cli`.
+
+It is doit with our commands, an orderly end and a `--help` for every command.
+"""
 
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -12,8 +16,11 @@ from doit.doit_cmd import DoitMain
 from doit.plugin import PluginDict
 
 from cvimake.cli.closed_output import leave, open_missing
+from cvimake.cli.commands import PLUGINS
+from cvimake.cli.loaders import Loader
 from cvimake.core import terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
+from cvimake.core.invocation import INVOKED_FROM
 
 # A file of another user; a file system that is closed to writing.
 _CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -29,9 +36,15 @@ class _Commands(PluginDict):
 
 
 class Main(DoitMain):
-    """doit's command line."""
+    """doit's command line with our commands.
 
-    BIN_NAME = "doit"
+    Attributes:
+        BIN_NAME: what the user typed, for help texts.
+    """
+
+    def __init__(self, config_filenames: Sequence[str] = ("pyproject.toml", "doit.cfg")) -> None:
+        super().__init__(Loader(), config_filenames, extra_config=PLUGINS)
+        self.BIN_NAME = "./doit" if INVOKED_FROM in os.environ else "cvimake"
 
     def get_cmds(self) -> PluginDict:
         """All commands by their names."""
@@ -77,11 +90,11 @@ def _closed(error: Exception) -> CvimakeError:
     return CvimakeError(what, "Run ./doit as the user whose files these are, or make them yours (chown).")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs a command line and returns the exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line, the process's own where none is given, and return the exit code."""
     open_missing()
     try:
-        code = Main().run(list(arguments))
+        code = Main().run(sys.argv[1:] if arguments is None else list(arguments))
         terminal.flush()
     except BrokenPipeError as error:
         return leave(error)
@@ -89,4 +102,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -29,6 +29,13 @@ requires-python = ">=3.10"
 # .cvimake has its wheel. `./doit new --update` puts another one there and its number here.
 dependencies = ["cvimake=={version}"]
 
+# Plain `doit` says here that it is not the program to use.
+[tool.doit]
+loader = "cvimake"
+
+[tool.doit.plugins.loader]
+cvimake = "cvimake.cli.loaders:PlainDoit"
+
 # What is common to all models; each can say otherwise.
 [tool.cvimake.deploy]
 processor = "cv181x"

@@ -167,7 +167,7 @@ def _build(folder: Path, known: Provenance) -> None:
     """Runs `./doit release` as it was run."""
     external = known.external
     command = [
-        sys.executable, "-m", "doit", "release",
+        sys.executable, "-m", "cvimake.cli", "release",
         "--name", external["name"], "--version", external["version"],
         *external["allowed"], *external["models"],
     ]  # fmt: skip

@@ -88,7 +88,7 @@ class Site:
         # A result that comes from elsewhere says nothing of how it would have been built.
         own = {"PYTHONPATH": str(CHECKOUT), "CVIMAKE_STORE": "none", **self.variables}
         with subprocess.Popen(
-            [sys.executable, "-m", "doit", *arguments],
+            [sys.executable, "-m", "cvimake.cli", *arguments],
             cwd=self.folder, env={**mine, **own}, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         ) as process:  # fmt: skip

@@ -606,7 +606,7 @@ def run(case: Case, template: Path, folder: Path) -> Ended:
 
 
 def build(project: Path, *arguments: str, user: int | None = None) -> Ended:
-    command = [sys.executable, "-m", "doit", *arguments]
+    command = [sys.executable, "-m", "cvimake.cli", *arguments]
     if user is not None:
         command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
     started = time.monotonic()

@@ -37,7 +37,7 @@ class Project:
 
     def doit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "doit", *arguments],
+            [sys.executable, "-m", "cvimake.cli", *arguments],
             cwd=self.folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
         )  # fmt: skip
 

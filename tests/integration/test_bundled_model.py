@@ -27,7 +27,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainIm
     for name in ("models", "datasets"):
         shutil.copytree(ROOT / name, folder / name)
     result = subprocess.run(
-        [sys.executable, "-m", "doit"],
+        [sys.executable, "-m", "cvimake.cli"],
         cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
@@ -73,7 +73,7 @@ def test_it_can_be_released_and_built_anew_to_the_last_bit(built: Path) -> None:
         ("release:verify", release, "--rebuild"),
     ):
         result = subprocess.run(
-            [sys.executable, "-m", "doit", *command],
+            [sys.executable, "-m", "cvimake.cli", *command],
             cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
         )  # fmt: skip
         assert result.returncode == 0, result.stdout + result.stderr

@@ -75,7 +75,7 @@ class Project:
         return self.folder / "models" / "tiny" / "tiny.onnx"
 
     def command(self, *arguments: str) -> list[str]:
-        command = [sys.executable, "-m", "doit", *arguments]
+        command = [sys.executable, "-m", "cvimake.cli", *arguments]
         if self.user is None:
             return command
         # Of root's rights it keeps the one to read, since this Python may lie in root's own folder.
@@ -388,7 +388,7 @@ def test_a_model_without_its_source_waits_and_stops_nobody_else(project: Project
 
 def test_a_project_of_ones_own_builds_with_the_cvimake_that_it_was_made_with(tmp_path: Path) -> None:
     made = subprocess.run(
-        [sys.executable, "-m", "doit", "new", str(tmp_path / "mine")],
+        [sys.executable, "-m", "cvimake.cli", "new", str(tmp_path / "mine")],
         cwd=ROOT, env=environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert f"cd {tmp_path}/mine && ./doit" in made.stdout

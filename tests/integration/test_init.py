@@ -85,7 +85,7 @@ def test_an_unedited_draft_builds_and_the_camera_recognises_it(
         ["mine:int8_info"],
     ):
         result = subprocess.run(
-            [sys.executable, "-m", "doit", *arguments],
+            [sys.executable, "-m", "cvimake.cli", *arguments],
             cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
         )  # fmt: skip
         assert result.returncode == 0, result.stdout + result.stderr

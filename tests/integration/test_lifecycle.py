@@ -58,7 +58,7 @@ class Build:
 
 def run_doit(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "doit", *arguments],
+        [sys.executable, "-m", "cvimake.cli", *arguments],
         cwd=folder,
         env=environment(PYTHONPATH=f"{ROOT}{os.pathsep}{HERE}"),
         stdout=subprocess.PIPE,

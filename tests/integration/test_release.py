@@ -59,7 +59,7 @@ class Clone:
         subprocess.run(["git", *arguments], cwd=self.folder, check=True, capture_output=True)
 
     def doit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "doit", *arguments]
+        command = [sys.executable, "-m", "cvimake.cli", *arguments]
         if self.user is not None:
             # Of root's rights it keeps the one to read, since this Python may lie in root's own folder.
             command = [

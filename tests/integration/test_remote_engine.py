@@ -131,7 +131,7 @@ def build(folder: Path, **variables: str) -> dict[str, str]:
     for name in ("models", "datasets"):
         shutil.copytree(EXAMPLE / name / "tiny", folder / name / "tiny")
     result = subprocess.run(
-        [sys.executable, "-m", "doit", "tiny"],
+        [sys.executable, "-m", "cvimake.cli", "tiny"],
         cwd=folder, env=environment(**variables), capture_output=True, text=True, check=False,
         timeout=SECONDS,
     )  # fmt: skip

@@ -26,7 +26,7 @@ def project(folder: Path) -> Path:
 
 def doit(folder: Path, store: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "doit", *arguments],
+        [sys.executable, "-m", "cvimake.cli", *arguments],
         cwd=folder,
         env=environment(CVIMAKE_STORE=store, XDG_CACHE_HOME=str(folder.parent / "cache"), **variables),
         capture_output=True,

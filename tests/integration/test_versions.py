@@ -36,7 +36,7 @@ def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_project_moves_to_another_cvimake_and_back(tmp_path: Path) -> None:
     project = tmp_path / "mine"
-    new = [sys.executable, "-m", "doit", "new", str(project)]
+    new = [sys.executable, "-m", "cvimake.cli", "new", str(project)]
     subprocess.run(new, cwd=ROOT, env=environment(), check=True, capture_output=True, timeout=SECONDS)
     again = subprocess.run(
         new, cwd=ROOT, env=environment(), check=False, capture_output=True, text=True, timeout=SECONDS
@@ -51,7 +51,7 @@ def test_a_project_moves_to_another_cvimake_and_back(tmp_path: Path) -> None:
     # Each of the two cvimakes puts itself into the project: first the other one, then this one again.
     for checkout, version in ((other, OTHER), (ROOT, __version__)):
         update = subprocess.run(
-            [sys.executable, "-m", "doit", "new", "--update", str(project)], cwd=checkout,
+            [sys.executable, "-m", "cvimake.cli", "new", "--update", str(project)], cwd=checkout,
             env={**environment(), "PYTHONPATH": str(checkout)}, check=False, capture_output=True, text=True,
             timeout=SECONDS,
         )  # fmt: skip
@@ -67,7 +67,7 @@ def test_a_project_moves_to_another_cvimake_and_back(tmp_path: Path) -> None:
 
 def test_a_wheel_of_another_version_in_the_projects_folder_is_not_installed(tmp_path: Path) -> None:
     project = tmp_path / "mine"
-    new = [sys.executable, "-m", "doit", "new", str(project)]
+    new = [sys.executable, "-m", "cvimake.cli", "new", str(project)]
     subprocess.run(new, cwd=ROOT, env=environment(), check=True, capture_output=True, timeout=SECONDS)
     pyproject = project / "pyproject.toml"
     text = pyproject.read_text(encoding="utf-8")

@@ -90,7 +90,7 @@ def test_the_graph_is_drawn_to_its_outputs_and_nobody_else_is_asked(tmp_path: Pa
     assert NETRON is not None
     assert NETRON.origin is not None
     variables = environment(PYTHONPATH=f"{ROOT}:{Path(NETRON.origin).parents[1]}")
-    command = [sys.executable, "-m", "doit", "view", "shapes"]
+    command = [sys.executable, "-m", "cvimake.cli", "view", "shapes"]
     with subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:

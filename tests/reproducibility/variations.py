@@ -64,7 +64,7 @@ class Setting:
             *self.prefix,
             *self._as_user(),
             *self._at_another_time(),
-            *(sys.executable, "-m", "doit", "run", *self.arguments, model),
+            *(sys.executable, "-m", "cvimake.cli", "run", *self.arguments, model),
         ]
         result = subprocess.run(
             command,

@@ -21,7 +21,7 @@ from cvimake import dodo
 from cvimake.builder.content_checker import ContentChecker
 from cvimake.builder.records import Records
 from cvimake.camera.recognition import Recognition
-from cvimake.core import toml
+from cvimake.cli.commands import PLUGINS
 from cvimake.core.action import Action
 from cvimake.core.capacity import Capacity
 from cvimake.core.content import CONTENTS
@@ -37,12 +37,6 @@ IDENTITY = {
     "packages": {"numpy": {"sha256": "aa", "version": "1.26.4"}, "onnx": {"sha256": "bb", "version": "1.14"}},
     "python": "3.10.14",
     "system": {"libc6": "2.35"},
-}
-# The commands of this checkout, whatever was declared when it was installed.
-COMMANDS = {
-    "COMMAND": toml.read(Path(__file__).parents[2] / "pyproject.toml")[1]["project"]["entry-points"][
-        "doit.COMMAND"
-    ]
 }
 STAGES = (
     "m0000:onnx", "m0000:mlir", "m0000:calibration", "m0000:mix_qtable", "m0000:int8", "m0000:mix",
@@ -102,7 +96,7 @@ class Workshop:
         config, task_toolchain, task_models = dodo.graph(str(self.root / "dodo.py"), stages)
         namespace = {"DOIT_CONFIG": config, "task_toolchain": task_toolchain, "task_models": task_models}
         loader = ModuleTaskLoader(namespace)
-        ended = DoitMain(loader, config_filenames=(), extra_config=COMMANDS).run(list(arguments))
+        ended = DoitMain(loader, config_filenames=(), extra_config=PLUGINS).run(list(arguments))
         return 0 if ended is None else int(ended)
 
     @contextlib.contextmanager

@@ -23,7 +23,7 @@ def project(tmp_path: Path) -> Path:
 
 def doit(project: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [Path(sys.executable).with_name("doit"), *arguments],
+        [sys.executable, "-m", "cvimake.cli", *arguments],
         cwd=project,
         env={**os.environ, **variables},
         capture_output=True,
@@ -51,8 +51,8 @@ def test_the_cvimodel_needs_mlir_and_table(project: Path) -> None:
 def test_every_command_can_be_loaded(project: Path) -> None:
     result = doit(project, "help")
     assert (result.returncode, result.stderr) == (0, "")
-    for command in ("run", "doctor", "image", "test", "engine:stop"):
-        assert f"  doit {command} " in result.stdout
+    for command in ("run", "doctor", "image", "engine:stop"):
+        assert f"  cvimake {command} " in result.stdout
 
 
 def check_is_a_clear_error(result: subprocess.CompletedProcess[str], text: str) -> None:

@@ -5,7 +5,7 @@ from doit.cmd_base import Command, NamespaceTaskLoader
 from doit.plugin import PluginDict
 
 class DoitMain:
-    BIN_NAME: ClassVar[str]
+    BIN_NAME: str
     DOIT_CMDS: ClassVar[tuple[type[Command], ...]]
     config: dict[str, dict[str, Any]]
     def __init__(

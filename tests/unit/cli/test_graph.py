@@ -15,6 +15,7 @@ from graphs import STAGES, Workshop
 from cvimake import dodo
 from cvimake.builder.history import HISTORY
 from cvimake.cli import graph
+from cvimake.cli.commands import PLUGINS
 
 
 @pytest.fixture
@@ -204,5 +205,10 @@ def _drawn_here(capsys: pytest.CaptureFixture[str]) -> str:
     config, task_toolchain, task_models = dodo.graph(str(ROOT / "dodo.py"))
     namespace = {"DOIT_CONFIG": config, "task_toolchain": task_toolchain, "task_models": task_models}
     loader = ModuleTaskLoader(namespace)
-    assert DoitMain(loader, config_filenames=()).run(["graph", "--format", "svg", "shapes"]) == 0
+    assert (
+        DoitMain(loader, config_filenames=(), extra_config=PLUGINS).run(
+            ["graph", "--format", "svg", "shapes"]
+        )
+        == 0
+    )
     return capsys.readouterr().out

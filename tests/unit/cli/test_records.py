@@ -5,13 +5,13 @@ import threading
 import time
 from pathlib import Path
 
-import graphs
 import pytest
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 from graphs import Workshop
 
 from cvimake.cli import clean, records
+from cvimake.cli.commands import PLUGINS
 from cvimake.core import lock
 from cvimake.core.content import CONTENTS
 
@@ -36,7 +36,7 @@ def build(workshop: Workshop, *arguments: str) -> list[str]:
 
 
 def test_they_take_the_place_of_doits_own() -> None:
-    declared = graphs.COMMANDS["COMMAND"]
+    declared = PLUGINS["COMMAND"]
     for name, command in COMMANDS.items():
         assert declared[name] == f"{command.__module__}:{command.__name__}"
 
@@ -110,7 +110,7 @@ def test_in_somebody_elses_project_they_are_doits_own(
         "DOIT_CONFIG": {"dep_file": str(tmp_path / "records")},
         "task_one": lambda: {"actions": None, "file_dep": [str(source)]},
     }
-    main = DoitMain(ModuleTaskLoader(namespace), config_filenames=(), extra_config=graphs.COMMANDS)
+    main = DoitMain(ModuleTaskLoader(namespace), config_filenames=(), extra_config=PLUGINS)
     for command in (["reset-dep"], ["ignore", "one"], ["forget", "one"]):
         assert not main.run(command)
     assert capsys.readouterr().out == "processed one\nignoring one\nforgetting one\n"

@@ -166,7 +166,7 @@ DODO = "def task_say():\n    return {'actions': [lambda: print('said')], 'verbos
 def doit(folder: Path, *arguments: str, out: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:  # noqa: ANN401
     (folder / "dodo.py").write_text(DODO, encoding="utf-8")
     return subprocess.run(
-        [sys.executable, "-m", "doit", *arguments],
+        [sys.executable, "-m", "cvimake.cli", *arguments],
         cwd=folder, stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
     )  # fmt: skip
 
@@ -182,7 +182,7 @@ def test_a_reader_that_goes_away_ends_it_without_a_word(tmp_path: Path) -> None:
 def test_a_closed_output_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "dodo.py").write_text(DODO.replace("print('said')", "None"), encoding="utf-8")
     result = subprocess.run(
-        ["sh", "-c", '"$0" -m doit >&-', sys.executable],
+        ["sh", "-c", '"$0" -m cvimake.cli >&-', sys.executable],
         cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (result.returncode, result.stderr) == (0, "")
@@ -225,7 +225,7 @@ def building(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A build of `say` that goes on until a line comes in."""
     (tmp_path / "dodo.py").write_text(HOLDING_DODO, encoding="utf-8")
     with subprocess.Popen(
-        [sys.executable, "-m", "doit", "say"],
+        [sys.executable, "-m", "cvimake.cli", "say"],
         cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout
@@ -237,7 +237,7 @@ def building(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def another(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "doit", *arguments],
+        [sys.executable, "-m", "cvimake.cli", *arguments],
         cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

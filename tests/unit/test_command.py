@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from cvimake.cli import environment
-from cvimake.cli import test as command
 from cvimake.core.errors import CvimakeError
 from cvimake.execution.engine import connection
+from tests import command
 
 
 class Calls:

@@ -1,4 +1,4 @@
-"""`test`: runs the project's own tests."""
+"""The command `test` of this checkout; `pyproject.toml` gives it to doit."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image.making import ensure
 from cvimake.execution.image.recipe import Recipe
 
+CHECKOUT = Path(__file__).parents[1]
+
 
 class Test(PlainCommand):
     """Runs the checks, then the tests with the real toolchain, whose image it makes where there is none."""
 
-    doc_purpose = "run this project's own checks and tests"
+    doc_purpose = "check and test cvimake itself"
     doc_usage = "[PYTEST ARGUMENT ...]"
     doc_description = (
         "Without arguments: ruff, the import checker, mypy, then all tests. With arguments, after `--`: "
@@ -30,16 +32,13 @@ class Test(PlainCommand):
     takes_arguments = True
 
     def perform(self, _options: dict[str, Any], arguments: list[str]) -> int:
-        """Runs them; the exit code is that of the first that fails."""
-        root = Path.cwd()
+        """Run them and return the exit code of the first that fails."""
         # The tests start builds of their own, elsewhere.
         os.environ.pop(INVOKED_FROM, None)
         # Random projects that the graph is tried with; see tests/unit/test_incremental.py.
         os.environ.setdefault("CVIMAKE_TEST_PROJECTS", "400")
-        if not (root / "requirements" / "test.txt").exists():
-            raise CvimakeError("`test` runs cvimake's own tests, and this is a project that uses cvimake")
         try:
-            folder = environment.prepare(root, "test")
+            folder = environment.prepare(CHECKOUT, "test")
         except environment.EnvironmentFailedError as error:
             raise CvimakeError(str(error)) from error
         python = str(folder / "bin" / "python")
@@ -56,7 +55,7 @@ class Test(PlainCommand):
         folders = [argument for argument in arguments if not argument.startswith("-")]
         if not folders or not all(folder.startswith("tests/unit") for folder in folders):
             # Made here and not by a test, so that a missing engine is one clear error.
-            ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), root)
+            ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), CHECKOUT)
         return _run([python, "-m", "pytest", *arguments])
 
 

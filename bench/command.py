@@ -1,4 +1,4 @@
-"""`bench`: measures how fast cvimake is."""
+"""The command `bench` of this checkout; `pyproject.toml` gives it to doit."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from cvimake.cli.base import PlainCommand
 from cvimake.core.errors import CvimakeError
 from cvimake.core.invocation import INVOKED_FROM
 
+CHECKOUT = Path(__file__).parents[1]
+
 
 class Bench(PlainCommand):
-    """Runs `python -m bench`, with all that it measures against."""
+    """Runs `python -m bench`, for which it installs the tools that are compared."""
 
-    doc_purpose = "measure how fast this is, against other tools"
+    doc_purpose = "measure how fast cvimake is, against other tools"
     doc_usage = "[-- ARGUMENT ...]"
     doc_description = (
         "Installs Snakemake, DVC and ninja into an environment of their own, and runs `python -m bench`. "
@@ -25,15 +27,12 @@ class Bench(PlainCommand):
     takes_arguments = True
 
     def perform(self, _options: dict[str, Any], arguments: list[str]) -> int:
-        """Runs it; the exit code is its own."""
-        root = Path.cwd()
+        """Run it and return its exit code."""
         # It starts builds of its own, elsewhere.
         os.environ.pop(INVOKED_FROM, None)
-        if not (root / "requirements" / "bench.txt").exists():
-            raise CvimakeError("`bench` measures cvimake itself, and this is a project that uses cvimake")
         try:
-            folder = environment.prepare(root, "test")
-            environment.prepare_apart(root, "bench")
+            folder = environment.prepare(CHECKOUT, "test")
+            environment.prepare_apart(CHECKOUT, "bench")
         except environment.EnvironmentFailedError as error:
             raise CvimakeError(str(error)) from error
         return subprocess.run(
