@@ -1,8 +1,9 @@
-"""What a build says while it runs, and at its end."""
+"""What a build tells while it runs, and at its end; and what it tells on a terminal."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from doit.exceptions import BaseFail, UnmetDependency
@@ -11,11 +12,13 @@ from doit.reporter import ConsoleReporter
 from doit.task import Task
 
 from cvimake.builder import summary
-from cvimake.builder.activity import ACTIVITIES
+from cvimake.builder.activity import ACTIVITIES, Activity
 from cvimake.builder.estimates import Estimates
+from cvimake.builder.failure import error_of
 from cvimake.builder.records import RESTORED
 from cvimake.builder.runner import LOAD
 from cvimake.builder.summary import SEVERITY, Result, State
+from cvimake.core.errors import CvimakeError
 from cvimake.core.units import duration
 from cvimake.execution.engine.choice import TOOLCHAIN, was_local
 from cvimake.pipeline.stage import Row
@@ -25,119 +28,161 @@ if TYPE_CHECKING:
 
 # doit's levels of verbosity from which on a task's streams are seen as they come.
 _SHOWS_ERRORS, _SHOWS_OUTPUT = 1, 2
-# What a task's `meta` says of the final table.
+# The key of a task's `meta` for the row of the final table that it counts for.
 ROW = "row"
 # The key of a task's `meta` for the error of a model that waits for something.
 WAITING = "waiting"
+# The last line of a build, in this order.
+_COUNTED = {
+    State.BUILT: "built",
+    State.RESTORED: "from the store",
+    State.UNCHANGED: "unchanged",
+    State.FAILED: "failed",
+    State.LEFT_OUT: "left out",
+}
 
 
-class Reporter(ConsoleReporter):
-    """doit's reporter for builds.
+class BuildReporter(ConsoleReporter):
+    """doit's reporter, as far as terminal and program have it in common: counts, times and errors.
 
-    A line for each stage that is done, every failure with its remedy, and a table of all cvimodels at the
-    end. On a terminal also what runs at the moment, how far it is and how long it will take.
+    Attributes:
+        counts: how many stages came to which end; those without work are not counted.
+    """
+
+    def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:
+        super().__init__(outstream, options)
+        self.counts = dict.fromkeys(State, 0)
+        self._tasks: dict[str, Any] = {}
+        self._selected: list[str] = []
+        self._settled: set[str] = set()
+
+    def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
+        """Take the tasks; nothing has run yet."""
+        self._tasks, self._selected = tasks, selected_tasks
+
+    def execute_task(self, task: Task) -> None:
+        """Note that a task's work begins."""
+        if task.actions:
+            expected = self._estimates.of(task.name)
+            seconds, is_guess = (expected.seconds, expected.is_guess) if expected else (None, False)
+            self._began(task, ACTIVITIES.begin(task.name, seconds, is_guess=is_guess))
+
+    def add_success(self, task: Task) -> None:
+        """Note that a task's work is done."""
+        self._settled.add(task.name)
+        if not task.actions:
+            return
+        Globals.dep_manager.backend.flush()
+        seconds = ACTIVITIES.end(task.name)
+        state = State.RESTORED if RESTORED in task.values else State.BUILT
+        self.counts[state] += 1
+        self._succeeded(task, state, seconds)
+
+    def skip_uptodate(self, task: Task) -> None:
+        """Note that a task has nothing to do."""
+        self._settled.add(task.name)
+        if task.actions:
+            self.counts[State.UNCHANGED] += 1
+            self._skipped(task, State.UNCHANGED)
+
+    def add_failure(self, task: Task, fail: BaseFail) -> None:
+        """Note that a task failed, or that it cannot begin since one that it needs has failed."""
+        self._settled.add(task.name)
+        if task.name in {activity.name for activity in ACTIVITIES.running()}:
+            ACTIVITIES.end(task.name)
+        if isinstance(fail, UnmetDependency):
+            # A failure is told once, and not again for every task that needs the failed one.
+            self.counts[State.LEFT_OUT] += bool(task.actions)
+            self._skipped(task, State.LEFT_OUT)
+            return
+        self.counts[State.FAILED] += bool(fail.report)
+        self._failed(task, fail)
+
+    def _began(self, task: Task, activity: Activity) -> None:
+        """Tell that a task with work has begun."""
+
+    def _succeeded(self, task: Task, state: State, seconds: float) -> None:
+        """Tell that a task with work was built, or restored from the store."""
+
+    def _skipped(self, task: Task, state: State) -> None:
+        """Tell that a task had nothing to do or, with or without work, was left out."""
+
+    def _failed(self, task: Task, fail: BaseFail) -> None:
+        """Tell that a task failed."""
+
+    def _waiting(self) -> Iterator[tuple[str, CvimakeError]]:
+        """Yield the task of each model that waits for something and was not asked for, and its error."""
+        for task in self._tasks.values():
+            error = _meta(task).get(WAITING)
+            if error and task.name not in self._settled:
+                yield task.name, error
+
+    @functools.cached_property
+    def _estimates(self) -> Estimates:
+        return Estimates(self._tasks, Globals.dep_manager)
+
+
+class Reporter(BuildReporter):
+    """The reporter for people.
+
+    It writes a line for each stage that is done, every failure with its remedy, and a table of all cvimodels
+    at the end. A terminal also shows the running stages, how far each is, and how long it will take.
     """
 
     desc = "a line for each stage that was built, and a table at the end"
 
     def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:
         super().__init__(outstream, options)
-        self._unchanged = 0
-        self._built = 0
-        self._restored = 0
-        self._left_out = 0
         self._results: dict[Row, Result] = {}
-        self._tasks: dict[str, Any] = {}
-        self._selected: list[str] = []
-        self._settled: set[str] = set()
         self._view: LiveView | None = None
 
-    def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
-        """The tasks are known; nothing has run yet."""
-        self._tasks, self._selected = tasks, selected_tasks
-
-    def execute_task(self, task: Task) -> None:
-        """A task's work begins."""
-        if not task.actions:
-            return
-        expected = self._estimates.of(task.name)
-        seconds, is_guess = (expected.seconds, expected.is_guess) if expected else (None, False)
-        ACTIVITIES.begin(task.name, seconds, is_guess=is_guess)
-        # What is not a stage draws for itself.
+    def _began(self, task: Task, _activity: Activity) -> None:
+        # A task that is no stage draws its own progress.
         if self._view is None and LOAD in _meta(task) and self.outstream.isatty():
             from cvimake.builder.live import LiveView  # noqa: PLC0415 - slow to import, and only needed here
 
             self._view = LiveView(self.outstream, self._needed(), self._settled, self._expected)
             self._view.start()
 
-    def add_success(self, task: Task) -> None:
-        """A task's work is done."""
-        self._settled.add(task.name)
-        if not task.actions:
-            return
-        Globals.dep_manager.backend.flush()
-        seconds = ACTIVITIES.end(task.name)
-        if RESTORED in task.values:
-            self._restored += 1
-            self._count(task, State.RESTORED, seconds)
-            self.write(f"{task.name}: from the store in {duration(seconds)}\n")
-        else:
-            self._built += 1
-            self._count(task, State.BUILT, seconds)
-            self.write(f"{task.name}: built in {duration(seconds)}\n")
+    def _succeeded(self, task: Task, state: State, seconds: float) -> None:
+        self._count(task, state, seconds)
+        how = "from the store" if state is State.RESTORED else "built"
+        self.write(f"{task.name}: {how} in {duration(seconds)}\n")
 
-    def skip_uptodate(self, task: Task) -> None:
-        """A task has nothing to do."""
-        self._settled.add(task.name)
-        if task.actions:
-            self._unchanged += 1
-            self._count(task, State.UNCHANGED)
+    def _skipped(self, task: Task, state: State) -> None:
+        self._count(task, state)
 
-    def add_failure(self, task: Task, fail: BaseFail) -> None:
-        """A task's work failed, or it cannot begin."""
-        self._settled.add(task.name)
-        if task.name in {activity.name for activity in ACTIVITIES.running()}:
-            ACTIVITIES.end(task.name)
-        if isinstance(fail, UnmetDependency):
-            # One failure is told once, not again for all that needs it.
-            self._left_out += bool(task.actions)
-            self._count(task, State.LEFT_OUT)
-            return
+    def _failed(self, task: Task, fail: BaseFail) -> None:
         self._count(task, State.FAILED)
         if fail.report:
-            self.failures.append({"task": task, "exception": fail})
-            self.write(f"{task.name}: FAILED\n{fail.get_msg().strip()}\n{_captured(task)}")
+            self.write(f"{task.name}: FAILED\n{error_of(fail)}\n{captured(task)}")
 
     def complete_run(self) -> None:
-        """All is done that could be."""
+        """Write the table, the models that wait, and the counts."""
         if self._view:
             self._view.stop()
             self._view = None
         for message in self.runtime_errors:
             self.write(f"{message}\n")
-        # As declared, whatever ended first.
+        # In the order of declaration, and not in the order in which the stages ended.
         place = {_meta(task).get(ROW): number for number, task in enumerate(self._tasks.values())}
         rows = sorted(self._results, key=place.__getitem__)
         summary.write({row: self._results[row] for row in rows}, self.outstream)
-        for task in self._tasks.values():
-            waiting = _meta(task).get(WAITING)
-            if waiting and task.name not in self._settled:
-                self.write(f"{waiting}\n")
+        for _, error in self._waiting():
+            self.write(f"{error}\n")
         if self._results and was_local(TOOLCHAIN):
             self.write(
                 "Built without containers, so without isolation; `./doit doctor` says how to get an engine.\n"
             )
-        parts = [f"{self._built} built", f"{self._unchanged} unchanged"]
-        if self._restored:
-            parts.insert(1, f"{self._restored} from the store")
-        if self.failures:
-            parts.append(f"{len(self.failures)} failed")
-        if self._left_out:
-            parts.append(f"{self._left_out} left out")
+        parts = [
+            f"{self.counts[state]} {word}"
+            for state, word in _COUNTED.items()
+            if self.counts[state] or state in {State.BUILT, State.UNCHANGED}
+        ]
         self.write(", ".join(parts) + "\n")
 
     def write(self, text: str) -> None:
-        """Writes above what is drawn."""
+        """Write a text above the drawing."""
         if self._view:
             self._view.print(text)
             return
@@ -145,24 +190,21 @@ class Reporter(ConsoleReporter):
         self.outstream.flush()
 
     def _count(self, task: Task, state: State, seconds: float = 0.0) -> None:
+        """Add a task's end to the row of the table that the task belongs to."""
         if row := _meta(task).get(ROW):
             result = self._results.setdefault(row, Result(known=False))
             result.known |= str(row.info) in task.targets
             result.seconds += seconds
-            # The worst that happened to any of its stages.
+            # A row shows the worst end that any of its stages came to.
             result.state = max(result.state, state, key=SEVERITY.__getitem__)
 
-    @functools.cached_property
-    def _estimates(self) -> Estimates:
-        return Estimates(self._tasks, Globals.dep_manager)
-
     def _expected(self, name: str) -> float | None:
-        """Seconds that a task should take; None where nothing is known of that."""
+        """Return the seconds that a task should take; None where nothing is known of that."""
         expected = self._estimates.of(name)
         return expected.seconds if expected else None
 
     def _needed(self) -> set[str]:
-        """Every task with work that the selected ones need."""
+        """Return the names of all tasks with work that the selected ones need."""
         needed: set[str] = set()
         left = list(self._selected)
         while left:
@@ -177,8 +219,8 @@ def _meta(task: Task) -> dict[str, Any]:
     return task.meta or {}
 
 
-def _captured(task: Task) -> str:
-    """What a user's own task printed before it failed, as far as it has not been seen; ours print nothing."""
+def captured(task: Task) -> str:
+    """Return what a user's own task printed before it failed, but for what was shown; ours print nothing."""
     streams = [action.out for action in task.actions] if (task.verbosity or 0) < _SHOWS_OUTPUT else []
     streams += [action.err for action in task.actions] if (task.verbosity or 0) < _SHOWS_ERRORS else []
     return "".join(f"{text.rstrip()}\n" for text in streams if text)

@@ -1,4 +1,4 @@
-"""`run`: doit's own command, with paths as people write them and a clean end on every signal."""
+"""`run`: doit's own command, with paths as people write them, and an orderly end on every signal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from doit.cmd_run import Run as DoitRun
 from doit.cmd_run import opt_always, opt_continue, opt_outfile, opt_reporter, opt_single, opt_verbosity
@@ -22,10 +22,13 @@ from cvimake.builder.store.current import CURRENT
 from cvimake.builder.unbuildable import stand_ins, stops_others
 from cvimake.cli.closed_output import leave
 from cvimake.cli.interruption import ends_cleanly
-from cvimake.core import announce, lock
-from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
+from cvimake.core import announce, lock, terminal
+from cvimake.core.errors import CvimakeError, DiskError
 from cvimake.core.invocation import invoked_from
 from cvimake.execution.workspace import sweep
+
+if TYPE_CHECKING:
+    from cvimake.builder.json_reporter import JsonReporter
 
 # Where the user was when the launcher went to the project's folder.
 
@@ -48,6 +51,13 @@ _NO_WAIT = {
     "default": False,
     "help": "while another build runs in this project, leave with exit code 2 instead of waiting for it",
 }
+_JSON = {
+    "name": "json",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": "tell the build to a program: one JSON object a line on standard output",
+}
 # So many of its targets a build names to who waits for it.
 _MOST_NAMED = 5
 
@@ -59,20 +69,44 @@ class Run(DoitRun):
     doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
     cmd_options = (
         opt_always, opt_continue, opt_verbosity, opt_reporter, opt_outfile, _JOBS, opt_single, _NO_WAIT,
+        _JSON,
     )  # fmt: skip
 
+    # Tells the build to a program; None where a person reads it.
+    _json_reporter: JsonReporter | None = None
+
     def execute(self, params: dict[str, Any], args: list[str]) -> int | None:
-        """Runs the tasks."""
+        """Run the tasks."""
         try:
-            return self._execute_locked(params, args)
+            if not params.get("json"):
+                return self._execute_told(params, args)
+            from cvimake.cli.json_build import told_as_json  # noqa: PLC0415 - slow to import, only needed here
+
+            with told_as_json(params["outfile"]) as told:
+                self._json_reporter, params["outfile"] = told.reporter, terminal.errors()
+                told.exit_code = self._execute_told(params, args) or 0
         except BrokenPipeError as error:
             return leave(error)
+        return told.exit_code
+
+    def _execute_told(self, params: dict[str, Any], args: list[str]) -> int | None:
+        """Run the tasks, and tell the error that ends the build."""
+        try:
+            return self._execute_locked(params, args)
+        except CvimakeError as error:
+            return self._tell(error)
+        except BrokenPipeError:
+            raise
         except (OSError, sqlite3.Error) as error:
             # The disk is full or closed to writing: the lock, the records, the output file.
-            announce.note(
-                f"the records of this build: {error}" if isinstance(error, sqlite3.Error) else str(error)
-            )
-            return EXIT_NOT_POSSIBLE
+            text = f"the records of this build: {error}" if isinstance(error, sqlite3.Error) else str(error)
+            return self._tell(DiskError(text))
+
+    def _tell(self, error: CvimakeError) -> int:
+        announce.note(str(error))
+        if self._json_reporter:
+            self._json_reporter.tell(error)
+        return error.exit_code
 
     def _execute_locked(self, params: dict[str, Any], args: list[str]) -> int | None:
         with ends_cleanly("interrupted; what is finished stays, and the next ./doit goes on from there"):
@@ -84,11 +118,7 @@ class Run(DoitRun):
             # Records and kept inputs are for one build at a time.
             path, wait = root / "build" / ".lock", not params.get("no_wait")
             with contextlib.ExitStack() as stack:
-                try:
-                    stack.enter_context(lock.exclusive(path, _building(args), wait=wait))
-                except CvimakeError as error:
-                    announce.note(str(error))
-                    return error.exit_code
+                stack.enter_context(lock.exclusive(path, _building(args), wait=wait))
                 sweep(root)
                 return super().execute(params, args)
 
@@ -116,11 +146,10 @@ class Run(DoitRun):
                     control.tasks[selected].task_dep = []
         else:
             control.selected_tasks = with_info(control.selected_tasks, control.tasks)
-        reporter_class = self.reporters[reporter] if isinstance(reporter, str) else reporter
         with _writable(outfile) as out, contextlib.closing(History(HISTORY)) as history:
             runner = Runner(
                 self.dep_manager,
-                reporter_class(out, {}),
+                self._json_reporter or self._reporter(reporter)(out, {}),
                 continue_=continue_,
                 always_execute=always,
                 stream=Stream(verbosity),
@@ -130,13 +159,14 @@ class Run(DoitRun):
             )
             try:
                 return int(runner.run_all(control.task_dispatcher()))
-            except CvimakeError as error:
-                announce.note(str(error))
-                return error.exit_code
             finally:
                 CURRENT.finish()
                 if not continue_ and stops_others(control.selected_tasks, control.tasks):
                     announce.note("a wrong declaration stops a build; ./doit --continue builds the others")
+
+    def _reporter(self, named: str | type[ConsoleReporter]) -> type[ConsoleReporter]:
+        """Return a class of doit's reporters, which the command line names and a `dodo.py` gives."""
+        return self.reporters[named] if isinstance(named, str) else named
 
     def parse_execute(self, in_args: list[str]) -> int | None:
         """Takes the command line."""

@@ -1,4 +1,4 @@
-"""`schema`: writes the JSON schemas of what can be declared, for editors."""
+"""`schema`: writes the JSON schemas of declarations, results and events."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cvimake.builder.events import Event
 from cvimake.cli.base import PlainCommand
 from cvimake.core import terminal
 from cvimake.pipeline.outcomes import Info
@@ -23,13 +24,14 @@ _SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
     "dataset": (Dataset, "dataset.toml: samples to calibrate with"),
     "settings": (Settings, "[tool.cvimake] in pyproject.toml: what is common to all models"),
     "info": (Info, "…_info.json: what is in a cvimodel"),
+    "event": (Event, "one line of ./doit run --json: what happens in a build"),
 }
 
 
 class Schema(PlainCommand):
     """Writes `schemas/*.schema.json`."""
 
-    doc_purpose = "write the JSON schemas of model.toml, dataset.toml and the settings, for editors"
+    doc_purpose = "write the JSON schemas of declarations, results and events, for editors and programs"
     doc_usage = ""
     doc_description = (
         "An editor with Taplo or Even Better TOML uses them where a file begins with\n"
@@ -37,7 +39,7 @@ class Schema(PlainCommand):
     )
 
     def perform(self, _options: dict[str, Any], _arguments: list[str]) -> int:
-        """Writes them and names them."""
+        """Write the schemas and name their files."""
         FOLDER.mkdir(exist_ok=True)
         for name, text in schemas().items():
             (FOLDER / name).write_text(text, encoding="utf-8")
@@ -46,7 +48,7 @@ class Schema(PlainCommand):
 
 
 def schemas() -> Mapping[str, str]:
-    """The text of every schema, by its file's name."""
+    """Return the text of every schema, by its file's name."""
     return {
         f"{name}.schema.json": json.dumps(
             {"$schema": _DIALECT, **model.model_json_schema(), "title": title}, indent=2

@@ -78,6 +78,8 @@ class Holder:
 class HeldError(CvimakeError):
     """Another process holds the lock."""
 
+    id = "locked"
+
 
 @contextlib.contextmanager
 def exclusive(path: Path, what: str, *, wait: bool = True) -> Iterator[None]:

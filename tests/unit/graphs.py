@@ -163,7 +163,7 @@ class _Runtime(runtime.Runtime):
         return Capacity(cores=2)
 
     def cancel(self) -> None:
-        raise AssertionError
+        """Leave the fakes alone: each ends by itself at once."""
 
 
 _INFO = Info(

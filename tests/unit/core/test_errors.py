@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,15 @@ def test_an_unknown_failure_shows_the_end_of_its_log() -> None:
 
 def test_nothing_in_the_data_steers_a_terminal() -> None:
     assert "\x1b" not in repr(CvimakeError("\x1b[31mred", "\x1b[31mred").problem())
+
+
+def test_the_docs_list_every_id() -> None:
+    for room in ("builder.failure", "builder.unbuildable", "cli.json_build"):
+        importlib.import_module(f"cvimake.{room}")
+    kinds = [CvimakeError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    page = (Path(__file__).parents[3] / "docs" / "json.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([a-z-]+)` \|", page.rpartition("| id |")[2], re.MULTILINE)
+    ours = {kind.id for kind in kinds if kind.__module__.startswith("cvimake.")}
+    assert ours == set(listed)
