@@ -27,7 +27,7 @@ from cvimake.execution.sandbox import WORKSPACE
 from cvimake.pipeline import calibration, cvimodel, mlir, qtable
 from cvimake.pipeline.files import BUILD
 from cvimake.project import DeclaredModel, read_declarations
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 REPEATS = 1
 # What a build may take at most, of the time that the commands take.
@@ -141,7 +141,7 @@ def _commands_of(model: DeclaredModel, image_id: str, folder: Path) -> float:
     # As it is: what makes it readable is ours.
     shutil.copy(model.source, work / f"{model.name}{model.source.suffix}")
     script = "\n".join(["set -e", *(shlex.join(tool_command(action)) for action in actions)])
-    variables = {name: value for name, value in tools.environment().items() if name not in _HELD_STILL}
+    variables = {name: value for name, value in commands.environment().items() if name not in _HELD_STILL}
     return timed(
         [
             *("docker", "run", "--rm", "--user", f"{os.geteuid()}:{os.getegid()}", "--network", "none"),
@@ -158,7 +158,7 @@ def tool_command(action: Action) -> list[str]:
     """Return the command of an action's tool, without the programs that are wrapped around it."""
     for place, part in enumerate(action.argv):
         if tool := _TOOLS.get(Path(part).name):
-            return ["python3", f"{tools.ROOT}/python/tools/{tool}", *action.argv[place + 1 :]]
+            return ["python3", f"{commands.ROOT}/python/tools/{tool}", *action.argv[place + 1 :]]
     raise ValueError(f"{action.name}: no tool in {shlex.join(action.argv)}")
 
 

@@ -23,7 +23,7 @@ from cvimake.execution.runtime import Runtime
 from cvimake.execution.sandbox import Sandbox
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel, read_declarations
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 PROJECTED = (4, 8, 16)
 _MARK = "MEASURED "
@@ -173,7 +173,7 @@ def _run(action: Action, sandbox: Sandbox, program: Program, processes: int) -> 
     """Runs it in so many processes; with none, the toolchain's own program."""
     argv = list(action.argv)
     if not processes:
-        argv[argv.index(program.stand_in)] = f"{tools.ROOT}/python/tools/{program.name}.py"
+        argv[argv.index(program.stand_in)] = f"{commands.ROOT}/python/tools/{program.name}.py"
     start = argv.index("python3")
     metered = (*argv[:start], "python3", "-c", _METER, *argv[start:])
     with granted(Share(cores=max(1, processes))):

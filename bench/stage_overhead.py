@@ -19,7 +19,7 @@ from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import WORKSPACE
 from cvimake.pipeline import mlir
 from cvimake.project import read_declarations
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 REPEATS = 11
 # Seconds.
@@ -64,6 +64,6 @@ def _bare(image_id: str, action: Action, root: Path) -> float:
             *("docker", "run", "--rm", "--user", f"{os.geteuid()}:{os.getegid()}"),
             *("--volume", f"{name}:{WORKSPACE}", "--workdir", WORKSPACE),
             *(part for key, value in action.environment.items() for part in ("--env", f"{key}={value}")),
-            *(image_id, *action.argv[len(tools.DETERMINISTIC) :]),
+            *(image_id, *action.argv[len(commands.DETERMINISTIC) :]),
         ]
         return timed(command, root)

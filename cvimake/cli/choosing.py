@@ -51,7 +51,7 @@ def choose(examined: Examined, images: Mapping[str, Path], root: Path) -> tuple[
 def _run(examined: Examined, found: Findings, images: Mapping[str, Path], root: Path) -> str:
     from cvimake.core.resources import step  # noqa: PLC0415 - the same
     from cvimake.pipeline.onnx import EXTERNAL  # noqa: PLC0415 - the same
-    from cvimake.toolchain import tools  # noqa: PLC0415 - only a network that is run needs it
+    from cvimake.toolchain import commands  # noqa: PLC0415 - only a network that is run needs it
 
     how, image = found.preprocessing, found.image
     # Names of files are the user's; in the container they have numbers.
@@ -72,8 +72,8 @@ def _run(examined: Examined, found: Findings, images: Mapping[str, Path], root: 
         result = Path(folder) / "chosen.json"
         action = Action(
             name="init:test_image",
-            argv=(*tools.DETERMINISTIC, "python3", "choose_image.py", "wanted.json", result.name),
-            environment=tools.environment(),
+            argv=(*commands.DETERMINISTIC, "python3", "choose_image.py", "wanted.json", result.name),
+            environment=commands.environment(),
             inputs=(
                 Input(name="source.onnx", path=examined.path.resolve()),
                 Input(name="choose_image.py", path=step("choose_image")),
@@ -81,7 +81,7 @@ def _run(examined: Examined, found: Findings, images: Mapping[str, Path], root: 
             texts=(Text(name="wanted.json", text=json.dumps(wanted)),),
             outputs=(Output(name=result.name, path=result, kind=FileKind.JSON),),
             folders=(
-                tools.ONNX_PROGRAM,
+                commands.ONNX_PROGRAM,
                 Folder(target=_SAMPLES, files={name: images[own] for name, own in names.items()}),
                 *([Folder(target=EXTERNAL, files=weights)] if weights else ()),
             ),

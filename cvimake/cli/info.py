@@ -77,14 +77,14 @@ def _examined(model: Path) -> outcomes.Info:
     from cvimake.core.action import Action, Input, Limits, Output  # noqa: PLC0415 - only a listing needs an engine
     from cvimake.execution.runtime import Runtime  # noqa: PLC0415 - only a listing needs an engine
     from cvimake.pipeline.info import ESTIMATE_TIME  # noqa: PLC0415 - only a file needs all this, and a task does not
-    from cvimake.toolchain import tools  # noqa: PLC0415 - only a file needs all this, and a task does not
+    from cvimake.toolchain import commands  # noqa: PLC0415 - only a file needs all this, and a task does not
 
     with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
         listing, time = Path(folder) / "info.txt", Path(folder) / "time.json"
         action = Action(
             name="info:file",
-            argv=tools.info_command("model.cvimodel", "info.txt", "time.json"),
-            environment=tools.environment(),
+            argv=commands.info_command("model.cvimodel", "info.txt", "time.json"),
+            environment=commands.environment(),
             inputs=(Input(name="model.cvimodel", path=model), ESTIMATE_TIME),
             outputs=(
                 Output(name="info.txt", path=listing, kind=FileKind.TEXT),

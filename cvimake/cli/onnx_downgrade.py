@@ -114,7 +114,9 @@ def _converted(
     from cvimake.core.action import Action, FileKind, Folder, Input, Output  # noqa: PLC0415 - the same
     from cvimake.execution.runtime import Runtime  # noqa: PLC0415 - the same
     from cvimake.pipeline.onnx import EXTERNAL  # noqa: PLC0415 - the same
-    from cvimake.toolchain import tools  # noqa: PLC0415 - only a conversion needs all this
+    from cvimake.project.model import ModelInput, OnnxTarget  # noqa: PLC0415 - the same
+    from cvimake.toolchain import commands  # noqa: PLC0415 - only a conversion needs all this
+    from cvimake.toolchain.options import ONNX_DOWNGRADE, arguments  # noqa: PLC0415 - the same
 
     folders = [Folder(target=EXTERNAL, files={name: source.parent / name for name in external})]
     values = {
@@ -125,18 +127,19 @@ def _converted(
         "keep-metadata": True,
         "figures": True,
     }
+    written = arguments(ONNX_DOWNGRADE, [OnnxTarget(), ModelInput()], values)
     with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
         summary = Path(folder) / "summary.json"
         action = Action(
             name="onnx:downgrade",
-            argv=tools.onnx_command("source.onnx", "result.onnx", "summary.json", values),
-            environment=tools.onnx_environment(),
+            argv=commands.onnx_command("source.onnx", "result.onnx", "summary.json", written),
+            environment=commands.onnx_environment(),
             inputs=(Input(name="source.onnx", path=source.resolve()),),
             outputs=(
                 Output(name="result.onnx", path=result, kind=FileKind.ONNX),
                 Output(name="summary.json", path=summary, kind=FileKind.JSON),
             ),
-            folders=(tools.ONNX_PROGRAM, *(folders if external else ())),
+            folders=(commands.ONNX_PROGRAM, *(folders if external else ())),
         )
         Runtime.of(Path.cwd()).sandbox.run(action)
         found: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from cvimake.pipeline.checks.sample_fit import Purpose
 from cvimake.pipeline.stage import Stage
 from cvimake.project.declarations import DeclaredModel
 from cvimake.project.rules import needs_calibration
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands, options
 
 # The folders in the container with the samples to calibrate and to tune with.
 _DATASET, _TUNE = "/dataset", "/tune"
@@ -33,21 +33,17 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
     sampled, folders, texts = inputs.samples(samples, "data_list", _DATASET)
     if model.tune_samples:
         tuned, tune_folders, tune_texts = inputs.samples(model.tune_samples, "tune_list", _TUNE)
-        sampled, folders, texts = {**sampled, **tuned}, folders + tune_folders, texts + tune_texts
-    options = {
-        **sampled,
-        "input_num": model.calibration.input_num,
-        "tune_num": model.calibration.tune_num,
-        "histogram_bin_num": model.calibration.histogram_bin_num,
-        "debug_cmd": model.calibration.debug_cmd,
-        "calibration_table": files.calibration_table(model.name),
-    }
-    arguments = tools.arguments(tools.RUN_CALIBRATION, options)
+        sampled, folders, texts = {**tuned, **sampled}, folders + tune_folders, texts + tune_texts
+    arguments = options.arguments(
+        options.RUN_CALIBRATION,
+        [model.calibration],
+        {**sampled, "calibration_table": files.calibration_table(model.name)},
+    )
     yield Stage(
         action=Action(
             name=f"{model.name}:calibration",
-            argv=tools.calibration_command((files.mlir(model.name), *arguments)),
-            environment=tools.environment(),
+            argv=commands.calibration_command((files.mlir(model.name), *arguments)),
+            environment=commands.environment(),
             inputs=(*inputs.network(model), *_PROGRAM_FILES),
             outputs=(inputs.output(model, files.calibration_table(model.name), FileKind.TABLE),),
             texts=texts,

@@ -12,14 +12,7 @@ from cvimake.pipeline.checks import network as network_check
 from cvimake.pipeline.stage import Stage
 from cvimake.pipeline.target import targets
 from cvimake.project.declarations import DeclaredModel
-from cvimake.toolchain import tools
-
-# Options that are declared under the tool's own name.
-_DEPLOYMENT = (
-    "quant_input", "quant_output", "quant_input_list", "quant_output_list", "fuse_preprocess",
-    "customization_format", "aligned_input", "op_divide", "ignore_f16_overflow", "disable_layer_group", "opt",
-    "addr_mode", "num_core", "model_version", "tolerance", "excepts", "compare_all", "skip_validation",
-)  # fmt: skip
+from cvimake.toolchain import commands, options
 
 
 def stages(model: DeclaredModel) -> Iterator[Stage]:
@@ -29,30 +22,32 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
     simulator, against its MLIR.
     """
     for target in targets(model):
-        options = target.variant.options
+        declared = target.variant.options
         tested_with = inputs.test_inputs(model, target.variant.test_input)
-        table = inputs.calibration_table(target) if options.quantize == "INT8" else None
+        table = inputs.calibration_table(target) if declared.quantize == "INT8" else None
         layers, reference = inputs.quantize_table(target), inputs.test_reference(target)
-        values = {
-            "mlir": files.mlir(model.name),
-            # F16 and BF16 are the same on these processors, but only BF16 has a form for every operator: F16
-            # has none for average pooling.
-            "quantize": "BF16" if options.quantize == "F16" else options.quantize,
-            "processor": target.processor,
-            "calibration_table": table.name if table else None,
-            "quantize_table": layers.name if layers else None,
-            **{key: getattr(options, key) for key in _DEPLOYMENT},
-            "test_input": [file.name for file in tested_with] or None,
-            "test_reference": reference.name if reference else None,
-            "model": target.cvimodel,
-        }
-        arguments = tools.arguments(tools.MODEL_DEPLOY, values)
+        arguments = options.arguments(
+            options.MODEL_DEPLOY,
+            [declared],
+            {
+                "mlir": files.mlir(model.name),
+                # F16 and BF16 are the same on these processors, but only BF16 has a form for every operator:
+                # F16 has none for average pooling.
+                "quantize": "BF16" if declared.quantize == "F16" else declared.quantize,
+                "processor": target.processor,
+                "calibration_table": table.name if table else None,
+                "quantize_table": layers.name if layers else None,
+                "test_input": [file.name for file in tested_with] or None,
+                "test_reference": reference.name if reference else None,
+                "model": target.cvimodel,
+            },
+        )
         optional = [file for file in (table, layers, reference) if file]
         yield Stage(
             action=Action(
                 name=target.stage,
-                argv=tools.summarised_command("model_deploy", target.validation, arguments),
-                environment=tools.environment(),
+                argv=commands.summarised_command("model_deploy", target.validation, arguments),
+                environment=commands.environment(),
                 inputs=(*inputs.network(model), *optional, *tested_with, inputs.RUN_TOOL),
                 outputs=(
                     inputs.output(model, target.cvimodel, FileKind.CVIMODEL),
@@ -70,7 +65,7 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
                 files.place(model.name, files.mlir(model.name)),
             ),
             after=functools.partial(
-                _tell_types, target.stage, options.quantize, layers.path if layers else None
+                _tell_types, target.stage, declared.quantize, layers.path if layers else None
             ),
         )
 

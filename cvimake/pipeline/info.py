@@ -13,7 +13,7 @@ from cvimake.pipeline.stage import Stage
 from cvimake.pipeline.target import targets
 from cvimake.project import feed
 from cvimake.project.declarations import DeclaredModel
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 ESTIMATE_TIME = inputs.program("estimate_time")
 
@@ -28,8 +28,8 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
         yield Stage(
             action=Action(
                 name=f"{target.stage}_info",
-                argv=tools.info_command(target.cvimodel, listing, time),
-                environment=tools.environment(),
+                argv=commands.info_command(target.cvimodel, listing, time),
+                environment=commands.environment(),
                 inputs=(inputs.built(model, target.cvimodel), ESTIMATE_TIME),
                 outputs=(
                     inputs.output(model, listing, FileKind.TEXT),

@@ -88,8 +88,8 @@ def test_reference(target: Target) -> Input | None:
 
 def samples(
     given: Samples, list_name: str, target: str
-) -> tuple[dict[str, str], tuple[Folder, ...], tuple[Text, ...]]:
-    """Return the option that names samples, and the folders and texts that the option needs.
+) -> tuple[dict[str, str | None], tuple[Folder, ...], tuple[Text, ...]]:
+    """Return the options that name samples, and the folders and texts that they need.
 
     Args:
         given: the samples.
@@ -99,7 +99,7 @@ def samples(
     """
     folder = Folder(target=target, files=given.files)
     if given.lines is None:
-        return {"dataset": target}, (folder,), ()
+        return {"dataset": target, list_name: None}, (folder,), ()
     lines = [",".join(f"{target}/{name}" for name in sample) for sample in given.lines]
     text = Text(name=f"{list_name}.txt", text="".join(f"{line}\n" for line in lines))
-    return {list_name: text.name}, (folder,), (text,)
+    return {"dataset": None, list_name: text.name}, (folder,), (text,)

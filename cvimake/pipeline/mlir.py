@@ -12,13 +12,8 @@ from cvimake.pipeline.checks import network as network_check
 from cvimake.pipeline.inputs import SOURCE, output, own_file, program, test_inputs
 from cvimake.pipeline.stage import Stage
 from cvimake.project.declarations import DeclaredModel, as_files
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands, options
 
-# Options that are declared under the tool's own name.
-_PREPROCESSING = (
-    "resize_dims", "keep_aspect_ratio", "keep_ratio_mode", "mean", "scale", "pixel_format", "channel_format",
-    "pad_value", "pad_type", "preprocess_list",
-)  # fmt: skip
 _REDUCE_REFERENCE, _TRANSFORM_TFLITE = program("reduce_reference"), program("transform_tflite")
 # transform_tflite.py imports it.
 _TFLITE_FILE = program("tflite_file")
@@ -30,36 +25,32 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
     The tool derives the name of the weights' file from the model's name, and the MLIR refers to that file by
     its name.
     """
-    name, declared, inputs = model.name, model.model, model.inputs
+    name, declared = model.name, model.model
     network = files.place(name, files.converted(name)) if model.is_onnx else model.source
     source = Input(name=f"{SOURCE}{network.suffix}", path=network)
     weights, wanted = own_file(model, declared.weights, f"{name}_source"), _wanted(model)
     tested_with = test_inputs(model, as_files(declared.verify.input))
-    options = {
-        "model_name": name,
-        "model_def": source.name,
-        "model_data": weights.name if weights else None,
-        "input_shapes": inputs.shapes,
-        "input_types": inputs.types,
-        **{key: getattr(inputs, key) for key in _PREPROCESSING},
-        # The conversion has ended an ONNX network there; the tool would choose an order of its own.
-        "output_names": None if model.is_onnx else declared.output.names or None,
-        "add_postprocess": declared.output.add_postprocess,
-        "onnx_sim": declared.onnx_sim,
-        "test_input": [file.name for file in tested_with],
-        "test_result": files.reference(name),
-        "tolerance": declared.verify.tolerance,
-        "excepts": declared.verify.excepts,
-        "mlir": files.mlir(name),
-    }
-    arguments = tools.arguments(tools.MODEL_TRANSFORM, options)
+    arguments = options.arguments(
+        options.MODEL_TRANSFORM,
+        [model.inputs, declared.output, declared, declared.verify],
+        {
+            "model_name": name,
+            "model_def": source.name,
+            "model_data": weights.name if weights else None,
+            # The conversion has ended an ONNX network there; the tool would choose an order of its own.
+            "output_names": None if model.is_onnx else declared.output.names or None,
+            "test_input": [file.name for file in tested_with],
+            "test_result": files.reference(name),
+            "mlir": files.mlir(name),
+        },
+    )
     programs = list(_around_transform(model))
     outputs = files.place(name, files.outputs(name))
     yield Stage(
         action=Action(
             name=f"{name}:mlir",
-            argv=tools.transform_command([file.name for file in programs], name, arguments),
-            environment=tools.environment(),
+            argv=commands.transform_command([file.name for file in programs], name, arguments),
+            environment=commands.environment(),
             inputs=(
                 source,
                 *([weights] if weights else []),

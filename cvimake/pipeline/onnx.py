@@ -11,7 +11,7 @@ from cvimake.pipeline.checks import network as network_check
 from cvimake.pipeline.inputs import SOURCE, output
 from cvimake.pipeline.stage import Stage
 from cvimake.project.declarations import DeclaredModel
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands, options
 
 # The folder in the container with the weights that an ONNX source keeps in files of their own.
 EXTERNAL = "/external"
@@ -22,29 +22,30 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
     if not model.is_onnx:
         return
     result, summary = files.converted(model.name), f"{model.name}_onnx.json"
-    options = {
-        "opset": model.onnx.opset,
-        "ir": model.onnx.ir,
-        "input-shapes": model.inputs.shapes,
-        "outputs": list(model.model.output.names) or None,
-        "relative-boxes": model.model.output.relative_boxes,
-        "fixed": True,
-        "external": EXTERNAL if model.external_data else None,
-    }
+    output_table = model.model.output
+    arguments = options.arguments(
+        options.ONNX_DOWNGRADE,
+        [model.onnx, model.inputs, output_table],
+        {
+            "outputs": output_table.names or None,
+            "fixed": True,
+            "external": EXTERNAL if model.external_data else None,
+        },
+    )
     external = [
         Folder(target=EXTERNAL, files={name: model.source.parent / name for name in model.external_data})
     ]
     yield Stage(
         action=Action(
             name=f"{model.name}:onnx",
-            argv=tools.onnx_command(f"{SOURCE}.onnx", result, summary, options),
-            environment=tools.onnx_environment(),
+            argv=commands.onnx_command(f"{SOURCE}.onnx", result, summary, arguments),
+            environment=commands.onnx_environment(),
             inputs=(Input(name=f"{SOURCE}.onnx", path=model.source),),
             outputs=(
                 output(model, result, FileKind.ONNX),
                 output(model, summary, FileKind.JSON),
             ),
-            folders=(tools.ONNX_PROGRAM, *(external if model.external_data else ())),
+            folders=(commands.ONNX_PROGRAM, *(external if model.external_data else ())),
             limits=estimates.limits(model),
         ),
         load=estimates.conversion(estimates.size(model)),

@@ -14,13 +14,11 @@ from cvimake.pipeline.stage import Stage
 from cvimake.pipeline.target import Target, targets
 from cvimake.project.dataset import Samples
 from cvimake.project.declarations import DeclaredModel
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands, options
 from cvimake.toolchain.container.run_tool import REQUIRE_EXPECTED_COS
 
 # The folder in the container with the samples to search with.
 _DATASET = "/dataset"
-# Options that are declared under the tool's own name.
-_SEARCH = ("input_num", "fp_type", "expected_cos", "min_layer_cos", "global_compare_layers", "debug_cmd")
 # The programs that run `run_qtable` in several processes. The first is run, and imports the others.
 PROGRAMS = ("search", "parallel_searcher", "process_group", "tried_operators")
 _PROGRAM_FILES = tuple(map(inputs.program, PROGRAMS))
@@ -35,25 +33,27 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
         sampled, folders, texts = inputs.samples(samples, "data_list", _DATASET)
         table = inputs.calibration_table(target)
         summary, loss_table = f"{target.stem}_search.json", f"{target.stem}_loss_table.txt"
-        options = {
-            **sampled,
-            **{key: getattr(search, key) for key in _SEARCH},
-            "calibration_table": table.name,
-            "processor": target.processor,
-            "loss_table": loss_table,
-            "quantize_table": target.qtable,
-        }
-        arguments = tools.arguments(tools.RUN_QTABLE, options)
+        arguments = options.arguments(
+            options.RUN_QTABLE,
+            [search],
+            {
+                **sampled,
+                "calibration_table": table.name,
+                "processor": target.processor,
+                "loss_table": loss_table,
+                "quantize_table": target.qtable,
+            },
+        )
         yield Stage(
             action=Action(
                 name=f"{target.stage}_qtable",
-                argv=tools.summarised_program(
+                argv=commands.summarised_program(
                     "search.py",
                     summary,
                     (files.mlir(model.name), *arguments),
                     (REQUIRE_EXPECTED_COS,) if search.require_expected_cos else (),
                 ),
-                environment=tools.environment(),
+                environment=commands.environment(),
                 inputs=(*inputs.network(model), table, inputs.RUN_TOOL, *_PROGRAM_FILES),
                 outputs=(
                     inputs.output(model, target.qtable, FileKind.TABLE),

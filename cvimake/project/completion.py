@@ -9,8 +9,9 @@ from cvimake.core.errors import CvimakeError
 from cvimake.project import feed, rules, sampling
 from cvimake.project.dataset import Samples
 from cvimake.project.declarations import DeclaredModel, DeclaredVariant, as_files
+from cvimake.project.declared import merged
 from cvimake.project.mistakes import File
-from cvimake.project.model import Model, ModelInput, OnnxOptions, QtableOptions, Variant, merged
+from cvimake.project.model import Model, ModelInput, OnnxOptions, QtableOptions, Variant
 from cvimake.project.networks import network_file
 from cvimake.project.networks.network_file import Kind
 from cvimake.project.sampling import Datasets

@@ -6,11 +6,12 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import model_validator
 
 from cvimake.core import toml
-from cvimake.project.declared import Declared, FileName, Texts, unusable_file
+from cvimake.project.declared import Declared, FileName, Texts, example, unusable_file
 
 # What the toolchain takes for samples (tpu_mlir 1.7, data_selector.py).
 IMAGES = frozenset({".jpg", ".bmp", ".png", ".jpeg", ".jfif"})
@@ -22,12 +23,13 @@ _MOST_BYTES = 64 * 1024 * 1024
 class Dataset(Declared):
     """One `dataset.toml`."""
 
-    description: str = ""
-    folder: FileName = "."
+    description: Annotated[str, example("Photos of cats")] = ""
+    """A line about the dataset."""
+    folder: Annotated[FileName, example("../photos")] = "."
     """Where the files lie, relative to the dataset's folder."""
-    files: Texts = ("**/*",)
+    files: Annotated[Texts, example(["*.jpg"])] = ("**/*",)
     """Patterns relative to that; of what they match, images, npz and npy are samples."""
-    data_list: FileName | None = None
+    data_list: Annotated[FileName | None, example("samples.txt")] = None
     """Instead of patterns: a file with one sample a line, the files of several inputs joined by commas."""
 
     @model_validator(mode="after")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -11,10 +13,15 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetCoreSchemaHandler,
     Strict,
     StringConstraints,
     Tag,
 )
+from pydantic.fields import FieldInfo
+from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
+
+from cvimake.toolchain.options import of_field
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Bytes of a name, on every file system.
@@ -24,6 +31,7 @@ _LONGEST = 255
 Similarity = Annotated[float, Field(ge=-1.0, le=1.0)]
 # A TOML array is a list.
 Similarities = Annotated[tuple[Similarity, Similarity], Strict(strict=False)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
 
@@ -89,13 +97,85 @@ AnyNumber = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Needs:
+    """Metadata of a field: another key of the same table without which its value has no effect.
+
+    Attributes:
+        value: the value that the other key must have.
+    """
+
+    key: str
+    value: object = True
+
+    def __str__(self) -> str:
+        return f"needs {self.key} = {json.dumps(self.value)}"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Metadata of a field: values that the tool's option has and that are refused here.
+
+    Attributes:
+        because: the reason, to be read after the value.
+    """
+
+    values: tuple[object, ...]
+    because: str
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._checked, handler(source))
+
+    def __str__(self) -> str:
+        return f"{', '.join(map(json.dumps, self.values))} {self.because}"
+
+    def _checked(self, value: object) -> object:
+        if value in self.values:
+            raise ValueError(f"{json.dumps(value)} {self.because}")
+        return value
+
+
+def example(value: object) -> Any:  # noqa: ANN401 - pydantic's
+    """Give a field's value for people to follow, in messages and in the JSON schema."""
+    return Field(examples=[value])
+
+
+def text_of(field: FieldInfo) -> str:
+    """Return a field's text with the key that it needs and the values that are refused."""
+    needed = [f"It {item}." for item in field.metadata if isinstance(item, Needs)]
+    refused = [f"Refused: {item}." for item in field.metadata if isinstance(item, Refused)]
+    return " ".join([field.description or "", *needed, *refused]).strip()
+
+
+def _describe(schema: dict[str, Any], table: type[BaseModel]) -> None:
+    """Tell in the JSON schema which other key a key needs, and which option of a tool it is."""
+    for name, field in table.model_fields.items():
+        options = [f"{option.tool.name} --{option.name}" for option in of_field(name, field)]
+        if text := text_of(field):
+            tools = f" ({', '.join(options)})" if options else ""
+            schema["properties"][name]["description"] = f"{text}{tools}"
+
+
 class Declared(BaseModel):
     """A table of a TOML file: strict, so that a mistyped key or value is an error and not ignored."""
 
     model_config = ConfigDict(
-        allow_inf_nan=False, extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+        allow_inf_nan=False,
+        extra="forbid",
+        frozen=True,
+        json_schema_extra=_describe,
+        strict=True,
+        use_attribute_docstrings=True,
     )
 
     def given(self) -> dict[str, Any]:
-        """The values that were given, without the defaults."""
+        """Return the values that were given, without the defaults."""
         return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+def merged(*tables: Declared) -> dict[str, Any]:
+    """Return the values given in any of the tables; a later one wins."""
+    values: dict[str, Any] = {}
+    for table in tables:
+        values.update(table.given())
+    return values

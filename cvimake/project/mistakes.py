@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from cvimake.project.lines import Key, line_of
-from cvimake.project.model import REFUSED
+from cvimake.project.refused import REFUSED
 from cvimake.project.wording import said
 
 

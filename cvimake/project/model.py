@@ -1,8 +1,16 @@
-"""`model.toml`: one network, how its inputs look, and the cvimodels to make of it."""
+"""`model.toml`: one network, how its inputs look, and the cvimodels to make of it.
+
+Each option of a tool is declared here and nowhere else. A field has its type, its text (the docstring
+below it) and metadata: `Option` for the tool that takes its value, `Needs` for another key without which it
+has no effect, `Refused` for values that the tool has and we refuse, and an example. The JSON schema, the
+checks, the command lines and the table in docs/declaring.md follow from these. The fields of a table stand in
+the order of the tool's arguments, which decide each stage's key: in another order, every project would be
+built again.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Strict, Tag, model_validator
 
@@ -11,104 +19,130 @@ from cvimake.project.declared import (
     Count,
     Declared,
     FileName,
+    Fraction,
     Listed,
+    Needs,
     OneOrMany,
     Positive,
+    Refused,
     Similarities,
     Text,
+    example,
 )
 from cvimake.project.names import STAGES, VARIANT_STAGES, unusable_name
+from cvimake.toolchain.options import (
+    MODEL_DEPLOY,
+    MODEL_TRANSFORM,
+    ONNX_DOWNGRADE,
+    RUN_CALIBRATION,
+    RUN_QTABLE,
+    Option,
+)
 
 Processor = Literal["cv180x", "cv181x", "cv182x", "cv183x"]
 Quantize = Literal["F16", "BF16", "INT8"]
 RAW = frozenset({"gbrg", "grbg", "bggr", "rggb"})
 PixelFormat = Literal["rgb", "bgr", "gray", "rgba", "gbrg", "grbg", "bggr", "rggb"]
 CustomizationFormat = Literal[
-    "RGB_PLANAR", "RGB_PACKED", "BGR_PLANAR", "BGR_PACKED", "GRAYSCALE", "YUV420_PLANAR", "YUV_NV21",
+    "RGB_PACKED", "RGB_PLANAR", "BGR_PACKED", "BGR_PLANAR", "GRAYSCALE", "YUV420_PLANAR", "YUV_NV21",
     "YUV_NV12", "RGBA_PLANAR", "GBRG_RAW", "GRBG_RAW", "BGGR_RAW", "RGGB_RAW",
 ]  # fmt: skip
 Shape = Annotated[list[Positive], Field(min_length=1)]
 Files = OneOrMany[FileName]
+_TRANSFORM, _CALIBRATION, _QTABLE, _DEPLOY = map(
+    Option, (MODEL_TRANSFORM, RUN_CALIBRATION, RUN_QTABLE, MODEL_DEPLOY)
+)
 
 
 class ModelInput(Declared):
-    """How the network's inputs look, and how an image becomes one."""
+    """The network's inputs, and how an image becomes one."""
 
-    shapes: Annotated[list[Shape], Field(min_length=1)] | None = None
-    """One shape for each input, batch first; without it the network's own (tool: input_shapes)."""
-    types: list[Literal["float32", "int32", "int64", "float16", "int8", "uint8"]] | None = None
-    """One type for each input of a TorchScript network (tool: input_types)."""
-    resize_dims: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
-    """Height and width that an image is resized to before the crop to the input."""
-    keep_aspect_ratio: bool = False
+    shapes: Annotated[
+        Annotated[list[Shape], Field(min_length=1)] | None,
+        Option(MODEL_TRANSFORM, "input_shapes", as_json=True),
+        Option(ONNX_DOWNGRADE, "input-shapes", as_json=True),
+        example([[1, 3, 640, 640]]),
+    ] = None
+    """One shape for each input, the batch first; without it, the shapes in the network's file."""
+    types: Annotated[
+        list[Literal["float32", "int32", "int64", "float16", "int8", "uint8"]] | None,
+        Option(MODEL_TRANSFORM, "input_types"),
+        example(["float32"]),
+    ] = None
+    """One type for each input of a TorchScript network."""
+    resize_dims: Annotated[
+        Annotated[list[Positive], Field(min_length=2, max_length=2)] | None, _TRANSFORM, example([256, 256])
+    ] = None
+    """Height and width that an image is resized to before it is cropped to the input."""
+    keep_aspect_ratio: Annotated[bool, _TRANSFORM] = False
     """Pad an image to the input's shape instead of stretching it."""
-    keep_ratio_mode: Literal["letterbox", "short_side_scale"] | None = None
+    keep_ratio_mode: Annotated[Literal["letterbox", "short_side_scale"] | None, _TRANSFORM] = None
     """How the aspect ratio is kept."""
-    mean: list[float] | None = None
-    """One for each channel, subtracted from the pixel values 0..255."""
-    scale: list[float] | None = None
+    mean: Annotated[list[float] | None, _TRANSFORM, example([0.0, 0.0, 0.0])] = None
+    """One for each channel, subtracted from the pixel values 0 to 255."""
+    scale: Annotated[list[float] | None, _TRANSFORM, example([0.0039216, 0.0039216, 0.0039216])] = None
     """One for each channel, multiplied after the mean is subtracted."""
-    pixel_format: PixelFormat | None = None
-    """The channels that the network was trained with; without it the tool's bgr."""
-    channel_format: Literal["nhwc", "nchw", "none"] | None = None
-    """Where the channels are; none for an input that is not an image."""
-    pad_value: Annotated[int, Field(ge=0, le=255)] | None = None
-    """What an image is padded with."""
-    pad_type: Literal["normal", "center"] | None = None
-    """Where an image is padded: all around, or right and below."""
-    preprocess_list: list[Positive] | None = None
-    """Which inputs are images, counted from 1; without it all."""
+    pixel_format: Annotated[PixelFormat | None, _TRANSFORM] = None
+    """The channels that the network was trained with; without it, the tool's bgr."""
+    channel_format: Annotated[Literal["nchw", "nhwc", "none"] | None, _TRANSFORM] = None
+    """The position of the channels; none for an input that is not an image."""
+    pad_value: Annotated[Annotated[int, Field(ge=0, le=255)] | None, _TRANSFORM, example(114)] = None
+    """The pixel value that an image is padded with."""
+    pad_type: Annotated[Literal["center", "normal"] | None, _TRANSFORM] = None
+    """The sides that are padded: center for all, normal for the right and the bottom."""
+    preprocess_list: Annotated[list[Positive] | None, _TRANSFORM, example([1])] = None
+    """The inputs that are images, counted from 1; without it, all."""
 
 
 class ModelOutput(Declared):
-    """Which tensors the network ends in."""
+    """The tensors that the network ends in."""
 
-    names: Annotated[tuple[Listed, ...], Strict(strict=False)] = ()
-    """Tensors of the source, in the order of the cvimodel's outputs; empty for its own outputs.
-
-    Tool: output_names."""
-    relative_boxes: bool = False
-    """Boxes in fractions of the input instead of pixels: the form that the camera sees of a YOLOv5."""
-    add_postprocess: Literal["yolov3", "yolov5", "yolov8", "ssd", "bnr"] | None = None
-    """A post-processing that the tool appends; bnr is for other processors."""
-
-    @model_validator(mode="after")
-    def _postprocess(self) -> ModelOutput:
-        if self.add_postprocess == "bnr":
-            raise ValueError(
-                'add_postprocess = "bnr" is for raw images, which these processors do not compute'
-            )
-        return self
+    names: Annotated[
+        tuple[Listed, ...],
+        Strict(strict=False),
+        Option(MODEL_TRANSFORM, "output_names"),
+        Option(ONNX_DOWNGRADE, "outputs", as_json=True),
+        example(["output0"]),
+    ] = ()
+    """Tensors of the source, in the order of the cvimodel's outputs; without it, the network's own."""
+    relative_boxes: Annotated[bool, Option(ONNX_DOWNGRADE, "relative-boxes")] = False
+    """Boxes in fractions of the input instead of pixels, as the camera expects them of a YOLOv5."""
+    add_postprocess: Annotated[
+        Literal["yolov5", "yolov3", "yolov8", "ssd", "bnr"] | None,
+        _TRANSFORM,
+        Refused(("bnr",), because="is for raw images, which these processors do not compute"),
+    ] = None
+    """A post-processing that the tool appends."""
 
 
 class Verify(Declared):
-    """What the transformed network and the variants are checked with."""
+    """The input that the transformed network and the variants are checked with."""
 
-    input: Files
-    """An image, npz or npy relative to the model's folder, or one for each input (tool: test_input)."""
-    tolerance: Similarities | None = None
+    input: Annotated[Files, Option(MODEL_TRANSFORM, "test_input"), example("dog.jpg")]
+    """An image, npz or npy relative to the model's folder, or one for each input."""
+    tolerance: Annotated[Similarities | None, _TRANSFORM, example([0.99, 0.9])] = None
     """Least cosine and Euclidean similarity of every layer to the source's."""
-    excepts: list[Listed] | None = None
+    excepts: Annotated[list[Listed] | None, _TRANSFORM, example(["conv_3"])] = None
     """Layers that are not compared."""
 
 
 class CalibrationOptions(Declared):
-    """What the thresholds of INT8 are found with."""
+    """How the thresholds of INT8 are found."""
 
-    dataset: Text | None = None
-    """A dataset's name."""
-    data_list: FileName | None = None
-    """A file with one sample a line, relative to the model's folder; its entries are relative to it."""
-    input_num: Count | None = None
-    """How many samples are taken; without it all."""
-    tune_num: Count | None = None
+    dataset: Annotated[Text | None, _CALIBRATION, example("coco2017")] = None
+    """The name of a dataset."""
+    data_list: Annotated[FileName | None, _CALIBRATION, example("samples.txt")] = None
+    """A file with one sample on each line, relative to the model's folder; so are its entries."""
+    input_num: Annotated[Count | None, _CALIBRATION, example(100)] = None
+    """How many samples are taken; without it, all."""
+    tune_list: Annotated[FileName | None, _CALIBRATION, example("samples.txt")] = None
+    """A file with the samples to tune with, like data_list."""
+    tune_num: Annotated[Count | None, _CALIBRATION, example(5)] = None
     """How many samples the thresholds are tuned with."""
-    tune_list: FileName | None = None
-    """A file with the samples to tune with, as data_list."""
-    histogram_bin_num: Positive | None = None
+    histogram_bin_num: Annotated[Positive | None, _CALIBRATION, example(2048)] = None
     """Bins of the histograms that the thresholds are found in."""
-    debug_cmd: Text | None = None
-    """The tool's own switches, such as use_percentile9999."""
+    debug_cmd: Annotated[Text | None, _CALIBRATION, example("use_percentile9999")] = None
+    """Switches of the tool's own, such as use_percentile9999."""
 
     @model_validator(mode="after")
     def _one_source(self) -> CalibrationOptions:
@@ -118,26 +152,28 @@ class CalibrationOptions(Declared):
 
 
 class QtableOptions(Declared):
-    """How the layers that stay float are searched for."""
+    """How to search for the layers that stay float."""
 
-    dataset: Text | None = None
-    """A dataset's name; without it the calibration's samples."""
-    data_list: FileName | None = None
-    """A file with one sample a line, as for the calibration."""
-    input_num: Positive | None = None
+    dataset: Annotated[Text | None, _QTABLE, example("coco2017")] = None
+    """The name of a dataset; without it and data_list, the samples of the calibration."""
+    data_list: Annotated[FileName | None, _QTABLE, example("samples.txt")] = None
+    """A file with one sample on each line, as for the calibration."""
+    input_num: Annotated[Positive | None, _QTABLE, example(10)] = None
     """How many samples are taken."""
-    fp_type: Literal["auto", "BF16"] | None = None
-    """The float type of the layers that stay float."""
-    expected_cos: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
-    """The search ends when the outputs are so similar to the float network's."""
-    min_layer_cos: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
-    """Layers less similar than this are tried as float."""
-    global_compare_layers: list[Listed] | None = None
-    """The layers to compare instead of the outputs, as 'name' or 'name:weight'."""
-    debug_cmd: Text | None = None
-    """The tool's own switches."""
+    fp_type: Annotated[Literal["BF16", "auto"] | None, _QTABLE] = None
+    """The type of the layers that stay float."""
+    expected_cos: Annotated[Fraction | None, _QTABLE, example(0.999)] = None
+    """The search ends when the outputs are this similar to the float network's."""
+    min_layer_cos: Annotated[Fraction | None, _QTABLE, example(0.99)] = None
+    """Layers that are less similar than this are tried as float."""
+    global_compare_layers: Annotated[list[Listed] | None, _QTABLE, example(["conv_3:0.4", "conv_9:0.6"])] = (
+        None
+    )
+    """Layers to compare instead of the outputs, as 'name' or 'name:weight'."""
+    debug_cmd: Annotated[Text | None, _QTABLE, example("use_percentile9999")] = None
+    """Switches of the tool's own."""
     require_expected_cos: bool = False
-    """Fail where the search gives up, instead of warning."""
+    """Fail if the search gives up, instead of warning."""
 
     @model_validator(mode="after")
     def _one_source(self) -> QtableOptions:
@@ -149,50 +185,64 @@ class QtableOptions(Declared):
 class DeployOptions(Declared):
     """How a cvimodel is made. `[deploy]` holds for every variant that does not say otherwise."""
 
-    processor: OneOrMany[Processor] | None = None
-    """One or more of cv180x, cv181x (the reCamera), cv182x, cv183x."""
-    quantize: Quantize | None = None
+    quantize: Annotated[Quantize | None, _DEPLOY, example("INT8")] = None
     """F16 and BF16 are the same on these processors: BF16."""
-    quant_input: bool | None = None
+    processor: Annotated[OneOrMany[Processor] | None, _DEPLOY, example("cv181x")] = None
+    """One or more processors, each for a cvimodel of its own; without it cv181x, the reCamera's."""
+    quant_input: Annotated[bool | None, _DEPLOY] = None
     """The input is given in the network's own type."""
-    quant_output: bool | None = None
+    quant_output: Annotated[bool | None, _DEPLOY] = None
     """The outputs stay in the network's own type; the camera dequantises them."""
-    quant_input_list: list[Positive] | None = None
+    quant_input_list: Annotated[list[Positive] | None, _DEPLOY, Needs("quant_input"), example([1])] = None
     """Inputs whose cast is stripped, counted from 1."""
-    quant_output_list: list[Positive] | None = None
+    quant_output_list: Annotated[list[Positive] | None, _DEPLOY, Needs("quant_output"), example([1])] = None
     """Outputs whose cast is stripped, counted from 1."""
-    tolerance: Similarities | None = None
-    """Least cosine and Euclidean similarity of every layer to the float network."""
-    excepts: list[Listed] | None = None
-    """Layers that are not compared."""
-    test_input: AnyNumber[FileName] | None = None
-    """Another input than [verify]'s for the checks; an empty array for none, and no checks."""
-    test_reference: FileName | None = None
-    """Another reference than the float network's outputs: an npz, relative to the model's folder."""
-    compare_all: bool | None = None
-    """Compare all tensors when lowering."""
-    skip_validation: bool | None = None
-    """Leave out the check of the finished cvimodel on the simulator."""
-    fuse_preprocess: bool | None = None
-    """The camera's image goes in as it is; mean and scale become part of the network."""
-    customization_format: CustomizationFormat | None = None
-    """How that image lies in memory."""
-    aligned_input: bool | None = None
-    """Its rows are padded to the hardware's alignment."""
-    op_divide: bool | None = None
+    fuse_preprocess: Annotated[bool | None, _DEPLOY] = None
+    """The cvimodel takes the camera's image as it is; mean and scale become part of the network."""
+    customization_format: Annotated[CustomizationFormat | None, _DEPLOY, Needs("fuse_preprocess")] = None
+    """How the camera's image lies in memory."""
+    aligned_input: Annotated[bool | None, _DEPLOY, Needs("fuse_preprocess")] = None
+    """The rows of the camera's image are padded to the hardware's alignment."""
+    op_divide: Annotated[bool | None, _DEPLOY] = None
     """Divide large global operations."""
-    ignore_f16_overflow: bool | None = None
-    """Only false: these processors compute in BF16."""
-    model_version: Literal["latest", "1.1", "1.2", "1.3", "1.4"] | None = None
-    """An older cvimodel format; latest is 1.4, the newest that the runtime reads."""
-    disable_layer_group: bool | None = None
-    """No layer groups."""
-    opt: Literal[1, 2] | None = None
-    """Optimisation level."""
-    addr_mode: Literal["auto", "basic", "io_alone", "io_tag"] | None = None
-    """Only auto: these processors have one way to assign addresses."""
-    num_core: Literal[1] | None = None
+    ignore_f16_overflow: Annotated[
+        bool | None,
+        _DEPLOY,
+        Refused(
+            (True,), because="has no effect, since these processors compute in BF16, which does not overflow"
+        ),
+        Field(examples=[False]),
+    ] = None
+    """Convert some operators from F16 to F32."""
+    disable_layer_group: Annotated[bool | None, _DEPLOY] = None
+    """Do not compute layers in groups."""
+    opt: Annotated[Literal[1, 2] | None, _DEPLOY] = None
+    """Level of optimisation."""
+    addr_mode: Annotated[
+        Literal["auto", "basic", "io_alone", "io_tag"] | None,
+        _DEPLOY,
+        Refused(
+            ("basic", "io_alone", "io_tag"),
+            because="has no effect, since these processors have one way to assign addresses",
+        ),
+    ] = None
+    """How addresses are assigned."""
+    num_core: Annotated[Literal[1] | None, _DEPLOY] = None
     """These processors have one core."""
+    model_version: Annotated[Literal["latest", "1.1", "1.2", "1.3", "1.4"] | None, _DEPLOY] = None
+    """An older cvimodel format; latest is 1.4, the newest that the runtime reads."""
+    test_input: Annotated[AnyNumber[FileName] | None, _DEPLOY, example("dog.jpg")] = None
+    """Another input than [verify]'s for the checks; an empty list for none, and no checks."""
+    test_reference: Annotated[FileName | None, _DEPLOY, example("reference.npz")] = None
+    """Outputs to compare with instead of the float network's: an npz, relative to the model's folder."""
+    tolerance: Annotated[Similarities | None, _DEPLOY, example([0.99, 0.9])] = None
+    """Least cosine and Euclidean similarity of every layer to the float network's."""
+    excepts: Annotated[list[Listed] | None, _DEPLOY, example(["conv_3"])] = None
+    """Layers that are not compared."""
+    compare_all: Annotated[bool | None, _DEPLOY] = None
+    """Compare all tensors after lowering."""
+    skip_validation: Annotated[bool | None, _DEPLOY] = None
+    """Leave out the check of the finished cvimodel on the simulator."""
 
 
 def _file_or_table(value: object) -> str:
@@ -208,54 +258,57 @@ QtableSource = Annotated[
 class Variant(DeployOptions):
     """One cvimodel of a model."""
 
-    qtable: QtableSource | None = None
-    """Mixed precision: how the layers that stay float are searched for, or a table of one's own."""
-    calibration_table: FileName | None = None
-    """A table of one's own instead of the calibration stage."""
+    qtable: Annotated[QtableSource | None, Needs("quantize", "INT8")] = None
+    """Mixed precision: options of the search for the layers that stay float, or a file that lists them."""
+    calibration_table: Annotated[
+        FileName | None, Needs("quantize", "INT8"), example("my_calibration_table")
+    ] = None
+    """Your own table of thresholds, instead of a calibration."""
 
 
 class Budget(Declared):
-    """What a finished cvimodel may need at most; more fails the variant's info stage."""
+    """The most that a finished cvimodel may need; more makes the variant's info stage fail."""
 
-    size: Positive | None = None
+    size: Annotated[Positive | None, example(4000000)] = None
     """Bytes of the file."""
-    ion_memory: Annotated[float, Field(gt=0)] | None = None
+    ion_memory: Annotated[Annotated[float, Field(gt=0)] | None, example(15.0)] = None
     """ION memory in MB, as model_tool prints it."""
-    milliseconds: Annotated[float, Field(gt=0)] | None = None
+    milliseconds: Annotated[Annotated[float, Field(gt=0)] | None, example(40.0)] = None
     """Estimated milliseconds on the TPU at 500 MHz, the longer end of the range that is shown."""
-    recognised_as: Text | None = None
+    recognised_as: Annotated[Text | None, example("YOLO11")] = None
     """The kind of model that the camera must take it for."""
     works_on_camera: bool | None = None
-    """If true, the camera must recognise it and decode it rightly."""
+    """If true, the camera must recognise it and decode it correctly."""
 
 
 class OnnxTarget(Declared):
-    """What an ONNX source becomes before the toolchain reads it."""
+    """The form that an ONNX source is converted to before the toolchain reads it."""
 
-    opset: Annotated[int, Field(ge=11, le=17)] | None = None
-    """The newest opset that is left as it is; without it 17 (guide: target_opset_version)."""
-    ir: Annotated[int, Field(ge=3, le=8)] | None = None
-    """The newest IR version that is left as it is; without it 8 (guide: target_ir_version)."""
+    opset: Annotated[Annotated[int, Field(ge=11, le=17)] | None, Option(ONNX_DOWNGRADE), example(17)] = None
+    """The newest opset that is left as it is; without it, 17 (guide: target_opset_version)."""
+    ir: Annotated[Annotated[int, Field(ge=3, le=8)] | None, Option(ONNX_DOWNGRADE), example(8)] = None
+    """The newest IR version that is left as it is; without it, 8 (guide: target_ir_version)."""
 
 
 class OnnxOptions(OnnxTarget):
     """How an ONNX source is read."""
 
-    external_data: list[Text] | None = None
-    """Files with its weights, beside it; without it SOURCE.data and SOURCE_data, if there."""
+    external_data: Annotated[list[Text] | None, example(["weights.bin"])] = None
+    """Files with its weights, beside it; without it, SOURCE.data and SOURCE_data if they are there."""
 
 
 class Model(Declared):
     """One `model.toml`."""
 
-    description: str = ""
-    source: FileName
-    """The network's file, relative to the model's folder (tool: model_def)."""
-    weights: FileName | None = None
-    """The file with the weights of a Caffe network (tool: model_data)."""
-    classes: FileName | None = None
-    """A file with one class name a line."""
-    onnx_sim: Literal["skip_fuse_bn"] | None = None
+    description: Annotated[str, example("A detector of cats")] = ""
+    """A line about the model."""
+    source: Annotated[FileName, example("yolo11n.onnx")]
+    """The network's file, relative to the model's folder."""
+    weights: Annotated[FileName | None, example("net.caffemodel")] = None
+    """The file with the weights of a Caffe network."""
+    classes: Annotated[FileName | None, example("classes.txt")] = None
+    """A file with the name of one class on each line."""
+    onnx_sim: Annotated[Literal["skip_fuse_bn"] | None, _TRANSFORM] = None
     """An option of the ONNX simplifier."""
     onnx: OnnxOptions = OnnxOptions()
     input: ModelInput = ModelInput()
@@ -278,30 +331,3 @@ class Model(Declared):
                     f"a variant cannot be called {name!r}: {' and '.join(VARIANT_STAGES)} are stages"
                 )
         return self
-
-
-# Options of the tools that are refused, and why. A mistyped key gets no such answer.
-REFUSED: dict[str, str] = {
-    "asymmetric": "tpu_mlir 1.7 accepts and ignores it: on every processor the file is the symmetric one's",
-    "merge_weight": "it reads what an earlier run left behind: the result would depend on the order",
-    "cache_skip": "it skips checks by what an earlier run left behind; what is up to date does not run",
-    "do_winograd": "only for bm1684",
-    "dynamic": "cvimodels have fixed shapes",
-    "num_device": "these processors stand alone",
-    "group_by_cores": "these processors have one core",
-    "q_group_size": "these processors have no W4 quantisation",
-    "compress_mode": "only for bm1688",
-    "io_alone": 'the tool has replaced it: addr_mode = "io_alone"',
-    "chip": "call it processor",
-    "test_result": "it is always build/MODEL/MODEL_top_outputs.npz",
-    "model_name": "the model's folder names it",
-    "debug": "every stage keeps its log; what it leaves behind is not kept",
-}
-
-
-def merged(*tables: Declared) -> dict[str, Any]:
-    """The values given in any of the tables; a later one wins."""
-    values: dict[str, Any] = {}
-    for table in tables:
-        values.update(table.given())
-    return values

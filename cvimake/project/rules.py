@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cvimake.camera.feed import Rows
 from cvimake.project import factors
+from cvimake.project.declared import Needs
 from cvimake.project.model import RAW, CalibrationOptions, Model, ModelInput, QtableOptions, Variant
 from cvimake.project.networks import network_file
 
@@ -40,21 +41,12 @@ def variant_faults(inputs: ModelInput, variant: Variant, test_input: Sequence[st
 def _quantize(_inputs: ModelInput, variant: Variant, _test_input: Sequence[str]) -> Iterator[Fault]:
     if variant.quantize is None:
         yield "quantize", "is missing: F16, BF16 or INT8"
-    if variant.quantize in {"F16", "BF16"}:
-        if variant.qtable is not None:
-            yield "qtable", f'needs quantize = "INT8": with {variant.quantize} every layer is float'
-        if variant.calibration_table is not None:
-            yield "calibration_table", f'has no use with quantize = "{variant.quantize}"'
 
 
 def _preprocess(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) -> Iterator[Fault]:
     if inputs.pixel_format in RAW and not test_input:
         yield "test_input", f'cannot be left out with pixel_format = "{inputs.pixel_format}": the tool fails'
     if not variant.fuse_preprocess:
-        if variant.customization_format:
-            yield "customization_format", "needs fuse_preprocess = true"
-        if variant.aligned_input:
-            yield "aligned_input", "needs fuse_preprocess = true"
         return
     if inputs.channel_format in {"nhwc", "none"}:
         what = f'does not work with channel_format = "{inputs.channel_format}": the tool mistakes the shape'
@@ -112,25 +104,21 @@ def _alignment(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) 
         yield "aligned_input", what
 
 
-def _stripped_casts(inputs: ModelInput, variant: Variant, _test_input: Sequence[str]) -> Iterator[Fault]:
-    for key, switch in (("quant_input_list", "quant_input"), ("quant_output_list", "quant_output")):
-        if getattr(variant, key) and not getattr(variant, switch):
-            yield key, f"has no effect without {switch} = true"
+def _stripped_inputs(inputs: ModelInput, variant: Variant, _test_input: Sequence[str]) -> Iterator[Fault]:
     if inputs.shapes and (beyond := max(variant.quant_input_list or [0])) > len(inputs.shapes):
         yield "quant_input_list", f"there is no input {beyond}: shapes has {len(inputs.shapes)}"
 
 
-def _without_effect(_inputs: ModelInput, variant: Variant, _test_input: Sequence[str]) -> Iterator[Fault]:
-    if variant.ignore_f16_overflow:
-        yield (
-            "ignore_f16_overflow",
-            "has no effect: these processors compute in BF16, which does not overflow",
-        )
-    if variant.addr_mode not in {None, "auto"}:
-        yield (
-            "addr_mode",
-            f'"{variant.addr_mode}" has no effect: these processors have one way to assign addresses',
-        )
+def _needed(_inputs: ModelInput, variant: Variant, _test_input: Sequence[str]) -> Iterator[Fault]:
+    """Yield the options that have no effect without another one."""
+    for key, field in Variant.model_fields.items():
+        for needs in field.metadata:
+            if not isinstance(needs, Needs) or not getattr(variant, key):
+                continue
+            value = getattr(variant, needs.key)
+            # A switch that is not set is off. Another key that is missing is told by itself.
+            if value != needs.value and not (value is None and needs.value is not True):
+                yield key, str(needs)
 
 
 _RULES: tuple[Rule, ...] = (
@@ -138,8 +126,8 @@ _RULES: tuple[Rule, ...] = (
     _preprocess,
     _customization_format,
     _alignment,
-    _stripped_casts,
-    _without_effect,
+    _stripped_inputs,
+    _needed,
 )
 
 

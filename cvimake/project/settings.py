@@ -6,40 +6,40 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cvimake.project.declared import Declared, FileName
+from cvimake.project.declared import Declared, FileName, example
 from cvimake.project.model import CalibrationOptions, DeployOptions, ModelInput, OnnxTarget, QtableOptions
 
 
 class StageLimits(Declared):
     """What a step may use at most. They change nothing of what it computes."""
 
-    memory: Annotated[float, Field(gt=0, le=1_000_000)] = 8.0
+    memory: Annotated[float, Field(gt=0, le=1_000_000, examples=[8.0])] = 8.0
     """GiB, swap included."""
-    hours: Annotated[float, Field(gt=0, le=100_000)] = 2.0
+    hours: Annotated[float, Field(gt=0, le=100_000, examples=[2.0])] = 2.0
     """Running time."""
-    workspace: Annotated[float, Field(gt=0, le=1_000_000)] = 32.0
+    workspace: Annotated[float, Field(gt=0, le=1_000_000, examples=[32.0])] = 32.0
     """GiB of the files that its tool writes."""
-    file_count: Annotated[int, Field(gt=0, le=1_000_000_000)] = 100_000
+    file_count: Annotated[int, Field(gt=0, le=1_000_000_000, examples=[100000])] = 100_000
     """How many files and folders its tool may write."""
 
 
 class StoreOptions(Declared):
     """Where results are kept for all projects and machines that share them."""
 
-    url: str = ""
+    url: Annotated[str, example("../store")] = ""
     """A folder, a URL that fsspec knows, or `none`; empty for a folder in the user's cache."""
     read_only: bool = False
     """Take results from it, and keep none in it."""
-    limit: Annotated[float, Field(gt=0)] = 20.0
+    limit: Annotated[float, Field(gt=0, examples=[20.0])] = 20.0
     """GiB that it may hold; what was not wanted for the longest time goes first."""
 
 
 class Settings(Declared):
     """Values that hold for every model that does not say otherwise."""
 
-    models: FileName = "models"
+    models: Annotated[FileName, example("models")] = "models"
     """The folder with one folder for each model."""
-    datasets: FileName = "datasets"
+    datasets: Annotated[FileName, example("datasets")] = "datasets"
     """The folder with one folder for each dataset."""
     onnx: OnnxTarget = OnnxTarget()
     input: ModelInput = ModelInput()

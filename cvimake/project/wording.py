@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args, get_origin
 
+from pydantic import BaseModel
+
+from cvimake.project.dataset import Dataset
 from cvimake.project.lines import Key
+from cvimake.project.model import Model
+from cvimake.project.settings import Settings
 
-# An example of a value by its key; the same key has the same meaning in all tables.
-VALUES = {
-    "add_postprocess": '"yolov5"', "addr_mode": '"auto"', "aligned_input": "true",
-    "calibration_table": '"my_calibration_table"', "channel_format": '"nchw"', "classes": '"classes.txt"',
-    "compare_all": "true", "customization_format": '"RGB_PACKED"', "data_list": '"samples.txt"',
-    "dataset": '"coco2017"', "datasets": '"datasets"', "debug_cmd": '"use_percentile9999"',
-    "description": '"A detector of cats"', "disable_layer_group": "true", "excepts": '["conv_3"]',
-    "expected_cos": "0.999", "external_data": '["weights.bin"]', "file_count": "100000", "files": '["*.jpg"]',
-    "folder": '"../photos"',    "fp_type": '"BF16"', "fuse_preprocess": "true",
-    "global_compare_layers": '["conv_3:0.4", "conv_9:0.6"]',
-    "histogram_bin_num": "2048", "hours": "2.0", "ignore_f16_overflow": "false", "input": '"dog.jpg"',
-    "input_num": "100", "ion_memory": "15.0", "ir": "8", "keep_aspect_ratio": "true",
-    "keep_ratio_mode": '"letterbox"', "limit": "20.0", "mean": "[0.0, 0.0, 0.0]", "memory": "8.0",
-    "milliseconds": "40.0", "min_layer_cos": "0.99", "model_version": '"latest"',
-    "models": '"models"', "names": '["output0"]',
-    "num_core": "1", "onnx_sim": '"skip_fuse_bn"', "op_divide": "true", "opset": "17", "opt": "2",
-    "pad_type": '"center"', "pad_value": "114", "pixel_format": '"rgb"', "preprocess_list": "[1]",
-    "processor": '"cv181x"', "quant_input": "true", "quant_input_list": "[1]", "quant_output": "true",
-    "quant_output_list": "[1]", "quantize": '"INT8"', "read_only": "true",
-    "relative_boxes": "true", "recognised_as": '"YOLO11"',
-    "require_expected_cos": "true", "resize_dims": "[256, 256]", "scale": "[0.0039216, 0.0039216, 0.0039216]",
-    "shapes": "[[1, 3, 640, 640]]", "size": "4000000", "skip_validation": "true", "source": '"yolo11n.onnx"',
-    "test_input": '"dog.jpg"', "test_reference": '"reference.npz"', "tolerance": "[0.99, 0.9]",
-    "tune_list": '"samples.txt"', "tune_num": "5", "types": '["float32"]', "url": '"../store"',
-    "weights": '"net.caffemodel"', "workspace": "32.0",
-}  # fmt: skip
-# The same of tables.
+# An example of each table by its key. The examples of other keys are declared with their fields.
 TABLES = {
     "budget": "[budget] with size = 4000000",
     "calibration": '[calibration] with dataset = "coco2017"',
@@ -48,7 +28,7 @@ TABLES = {
     "variant": '[variant.int8] with quantize = "INT8"',
     "verify": '[verify] with input = "dog.jpg"',
 }
-# Each type of value in words, and an example of it for a key that has none above.
+# Each type of value in words, and an example of it for a key that has none of its own.
 _KINDS = {
     "string_type": ("a string in quotes", '"text"'),
     "int_type": ("a whole number", "1"),
@@ -67,6 +47,34 @@ _BOUNDS = {
 }
 _OTHERS = {"int_parsing_size": "{given} is too large a number"}
 _LONGEST = 40
+
+
+@functools.cache
+def examples() -> Mapping[str, str]:
+    """Return an example of each key's value, as TOML; a key has the same meaning in all tables."""
+    found: dict[str, str] = {}
+    for root in (Model, Settings, Dataset):
+        _collect(root, found)
+    return found
+
+
+def _collect(table: type[BaseModel], found: dict[str, str]) -> None:
+    for name, field in table.model_fields.items():
+        types = list(_types_in(field.annotation))
+        for inner in types:
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                _collect(inner, found)
+        literals = [value for inner in types if get_origin(inner) is Literal for value in get_args(inner)]
+        shown = [*(field.examples or []), *literals, *([True] if bool in types else [])]
+        if shown:
+            found.setdefault(name, json.dumps(shown[0]))
+
+
+def _types_in(annotation: object) -> Iterator[object]:
+    yield annotation
+    if get_origin(annotation) is not Literal:
+        for inner in get_args(annotation):
+            yield from _types_in(inner)
 
 
 def said(key: Key, detail: Mapping[str, Any]) -> str:
@@ -104,7 +112,7 @@ def _example(key: Key, otherwise: str = "", *, is_table: bool = False) -> str:
         found = [TABLES[name] for name in reversed(names) if name in TABLES]
         return f"; for example: {found[0]}" if found else ""
     name = names[-1] if names else ""
-    example = VALUES.get(name, otherwise)
+    example = examples().get(name, otherwise)
     return f"; for example: {name} = {example}" if example else ""
 
 

@@ -14,7 +14,7 @@ from cvimake.core.system import WITHOUT_AVX2
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.engine.local import LocalEngine
 from cvimake.execution.runtime import Runtime
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +44,8 @@ def look(runtimes: Mapping[str, Runtime]) -> Machine:
         command = "uname -srm >machine.txt && cat /proc/cpuinfo >>machine.txt"
         action = Action(
             name="release:machine",
-            argv=(*tools.DETERMINISTIC, "sh", "-c", command),
-            environment=tools.environment(),
+            argv=(*commands.DETERMINISTIC, "sh", "-c", command),
+            environment=commands.environment(),
             inputs=(),
             outputs=(Output(name=seen.name, path=seen, kind=FileKind.TEXT),),
             limits=Limits(seconds=60.0),

@@ -12,7 +12,7 @@ from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import making
 from cvimake.execution.image.recipe import FrameworksRecipe, Recipe
 from cvimake.execution.sandbox import Sandbox
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 MAKE_NETWORKS = Path(__file__).with_name("make_networks.py")
 NETWORKS = {
@@ -54,8 +54,8 @@ def networks(
         sandbox.run(
             Action(
                 name=f"networks:{framework}",
-                argv=(*tools.DETERMINISTIC, "python3", MAKE_NETWORKS.name, framework),
-                environment=tools.environment(),
+                argv=(*commands.DETERMINISTIC, "python3", MAKE_NETWORKS.name, framework),
+                environment=commands.environment(),
                 inputs=(Input(name=MAKE_NETWORKS.name, path=MAKE_NETWORKS),),
                 outputs=tuple(Output(name=name, path=folder / name, kind=FileKind.TEXT) for name in names),
                 limits=Limits(seconds=1800.0),

@@ -13,7 +13,7 @@ from cvimake.core.action import Action, FileKind, Folder, Input, Limits, Output
 from cvimake.core.capacity import Share, granted
 from cvimake.core.resources import step
 from cvimake.pipeline import calibration
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 _LIMITS = Limits(seconds=1800.0)
 
@@ -35,14 +35,14 @@ class Subject:
 
     def calibrate(self, *arguments: str, processes: int = 0, memory: int | None = None) -> Calibrated:
         """With the toolchain's own tool where no number of processes is given."""
-        tool = f"{tools.ROOT}/python/tools/run_calibration.py"
+        tool = f"{commands.ROOT}/python/tools/run_calibration.py"
         action = Action(
             name=f"lab:{uuid.uuid4().hex}",
             argv=(
-                *tools.DETERMINISTIC, "python3", "calibrate.py" if processes else tool,
+                *commands.DETERMINISTIC, "python3", "calibrate.py" if processes else tool,
                 "net.mlir", *arguments, "--calibration_table=table",
             ),
-            environment=tools.environment(),
+            environment=commands.environment(),
             inputs=(
                 *(Input(name=f"{name}.py", path=step(name)) for name in calibration.PROGRAMS),
                 *(Input(name=path.name, path=path) for path in sorted(self.lab.root.glob("net/*"))),
@@ -76,8 +76,8 @@ def transform(
     )
     action = Action(
         name="lab:transform",
-        argv=tools.command("model_transform", (*arguments, f"--input_shapes={shapes}", *options)),
-        environment=tools.environment(),
+        argv=commands.command("model_transform", (*arguments, f"--input_shapes={shapes}", *options)),
+        environment=commands.environment(),
         inputs=tuple(Input(name=name, path=lab.root / name) for name in network),
         outputs=tuple(
             Output(name=name, path=Path("net", name), kind=kind)

@@ -33,7 +33,7 @@ from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import Sandbox, read_log
 from cvimake.pipeline import calibration, cvimodel, info, mlir, qtable
 from cvimake.project import read_declarations
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 LOGS = Path(__file__).resolve().parents[1] / "unit" / "data" / "logs"
 # Of a long log, so many lines are kept of its beginning and end.
@@ -371,7 +371,7 @@ def miscompiled(folder: Path) -> None:
 
 def instead(command: str) -> Callable[[Action], Action]:
     """The same step with a command of ours in the place of its tool."""
-    start = len(tools.DETERMINISTIC)
+    start = len(commands.DETERMINISTIC)
     return lambda action: dataclasses.replace(action, argv=(*action.argv[:start], "sh", "-c", command))
 
 

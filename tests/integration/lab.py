@@ -17,7 +17,7 @@ from cvimake.core.action import Action, FileKind, Input, Limits, Output
 from cvimake.core.invocation import INVOKED_FROM
 from cvimake.execution.engine.docker import LABEL, DockerEngine
 from cvimake.execution.sandbox import Sandbox
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 # The model that sees the whole toolchain in seconds, and its dataset, as a project has them.
@@ -58,8 +58,8 @@ class Lab:
         kinds = {"out.json": FileKind.JSON} if outputs is None else outputs
         return Action(
             name=f"lab:{uuid.uuid4().hex}",
-            argv=(*tools.DETERMINISTIC, "python3", "probe.py", *arguments),
-            environment=tools.environment(),
+            argv=(*commands.DETERMINISTIC, "python3", "probe.py", *arguments),
+            environment=commands.environment(),
             inputs=(
                 Input(name="probe.py", path=probe),
                 *(Input(name=path.name, path=path) for path in given),

@@ -9,7 +9,7 @@ from cvimake.builder.tasks import Task, doit_config, open_project
 from cvimake.core.action import Action, FileKind, Output
 from cvimake.pipeline.estimates import LISTING
 from cvimake.pipeline.stage import Stage
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 project = open_project(__file__)
 DOIT_CONFIG = {**doit_config(project), "default_tasks": None}
@@ -22,8 +22,8 @@ def task_toolchain() -> Task:
 def task_sleeper() -> Iterator[Task]:
     action = Action(
         name=f"sleeper:{Path.cwd().name}",
-        argv=(*tools.DETERMINISTIC, "python3", "-c", f"print('asleep'); {ASLEEP}"),
-        environment=tools.environment(),
+        argv=(*commands.DETERMINISTIC, "python3", "-c", f"print('asleep'); {ASLEEP}"),
+        environment=commands.environment(),
         inputs=(),
         outputs=(Output(name="out.json", path=Path("build/out.json"), kind=FileKind.JSON),),
     )

@@ -21,7 +21,7 @@ from cvimake.execution.engine import connection
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image.making import LABEL_IDENTITY, LABEL_RECIPE, ToolchainImage
 from cvimake.execution.sandbox import Sandbox
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 SECRET = "CVIMAKE_TEST_SECRET"
 CONTENT = "content of the input\n"
@@ -299,7 +299,7 @@ def test_the_environment_is_the_declared_one(observed: Facts) -> None:
     added = {
         name: value
         for name, value in observed["environment"].items()
-        if tools.environment().get(name) != value
+        if commands.environment().get(name) != value
     }
     # What Docker, the shell and libfaketime themselves say.
     assert added.pop("FAKETIME_SHARED").startswith("/faketime_sem_")

@@ -16,7 +16,7 @@ from searches import Searched, compare
 
 from cvimake.core import digest
 from cvimake.execution.image.making import ToolchainImage
-from cvimake.toolchain import tools as toolchain
+from cvimake.toolchain import commands as toolchain
 
 SHARED = ROOT.parent / "shared" / "data"
 YOLO_HEADS = [

@@ -42,7 +42,7 @@ from cvimake.execution.sandbox import Sandbox
 from cvimake.pipeline import onnx as conversion
 from cvimake.project import read_declarations
 from cvimake.release import fields
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = 4
@@ -58,9 +58,9 @@ quantize = "F16"
 """
 # Everything in the image that computes.
 PROGRAMS = (
-    f"{tools.PREFIX}/bin/python3.10",
-    f"{tools.ROOT}/bin/tpuc-opt",
-    f"{tools.ROOT}/bin/model_tool",
+    f"{commands.PREFIX}/bin/python3.10",
+    f"{commands.ROOT}/bin/tpuc-opt",
+    f"{commands.ROOT}/bin/model_tool",
 )
 # The emulator may call what the steps may not.
 SECCOMP = '{"defaultAction": "SCMP_ACT_ALLOW"}'

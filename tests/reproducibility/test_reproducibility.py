@@ -25,7 +25,7 @@ from cvimake.execution.image import making
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.execution.image.recipe import Recipe
 from cvimake.release import fields
-from cvimake.toolchain import cvimodel, tools
+from cvimake.toolchain import commands, cvimodel
 
 MODEL = os.environ.get("REPRODUCIBILITY_MODEL", "tiny")
 SOURCE = ROOT / "tests" if MODEL == "tiny" else ROOT
@@ -53,7 +53,7 @@ def libfaketime(tmp_path_factory: pytest.TempPathFactory, toolchain_image: Toolc
     """The image's own, for programs of this machine."""
     folder = tmp_path_factory.mktemp("clock")
     folder.chmod(0o755)
-    path = Path(tools.environment()["LD_PRELOAD"])
+    path = Path(commands.environment()["LD_PRELOAD"])
     with contextlib.closing(connection.find()) as client:
         container = client.containers.create(toolchain_image.id, "true")
         try:

@@ -10,7 +10,7 @@ from cvimake.core.action import Action
 from cvimake.dodo import STAGES
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel, read_declarations
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 FULL = """
 source = "export/best.pt"
@@ -135,5 +135,5 @@ def action_of(model: DeclaredModel, name: str) -> Action:
 def tool_of(action: Action) -> tuple[str, list[str]]:
     """The tool that an action runs, and its arguments."""
     ours = {"calibrate.py", "search.py"}
-    script = next(word for word in action.argv if word.startswith(tools.ROOT) or word in ours)
+    script = next(word for word in action.argv if word.startswith(commands.ROOT) or word in ours)
     return Path(script).stem, list(action.argv[action.argv.index(script) + 1 :])

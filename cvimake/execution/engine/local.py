@@ -21,7 +21,7 @@ from cvimake.core.errors import EngineError
 from cvimake.core.removal import remove_tree
 from cvimake.execution.engine import NOBODY, PLACE, PLACE_PREFIX, Command, Log, supervisor
 from cvimake.execution.engine.watch import Usage, deleted, of_folder, watched
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 _READ_SIZE = 65536
 # As long as a command says nothing, this often it is seen whether it has ended.
@@ -189,11 +189,12 @@ class LocalEngine:
         return ["--no-new-privs", "--pdeathsig", "KILL", *(_as_user(command.user) if other else ()), "--"]
 
     def _argv(self, command: Command) -> list[str]:
-        return [part.replace(tools.PREFIX, str(self.prefix)) for part in command.argv]
+        return [part.replace(commands.PREFIX, str(self.prefix)) for part in command.argv]
 
     def _environment(self, command: Command, place: _Place) -> dict[str, str]:
         variables = {
-            name: value.replace(tools.PREFIX, str(self.prefix)) for name, value in command.environment.items()
+            name: value.replace(commands.PREFIX, str(self.prefix))
+            for name, value in command.environment.items()
         }
         variables |= {"HOME": str(place.temporary), "TMPDIR": str(place.temporary)}
         if self.clock:

@@ -15,7 +15,7 @@ from cvimake.core.errors import ImageError, StepFailedError
 from cvimake.core.resources import step
 from cvimake.execution.image.recipe import FILES_STEP, Recipe
 from cvimake.execution.sandbox import Sandbox
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 # Where an image has pip's reports, and the list of its files.
 RECORDS = "/opt/cvimake"
@@ -56,8 +56,8 @@ def identify(
         result, listing = Path(name) / "identity.json", Path(name) / LISTING
         action = Action(
             name=f"{what.replace(' ', '_')}:identity",
-            argv=(*tools.DETERMINISTIC, "python3", scripts[0].name, result.name, LISTING, *records),
-            environment=tools.environment(),
+            argv=(*commands.DETERMINISTIC, "python3", scripts[0].name, result.name, LISTING, *records),
+            environment=commands.environment(),
             inputs=tuple(Input(name=script.name, path=script) for script in scripts),
             outputs=(
                 Output(name=result.name, path=result, kind=FileKind.JSON),
@@ -91,8 +91,8 @@ def check(sandbox: Sandbox, identity: Mapping[str, Any], records: str = RECORDS)
         command = ("python3", program.name, f"{records}/{LISTING}", expected.name, result.name)
         action = Action(
             name="image:check",
-            argv=(*tools.DETERMINISTIC, *command),
-            environment=tools.environment(),
+            argv=(*commands.DETERMINISTIC, *command),
+            environment=commands.environment(),
             inputs=(Input(name=program.name, path=program),),
             outputs=(Output(name=result.name, path=result, kind=FileKind.JSON),),
             texts=(expected,),

@@ -27,7 +27,7 @@ from cvimake.execution.image.fingerprint import LISTING, identify
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import Sandbox
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 ORIGIN = "this machine, without containers"
 _IDENTITY = "identity.json"
@@ -137,7 +137,7 @@ def _locked(requirements: Path, records: Path) -> list[str]:
 
 def _mend(prefix: Path) -> None:
     """What the wheel lacks, and what it brings along too much."""
-    root = Path(tools.ROOT.replace(tools.PREFIX, str(prefix)))
+    root = Path(commands.ROOT.replace(commands.PREFIX, str(prefix)))
     for pattern in ("bin/*", "python/tools/*.py", "python/utils/*.py"):
         for path in root.glob(pattern):
             path.chmod(path.stat().st_mode | 0o111)

@@ -15,7 +15,7 @@ from cvimake.cli.info import Info
 from cvimake.core.action import Action
 from cvimake.core.errors import EngineError
 from cvimake.execution import runtime
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 LISTING = (Path(__file__).parents[1] / "data" / "yolo_info.txt").read_text(encoding="utf-8")
 TIME: dict[str, Any] = {
@@ -111,7 +111,7 @@ def test_the_file_is_read_in_the_container_under_a_name_of_ours(model: Path, san
     awkward = model.rename(model.with_name("a b;$(c).cvimodel"))
     info(str(awkward))
     (action,) = sandbox.ran
-    assert action.argv == tools.info_command("model.cvimodel", "info.txt", "time.json")
+    assert action.argv == commands.info_command("model.cvimodel", "info.txt", "time.json")
     assert action.inputs[0].path == awkward
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from small_stages import FULL, SMALL, action_of, declared
 
 from cvimake.pipeline import info
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 
 def test_the_info_stage_runs_this_command(tmp_path: Path) -> None:
     action = action_of(declared(tmp_path, FULL), "full_info")
-    assert action.argv == tools.info_command(
+    assert action.argv == commands.info_command(
         "net_cv180x_full.cvimodel", "net_cv180x_full_info.txt", "net_cv180x_full_time.json"
     )
 

@@ -11,12 +11,12 @@ from cvimake.pipeline.checks import network as network_check
 from cvimake.pipeline.stage import StageOf
 from cvimake.project import DeclaredModel
 from cvimake.project.networks import check
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 
 def test_a_full_declaration_is_this_transform(tmp_path: Path) -> None:
     action = action_of(declared(tmp_path, FULL), "mlir")
-    assert action.argv[: len(tools.DETERMINISTIC)] == tools.DETERMINISTIC
+    assert action.argv[: len(commands.DETERMINISTIC)] == commands.DETERMINISTIC
     assert tool_of(action) == (
         "model_transform",
         [
@@ -113,4 +113,4 @@ def test_the_reference_is_reduced_unless_a_variant_compares_all(tmp_path: Path, 
     program = action.argv[action.argv.index("python3") + 1 :]
     assert (program[:2] == ("reduce_reference.py", "net")) == (not extra)
     assert ("reduce_reference.py" in {file.name for file in action.inputs}) == (not extra)
-    assert f"{tools.ROOT}/python/tools/model_transform.py" in program
+    assert f"{commands.ROOT}/python/tools/model_transform.py" in program

@@ -6,7 +6,7 @@ from small_stages import FULL, SMALL, action_of, declared
 
 from cvimake.pipeline import onnx
 from cvimake.project import read_declarations
-from cvimake.toolchain import tools
+from cvimake.toolchain import commands
 
 
 def test_the_conversion_ends_the_network_in_the_declared_outputs(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_the_conversion_ends_the_network_in_the_declared_outputs(tmp_path: Path)
 def test_an_onnx_source_is_converted_by_this_command(tmp_path: Path) -> None:
     text = SMALL + "[input]\nshapes = [[1, 3, 32, 32]]\n[onnx]\nopset = 15\nir = 7\n"
     action = action_of(declared(tmp_path, text), "onnx")
-    start = len(tools.DETERMINISTIC)
+    start = len(commands.DETERMINISTIC)
     assert action.argv[start:] == (
         "env", "PYTHONPATH=/program", "/opt/tpu_mlir/onnx/bin/python3", "-m", "onnx_downgrade",
         "_source.onnx", "net.onnx", "net_onnx.json", "--opset=15", "--ir=7", "--input-shapes=[[1,3,32,32]]",

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from cvimake.project.mistakes import File, did_you_mean, explain
-from cvimake.project.model import REFUSED, Model
+from cvimake.project.model import Model
+from cvimake.project.refused import REFUSED
 from cvimake.project.settings import Settings
 
 GOOD: dict[str, Any] = {

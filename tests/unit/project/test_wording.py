@@ -16,7 +16,7 @@ from cvimake.project.dataset import Dataset
 from cvimake.project.mistakes import File, explain
 from cvimake.project.model import Model
 from cvimake.project.settings import Settings
-from cvimake.project.wording import TABLES, VALUES
+from cvimake.project.wording import TABLES, examples
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -93,8 +93,8 @@ def test_every_example_is_a_right_value_of_its_key(root: tuple[type[BaseModel], 
     for key, is_table in keys(table):
         if is_table:
             assert key[-1] in TABLES, f"give [{key[-1]}] an example in cvimake/project/wording.py"
-        elif key[-1] in VALUES:
-            value = tomllib.loads(f"{key[-1]} = {VALUES[key[-1]]}")[key[-1]]
+        elif key[-1] in examples():
+            value = tomllib.loads(f"{key[-1]} = {examples()[key[-1]]}")[key[-1]]
             table.model_validate(put(good, key, value))
 
 

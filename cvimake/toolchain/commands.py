@@ -1,14 +1,8 @@
-"""tpu_mlir's tools: where they lie in the image, what surrounds them, and their options as tables.
-
-Source of the options: `--help` of each tool in tpu_mlir 1.7.
-"""
+"""The commands that run tpu_mlir's tools and our container programs, and the environment that they see."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
 from cvimake.core import clock
 from cvimake.core.action import Folder
@@ -132,152 +126,11 @@ def onnx_environment() -> dict[str, str]:
     return {**variables, "PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 
-def onnx_command(source: str, result: str, summary: str, options: Mapping[str, object]) -> tuple[str, ...]:
-    """The command that converts an ONNX network; see `container/onnx_downgrade`."""
+def onnx_command(source: str, result: str, summary: str, arguments: Iterable[str]) -> tuple[str, ...]:
+    """Return the command that converts an ONNX network; see `container/onnx_downgrade`."""
     program = ("env", f"PYTHONPATH={ONNX_PROGRAM.target}", _ONNX_PYTHON, "-m", "onnx_downgrade")
-    return (*DETERMINISTIC, *program, source, result, summary, *arguments(ONNX_DOWNGRADE, options))
+    return (*DETERMINISTIC, *program, source, result, summary, *arguments)
 
 
 def _file(tool: str) -> str:
     return f"{ROOT}/python/tools/{tool}.py"
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - any of the types that a declaration can hold
-    return str(value)
-
-
-def _list(value: Iterable[float | str]) -> str:
-    """`0.0,0.5,1.0`; numbers in the shortest form that reads back as the same number."""
-    return ",".join(map(str, value))
-
-
-def _json(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    return json.dumps(value, separators=(",", ":"))
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option of a tool.
-
-    Attributes:
-        name: as the tool calls it, without the dashes.
-        write: how a value is written, or None for a switch that is given or left out.
-    """
-
-    name: str
-    write: Callable[[Any], str] | None = _text
-
-    def arguments(self, value: object) -> tuple[str, ...]:
-        """The arguments for a value; none where it is None or a switch that is off."""
-        if value is None or (self.write is None and value is False):
-            return ()
-        if self.write is None:
-            return (f"--{self.name}",)
-        # One argument, so that a value may begin with a dash.
-        return (f"--{self.name}={self.write(value)}",)
-
-
-ONNX_DOWNGRADE = (
-    Option("opset"),
-    Option("ir"),
-    Option("input-shapes", _json),
-    Option("outputs", _json),
-    Option("relative-boxes", None),
-    Option("fixed", None),
-    Option("external"),
-    Option("keep-metadata", None),
-    Option("figures", None),
-)
-
-MODEL_TRANSFORM = (
-    Option("model_name"),
-    Option("model_def"),
-    Option("model_data"),
-    Option("input_shapes", _json),
-    Option("input_types", _list),
-    Option("resize_dims", _list),
-    Option("keep_aspect_ratio", None),
-    Option("keep_ratio_mode"),
-    Option("mean", _list),
-    Option("scale", _list),
-    Option("pixel_format"),
-    Option("channel_format"),
-    Option("pad_value"),
-    Option("pad_type"),
-    Option("preprocess_list", _list),
-    Option("output_names", _list),
-    Option("add_postprocess"),
-    Option("onnx_sim"),
-    Option("test_input", _list),
-    Option("test_result"),
-    Option("tolerance", _list),
-    Option("excepts", _list),
-    Option("mlir"),
-)
-
-RUN_CALIBRATION = (
-    Option("dataset"),
-    Option("data_list"),
-    Option("input_num"),
-    Option("tune_list"),
-    Option("tune_num"),
-    Option("histogram_bin_num"),
-    Option("debug_cmd"),
-    Option("calibration_table"),
-)
-
-RUN_QTABLE = (
-    Option("dataset"),
-    Option("data_list"),
-    Option("input_num"),
-    Option("calibration_table"),
-    Option("processor"),
-    Option("fp_type"),
-    Option("expected_cos"),
-    Option("min_layer_cos"),
-    Option("global_compare_layers", _list),
-    Option("loss_table"),
-    Option("debug_cmd"),
-    Option("quantize_table"),
-)
-
-MODEL_DEPLOY = (
-    Option("mlir"),
-    Option("quantize"),
-    Option("processor"),
-    Option("calibration_table"),
-    Option("quantize_table"),
-    Option("quant_input", None),
-    Option("quant_output", None),
-    Option("quant_input_list", _list),
-    Option("quant_output_list", _list),
-    Option("fuse_preprocess", None),
-    Option("customization_format"),
-    Option("aligned_input", None),
-    Option("op_divide", None),
-    Option("ignore_f16_overflow", None),
-    Option("disable_layer_group", None),
-    Option("opt"),
-    Option("addr_mode"),
-    Option("num_core"),
-    Option("model_version"),
-    Option("test_input", _list),
-    Option("test_reference"),
-    Option("tolerance", _list),
-    Option("excepts", _list),
-    Option("compare_all", None),
-    Option("skip_validation", None),
-    Option("model"),
-)
-
-
-def arguments(options: Sequence[Option], values: Mapping[str, object]) -> tuple[str, ...]:
-    """The arguments for the given values, in the order of the table.
-
-    Raises:
-        KeyError: a value for an option that the tool does not have.
-    """
-    unknown = values.keys() - {option.name for option in options}
-    if unknown:
-        raise KeyError(f"not an option of the tool: {', '.join(sorted(unknown))}")
-    return tuple(argument for option in options for argument in option.arguments(values.get(option.name)))
