@@ -433,7 +433,7 @@ def test_the_time_limit_ends_a_step_that_ignores_signals(lab: Lab, engine: Docke
         f"{ASLEEP}\n"
     )
     action = lab.action(program, limits=Limits(seconds=1.5))
-    with pytest.raises(StepFailedError, match=r"stopped after its time limit of 1\.5 s"):
+    with pytest.raises(StepFailedError, match=r"was stopped after its time limit of 1\.5 s"):
         lab.run(action)
     assert containers(engine, action.name) == []
     assert lab.left_over() == []

@@ -122,7 +122,7 @@ def test_a_search_that_dies_inside_fails_and_publishes_nothing(
     save_reshaped(project.model / "net.onnx")
     result = project.doit()
     assert result.returncode == 1
-    assert "net:mix_qtable: the qtable search ended with an exception of its own: " in result.stdout
+    assert "net:mix_qtable: the qtable search failed with an exception: " in result.stdout
     assert "join_Reshape 's input:transpose_Transpose not exist" in result.stdout
     assert "layers were compared (the log has all of them); the least similar in INT8:\n" in result.stdout
     assert not [name for name in project.published() if "mix" in name]

@@ -314,10 +314,10 @@ def test_every_fault_is_named(root: Path) -> None:
     ("outcome", "reason"),
     [
         (Outcome(exit_code=3), "its tool ended with exit code 3"),
-        (Outcome(exit_code=137), "its tool was killed"),
-        (Outcome(exit_code=137, out_of_memory=True), "it needs more than its memory limit of 2.0 GiB"),
-        (Outcome(exit_code=0, out_of_memory=True), "it needs more than its memory limit of 2.0 GiB"),
-        (Outcome(exit_code=137, timed_out=True), "stopped after its time limit of 90 s"),
+        (Outcome(exit_code=137), "the tool was killed"),
+        (Outcome(exit_code=137, out_of_memory=True), "the tool needs more than its memory limit of 2.0 GiB"),
+        (Outcome(exit_code=0, out_of_memory=True), "the tool needs more than its memory limit of 2.0 GiB"),
+        (Outcome(exit_code=137, timed_out=True), "the tool was stopped after its time limit of 90 s"),
     ],
 )
 def test_a_tool_that_fails_publishes_nothing(root: Path, outcome: Outcome, reason: str) -> None:
