@@ -19,13 +19,13 @@ import onnx
 from bench import project
 from bench.measure import Result, Runs, Unit, timed
 from cvimake.core.action import Action
+from cvimake.core.paths import BUILD
 from cvimake.execution.engine import connection
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import making
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import WORKSPACE
 from cvimake.pipeline import calibration, cvimodel, mlir, qtable
-from cvimake.pipeline.files import BUILD
 from cvimake.project import DeclaredModel, read_declarations
 from cvimake.toolchain import commands
 

@@ -20,7 +20,7 @@ from cvimake.builder.records import Records
 from cvimake.camera.recognition import Recognition
 from cvimake.cli.new import DODO
 from cvimake.core.content import CONTENTS
-from cvimake.pipeline.outcomes import Info
+from cvimake.pipeline.cvimodel_info import Info
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TINY = CHECKOUT / "tests" / "models" / "tiny"

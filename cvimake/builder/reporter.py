@@ -19,8 +19,9 @@ from cvimake.builder.records import RESTORED
 from cvimake.builder.runner import LOAD
 from cvimake.builder.summary import SEVERITY, Result, State
 from cvimake.core.errors import CvimakeError
+from cvimake.core.paths import TOOLCHAIN
 from cvimake.core.units import duration
-from cvimake.execution.engine.choice import TOOLCHAIN, was_local
+from cvimake.execution.engine.choice import was_local
 from cvimake.pipeline.stage import Row
 
 if TYPE_CHECKING:

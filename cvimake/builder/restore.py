@@ -18,8 +18,8 @@ from cvimake.core.capacity import own_share
 from cvimake.core.content import CONTENTS, State
 from cvimake.core.errors import CvimakeError
 from cvimake.core.key import action_key
+from cvimake.core.paths import TOOLCHAIN
 from cvimake.core.publication import publish
-from cvimake.execution.engine.choice import TOOLCHAIN
 from cvimake.execution.sandbox import write_note
 from cvimake.execution.workspace import workspace
 

@@ -43,7 +43,7 @@ from cvimake.builder.reasons import (
 from cvimake.builder.records import SECONDS
 from cvimake.core import digest, graph
 from cvimake.core.content import CONTENTS, State
-from cvimake.execution.engine.choice import RECORDS
+from cvimake.core.paths import FINGERPRINTS
 
 # The key of a task's `meta` for the reasons why its model cannot be built as things are.
 HINDRANCES = "hindrances"
@@ -140,7 +140,7 @@ def record(history: History, task: Task, why: Iterable[Reason], inputs: Mapping[
         seconds=task.values.get(SECONDS, 0.0),
         outputs={path: state[-1] for path, state in task.values.get(OUTPUTS, {}).items()},
     )
-    toolchains = {path: sha256 for path in RECORDS if (sha256 := inputs.get(str(path)))}
+    toolchains = {path: sha256 for path in FINGERPRINTS if (sha256 := inputs.get(str(path)))}
     kept = {path.read_text(encoding="utf-8"): sha256 for path, sha256 in toolchains.items()}
     history.add(run, [text for text, sha256 in kept.items() if digest.of_text(text) == sha256])
 
@@ -249,7 +249,7 @@ def in_order(tasks: Mapping[str, Task], selected: Iterable[str]) -> Iterator[Tas
 
 def toolchain_of(task: Task) -> str | None:
     """The record of what a task runs in; None where it runs in nothing of ours."""
-    return next((str(path) for path in RECORDS if str(path) in task.file_dep), None)
+    return next((str(path) for path in FINGERPRINTS if str(path) in task.file_dep), None)
 
 
 def _file_of(task: Task, reason: Reason) -> str | None:
@@ -280,7 +280,7 @@ def _membership(task: Task, inputs: Mapping[str, str], old: Definition, new: Def
 
 def _input(path: str, old: str, history: History) -> tuple[Reason, ...]:
     """What has changed in a file; of the toolchain's record, in which parts."""
-    if Path(path) in RECORDS and (before := history.text(old)):
+    if Path(path) in FINGERPRINTS and (before := history.text(old)):
         # Whoever edited it may have left anything.
         with contextlib.suppress(OSError, ValueError):
             now = json.loads(Path(path).read_text(encoding="utf-8"))

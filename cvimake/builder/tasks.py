@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from doit.exceptions import BaseFail
 from doit.task import Task as DoitTask
 
-from cvimake.builder import restore, unbuildable
+from cvimake.builder import checks, outcomes, restore, unbuildable
 from cvimake.builder.activity import ACTIVITIES
 from cvimake.builder.content_checker import INPUTS, OUTPUTS, ContentChecker, intact
 from cvimake.builder.failure import failure_of
@@ -28,10 +28,10 @@ from cvimake.core import announce, clock, terminal
 from cvimake.core.capacity import FRAMEWORKS_IMAGE, own_share
 from cvimake.core.content import CONTENTS, State, is_known, unchanged
 from cvimake.core.errors import CvimakeError, harmless
-from cvimake.execution.engine.choice import FRAMEWORKS, TOOLCHAIN, chosen, would_change
+from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
+from cvimake.execution.engine.choice import chosen, would_change
 from cvimake.execution.image.recipe import FrameworksRecipe, Recipe
 from cvimake.execution.sandbox import Ran, disk_errors
-from cvimake.pipeline.checks import network
 from cvimake.pipeline.stage import Stage, StageOf
 from cvimake.project import Declarations, DeclaredModel, read_declarations
 
@@ -202,6 +202,8 @@ class Project:
         Raises:
             CvimakeError: it can read none; the reasons of all.
         """
+        from cvimake.builder.checks import network  # noqa: PLC0415 - slow to import, and rarely needed
+
         models = [model for model in self.models if model.takes_frameworks and not model.missing]
         faults = [network.file_fault(model) for model in models]
         if faults and all(faults):
@@ -215,8 +217,7 @@ class Project:
             path.write_text(text, encoding="utf-8")
 
     def _run(self, stage: Stage) -> Ran:
-        if stage.before:
-            stage.before()
+        checks.run(stage)
         text, toolchain = restore.recorded_toolchain(self.root / stage.toolchain)
         runtime = self._runtime(stage.toolchain)
         runtime.check(json.loads(text), stage.toolchain)
@@ -237,8 +238,7 @@ class Project:
             CvimakeError: what is read was edited meanwhile.
         """
         also = {str(path): CONTENTS.state(str(path)) for path in stage.also_read}
-        if stage.after:
-            stage.after()
+        outcomes.conclude(stage)
         for path, state in also.items():
             if is_known(state) and not unchanged(Path(path), state):
                 raise CvimakeError(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 from doit.cmd_clean import Clean as DoitClean
 
 from cvimake.builder import leftovers
 from cvimake.cli.records import alone, is_ours
-
-_BUILD = Path("build")
+from cvimake.core.paths import BUILD
 
 
 class Clean(DoitClean):
@@ -36,7 +34,7 @@ class Clean(DoitClean):
         with contextlib.nullcontext() if dryrun else alone(self.dep_manager, what):
             named = list(pos_args or [])
             makers = {task.name.partition(":")[0] for task in self.task_list if task.targets}
-            left = {each.name: each for each in leftovers.find(_BUILD, makers)}
+            left = {each.name: each for each in leftovers.find(BUILD, makers)}
             for name, leftover in left.items():
                 if not named or cleanall or name in named:
                     self._remove(leftover, is_trial=bool(dryrun))

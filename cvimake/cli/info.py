@@ -16,7 +16,7 @@ from cvimake.core import terminal
 from cvimake.core.action import FileKind
 from cvimake.core.errors import CvimakeError
 from cvimake.core.invocation import invoked_from
-from cvimake.pipeline import outcomes
+from cvimake.pipeline import cvimodel_info
 
 _OPTION_JSON = {
     "name": "json",
@@ -72,7 +72,7 @@ def _found(file: str) -> Path:
     return path.resolve()
 
 
-def _examined(model: Path) -> outcomes.Info:
+def _examined(model: Path) -> cvimodel_info.Info:
     """Lists a cvimodel with model_tool, in a container."""
     from cvimake.core.action import Action, Input, Limits, Output  # noqa: PLC0415 - only a listing needs an engine
     from cvimake.execution.runtime import Runtime  # noqa: PLC0415 - only a listing needs an engine
@@ -94,11 +94,29 @@ def _examined(model: Path) -> outcomes.Info:
         )
         Runtime.of(Path.cwd()).sandbox.run(action)
         estimated = json.loads(time.read_text(encoding="utf-8"))
-        found = outcomes.examine(model, listing.read_text(encoding="utf-8", errors="replace"), estimated, {})
-    return outcomes.named_as_beside(found, model)
+        text = listing.read_text(encoding="utf-8", errors="replace")
+        found = cvimodel_info.examine(model.name, model.stat().st_size, text, estimated, {})
+    return named_as_beside(found, model)
 
 
-def _print(info: outcomes.Info, *, as_json: bool) -> None:
+def named_as_beside(known: cvimodel_info.Info, model: Path) -> cvimodel_info.Info:
+    """Add what the declaration says, from the `…_info.json` that a build or a release has beside a cvimodel.
+
+    Without such a file, or if that file is of another cvimodel, nothing is added.
+    """
+    try:
+        beside = cvimodel_info.Info.model_validate_json(
+            model.with_name(f"{model.stem}_info.json").read_bytes()
+        )
+    except (OSError, ValueError):
+        return known
+    same = beside.size == known.size and beside.sections == known.sections and beside.name == known.name
+    if not same or beside.recognised_as != known.recognised_as:
+        return known
+    return known.model_copy(update={"outputs": beside.outputs, "recognition": beside.recognition})
+
+
+def _print(info: cvimodel_info.Info, *, as_json: bool) -> None:
     if as_json:
         terminal.write(json.dumps(info.model_dump(), indent=1) + "\n")
         return
@@ -138,5 +156,5 @@ def _tensor(tensor: Any) -> str:  # noqa: ANN401 - cvimodel.Tensor, imported whe
     return f"{tensor.name} {list(tensor.shape)} {tensor.type}{scale}"
 
 
-def _declared(output: outcomes.Output) -> str:
+def _declared(output: cvimodel_info.Output) -> str:
     return f", is {output.declared}" if output.declared else ""

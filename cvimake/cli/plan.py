@@ -13,6 +13,7 @@ from doit.control import TaskControl
 from doit.task import Task
 
 from cvimake.builder import summary
+from cvimake.builder.checks import samples
 from cvimake.builder.estimates import Estimates
 from cvimake.builder.reasons import Follows, to_json
 from cvimake.builder.restore import foresee
@@ -22,8 +23,7 @@ from cvimake.cli.base import OPTION_JSON, GraphCommand
 from cvimake.cli.run import with_info
 from cvimake.core import terminal, units
 from cvimake.core.errors import EXIT_NOT_POSSIBLE
-from cvimake.execution.engine.choice import TOOLCHAIN
-from cvimake.pipeline.checks import samples
+from cvimake.core.paths import TOOLCHAIN
 from cvimake.project.dataset import ARRAYS, IMAGES
 
 # The suffixes of samples.

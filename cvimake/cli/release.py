@@ -25,7 +25,8 @@ from cvimake.core import clock, git, terminal, toml, units
 from cvimake.core.errors import EXIT_STEP_FAILED, CvimakeError
 from cvimake.core.git import Tree
 from cvimake.core.invocation import invoked_from
-from cvimake.execution.engine.choice import TOOLCHAIN, was_local
+from cvimake.core.paths import TOOLCHAIN
+from cvimake.execution.engine.choice import was_local
 from cvimake.execution.runtime import Runtime
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel, read_declarations

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from cvimake.builder.events import Event
 from cvimake.cli.base import PlainCommand
 from cvimake.core import terminal
-from cvimake.pipeline.outcomes import Info
+from cvimake.pipeline.cvimodel_info import Info
 from cvimake.project.dataset import Dataset
 from cvimake.project.model import Model
 from cvimake.project.settings import Settings

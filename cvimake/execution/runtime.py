@@ -15,9 +15,10 @@ from typing import Any
 from cvimake.core import announce, digest
 from cvimake.core.capacity import Capacity
 from cvimake.core.errors import CvimakeError, ImageError
+from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
 from cvimake.core.system import WITHOUT_AVX2, has_avx2
 from cvimake.execution.engine import Engine, connection
-from cvimake.execution.engine.choice import DOCKER, ENGINE_VARIABLE, FRAMEWORKS, LOCAL, TOOLCHAIN, chosen
+from cvimake.execution.engine.choice import DOCKER, ENGINE_VARIABLE, LOCAL, chosen
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.engine.local import LocalEngine
 from cvimake.execution.image import fingerprint, local, making

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterator
 
 from cvimake.core.action import Action, FileKind
 from cvimake.pipeline import estimates, files, inputs
-from cvimake.pipeline.checks import network as network_check
+from cvimake.pipeline.checks import SamplesCheck
 from cvimake.pipeline.checks.sample_fit import Purpose
 from cvimake.pipeline.stage import Stage
 from cvimake.project.declarations import DeclaredModel
@@ -55,7 +54,5 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
             estimates.count(samples, model.calibration.input_num),
             model.calibration.tune_num or estimates.TUNED,
         ),
-        before=functools.partial(
-            network_check.check_samples, f"{model.name}:calibration", model, Purpose.CALIBRATE, samples
-        ),
+        checks=(SamplesCheck(model=model, purpose=Purpose.CALIBRATE, samples=samples),),
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
-from pathlib import Path
 
 from cvimake.core.action import Action, FileKind
-from cvimake.pipeline import estimates, files, inputs, outcomes
-from cvimake.pipeline.checks import network as network_check
+from cvimake.pipeline import estimates, files, inputs
+from cvimake.pipeline.checks import TablesCheck
+from cvimake.pipeline.outcomes import ComputedTypes
 from cvimake.pipeline.stage import Stage
 from cvimake.pipeline.target import targets
 from cvimake.project.declarations import DeclaredModel
@@ -57,20 +56,12 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
             ),
             load=estimates.deployment(estimates.size(model)),
             row=target.row,
-            before=functools.partial(
-                network_check.check_tables,
-                target.stage,
-                model,
-                target.variant,
-                files.place(model.name, files.mlir(model.name)),
+            checks=(
+                TablesCheck(
+                    model=model,
+                    variant=target.variant,
+                    mlir=files.place(model.name, files.mlir(model.name)),
+                ),
             ),
-            after=functools.partial(
-                _tell_types, target.stage, declared.quantize, layers.path if layers else None
-            ),
+            outcome=ComputedTypes(quantize=declared.quantize, qtable=layers.path if layers else None),
         )
-
-
-def _tell_types(name: str, quantize: str | None, qtable: Path | None) -> None:
-    """Tell where a cvimodel computes in another type than was declared."""
-    outcomes.float_type(name, quantize)
-    outcomes.float_layers(name, qtable)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-BUILD = Path("build")
+from cvimake.core.paths import BUILD
 
 
 @functools.cache

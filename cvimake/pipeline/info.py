@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import json
 from collections.abc import Iterator
 
 from cvimake.core.action import Action, FileKind
-from cvimake.pipeline import estimates, files, inputs, outcomes
+from cvimake.pipeline import estimates, files, inputs
+from cvimake.pipeline.outcomes import CvimodelInfo
 from cvimake.pipeline.stage import Stage
 from cvimake.pipeline.target import targets
 from cvimake.project import feed
@@ -20,11 +18,8 @@ ESTIMATE_TIME = inputs.program("estimate_time")
 
 def stages(model: DeclaredModel) -> Iterator[Stage]:
     """Yield the listing of each cvimodel. Recognition by the camera and the budget are concluded from it."""
-    outputs = files.place(model.name, files.outputs(model.name))
     for target in targets(model):
         listing, time = f"{target.stem}_info.txt", f"{target.stem}_time.json"
-        validation, result = files.place(model.name, target.validation), target.row.info
-        declared = feed.declared(model.inputs, target.variant.options)
         yield Stage(
             action=Action(
                 name=f"{target.stage}_info",
@@ -39,23 +34,15 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
             ),
             load=estimates.LISTING,
             row=target.row,
-            after=functools.partial(
-                outcomes.info,
-                target.stage,
-                files.place(model.name, target.cvimodel),
-                files.place(model.name, listing),
-                files.place(model.name, time),
-                validation,
-                outputs,
-                declared,
-                model.model.budget,
-                result,
+            outcome=CvimodelInfo(
+                variant=target.stage,
+                cvimodel=files.place(model.name, target.cvimodel),
+                listing=files.place(model.name, listing),
+                time=files.place(model.name, time),
+                validation=files.place(model.name, target.validation),
+                outputs=files.place(model.name, files.outputs(model.name)),
+                declared=feed.declared(model.inputs, target.variant.options),
+                budget=model.model.budget,
+                result=target.row.info,
             ),
-            concluded=(result,),
-            concluded_with={
-                **model.model.budget.model_dump(),
-                "camera": json.loads(json.dumps(dataclasses.asdict(declared))),
-                "revision": outcomes.REVISION,
-            },
-            also_read=(validation, outputs),
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 
 from cvimake.core.action import Action, FileKind, Input
-from cvimake.execution.engine.choice import FRAMEWORKS, TOOLCHAIN
-from cvimake.pipeline import estimates, files, named_outputs, outcomes
-from cvimake.pipeline.checks import network as network_check
+from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
+from cvimake.pipeline import estimates, files
+from cvimake.pipeline.checks import Check, DoubtsCheck, NetworkCheck, OperatorsCheck
 from cvimake.pipeline.inputs import SOURCE, output, own_file, program, test_inputs
+from cvimake.pipeline.outcomes import NetworkOutputs
 from cvimake.pipeline.stage import Stage
 from cvimake.project.declarations import DeclaredModel, as_files
 from cvimake.toolchain import commands, options
@@ -28,7 +28,7 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
     name, declared = model.name, model.model
     network = files.place(name, files.converted(name)) if model.is_onnx else model.source
     source = Input(name=f"{SOURCE}{network.suffix}", path=network)
-    weights, wanted = own_file(model, declared.weights, f"{name}_source"), _wanted(model)
+    weights = own_file(model, declared.weights, f"{name}_source")
     tested_with = test_inputs(model, as_files(declared.verify.input))
     arguments = options.arguments(
         options.MODEL_TRANSFORM,
@@ -45,7 +45,6 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
         },
     )
     programs = list(_around_transform(model))
-    outputs = files.place(name, files.outputs(name))
     yield Stage(
         action=Action(
             name=f"{name}:mlir",
@@ -67,23 +66,23 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
         ),
         load=estimates.transform(estimates.size(model)),
         toolchain=FRAMEWORKS if model.takes_frameworks else TOOLCHAIN,
-        before=functools.partial(_check, model),
-        after=functools.partial(
-            outcomes.network, f"{name}:mlir", files.place(name, files.mlir(name)), wanted, outputs
-        ),
-        concluded=(outputs,),
-        concluded_with=[outcomes.REVISION, *wanted.names, wanted.relative_boxes],
+        checks=tuple(_checks(model)),
+        outcome=_outcome(model),
     )
 
 
-def _wanted(model: DeclaredModel) -> named_outputs.Wanted:
-    """Return the declared outputs of a network. The outputs of a post-processing have no declared names."""
+def _outcome(model: DeclaredModel) -> NetworkOutputs:
+    """Return the outputs that the network must have. Those of a post-processing have no declared names."""
+    mlir = files.place(model.name, files.mlir(model.name))
+    result = files.place(model.name, files.outputs(model.name))
     if model.model.output.add_postprocess:
-        return named_outputs.Wanted()
-    return named_outputs.Wanted(
+        return NetworkOutputs(mlir=mlir, result=result)
+    return NetworkOutputs(
+        mlir=mlir,
+        result=result,
         names=tuple(model.model.output.names),
         network=files.place(model.name, files.converted(model.name)) if model.is_onnx else None,
-        kept=model.source.suffix != ".tflite",
+        order_is_kept=model.source.suffix != ".tflite",
         relative_boxes=model.model.output.relative_boxes if model.is_onnx else None,
     )
 
@@ -96,13 +95,10 @@ def _around_transform(model: DeclaredModel) -> Iterator[Input]:
         yield _TRANSFORM_TFLITE
 
 
-def _check(model: DeclaredModel) -> None:
-    """Check that the toolchain can read a network, before it is started."""
-    network_check.check(model)
-    network_check.ask(model)
+def _checks(model: DeclaredModel) -> Iterator[Check]:
+    """Yield the checks that the toolchain can read the network."""
+    yield NetworkCheck(model=model)
+    yield DoubtsCheck(model=model)
     if model.is_onnx:
-        from cvimake.project.networks import check  # noqa: PLC0415 - only a stage that runs looks into the graph
-
-        # The converted network is checked, because the conversion replaces newer operators.
         converted = files.place(model.name, files.converted(model.name))
-        check.check(converted, tuple(model.model.output.names))
+        yield OperatorsCheck(network=converted, outputs=tuple(model.model.output.names))

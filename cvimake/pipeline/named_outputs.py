@@ -1,20 +1,17 @@
-"""Outputs by the names that were declared, from the source network through its MLIR to the cvimodel.
+"""Outputs under their declared names, followed from the source network through its MLIR to the cvimodel.
 
-The toolchain gives every tensor a name of its own: `cls_8` becomes `cls_8_Sigmoid`, or, where it exchanges
-two layers, `320_Transpose_top.Sigmoid`; in a cvimodel `_f32` stands behind that. So an output is known by its
-place, and it is a fault if it has the name of another one.
+The toolchain renames every tensor: `cls_8` becomes `cls_8_Sigmoid`, or `320_Transpose_top.Sigmoid` where it
+exchanges two layers, and a cvimodel adds `_f32`. So an output is known by its place in the order. If it has
+the name of another output, the order was changed, and that is a fault.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from cvimake.core.errors import CvimakeError, StepFailedError
-from cvimake.project.networks import onnx_names
+from cvimake.core.errors import StepFailedError
 from cvimake.toolchain import mlir_names
 from cvimake.toolchain.cvimodel import Tensor
 
@@ -23,10 +20,10 @@ class NamedOutput(BaseModel):
     """An output of a network.
 
     Attributes:
-        declared: its name in the source; that in the MLIR where the source's is not known.
+        declared: its name in the source network, or in the MLIR if the source's name is not known.
         mlir: its name in the MLIR.
-        size: how many numbers it has.
-        relative_boxes: whether its boxes are declared to be fractions of the input; None where that cannot be
+        size: the count of its numbers.
+        relative_boxes: True if its boxes are declared to be fractions of the input; None where that cannot be
             declared.
     """
 
@@ -41,57 +38,57 @@ class NamedOutput(BaseModel):
 _OUTPUTS = TypeAdapter(tuple[NamedOutput, ...])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """The outputs that a network is declared to have.
-
-    Attributes:
-        names: in their order; empty for its own outputs.
-        network: the ONNX file that says its own outputs; None where no file does.
-        relative_boxes: as in `NamedOutput`.
-        kept: whether the toolchain keeps the order of the names. From TFLite it does not: there it keeps the
-            names instead.
-    """
-
-    names: tuple[str, ...] = ()
-    network: Path | None = None
-    kept: bool = True
-    relative_boxes: bool | None = None
+def as_json(outputs: Sequence[NamedOutput]) -> bytes:
+    """Return outputs as JSON."""
+    return _OUTPUTS.dump_json(tuple(outputs), indent=1) + b"\n"
 
 
-def of_mlir(model: str, mlir: Path, wanted: Wanted) -> tuple[NamedOutput, ...]:
-    """The outputs of a network that became MLIR, under their declared names.
-
-    Args:
-        model: the model's name.
-        mlir: the network.
-        wanted: what is declared.
+def from_json(text: bytes) -> tuple[NamedOutput, ...]:
+    """Return the outputs in a JSON text.
 
     Raises:
-        StepFailedError: they are others, or come in another order.
-        CvimakeError: the MLIR is not as the toolchain writes it.
+        ValueError: the text does not hold outputs.
     """
-    found = mlir_names.outputs(mlir)
-    names = wanted.names
-    if not names and wanted.network:
-        names = onnx_names.read(wanted.network).outputs
-    if names and (fault := _fault(names, found, exact=not wanted.kept)):
+    return _OUTPUTS.validate_json(text)
+
+
+def of_mlir(
+    stage: str,
+    found: Sequence[mlir_names.Output],
+    names: Sequence[str],
+    *,
+    exact: bool = False,
+    relative_boxes: bool | None = None,
+) -> tuple[NamedOutput, ...]:
+    """Return the outputs of a network that became MLIR, under their declared names.
+
+    Args:
+        stage: the stage that made the MLIR.
+        found: the outputs in the MLIR.
+        names: the declared names, in their order; empty where none are known.
+        exact: True if the toolchain keeps the names instead of their order.
+        relative_boxes: as in `NamedOutput`.
+
+    Raises:
+        StepFailedError: the network has other outputs, or has them in another order.
+    """
+    if names and (fault := _fault(names, found, exact=exact)):
         raise StepFailedError(
-            f"{model}: {fault}",
-            "Declare them in the order in which they come ([output] names), or convert the network to ONNX, "
-            "of which cvimake puts the outputs into any order.",
+            f"{stage}: {fault}",
+            "Declare the outputs in the order in which they come ([output] names), or convert the network to "
+            "ONNX: cvimake puts the outputs of an ONNX network into any order.",
         )
     return tuple(
-        NamedOutput(declared=name, mlir=output.name, size=output.size, relative_boxes=wanted.relative_boxes)
+        NamedOutput(declared=name, mlir=output.name, size=output.size, relative_boxes=relative_boxes)
         for name, output in zip(names or [output.name for output in found], found, strict=True)
     )
 
 
 def of_cvimodel(name: str, outputs: Sequence[Tensor], named: Sequence[NamedOutput]) -> None:
-    """Sees that the outputs of a cvimodel are those of its MLIR, in their order.
+    """Check that the outputs of a cvimodel are those of its MLIR, in the same order.
 
     Raises:
-        StepFailedError: they are others, or come in another order.
+        StepFailedError: the cvimodel has other outputs, or has them in another order.
     """
     found = [mlir_names.Output(tensor.name, tensor.name, _size(tensor)) for tensor in outputs]
     fault = _fault([output.mlir for output in named], found)
@@ -100,32 +97,13 @@ def of_cvimodel(name: str, outputs: Sequence[Tensor], named: Sequence[NamedOutpu
     if fault:
         raise StepFailedError(
             f"{name}: {fault}",
-            "The toolchain has changed them, in a way that cvimake does not know. Declare the outputs in "
-            "another order ([output] names), and tell the authors of cvimake.",
+            "The toolchain changed the outputs in a way that cvimake does not know. Declare them in another "
+            "order ([output] names), and report this to the authors of cvimake.",
         )
 
 
-def write(path: Path, outputs: Sequence[NamedOutput]) -> None:
-    """Writes outputs to a file."""
-    temporary = path.with_suffix(".json.new")
-    temporary.write_bytes(_OUTPUTS.dump_json(tuple(outputs), indent=1) + b"\n")
-    temporary.replace(path)
-
-
-def read(path: Path) -> tuple[NamedOutput, ...]:
-    """The outputs in a file.
-
-    Raises:
-        CvimakeError: it was damaged.
-    """
-    try:
-        return _OUTPUTS.validate_json(path.read_bytes())
-    except ValueError as error:
-        raise CvimakeError(f"{path} is damaged", "Remove it: the next build writes it anew.") from error
-
-
 def _fault(names: Sequence[str], found: Sequence[mlir_names.Output], *, exact: bool = False) -> str:
-    """Why outputs are not the named ones in their order; empty if they are."""
+    """Say why outputs are not the named ones in their order; return an empty text if they are."""
     values = [output.value for output in found]
     right = len(names) == len(found) and all(
         owner in {"", name} or values[names.index(owner)] == output.value
@@ -139,7 +117,7 @@ def _fault(names: Sequence[str], found: Sequence[mlir_names.Output], *, exact: b
 
 
 def _owner(output: str, here: str, names: Sequence[str], *, exact: bool) -> str:
-    """The name that an output has, which is the one at its place if that can be; empty where it has none."""
+    """Return which of the names an output has, trying the name at its own place first; empty for none."""
     if exact and output in names:
         return output
     if _is_of(output, here):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 
 from cvimake.core.action import Action, FileKind, Folder, Input
 from cvimake.pipeline import estimates, files
-from cvimake.pipeline.checks import network as network_check
+from cvimake.pipeline.checks import NetworkCheck
 from cvimake.pipeline.inputs import SOURCE, output
 from cvimake.pipeline.stage import Stage
 from cvimake.project.declarations import DeclaredModel
@@ -49,5 +48,5 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
             limits=estimates.limits(model),
         ),
         load=estimates.conversion(estimates.size(model)),
-        before=functools.partial(network_check.check, model),
+        checks=(NetworkCheck(model=model),),
     )

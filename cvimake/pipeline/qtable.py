@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterator
 
 from cvimake.core.action import Action, FileKind
-from cvimake.pipeline import estimates, files, inputs, outcomes
-from cvimake.pipeline.checks import network as network_check
+from cvimake.pipeline import estimates, files, inputs
+from cvimake.pipeline.checks import SamplesCheck, TablesCheck
 from cvimake.pipeline.checks.sample_fit import Purpose
+from cvimake.pipeline.outcomes import SearchEnding
 from cvimake.pipeline.stage import Stage
-from cvimake.pipeline.target import Target, targets
-from cvimake.project.dataset import Samples
+from cvimake.pipeline.target import targets
 from cvimake.project.declarations import DeclaredModel
 from cvimake.toolchain import commands, options
-from cvimake.toolchain.container.run_tool import REQUIRE_EXPECTED_COS
 
 # The folder in the container with the samples to search with.
 _DATASET = "/dataset"
+# The option of `toolchain/container/run_tool.py` that makes a failure of a search that gave up.
+_REQUIRE_EXPECTED_COS = "--require-expected-cos"
 # The programs that run `run_qtable` in several processes. The first is run, and imports the others.
 PROGRAMS = ("search", "parallel_searcher", "process_group", "tried_operators")
 _PROGRAM_FILES = tuple(map(inputs.program, PROGRAMS))
@@ -51,7 +51,7 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
                     "search.py",
                     summary,
                     (files.mlir(model.name), *arguments),
-                    (REQUIRE_EXPECTED_COS,) if search.require_expected_cos else (),
+                    (_REQUIRE_EXPECTED_COS,) if search.require_expected_cos else (),
                 ),
                 environment=commands.environment(),
                 inputs=(*inputs.network(model), table, inputs.RUN_TOOL, *_PROGRAM_FILES),
@@ -67,14 +67,14 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
             load=estimates.search(
                 estimates.size(model), estimates.count(samples, search.input_num or estimates.SEARCHED)
             ),
-            before=functools.partial(_check, target, samples),
             row=target.row,
-            after=functools.partial(outcomes.search, target.stage, files.place(model.name, summary)),
+            checks=(
+                SamplesCheck(model=model, purpose=Purpose.SEARCH, samples=samples),
+                TablesCheck(
+                    model=model,
+                    variant=target.variant,
+                    mlir=files.place(model.name, files.mlir(model.name)),
+                ),
+            ),
+            outcome=SearchEnding(variant=target.stage, summary=files.place(model.name, summary)),
         )
-
-
-def _check(target: Target, samples: Samples) -> None:
-    """Check that a search can read its samples and tables."""
-    name, model = f"{target.stage}_qtable", target.model
-    network_check.check_samples(name, model, Purpose.SEARCH, samples)
-    network_check.check_tables(name, model, target.variant, files.place(model.name, files.mlir(model.name)))

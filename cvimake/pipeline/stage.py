@@ -8,17 +8,19 @@ from pathlib import Path
 
 from cvimake.core.action import Action
 from cvimake.core.capacity import Load
-from cvimake.execution.engine.choice import TOOLCHAIN
+from cvimake.core.paths import TOOLCHAIN
+from cvimake.pipeline.checks import Check
+from cvimake.pipeline.outcomes import Outcome
 from cvimake.project.declarations import DeclaredModel
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: one cvimodel.
+    """A row of the table at the end of a build: one cvimodel.
 
     Attributes:
-        variant: its stage's name.
-        info: the file that says what is in it.
+        variant: the name of the stage that makes it, without the model's.
+        info: the file with all that is known of it.
     """
 
     model: str
@@ -26,33 +28,40 @@ class Row:
     info: Path
 
 
-HostWork = Callable[[], None]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage of a model.
+    """One stage of a model. It can be pickled, and be run by another process.
 
     Attributes:
-        toolchain: the record of what computes in the image that it runs in.
-        before: what is looked at on the host before the tool runs.
-        after: what is made of its outputs on the host.
-        concluded: the files that `after` writes.
-        concluded_with: what else decides them; a JSON value.
-        also_read: the files that `after` reads beside the outputs.
-        load: what it takes of the machine.
-        row: the line of the final table that it counts for; None where it counts for several.
+        action: the tool to run.
+        load: what the tool is expected to take of the machine.
+        toolchain: the fingerprint of the image that the tool runs in.
+        row: the row of the final table that it counts for; None if it counts for several.
+        checks: what is checked before the tool runs, in this order.
+        outcome: what is concluded from the outputs; None for nothing.
     """
 
     action: Action
     load: Load
     toolchain: Path = TOOLCHAIN
     row: Row | None = None
-    before: HostWork | None = None
-    after: HostWork | None = None
-    concluded: tuple[Path, ...] = ()
-    concluded_with: object = None
-    also_read: tuple[Path, ...] = ()
+    checks: tuple[Check, ...] = ()
+    outcome: Outcome | None = None
+
+    @property
+    def concluded(self) -> tuple[Path, ...]:
+        """The files that are concluded from the outputs."""
+        return self.outcome.writes if self.outcome else ()
+
+    @property
+    def concluded_with(self) -> object:
+        """Everything that decides the concluded files beside the files that are read; a JSON value."""
+        return self.outcome.decided_by if self.outcome else None
+
+    @property
+    def also_read(self) -> tuple[Path, ...]:
+        """The files that are read to conclude, beside the outputs."""
+        return self.outcome.also_reads if self.outcome else ()
 
 
 StageOf = Callable[[DeclaredModel], Iterator[Stage]]

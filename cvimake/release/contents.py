@@ -11,7 +11,7 @@ from pathlib import Path
 from cvimake.camera.recognition import Recognition
 from cvimake.core import digest
 from cvimake.core.action import Action, FileKind, Input
-from cvimake.pipeline.files import BUILD
+from cvimake.core.paths import BUILD
 from cvimake.pipeline.stage import Stage
 
 README, SUMS, PROVENANCE = "README.md", "SHA256SUMS", "provenance.intoto.json"

@@ -12,7 +12,7 @@ from cvimake.builder import differences
 from cvimake.camera.device_time import Estimate
 from cvimake.core import units
 from cvimake.core.errors import CvimakeError
-from cvimake.pipeline.outcomes import Info
+from cvimake.pipeline.cvimodel_info import Info
 from cvimake.release import opened
 from cvimake.release.opened import Opened
 from cvimake.release.provenance import COMMIT, IMAGES, Provenance

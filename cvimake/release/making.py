@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from cvimake.core.content import CONTENTS
 from cvimake.core.errors import CvimakeError
-from cvimake.pipeline.outcomes import Info
+from cvimake.pipeline.cvimodel_info import Info
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel
 from cvimake.release import contents, provenance, readme, sums

@@ -18,7 +18,7 @@ from cvimake import __version__
 from cvimake.core import digest, resources
 from cvimake.core.action import Action
 from cvimake.core.key import action_key
-from cvimake.execution.engine.choice import FRAMEWORKS, TOOLCHAIN
+from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
 from cvimake.pipeline.stage import Stage
 from cvimake.release import statement as shape
 

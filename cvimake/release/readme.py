@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cvimake.camera.device_time import MEANING
 from cvimake.core import clock, units
-from cvimake.execution.engine.choice import FRAMEWORKS, TOOLCHAIN
-from cvimake.pipeline.outcomes import Info
+from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
+from cvimake.pipeline.cvimodel_info import Info
 from cvimake.release.contents import PROVENANCE, SUMS, Cvimodel
 from cvimake.release.provenance import Origin
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cvimake.core import git
 from cvimake.core.git import Tree
-from cvimake.pipeline.outcomes import Info, over_budget
+from cvimake.pipeline.cvimodel_info import Info, over_budget
 from cvimake.project.model import Budget
 
 ALLOW_DIRTY, ALLOW_LOCAL, ALLOW_UNVALIDATED = "--allow-dirty", "--allow-local", "--allow-unvalidated"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from doit.doit_cmd import DoitMain
 
 from bench import project
 from cvimake import dodo
+from cvimake.builder import checks, outcomes
 from cvimake.builder.content_checker import ContentChecker
 from cvimake.builder.records import Records
 from cvimake.camera.recognition import Recognition
@@ -29,7 +29,7 @@ from cvimake.core.digest import of_file
 from cvimake.execution import runtime
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.execution.sandbox import Ran, log_path
-from cvimake.pipeline.outcomes import Info
+from cvimake.pipeline.cvimodel_info import Info
 from cvimake.pipeline.stage import Stage, StageOf
 from cvimake.project import DeclaredModel
 
@@ -71,6 +71,8 @@ class Workshop:
         monkeypatch.delenv("CVIMAKE_INVOKED_FROM", raising=False)
         monkeypatch.delenv("CVIMAKE_ENGINE", raising=False)
         monkeypatch.delenv("CVIMAKE_BASE", raising=False)
+        monkeypatch.setattr(checks, "run", lambda _stage: None)
+        monkeypatch.setattr(outcomes, "conclude", self.write_concluded)
         monkeypatch.setattr(runtime.Runtime, "of", lambda _root: self._runtime(self.identity))
         monkeypatch.setattr(runtime.Runtime, "with_frameworks", lambda _root: self._runtime(self.frameworks))
 
@@ -92,7 +94,7 @@ class Workshop:
 
     def doit(self, *arguments: str) -> int:
         """Runs a command as the launcher would; returns the exit code."""
-        stages = [self._with_fakes(stage_of) for stage_of in dodo.STAGES]
+        stages = [self._watched(stage_of) for stage_of in dodo.STAGES]
         config, task_toolchain, task_models = dodo.graph(str(self.root / "dodo.py"), stages)
         namespace = {"DOIT_CONFIG": config, "task_toolchain": task_toolchain, "task_models": task_models}
         loader = ModuleTaskLoader(namespace)
@@ -112,20 +114,21 @@ class Workshop:
         self.doit("run", *arguments)
         return list(self.ran)
 
-    def _with_fakes(self, stage_of: StageOf) -> StageOf:
+    def _watched(self, stage_of: StageOf) -> StageOf:
         def stages(model: DeclaredModel) -> Iterator[Stage]:
-            return map(self.fake, stage_of(model))
+            for stage in stage_of(model):
+                self.see(stage)
+                yield stage
 
         return stages
 
-    def fake(self, stage: Stage) -> Stage:
-        """A stage whose tool's files are not looked into."""
+    def see(self, stage: Stage) -> None:
+        """Called with every stage of the graph."""
 
-        def conclude(places: tuple[Path, ...] = stage.concluded) -> None:
-            for place in places:
-                place.write_text(_INFO.model_dump_json(by_alias=True), encoding="utf-8")
-
-        return dataclasses.replace(stage, before=None, after=conclude)
+    def write_concluded(self, stage: Stage) -> None:
+        """In the place of `outcomes.conclude`: the tool's files are not looked into."""
+        for place in stage.concluded:
+            place.write_text(_INFO.model_dump_json(by_alias=True), encoding="utf-8")
 
     def _runtime(self, identity: dict[str, Any]) -> runtime.Runtime:
         image = ToolchainImage(id="sha256:abc", base="a base", identity=identity)

@@ -9,7 +9,7 @@ import graphs
 import pytest
 from graphs import Workshop
 
-from cvimake.pipeline.outcomes import Comparison
+from cvimake.pipeline.cvimodel_info import Comparison
 from cvimake.release import machine
 from cvimake.release.machine import Machine
 

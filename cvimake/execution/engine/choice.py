@@ -11,11 +11,6 @@ from cvimake.core.errors import EngineError
 
 ENGINE_VARIABLE = "CVIMAKE_ENGINE"
 DOCKER, LOCAL = "docker", "local"
-# What computes, as every step's input: a new toolchain makes every result stale, an equal one none.
-TOOLCHAIN = Path("build/toolchain.json")
-# The same of the image that the front ends of Caffe, PyTorch and TFLite run in.
-FRAMEWORKS = Path("build/frameworks.json")
-RECORDS = (TOOLCHAIN, FRAMEWORKS)
 _SOCKET = "/var/run/docker.sock"
 
 

@@ -1,8 +1,8 @@
-"""The user's own calibration tables and qtables, held against the network that they are used for.
+"""Rules for the user's own calibration tables and qtables: they must fit the network that they are used for.
 
-The toolchain passes over what it does not know: where a line of a qtable names a layer that is not there, or
-no mode, the layer stays INT8 without a word. A layer that a calibration table has no threshold for ends in an
-assertion of the compiler, or, where it comes last, in another file. (Seen with tpu_mlir 1.7.)
+The toolchain ignores a line of a qtable that names an unknown layer or an unknown mode: the layer stays INT8,
+without a warning. If a calibration table has no threshold for a layer, an assertion of the compiler fails; if
+the last layer has none, the result is another file. (Seen with tpu_mlir 1.7.)
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from pathlib import Path
 from cvimake.core.errors import CvimakeError
 from cvimake.project.mistakes import did_you_mean
 
-_LARGEST = 64 * 1024**2
 _FEW = 3
-# As the toolchain's own pattern has it: no plus sign.
+# Like the toolchain's own pattern, this takes no plus sign.
 _NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?"
 _THRESHOLD = re.compile(rf"(?P<layer>\S+)\s+{_NUMBER}\s+{_NUMBER}\s+{_NUMBER}")
-# Thresholds for INT4, which these processors do not compute, and scales of weights.
+# Parts after the thresholds: those for INT4, which these processors do not compute, and scales of weights.
 _OTHER_PARTS = ("#int4_th", "#weight_scale")
 _MODE = re.compile(r"(?P<layer>\S+)\s+(?:BF16|F16|F32|INT8)", re.IGNORECASE)
 
 
-# What to do about either, by its key in model.toml.
+# The remedy for each kind of table, by its key in model.toml.
 REMEDIES = {
     "calibration_table": "Leave calibration_table out, so that one is made, or take one that was made from "
     "this network with the same [output] names",
@@ -36,46 +35,38 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class Table:
-    """What a table says something of.
+    """A calibration table or a qtable.
 
     Attributes:
-        rows: the line in the file for each layer.
+        rows: for each layer, the number of its line in the file.
     """
 
     path: Path
     rows: Mapping[str, int]
 
 
-def read_calibration(path: Path) -> Table:
-    """A calibration table.
+def parse_calibration(path: Path, text: str) -> Table:
+    """Return the calibration table in a text.
 
     Raises:
-        CvimakeError: it has no lines, or one that is not as it has to be.
+        CvimakeError: it has no lines, or a line that is not as it has to be.
     """
-    table = _read(path, _THRESHOLD, "LAYER THRESHOLD MIN MAX")
+    table = _parse(path, text, _THRESHOLD, "LAYER THRESHOLD MIN MAX")
     if not table.rows:
         raise CvimakeError(f"{path} holds no thresholds")
     return table
 
 
-def read_qtable(path: Path) -> Table:
-    """A qtable.
+def parse_qtable(path: Path, text: str) -> Table:
+    """Return the qtable in a text.
 
     Raises:
-        CvimakeError: a line of it is not as it has to be.
+        CvimakeError: a line is not as it has to be.
     """
-    return _read(path, _MODE, "LAYER MODE, with BF16, F16, F32 or INT8 as the mode")
+    return _parse(path, text, _MODE, "LAYER MODE, with BF16, F16, F32 or INT8 as the mode")
 
 
-def _read(path: Path, row: re.Pattern[str], form: str) -> Table:
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise CvimakeError(f"{path} is larger than any table")
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CvimakeError(f"{path} is not UTF-8 text, and a table is") from error
-    except OSError as error:
-        raise CvimakeError(f"{path} cannot be read: {error.strerror}") from error
+def _parse(path: Path, text: str, row: re.Pattern[str], form: str) -> Table:
     rows: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(_OTHER_PARTS):
@@ -90,13 +81,13 @@ def _read(path: Path, row: re.Pattern[str], form: str) -> Table:
 
 
 def foreign_names(table: Table, tensors: Collection[str]) -> str:
-    """What in a table cannot be of an ONNX network; empty where all can.
+    """Describe the layers of a table that cannot be of an ONNX network; return an empty text if all can.
 
-    The toolchain calls a layer by the tensor that it puts out, with its operator behind that: `x_Conv`.
+    The toolchain names a layer after its output tensor, followed by its operator: `x_Conv`.
     """
 
     def is_known(layer: str) -> bool:
-        # The conversion calls what it adds `x/Mul`.
+        # A layer that the conversion adds is called `x/Mul`.
         ends = [place for place, character in enumerate(layer) if character in "_/"]
         return layer in tensors or any(layer[:end] in tensors for end in ends)
 
@@ -104,13 +95,13 @@ def foreign_names(table: Table, tensors: Collection[str]) -> str:
 
 
 def unknown_layers(table: Table, layers: Sequence[Sequence[str]]) -> str:
-    """What in a qtable names no layer; empty where all do."""
+    """Describe the lines of a qtable that name no layer; return an empty text if all do."""
     known = {name for names in layers for name in names}
     return _unknown(table, known.__contains__, known)
 
 
 def missing_layers(table: Table, layers: Sequence[Sequence[str]]) -> str:
-    """What a calibration table has no thresholds for; empty where it has all."""
+    """Describe the layers without a threshold in a calibration table; return an empty text for none."""
     missing = [names[0] for names in layers if table.rows.keys().isdisjoint(names)]
     if not missing:
         return ""

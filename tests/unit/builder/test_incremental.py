@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import gc
 import hashlib
@@ -33,7 +32,7 @@ from cvimake.core.action import Action
 from cvimake.core.content import CONTENTS
 from cvimake.core.errors import StepFailedError
 from cvimake.execution.sandbox import Ran
-from cvimake.pipeline.outcomes import Info
+from cvimake.pipeline.cvimodel_info import Info
 from cvimake.pipeline.stage import Stage
 
 # How many projects are tried, each with up to so many edits and builds.
@@ -334,15 +333,12 @@ class Yard(Workshop):
 
     # What cvimake does
 
-    def fake(self, stage: Stage) -> Stage:
-        """A stage whose tool is a fake, and so is what is made of its outputs."""
+    def see(self, stage: Stage) -> None:
         self.stages[stage.action.name] = stage
 
-        def conclude() -> None:
-            for place, held in concluded_by(stage, self.read, constant=self.is_constant(stage)).items():
-                (self.root / place).write_bytes(held)
-
-        return dataclasses.replace(stage, before=None, after=conclude)
+    def write_concluded(self, stage: Stage) -> None:
+        for place, held in concluded_by(stage, self.read, constant=self.is_constant(stage)).items():
+            (self.root / place).write_bytes(held)
 
     def run(self, action: Action, watch: Callable[[bytes], None]) -> Ran:
         watch(b"")

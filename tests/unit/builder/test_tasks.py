@@ -11,8 +11,10 @@ import pytest
 from doit.exceptions import TaskError, TaskFailed
 from graphs import digests
 
+from cvimake.builder import checks, outcomes
 from cvimake.builder.content_checker import ContentChecker
 from cvimake.builder.tasks import Project, Task, doit_config, open_project
+from cvimake.camera import feed
 from cvimake.core.action import Action, FileKind, Folder, Input, Limits, Output, Text
 from cvimake.core.capacity import Load
 from cvimake.core.errors import CvimakeError, EngineError, ImageError, StepFailedError
@@ -20,8 +22,10 @@ from cvimake.execution import runtime
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import Ran
+from cvimake.pipeline.outcomes import CvimodelInfo
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel, read_declarations
+from cvimake.project.model import Budget
 
 LOAD_OF_ALL = Load(memory=1)
 ACTION = Action(
@@ -30,6 +34,17 @@ ACTION = Action(
     environment={},
     inputs=(Input(name="net.mlir", path=Path("build/net/net.mlir")),),
     outputs=(Output(name="net.cvimodel", path=Path("build/net/net.cvimodel"), kind=FileKind.CVIMODEL),),
+)
+INFO = CvimodelInfo(
+    variant="net:bf16",
+    cvimodel=Path("build/net/net.cvimodel"),
+    listing=Path("build/net/info.txt"),
+    time=Path("build/net/time.json"),
+    validation=Path("build/net/validation.json"),
+    outputs=Path("build/net/outputs.json"),
+    declared=feed.NOTHING,
+    budget=Budget(),
+    result=Path("build/net/info.json"),
 )
 
 
@@ -107,12 +122,12 @@ def test_a_task_depends_on_every_member_of_a_folder_and_on_what_its_conclusion_r
     project: Project,
 ) -> None:
     folder = Folder(target="/dataset", files={"0.png": Path("datasets/a/0.png")})
-    stage = of(dataclasses.replace(ACTION, folders=(folder,)), also_read=(Path("build/net/other.json"),))
-    assert {"datasets/a/0.png", "build/net/other.json"} <= set(task_of(project, stage)["file_dep"])
+    stage = of(dataclasses.replace(ACTION, folders=(folder,)), outcome=INFO)
+    assert {"datasets/a/0.png", "build/net/validation.json"} <= set(task_of(project, stage)["file_dep"])
 
 
 def test_a_tasks_targets_are_the_actions_outputs_and_what_is_concluded(project: Project) -> None:
-    stage = of(concluded=(Path("build/net/info.json"),))
+    stage = of(outcome=INFO)
     assert task_of(project, stage)["targets"] == ["build/net/net.cvimodel", "build/net/info.json"]
 
 
@@ -121,13 +136,13 @@ def definition_in(task: Task) -> object:
 
 
 def test_a_task_is_stale_when_its_definition_changes_and_not_when_its_limits_do(project: Project) -> None:
-    before = definition_in(task_of(project, of()))
-    limited = of(dataclasses.replace(ACTION, limits=Limits(memory=1)))
+    before = definition_in(task_of(project, of(outcome=INFO)))
+    limited = of(dataclasses.replace(ACTION, limits=Limits(memory=1)), outcome=INFO)
     assert definition_in(task_of(project, limited)) == before
     for other in (
-        of(dataclasses.replace(ACTION, argv=("tool", "--option"))),
-        of(dataclasses.replace(ACTION, texts=(Text(name="list.txt", text="a"),))),
-        of(concluded_with={"size": 1}),
+        of(dataclasses.replace(ACTION, argv=("tool", "--option")), outcome=INFO),
+        of(dataclasses.replace(ACTION, texts=(Text(name="list.txt", text="a"),)), outcome=INFO),
+        of(outcome=dataclasses.replace(INFO, budget=Budget(size=1))),
     ):
         assert definition_in(task_of(project, other)) != before
 
@@ -215,7 +230,8 @@ def test_a_result_that_is_edited_before_it_is_recorded_is_not_taken_for_what_was
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_runtime(monkeypatch, FakeSandbox())
-    ended = perform(task_of(project, of(after=lambda: ACTION.outputs[0].path.write_bytes(b"edited"))))
+    monkeypatch.setattr(outcomes, "conclude", lambda _: ACTION.outputs[0].path.write_bytes(b"edited"))
+    ended = perform(task_of(project, of()))
     assert isinstance(ended, TaskError)
     assert "net.cvimodel was edited right after it was made" in ended.get_msg()
 
@@ -232,7 +248,9 @@ def test_the_results_of_a_task_are_recorded(project: Project, monkeypatch: pytes
     assert not is_intact(made, kept)
 
 
-def test_the_host_looks_before_and_after_the_tool(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_is_checked_before_its_tool_runs_and_concluded_after_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     order: list[str] = []
 
     class Recording(FakeSandbox):
@@ -241,31 +259,32 @@ def test_the_host_looks_before_and_after_the_tool(project: Project, monkeypatch:
             return write_outputs(action)
 
     with_runtime(monkeypatch, Recording())
-    stage = of(before=lambda: order.append("before"), after=lambda: order.append("after"))
-    assert perform(task_of(project, stage)).keys() == {"seconds", "cores", "outputs", "inputs"}
-    assert order == ["before", "net:bf16", "after"]
+    monkeypatch.setattr(checks, "run", lambda stage: order.append(f"checks of {stage.action.name}"))
+    monkeypatch.setattr(outcomes, "conclude", lambda stage: order.append(f"outcome of {stage.action.name}"))
+    assert perform(task_of(project, of())).keys() == {"seconds", "cores", "outputs", "inputs"}
+    assert order == ["checks of net:bf16", "net:bf16", "outcome of net:bf16"]
 
 
-def test_no_tool_runs_where_the_look_before_finds_a_fault(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse() -> None:
+def test_no_tool_runs_if_a_check_fails(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_stage: Stage) -> None:
         raise CvimakeError("too new")
 
     sandbox = FakeSandbox()
     with_runtime(monkeypatch, sandbox)
-    assert isinstance(perform(task_of(project, of(before=refuse))), TaskError)
+    monkeypatch.setattr(checks, "run", refuse)
+    assert isinstance(perform(task_of(project, of())), TaskError)
     assert sandbox.ran == []
 
 
-def test_a_conclusion_that_refuses_the_result_is_doits_failure(
+def test_an_outcome_that_refuses_the_result_is_doits_failure(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> None:
+    def refuse(_stage: Stage) -> None:
         raise StepFailedError("over its budget")
 
     with_runtime(monkeypatch, FakeSandbox())
-    assert isinstance(perform(task_of(project, of(after=refuse))), TaskFailed)
+    monkeypatch.setattr(outcomes, "conclude", refuse)
+    assert isinstance(perform(task_of(project, of())), TaskFailed)
 
 
 def test_a_failed_step_is_doits_failure(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,18 +6,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cvimodel_listings import CLASSIFIER, LISTING, outputs
 from doit.cmd_base import ModuleTaskLoader
 from doit.cmd_info import Info as DoitInfo
 from doit.cmdparse import CmdParseError
 
+from cvimake.camera import feed
 from cvimake.camera.device_time import MEANING
-from cvimake.cli.info import Info
+from cvimake.cli.info import Info, named_as_beside
 from cvimake.core.action import Action
 from cvimake.core.errors import EngineError
 from cvimake.execution import runtime
+from cvimake.pipeline import cvimodel_info
 from cvimake.toolchain import commands
 
-LISTING = (Path(__file__).parents[1] / "data" / "yolo_info.txt").read_text(encoding="utf-8")
 TIME: dict[str, Any] = {
     "clocks": [
         {"megahertz": 500, "compute": 35_576_068, "memory": 5_598_561, "together": 39_927_474},
@@ -177,3 +179,34 @@ def test_a_file_that_begins_otherwise_is_no_cvimodel(model: Path, capsys: pytest
     model.write_bytes(b"once upon a time")
     assert info(str(model)) == 2
     assert f"{model} is no cvimodel" in capsys.readouterr().err
+
+
+def info_beside(model: Path, listing: str, declared: feed.Declared = feed.NOTHING) -> cvimodel_info.Info:
+    """Write a cvimodel and its info as a build does; return what the file alone says."""
+    model.write_bytes(b"x" * 1000)
+    built = cvimodel_info.examine(
+        model.name, 1000, listing, TIME, {}, outputs=outputs(listing), declared=declared
+    )
+    beside = model.with_name(f"{model.stem}_info.json")
+    beside.write_text(built.model_dump_json(by_alias=True), encoding="utf-8")
+    return cvimodel_info.examine(model.name, 1000, listing, TIME, {})
+
+
+def test_a_cvimodel_beside_its_info_has_the_declared_names(tmp_path: Path) -> None:
+    model = tmp_path / "net.cvimodel"
+    bare = info_beside(model, LISTING)
+    assert [output.declared for output in bare.outputs] == ["", ""]
+    named = named_as_beside(bare, model)
+    assert [output.declared for output in named.outputs] == ["tensor 0", "tensor 1"]
+    # The info of another cvimodel says nothing about this one.
+    other = cvimodel_info.examine(model.name, 1001, LISTING, TIME, {})
+    assert named_as_beside(other, model) == other
+    (tmp_path / "net_info.json").write_text("damaged", encoding="utf-8")
+    assert named_as_beside(bare, model) == bare
+
+
+def test_a_cvimodel_beside_its_info_has_the_warnings_of_its_declaration(tmp_path: Path) -> None:
+    model = tmp_path / "net.cvimodel"
+    bare = info_beside(model, CLASSIFIER, feed.Declared(warnings=("another border",)))
+    assert bare.recognition.warnings == ()
+    assert named_as_beside(bare, model).recognition.warnings == ("another border",)

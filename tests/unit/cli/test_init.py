@@ -10,9 +10,9 @@ import small_tflite
 from rights import as_anybody
 from small_networks import EXPORTED, SHARED, Operator, exported_bytes, model, yolov5
 
+from cvimake.builder.checks import network as network_check
+from cvimake.builder.checks import tables
 from cvimake.cli.init import Init
-from cvimake.pipeline.checks import network as network_check
-from cvimake.pipeline.checks import tables
 from cvimake.project import DeclaredModel, read_declarations
 from cvimake.project.networks import onnx_names
 
@@ -104,7 +104,7 @@ def test_the_layers_of_a_yolov5_that_have_to_stay_float_are_written(place: Place
     assert declared.model.output.relative_boxes
     mixed = {variant.name: variant for variant in declared.variants}["mix"]
     assert mixed.options.qtable == "float_layers"
-    table = tables.read_qtable(declared.folder / "float_layers")
+    table = tables.read("qtable", declared.folder / "float_layers")
     assert {"chances8_Sigmoid", "xy8_Split", "scores32_Split", "size16_Mul", "output_Concat"} <= set(
         table.rows
     )

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from cvimake.core.errors import EngineError, ImageError
+from cvimake.core.paths import FRAMEWORKS
 from cvimake.execution import runtime as runtime_module
 from cvimake.execution.engine import connection
-from cvimake.execution.engine.choice import FRAMEWORKS
 from cvimake.execution.engine.local import LocalEngine
 from cvimake.execution.image import fingerprint, local, making
 from cvimake.execution.image.making import ToolchainImage

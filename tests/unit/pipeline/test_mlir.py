@@ -7,10 +7,8 @@ import pytest
 from small_stages import FULL, SMALL, action_of, declared, stages_of, tool_of
 
 from cvimake.pipeline import mlir, onnx
-from cvimake.pipeline.checks import network as network_check
-from cvimake.pipeline.stage import StageOf
-from cvimake.project import DeclaredModel
-from cvimake.project.networks import check
+from cvimake.pipeline.checks import DoubtsCheck, NetworkCheck, OperatorsCheck
+from cvimake.pipeline.outcomes import NetworkOutputs
 from cvimake.toolchain import commands
 
 
@@ -70,20 +68,38 @@ def test_a_caffe_network_is_two_files(tmp_path: Path) -> None:
     assert {"_source.prototxt", "net_source.caffemodel"} <= {file.name for file in action.inputs}
 
 
-@pytest.mark.parametrize("stage_of", [onnx.stages, mlir.stages])
-def test_the_network_is_looked_at_before_it_is_converted_and_transformed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage_of: StageOf
+def test_the_source_is_checked_before_it_is_converted_and_the_result_before_it_is_transformed(
+    tmp_path: Path,
 ) -> None:
-    seen: list[DeclaredModel] = []
-    converted: list[tuple[Path, tuple[str, ...]]] = []
-    monkeypatch.setattr(network_check, "check", seen.append)
-    monkeypatch.setattr(check, "check", lambda *given: converted.append(given))
     model = declared(tmp_path)
-    (stage,) = stage_of(model)
-    assert stage.before
-    stage.before()
-    assert seen == [model]
-    assert converted == ([(Path("build/net/net.onnx"), ())] if stage_of is mlir.stages else [])
+    (conversion,), (transform,) = onnx.stages(model), mlir.stages(model)
+    assert conversion.checks == (NetworkCheck(model=model),)
+    assert transform.checks == (
+        NetworkCheck(model=model),
+        DoubtsCheck(model=model),
+        OperatorsCheck(network=Path("build/net/net.onnx"), outputs=()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "names", "relative_boxes"),
+    [
+        ("", (), False),
+        ('[output]\nnames = ["a", "b"]\n', ("a", "b"), False),
+        ("[output]\nrelative_boxes = true\n", (), True),
+    ],
+)
+def test_the_outputs_of_the_mlir_are_concluded_from_the_declared_names(
+    tmp_path: Path, more: str, names: tuple[str, ...], *, relative_boxes: bool
+) -> None:
+    (stage,) = mlir.stages(declared(tmp_path, SMALL + more))
+    assert stage.outcome == NetworkOutputs(
+        mlir=Path("build/net/net.mlir"),
+        result=Path("build/net/net_outputs.json"),
+        names=names,
+        network=Path("build/net/net.onnx"),
+        relative_boxes=relative_boxes,
+    )
 
 
 @pytest.mark.parametrize("name", ["net.tflite", "net.pt", "net.prototxt"])

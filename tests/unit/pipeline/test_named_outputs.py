@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import onnx
 import pytest
-from onnx_networks import network
 
 from cvimake.core.errors import CvimakeError, StepFailedError
 from cvimake.pipeline import named_outputs
-from cvimake.pipeline.named_outputs import NamedOutput, Wanted
+from cvimake.pipeline.named_outputs import NamedOutput
+from cvimake.toolchain import mlir_names
 from cvimake.toolchain.cvimodel import Tensor
 
 # Lines as tpu_mlir 1.7 writes them, of a network whose transposition and sigmoid it exchanged.
@@ -35,10 +34,10 @@ ALL = "%7, %3, %4#1, %4#0 : tensor<1x8x8x4xf32>, tensor<1x4x8x8xf32>, tensor<1x2
 MADE = ("320_Transpose_top.Sigmoid", "box_Conv", "place_TopK", "best_TopK")
 
 
-def mlir(folder: Path, returned: str = ALL) -> Path:
+def mlir(folder: Path, returned: str = ALL) -> tuple[mlir_names.Output, ...]:
     path = folder / "net.mlir"
     path.write_text(MLIR.replace("RETURN", returned), encoding="utf-8")
-    return path
+    return mlir_names.outputs(path)
 
 
 def tensor(name: str, *shape: int) -> Tensor:
@@ -49,7 +48,7 @@ def tensor(name: str, *shape: int) -> Tensor:
 
 
 def test_outputs_are_known_by_their_places(tmp_path: Path) -> None:
-    found = named_outputs.of_mlir("net", mlir(tmp_path), Wanted(names=("cls_8", "box", "place", "best")))
+    found = named_outputs.of_mlir("net", mlir(tmp_path), ("cls_8", "box", "place", "best"))
     assert [(output.declared, output.mlir, output.size) for output in found] == [
         ("cls_8", MADE[0], 256), ("box", MADE[1], 256), ("place", MADE[2], 2), ("best", MADE[3], 2),
     ]  # fmt: skip
@@ -67,22 +66,22 @@ def test_outputs_are_known_by_their_places(tmp_path: Path) -> None:
 def test_outputs_that_are_others_or_in_another_order_are_told(tmp_path: Path, names: tuple[str, ...]) -> None:
     told = re.escape(f"net:mlir: its outputs come as {', '.join(MADE)}; declared are {', '.join(names)}")
     with pytest.raises(StepFailedError, match=told) as caught:
-        named_outputs.of_mlir("net:mlir", mlir(tmp_path), Wanted(names=names))
+        named_outputs.of_mlir("net:mlir", mlir(tmp_path), names)
     assert "convert the network to ONNX" in caught.value.remedy
 
 
 def test_one_tensor_may_be_two_outputs(tmp_path: Path) -> None:
     """The toolchain joins what computes the same: then both have one name."""
     path = mlir(tmp_path, "%3, %3, %7 : tensor<1x4x8x8xf32>, tensor<1x4x8x8xf32>, tensor<1x8x8x4xf32>")
-    found = named_outputs.of_mlir("net", path, Wanted(names=("same", "box", "cls_8")))
+    found = named_outputs.of_mlir("net", path, ("same", "box", "cls_8"))
     assert [output.mlir for output in found] == ["box_Conv", "box_Conv", MADE[0]]
 
 
 def test_a_name_that_begins_another_is_not_taken_for_it(tmp_path: Path) -> None:
     path = mlir(tmp_path, "%4#0, %3 : tensor<1x2xf32>, tensor<1x4x8x8xf32>")
-    assert named_outputs.of_mlir("net", path, Wanted(names=("best", "box")))
+    assert named_outputs.of_mlir("net", path, ("best", "box"))
     with pytest.raises(StepFailedError):
-        named_outputs.of_mlir("net", path, Wanted(names=("box", "best")))
+        named_outputs.of_mlir("net", path, ("box", "best"))
 
 
 def test_names_that_tflite_keeps_say_the_order(tmp_path: Path) -> None:
@@ -90,28 +89,21 @@ def test_names_that_tflite_keeps_say_the_order(tmp_path: Path) -> None:
     text = MLIR.replace("RETURN", "%3, %7 : tensor<1x4x8x8xf32>, tensor<1x8x8x4xf32>")
     path = tmp_path / "net.mlir"
     path.write_text(text.replace("box_Conv", "Identity_1").replace(MADE[0], "Identity"), encoding="utf-8")
-    assert named_outputs.of_mlir("net", path, Wanted(names=("Identity_1", "Identity"), kept=False))
+    found = mlir_names.outputs(path)
+    assert named_outputs.of_mlir("net", found, ("Identity_1", "Identity"), exact=True)
     with pytest.raises(StepFailedError, match="come as Identity_1, Identity; declared are Identity"):
-        named_outputs.of_mlir("net", path, Wanted(names=("Identity", "Identity_1"), kept=False))
-
-
-def test_without_names_they_are_those_of_the_onnx_file(tmp_path: Path) -> None:
-    text = "g (float[1] x) => (float[1] cls_8, float[1] box) { cls_8 = Exp(x) box = Relu(x) }"
-    onnx.save(network(text, 17), tmp_path / "net.onnx")
-    path = mlir(tmp_path, "%7, %3 : tensor<1x8x8x4xf32>, tensor<1x4x8x8xf32>")
-    found = named_outputs.of_mlir("net", path, Wanted(network=tmp_path / "net.onnx"))
-    assert [output.declared for output in found] == ["cls_8", "box"]
+        named_outputs.of_mlir("net", found, ("Identity", "Identity_1"), exact=True)
 
 
 def test_without_any_names_they_are_those_of_the_mlir(tmp_path: Path) -> None:
-    found = named_outputs.of_mlir("net", mlir(tmp_path), Wanted())
+    found = named_outputs.of_mlir("net", mlir(tmp_path), ())
     assert tuple(output.declared for output in found) == MADE
 
 
 def test_an_mlir_of_another_form_is_told(tmp_path: Path) -> None:
     for returned in ("nothing", "%3, %7 : memref<1xf32>"):
         with pytest.raises(CvimakeError, match=r"not as tpu_mlir 1\.7 writes it"):
-            named_outputs.of_mlir("net", mlir(tmp_path, returned), Wanted())
+            named_outputs.of_mlir("net", mlir(tmp_path, returned), ())
 
 
 # From the MLIR to the cvimodel
@@ -142,13 +134,7 @@ def test_a_cvimodel_with_other_outputs_than_its_mlir_is_told(outputs: tuple[Tens
         named_outputs.of_cvimodel("net:int8", outputs, NAMED)
 
 
-# The file
-
-
-def test_written_data_reads_back(tmp_path: Path) -> None:
-    named_outputs.write(tmp_path / "outputs.json", NAMED)
-    assert named_outputs.read(tmp_path / "outputs.json") == NAMED
-    assert [path.name for path in tmp_path.iterdir()] == ["outputs.json"]
-    (tmp_path / "outputs.json").write_text("[{}]", encoding="utf-8")
-    with pytest.raises(CvimakeError, match="is damaged"):
-        named_outputs.read(tmp_path / "outputs.json")
+def test_outputs_become_json_and_back() -> None:
+    assert named_outputs.from_json(named_outputs.as_json(NAMED)) == NAMED
+    with pytest.raises(ValueError, match="declared"):
+        named_outputs.from_json(b"[{}]")

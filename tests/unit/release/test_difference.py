@@ -9,7 +9,7 @@ from releases import Shop
 from cvimake.camera.device_time import Clock, Estimate
 from cvimake.camera.recognition import Recognition
 from cvimake.core.errors import CvimakeError
-from cvimake.pipeline.outcomes import Comparison
+from cvimake.pipeline.cvimodel_info import Comparison
 from cvimake.release import difference, opened
 from cvimake.release.difference import EVERYTHING, Change
 

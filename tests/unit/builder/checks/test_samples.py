@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cvimake.builder.checks import samples as sample_check
 from cvimake.core.errors import CvimakeError
-from cvimake.pipeline.checks import samples as sample_check
 from cvimake.pipeline.checks.sample_fit import Purpose, Sample
 
 MEMORY = 1024**3

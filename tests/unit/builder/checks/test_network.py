@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 import pytest
 
+from cvimake.builder.checks import network as network_check
 from cvimake.core.errors import CvimakeError, DeclarationError
-from cvimake.pipeline.checks import network as network_check
 from cvimake.project import DeclaredModel, read_declarations
 
 TINY = Path(__file__).resolve().parents[3] / "models" / "tiny"
@@ -234,7 +234,7 @@ def test_an_unlikely_scale_is_asked_about_with_its_line(
     declared: Callable[..., DeclaredModel], capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = declared('pixel_format = "rgb"\n', 'pixel_format = "rgb"\nscale = [4.367, 4.464, 4.444]\n')
-    network_check.ask(model)
+    network_check.warn_of_doubts(model)
     asked = capsys.readouterr().err
     assert (
         "model.toml:5: input.scale: [4.367, 4.464, 4.444] looks like factors for pixels from 0 to 1" in asked

@@ -1,0 +1,42 @@
+"""Run the checks of stages on the host, before their tools run: read the files, and judge them."""
+
+from __future__ import annotations
+
+from cvimake.pipeline.checks import (
+    Check,
+    DoubtsCheck,
+    NetworkCheck,
+    OperatorsCheck,
+    SamplesCheck,
+    TablesCheck,
+)
+from cvimake.pipeline.stage import Stage
+
+
+def run(stage: Stage) -> None:
+    """Run a stage's checks, in their order.
+
+    Raises:
+        CvimakeError: something is not as the tool needs it; the error names every mistake of the first check
+            that finds one.
+        OSError: a file cannot be read.
+    """
+    for check in stage.checks:
+        _run(check, stage.action.name)
+
+
+def _run(check: Check, stage: str) -> None:
+    from cvimake.builder.checks import network  # noqa: PLC0415 - slow to import, and only a stage that runs needs it
+    from cvimake.project.networks import check as operators  # noqa: PLC0415 - the same
+
+    match check:
+        case NetworkCheck():
+            network.check(check.model)
+        case DoubtsCheck():
+            network.warn_of_doubts(check.model)
+        case OperatorsCheck():
+            operators.check(check.network, check.outputs)
+        case SamplesCheck():
+            network.check_samples(stage, check.model, check.purpose, check.samples)
+        case TablesCheck():
+            network.check_tables(stage, check.model, check.variant, check.mlir)
