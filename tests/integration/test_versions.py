@@ -21,10 +21,10 @@ def copy_checkout(folder: Path, version: str) -> None:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "doit"):
         shutil.copy(ROOT / name, folder)
-    for path in (folder / "pyproject.toml", folder / "cvimake" / "__init__.py"):
-        text = path.read_text(encoding="utf-8")
-        assert text.count(f'version__ = "{__version__}"') + text.count(f'\nversion = "{__version__}"') == 1
-        path.write_text(text.replace(f'"{__version__}"', f'"{version}"'), encoding="utf-8")
+    path = folder / "cvimake" / "__init__.py"
+    text = path.read_text(encoding="utf-8")
+    assert text.count(f'__version__ = "{__version__}"') == 1
+    path.write_text(text.replace(f'"{__version__}"', f'"{version}"'), encoding="utf-8")
 
 
 def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:

@@ -19,10 +19,11 @@ class Calls:
         self.failing = ""
         self.needed_an_image = False
 
-    def run(self, words: list[str], **_options: object) -> subprocess.CompletedProcess[bytes]:
+    def run(self, words: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
         text = " ".join(words).removeprefix("/venv/bin/").removeprefix("python -m ")
         self.ran.append(text)
-        return subprocess.CompletedProcess(words, 7 if self.failing and text.startswith(self.failing) else 0)
+        code = 7 if self.failing and text.startswith(self.failing) else 0
+        return subprocess.CompletedProcess(words, code, "87\n", "No data to report.\n" if code else "")
 
     def ensure(self, *_arguments: object) -> None:
         self.needed_an_image = True
@@ -45,8 +46,23 @@ def perform(*arguments: str) -> int:
 
 def test_it_checks_and_then_tests_with_the_toolchain(calls: Calls) -> None:
     assert perform() == 0
-    assert calls.ran == ["ruff check", "ruff format --check", "lint-imports --no-logo", "mypy", "pytest"]
+    assert calls.ran == ["ruff check", "ruff format --check", "lint-imports --no-logo", "mypy",
+        "pytest --cov --cov-report=", "coverage report --format=total",
+    ]  # fmt: skip
     assert calls.needed_an_image
+
+
+def test_it_ends_with_the_exit_code_of_the_tests_and_a_line_about_coverage(
+    calls: Calls, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls.failing = "pytest"
+    assert perform() == 7
+    assert capsys.readouterr().out == (
+        "coverage: 87 % of the lines of cvimake/, without processes that tests start\n"
+    )
+    calls.failing = "coverage"
+    assert perform() == 0
+    assert "no coverage: " in capsys.readouterr().out
 
 
 def test_it_stops_at_the_first_that_fails_with_its_exit_code(calls: Calls) -> None:
