@@ -55,7 +55,7 @@ def test_mixed_precision_is_better_than_int8(built: Path) -> None:
     assert [line for line in lines if not line.startswith("#")]
 
 
-def test_it_can_be_released_and_built_anew_to_the_last_bit(built: Path) -> None:
+def test_a_release_of_the_bundled_model_rebuilds_to_the_last_bit(built: Path) -> None:
     """Run the commands at the top of docs/releases.md."""
     folder = built.parents[1]
     for arguments in (

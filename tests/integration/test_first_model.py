@@ -206,13 +206,13 @@ def test_an_option_of_a_variant_runs_that_variant_alone(project: Project) -> Non
     assert project.build() == []
 
 
-def test_another_mean_runs_the_transform_and_what_follows(project: Project, built: Project) -> None:
+def test_another_mean_runs_the_transform_and_all_later_stages(project: Project, built: Project) -> None:
     project.declare("mean = [0.0, 0.0, 0.0]", "mean = [1.0, 2.0, 3.0]")
     assert project.build() == ["tiny:mlir", "tiny:f16", "tiny:f16_info"]
     assert project.results()[Path(CVIMODEL).name] != built.results()[Path(CVIMODEL).name]
 
 
-def test_another_test_image_runs_what_is_checked_with_it(project: Project) -> None:
+def test_another_test_image_runs_the_stages_that_use_it(project: Project) -> None:
     images = project.folder / "models" / "tiny" / "images"
     shutil.copy(images / "01.png", images / "00.png")
     # The info holds the similarity that was seen.

@@ -190,7 +190,7 @@ def test_the_user_is_the_caller_or_nobody_and_never_root(observed: Facts) -> Non
     assert user != 0
 
 
-def test_it_cannot_become_somebody_else(attempted: tuple[Outcomes, Path]) -> None:
+def test_a_stage_cannot_change_its_user(attempted: tuple[Outcomes, Path]) -> None:
     assert succeeded(attempted[0]["identity"]) == []
 
 

@@ -68,7 +68,7 @@ def test_the_tiny_chain_has_the_bytes_of_the_containers(prefix: Path, tmp_path: 
     assert "without containers" not in contained.stdout + contained.stderr
 
 
-def test_another_engine_makes_everything_anew(prefix: Path, tmp_path: Path) -> None:
+def test_another_kind_of_engine_rebuilds_everything(prefix: Path, tmp_path: Path) -> None:
     assert prefix.is_dir()
     assert build(tmp_path / "project", CVIMAKE_ENGINE="local").returncode == 0
     again = build(tmp_path / "project", CVIMAKE_ENGINE="local")

@@ -61,7 +61,7 @@ def save_with_dead_layers(path: Path) -> None:
     network.save(path, {"images": [1, 3, 32, 32]}, outputs)
 
 
-def test_two_endings_and_fewer_samples_than_processes(new_network: NewNetwork) -> None:
+def test_networks_with_two_ends_and_few_samples_give_the_tools_table(new_network: NewNetwork) -> None:
     lab = new_network(save_unbalanced, 5)
     searches = {
         "gives up": EXACT,

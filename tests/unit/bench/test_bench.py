@@ -32,7 +32,7 @@ def result(comparison: Comparison, bound: float | None, **changes: object) -> Re
     return Result(**values)
 
 
-def test_things_are_run_in_turns() -> None:
+def test_both_sides_run_alternately() -> None:
     order: list[str] = []
 
     def run(name: str, seconds: float) -> float:
@@ -103,7 +103,7 @@ def test_medians_are_compared_and_held_against_the_bound(comparison: Comparison,
 
 
 @pytest.mark.parametrize("comparison", Comparison)
-def test_against_what_is_missing_nothing_is_said(comparison: Comparison) -> None:
+def test_a_missing_counterpart_gives_no_ratio(comparison: Comparison) -> None:
     found = result(comparison, 1.0, theirs=Runs(missing="not installed"))
     assert (found.ratio, found.value, found.is_within) == (None, None, None)
 

@@ -209,7 +209,7 @@ def test_a_tool_that_only_knows_what_it_has_run_runs_before_there_are_results(tm
     assert seen == ["1", "0"]
 
 
-def test_ours_and_plain_doit_are_measured_and_what_is_not_there_is_told(
+def test_cvimake_and_plain_doit_are_measured_and_missing_tools_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = script(tmp_path, "", program="no-such-program", installed_by="not installed: install it")

@@ -34,7 +34,7 @@ def test_the_last_bar_tells_how_far_a_tool_is(output: str, doing: str, percent: 
 
 
 @given(st.lists(st.integers(0, len(BARS.encode())), max_size=5))
-def test_it_tells_the_same_however_the_output_comes(cuts: list[int]) -> None:
+def test_progress_is_the_same_for_any_split_of_the_output(cuts: list[int]) -> None:
     whole = BARS.encode()
     activity = Activity("net:calibration")
     places = [0, *sorted(cuts), len(whole)]
@@ -44,7 +44,7 @@ def test_it_tells_the_same_however_the_output_comes(cuts: list[int]) -> None:
 
 
 @given(st.binary(max_size=3000))
-def test_any_output_is_taken(output: bytes) -> None:
+def test_progress_accepts_any_output(output: bytes) -> None:
     Activity("net:calibration").read(output)
 
 

@@ -46,7 +46,7 @@ def test_after_a_failure_an_estimate_is_the_time_of_the_last_success(tmp_path: P
     assert found.of("a") == Expected(3.0, is_guess=False)
 
 
-def test_before_anything_has_run_a_trial_says_how_fast_the_machine_is() -> None:
+def test_without_past_runs_a_trial_measures_the_machine() -> None:
     wide, narrow = Load(memory=1, cores=100, seconds=40.0), Load(memory=1, seconds=10.0)
     found = Estimates(tasks(wide=wide, narrow=narrow), Records())
     assert found.of("narrow") == Expected(20.0, is_guess=True)

@@ -20,7 +20,7 @@ def activity(name: str, elapsed: float, expected: float | None = None) -> Activi
     return Activity(name, expected, started=time.monotonic() - elapsed)
 
 
-def test_each_stage_that_runs_has_a_line_and_all_have_one() -> None:
+def test_each_running_stage_has_a_line_and_the_build_has_one() -> None:
     first, second, status = drawn(activity("net:mlir", 3.0), activity("net:calibration", 75.0, 120.0))
     assert first.startswith("* net:mlir")
     assert "3 s" in first

@@ -98,7 +98,7 @@ def test_a_search_that_reached_what_it_should_says_nothing(
     assert capsys.readouterr().err == ""
 
 
-def test_where_int8_suffices_it_is_said_and_goes_on(
+def test_a_search_that_needs_no_float_layers_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     conclude_search(tmp_path, ending="int8_suffices", int8_cos=0.9999, expected_cos=0.99)

@@ -47,7 +47,7 @@ def results(root: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((root / "build" / "m0000").iterdir())}
 
 
-def test_another_project_takes_everything_from_the_store(workshop: OpenWorkshop, tmp_path: Path) -> None:
+def test_another_project_restores_everything_from_the_store(workshop: OpenWorkshop, tmp_path: Path) -> None:
     first = workshop("first")
     assert sorted(first.build()) == sorted(STAGES)
     second = workshop("second")
@@ -83,7 +83,7 @@ def test_going_back_and_forth_between_two_declarations_builds_each_once(workshop
     assert results(first.root) == before
 
 
-def test_another_toolchain_takes_nothing(workshop: OpenWorkshop) -> None:
+def test_another_toolchain_restores_nothing(workshop: OpenWorkshop) -> None:
     workshop("first").build()
     second = workshop("second")
     second.identity["python"] = "3.10.15"

@@ -104,7 +104,7 @@ def graphs(draw: st.DrawFn) -> list[tuple[Load | None, tuple[int, ...]]]:
 
 @settings(deadline=None, max_examples=40)
 @given(graphs(), st.integers(1, 4), st.none() | st.integers(1, 8), st.sets(st.integers(0, 8), max_size=2))
-def test_any_graph_runs_in_order_and_within_the_machine(
+def test_any_graph_runs_in_order_and_within_the_capacity(
     graph: list[tuple[Load | None, tuple[int, ...]]], cores: int, memory: int | None, failing: set[int]
 ) -> None:
     capacity = Capacity(cores=cores, memory=memory)
@@ -238,7 +238,7 @@ def test_a_number_of_jobs_overrides_the_machine() -> None:
     assert at_once(one_by_one) == 1
 
 
-def test_after_a_failure_nothing_begins_and_what_runs_is_let_finish() -> None:
+def test_after_a_failure_no_stage_starts_and_running_ones_finish() -> None:
     bench = Bench(Capacity(cores=2))
     failed = threading.Event()
 

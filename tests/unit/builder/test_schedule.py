@@ -37,5 +37,5 @@ def test_a_deep_graph_is_no_deep_recursion() -> None:
     assert Schedule(lambda: tasks, lambda _task: 1.0).chain("0") == 5000.0
 
 
-def test_nothing_is_looked_at_until_it_is_asked() -> None:
+def test_the_schedule_asks_for_estimates_only_when_needed() -> None:
     Schedule(lambda: pytest.fail("asked"), lambda _task: 1.0)

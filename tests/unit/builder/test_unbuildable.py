@@ -49,7 +49,7 @@ def test_a_build_of_everything_tells_a_wrong_declaration_and_runs_nothing(
     assert f"open {OPEN}\n" in out
 
 
-def test_with_continue_all_others_are_built_and_the_exit_code_is_the_same(workshop: Workshop) -> None:
+def test_with_continue_all_other_models_are_built_and_the_exit_code_stays(workshop: Workshop) -> None:
     code, out = build(workshop, "--continue")
     assert code == 2
     assert sorted(workshop.ran) == sorted(STAGES)
@@ -166,7 +166,7 @@ def test_a_folder_that_is_called_as_no_task_can_be_is_told_all_the_same(
     assert f"a model cannot be called {name!r}" in out
 
 
-def test_one_that_waits_for_a_choice_and_has_a_mistake_is_wrong(tmp_path: Path) -> None:
+def test_a_model_with_an_open_choice_and_a_mistake_counts_as_a_mistake(tmp_path: Path) -> None:
     declare(tmp_path, "net", 'source = "CHOOSE.onnx"\nsauce = 1\n[verify]\ninput = "CHOOSE"\n[variant]\n')
     (found,) = of_declarations(read_declarations(tmp_path), tmp_path).values()
     assert found.is_wrong

@@ -157,7 +157,7 @@ def test_a_segmentation_that_is_taken_for_fomo_is_warned_of() -> None:
 
 
 @pytest.mark.parametrize("outputs", ["1x1000x1x1", "64@80 80@80 64@40 80@40 64@20 80@20", "1x56x8400x1"])
-def test_a_file_that_is_as_it_should_be_is_not_warned_of(outputs: str) -> None:
+def test_a_correct_file_causes_no_warning(outputs: str) -> None:
     assert seen(outputs).warnings == ()
 
 

@@ -67,7 +67,7 @@ def test_evenly_distributed_images_are_tried(
     assert "of 15 in which" in how
 
 
-def test_where_the_network_does_not_run_the_first_is_taken_and_it_is_said(
+def test_if_the_network_does_not_run_the_first_image_is_taken_with_a_note(
     tmp_path: Path, detector: Examined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, Sandbox(99))

@@ -35,7 +35,7 @@ def test_a_trial_only_says_what_would_be_removed(renamed: Workshop) -> None:
     assert results(renamed) == before
 
 
-def test_another_model_is_cleaned_alone(renamed: Workshop) -> None:
+def test_clean_removes_only_the_named_model(renamed: Workshop) -> None:
     renamed.doit("run")
     before = results(renamed)
     assert results(renamed, "renamed")
@@ -56,5 +56,5 @@ def test_a_name_that_nobody_knows_is_refused(renamed: Workshop) -> None:
     assert renamed.doit("clean", "nobody") == 3
 
 
-def test_it_is_the_command_that_doit_runs() -> None:
+def test_the_command_is_called_clean() -> None:
     assert Clean.get_name() == "clean"

@@ -42,7 +42,7 @@ def examine(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     return code, capsys.readouterr().out
 
 
-def test_where_all_is_there_a_build_can_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_succeeds_if_nothing_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     code, text = examine(capsys)
     assert code == 0
     assert text.endswith("A build can run.\n")
@@ -51,7 +51,7 @@ def test_where_all_is_there_a_build_can_run(capsys: pytest.CaptureFixture[str]) 
     assert IMAGE.fingerprint[:12] in text
 
 
-def test_it_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     examine(capsys)
     assert list(tmp_path.iterdir()) == []
 
@@ -65,7 +65,7 @@ def test_a_missing_image_is_named_with_its_remedy(
     assert "./doit image builds it" in text
 
 
-def test_another_processor_is_said_to_be_slow(
+def test_doctor_warns_of_an_emulated_processor(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
@@ -97,7 +97,7 @@ def test_a_missing_engine_is_named_with_its_remedy(
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_where_no_engine_can_be_had_steps_run_without_containers(
+def test_doctor_says_that_stages_would_run_without_containers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
@@ -112,7 +112,7 @@ def test_where_no_engine_can_be_had_steps_run_without_containers(
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_for_a_chosen_engine_the_remedy_is_not_another_one(
+def test_the_remedy_for_a_chosen_engine_does_not_suggest_another(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://far:2375")

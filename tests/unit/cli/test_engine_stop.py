@@ -6,7 +6,7 @@ from cvimake.cli.engine_stop import EngineStop
 from cvimake.execution.engine import service
 
 
-def test_it_stops_our_engine_and_says_so(
+def test_engine_stop_stops_our_engine_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(service, "stop", lambda: "stopped")

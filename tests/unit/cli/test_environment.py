@@ -174,7 +174,9 @@ def test_a_failed_change_that_is_taken_back_is_installed_again(project: Path, pi
     assert str(lock) in pip.installed
 
 
-def test_each_step_is_said_in_a_line(project: Path, pip: FakePip, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_part_of_the_setup_prints_a_line(
+    project: Path, pip: FakePip, capsys: pytest.CaptureFixture[str]
+) -> None:
     prepare(project, "run")
     assert pip.installed
     lines = capsys.readouterr().err.splitlines()
@@ -185,7 +187,7 @@ def test_each_step_is_said_in_a_line(project: Path, pip: FakePip, capsys: pytest
     ]
 
 
-def test_nothing_is_said_when_there_is_nothing_to_do_or_it_shall_be_quiet(
+def test_setup_is_silent_with_nothing_to_do_or_when_quiet(
     project: Path, pip: FakePip, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepare(project, "run", quiet=True)
@@ -194,7 +196,9 @@ def test_nothing_is_said_when_there_is_nothing_to_do_or_it_shall_be_quiet(
     assert capsys.readouterr().err == ""
 
 
-def test_two_at_once_take_turns(project: Path, pip: FakePip, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_setups_at_once_take_turns(
+    project: Path, pip: FakePip, capsys: pytest.CaptureFixture[str]
+) -> None:
     second = threading.Thread(target=prepare, args=(project, "run"))
     with (project / ".venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -261,7 +265,7 @@ def test_a_ready_environment_is_exit_code_0(project: Path, pip: FakePip) -> None
     assert pip.installed
 
 
-def test_it_needs_only_the_standard_library() -> None:
+def test_the_launcher_needs_only_the_standard_library() -> None:
     tree = ast.parse(Path(environment.__file__).read_text(encoding="utf-8"), feature_version=(3, 10))
     modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     modules |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

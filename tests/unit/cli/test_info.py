@@ -65,7 +65,7 @@ def info(*arguments: str) -> int:
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_it_shows_what_is_in_a_file(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_shows_the_contents_of_a_file(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert info(str(model)) == 0
     assert capsys.readouterr().out.splitlines() == [
         "name           yolo, for cv181x, built 2024-01-01 00:00:00 by tpu_mlir v1.7-20240419",
@@ -78,7 +78,7 @@ def test_it_shows_what_is_in_a_file(model: Path, capsys: pytest.CaptureFixture[s
     ]
 
 
-def test_where_there_is_no_estimate_it_says_why(
+def test_info_says_why_there_is_no_estimate(
     model: Path, sandbox: FakeSandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sandbox.time = {"unknown": "the reason"}
@@ -87,7 +87,7 @@ def test_where_there_is_no_estimate_it_says_why(
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_as_json_it_shows_everything(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_json_has_everything(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert info("--json", str(model)) == 0
     values = json.loads(capsys.readouterr().out)
     assert (values["name"], values["size"], values["similarity"]) == ("yolo", 8000, [])
@@ -96,7 +96,7 @@ def test_as_json_it_shows_everything(model: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_its_json_is_the_json_that_a_build_writes(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_json_equals_the_info_file_of_a_build(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     info("--json", str(model))
     recognition = json.loads(capsys.readouterr().out)["recognition"]
     schema = json.loads((Path(__file__).parents[3] / "schemas/info.schema.json").read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def test_its_json_is_the_json_that_a_build_writes(model: Path, capsys: pytest.Ca
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_it_shows_several_files(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_shows_several_files(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert info(str(model), "net.cvimodel") == 0
     assert capsys.readouterr().out.count("name ") == 2
 

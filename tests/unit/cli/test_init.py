@@ -146,7 +146,7 @@ def test_the_networks_of_others_get_a_declaration_that_is_right(place: Place, na
 # The choice of a dataset
 
 
-def test_with_several_datasets_the_line_to_fill_in_is_refused_with_its_place(
+def test_with_several_datasets_the_open_choice_is_reported_with_its_line(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.dataset("street")
@@ -192,7 +192,7 @@ def test_a_dataset_that_is_not_there_is_told(place: Place, capsys: pytest.Captur
 # What is not recognised
 
 
-def test_for_another_network_inputs_and_outputs_are_listed_and_nothing_is_guessed(
+def test_an_unknown_network_gets_lists_of_inputs_and_outputs_and_no_guess(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.dataset("street")

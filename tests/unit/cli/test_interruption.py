@@ -42,7 +42,7 @@ def test_a_signal_ends_the_program_with_its_code_after_every_finally(
     assert capsys.readouterr().err == "cvimake: interrupted; go on\n"
 
 
-def test_other_errors_go_through(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_errors_are_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ZeroDivisionError), ends_cleanly("interrupted"):
         raise ZeroDivisionError
     assert capsys.readouterr().err == ""
@@ -107,7 +107,7 @@ def test_an_impatient_second_signal_does_not_disturb_the_clearing_up(number: sig
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_after_a_while_a_second_signal_gives_the_clearing_up_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_second_signal_stops_the_cleanup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cvimake.cli.interruption.DEAF_SECONDS", 0.0)
     with pytest.raises(SystemExit), ends_cleanly("interrupted"):
         end_twice(signal.SIGTERM, signal.SIGINT)

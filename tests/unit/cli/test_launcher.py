@@ -105,30 +105,32 @@ def test_the_exit_code_is_doits(project: Path) -> None:
     assert launch("./doit", cwd=project, EXIT_CODE="3").returncode == 3
 
 
-def test_it_runs_in_the_project_and_says_where_it_was_called(project: Path, tmp_path: Path) -> None:
+def test_the_launcher_runs_in_the_project_and_records_the_callers_folder(
+    project: Path, tmp_path: Path
+) -> None:
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
     result = launch(project / "doit", "x", cwd=elsewhere)
     assert result.stdout.splitlines() == lines(cwd=project, invoked_from=elsewhere, arguments=("x",))
 
 
-def test_it_can_be_called_from_a_folder_of_the_project(project: Path) -> None:
+def test_the_launcher_can_be_called_from_a_subfolder(project: Path) -> None:
     (project / "build").mkdir()
     result = launch("../doit", cwd=project / "build")
     assert result.stdout.splitlines() == lines(cwd=project, invoked_from=project / "build")
 
 
-def test_it_can_be_called_through_the_path(project: Path, tmp_path: Path) -> None:
+def test_the_launcher_can_be_called_through_the_path(project: Path, tmp_path: Path) -> None:
     result = launch("doit", cwd=tmp_path, path=f"{project}:{os.environ['PATH']}")
     assert result.stdout.splitlines() == lines(cwd=project, invoked_from=tmp_path)
 
 
-def test_it_can_be_given_to_a_shell(project: Path) -> None:
+def test_the_launcher_can_be_given_to_a_shell(project: Path) -> None:
     result = launch("sh", "doit", "x", cwd=project)
     assert result.stdout.splitlines() == lines(cwd=project, invoked_from=project, arguments=("x",))
 
 
-def test_it_can_be_called_through_a_link_to_a_link(project: Path, tmp_path: Path) -> None:
+def test_the_launcher_can_be_called_through_a_link_to_a_link(project: Path, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "one").symlink_to(project / "doit")
     (tmp_path / "bin" / "two").symlink_to("one")
@@ -256,7 +258,7 @@ def test_nothing_in_the_users_folder_or_variables_is_run(project: Path, tmp_path
     assert "evil" not in result.stdout.splitlines()
 
 
-def test_another_cvimake_beside_the_launcher_is_installed(project: Path) -> None:
+def test_another_locked_hash_runs_the_setup_again(project: Path) -> None:
     """Of a project that uses cvimake, the lock file with the hash of its wheel decides."""
     lock = project / ".cvimake" / "requirements.txt"
     write_program(lock, "cvimake==0.1.0 --hash=sha256:00\n")

@@ -67,9 +67,7 @@ def test_the_toolchains_log_is_what_was_built_last_for_it(
     assert capsys.readouterr().out == "build/logs/image.log\nsee also build/logs/base.log\n\nimage.log says\n"
 
 
-def test_where_the_image_was_there_already_that_is_said(
-    built: Workshop, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_log_says_if_the_image_existed_already(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     assert built.doit("log", "toolchain") == 2
     said = capsys.readouterr().err
     assert "toolchain has no log: this project has built no image" in said

@@ -83,7 +83,7 @@ def test_a_command_whose_output_nobody_reads_ends_in_order(line: str, project: P
 
 
 @pytest.mark.parametrize("line", ["--help", "help", "list --all", "init net.onnx --name other"])
-def test_it_makes_no_difference_whether_python_writes_at_once(line: str, project: Path) -> None:
+def test_a_closed_output_is_noticed_with_and_without_buffering(line: str, project: Path) -> None:
     result = ended(line.split(), project, unbuffered=True)
     assert (result.returncode, result.stderr) == (EXIT_UNREAD, "")
 

@@ -49,7 +49,7 @@ def execute(*arguments: str, **options: object) -> int:
     return OnnxDowngrade().execute({**DEFAULTS, **options}, list(arguments))
 
 
-def test_it_converts_and_says_what_was_done(
+def test_onnx_downgrade_converts_and_reports(
     ran: list[Action], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert execute("in.onnx", "out.onnx", opset=13, ir=7, shapes="[[1,3,64,64]]") == 0
@@ -72,7 +72,7 @@ def test_options_can_stand_anywhere(ran: list[Action]) -> None:
     assert "--ir=7" in ran[0].argv
 
 
-def test_where_nothing_was_to_do_it_says_so() -> None:
+def test_onnx_downgrade_says_if_nothing_had_to_change() -> None:
     told = described(
         {
             **SUMMARY, "source": {"ir": 8, "opset": 17}, "by": None, "rewritten": {}, "tidied": {},

@@ -35,7 +35,7 @@ def build(workshop: Workshop, *arguments: str) -> list[str]:
     return workshop.build("--output-file", os.devnull, *arguments)
 
 
-def test_they_take_the_place_of_doits_own() -> None:
+def test_cvimakes_commands_replace_those_of_doit() -> None:
     declared = PLUGINS["COMMAND"]
     for name, command in COMMANDS.items():
         assert declared[name] == f"{command.__module__}:{command.__name__}"
@@ -76,7 +76,7 @@ def test_forget_has_a_stage_built_anew(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("command", ["clean", "forget", "ignore"])
-def test_they_wait_for_a_build_that_runs(
+def test_commands_that_write_wait_for_a_running_build(
     workshop: Workshop, capfd: pytest.CaptureFixture[str], command: str
 ) -> None:
     build(workshop)
@@ -100,7 +100,7 @@ def build_is_named(capfd: pytest.CaptureFixture[str]) -> bool:
     return time.monotonic() < end
 
 
-def test_in_somebody_elses_project_they_are_doits_own(
+def test_in_other_projects_doits_own_commands_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -62,7 +62,7 @@ def test_a_release_builds_first_and_holds_what_one_ships(shop: Shop) -> None:
     subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
 
 
-def test_its_archive_unpacks_to_it(shop: Shop, tmp_path: Path) -> None:
+def test_the_archive_unpacks_to_the_release(shop: Shop, tmp_path: Path) -> None:
     folder = shop.released()
     subprocess.run(["tar", "-xf", f"{folder}.tar", "-C", str(tmp_path)], check=True)
     assert contents(tmp_path / LABEL) == contents(folder)
@@ -113,7 +113,9 @@ def test_the_same_again_is_said_and_leaves_everything(shop: Shop, capsys: pytest
     assert {path: path.stat().st_ino for path in folder.rglob("*")} == inodes
 
 
-def test_another_of_the_same_version_is_refused(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_different_release_of_the_same_version_is_refused(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = contents(shop.released())
     shop.declare("quant_input = true", "quant_input = false")
     shop.commit()
@@ -124,7 +126,7 @@ def test_another_of_the_same_version_is_refused(shop: Shop, capsys: pytest.Captu
     assert contents(shop.root / "release" / LABEL) == before
 
 
-def test_nothing_depends_on_where_when_and_by_whom(
+def test_a_release_does_not_depend_on_place_time_or_user(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = shop.released()
@@ -259,7 +261,7 @@ def test_the_version_is_gits(shop: Shop) -> None:
     assert (shop.root / "release" / "bench-v2.0").is_dir()
 
 
-def test_another_date_is_another_build(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_source_date_epoch_rebuilds_everything(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.released()
     shop.ran.clear()
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")

@@ -19,7 +19,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return shop
 
 
-def test_it_is_a_table_of_what_has_changed(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_release_diff_prints_a_table_of_changes(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     assert shop.doit("release:diff", "release/bench-1.0", "release/bench-2.0.tar") == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["all", "version", "1.0", "2.0"] in lines
@@ -34,6 +34,6 @@ def test_the_same_is_there_as_json(shop: Shop, capsys: pytest.CaptureFixture[str
     assert {"subject": "", "what": "version", "old": "1.0", "new": "2.0"} in told
 
 
-def test_one_release_is_compared_with_nothing(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_release_diff_needs_two_releases(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     assert shop.doit("release:diff", "release/bench-1.0") == 2
     assert "release:diff takes two releases" in capsys.readouterr().err

@@ -96,7 +96,7 @@ def test_every_option_says_what_it_is() -> None:
             assert option.get("description"), f"{name}.{key}"
 
 
-def test_it_writes_every_schema_and_names_it(
+def test_schema_writes_and_names_every_schema(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -107,7 +107,7 @@ def test_it_writes_every_schema_and_names_it(
     assert capsys.readouterr().out.splitlines() == [f"schemas/{name}" for name in schemas()]
 
 
-def test_it_replaces_old_schemas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_schema_replaces_old_schemas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas" / "model.schema.json").write_text("old", encoding="utf-8")
@@ -115,6 +115,6 @@ def test_it_replaces_old_schemas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (tmp_path / "schemas/model.schema.json").read_text(encoding="utf-8") != "old"
 
 
-def test_it_takes_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+def test_schema_takes_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert Schema().execute({}, ["x"]) == 2
     assert "takes no arguments" in capsys.readouterr().err

@@ -66,12 +66,12 @@ def test_the_model_and_the_files_of_the_page_are_served(server: Server) -> None:
 @pytest.mark.parametrize(
     "path", ["/server.py", "/../other.onnx", "/model/other.onnx", "/model/../other.onnx", "/%2e%2e/x", "/x"]
 )
-def test_nothing_else_is_served(server: Server, path: str) -> None:
+def test_the_viewer_serves_no_other_files(server: Server, path: str) -> None:
     assert get(server, path)[0] == 404
 
 
 @pytest.mark.parametrize("host", ["example.com", "127.0.0.1", "127.0.0.1.example.com:80"])
-def test_another_sites_name_for_this_machine_is_refused(server: Server, host: str) -> None:
+def test_the_viewer_refuses_other_host_names(server: Server, host: str) -> None:
     assert get(server, "/", host)[0] == 403
 
 
@@ -90,7 +90,7 @@ def test_a_reader_that_goes_away_is_no_error(server: Server, capfd: pytest.Captu
     assert capfd.readouterr().err == ""
 
 
-def test_it_listens_on_this_machine_alone(server: Server) -> None:
+def test_the_viewer_listens_on_this_machine_alone(server: Server) -> None:
     assert server.server_address[0] == "127.0.0.1"
 
 
@@ -103,7 +103,7 @@ def test_a_name_cannot_leave_its_place() -> None:
     assert '"/model/%22%3E%3Cscript%3E"' in page(INDEX, '"><script>')
 
 
-def test_where_netron_is_missing_it_is_said_how_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_netron_view_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(viewer, "find_spec", lambda _name: None)
     with pytest.raises(CvimakeError) as caught:
         viewer.netron_folder()

@@ -52,7 +52,7 @@ def test_the_chain_leads_from_the_target_down_to_the_option(
     )
 
 
-def test_each_stage_is_told_once(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_why_shows_each_stage_once(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     source = built.root / "models" / "m0000" / "tiny.onnx"
     source.write_bytes(source.read_bytes() + b"\0")
     out = why(built, capsys, "m0000:int8_info")
@@ -91,7 +91,7 @@ def test_a_file_that_another_stage_has_changed_leads_on_to_why_that_one_ran(
     ]
 
 
-def test_after_a_build_it_says_why_each_stage_ran(
+def test_after_a_build_why_shows_why_each_stage_ran(
     built: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     built.declare("expected_cos = 0.9999, min", "expected_cos = 0.99, min")
@@ -158,7 +158,7 @@ def test_without_the_history_it_says_that_it_does_not_know(
     )
 
 
-def test_as_json_of_what_is_stale(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_of_stale_stages(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     built.declare("expected_cos = 0.9999, min", "expected_cos = 0.99, min")
     told = why_json(built, capsys, "m0000:mix")
     assert told["stale"] is True
@@ -195,7 +195,7 @@ def test_as_json_of_what_is_stale(built: Workshop, capsys: pytest.CaptureFixture
     }
 
 
-def test_as_json_of_what_is_up_to_date(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_of_current_stages(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     told = why_json(built, capsys, "m0000")
     assert told["stale"] is False
     assert sorted(stage["stage"] for stage in told["stages"]) == sorted(STAGES)
@@ -203,7 +203,7 @@ def test_as_json_of_what_is_up_to_date(built: Workshop, capsys: pytest.CaptureFi
     assert told["stages"][0]["reasons"] == [{"kind": "NeverBuilt", "text": "was never built"}]
 
 
-def test_as_json_before_the_first_build(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_before_the_first_build(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     told = why_json(workshop, capsys, "m0000:mlir")
     assert [(stage["stage"], stage["ran"]) for stage in told["stages"]] == [
         ("m0000:mlir", None),
@@ -243,7 +243,7 @@ def test_a_stage_that_has_only_failed_is_not_one_that_was_never_built(
     ]
 
 
-def test_it_takes_a_target(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_accepts_a_target(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     assert built.doit("why") == 2
     assert capsys.readouterr().err == "cvimake: why takes a model, a stage or a file\n"
 

@@ -25,7 +25,7 @@ def cloned(source: Path) -> bytes:
     return target.read_bytes()
 
 
-def test_a_copy_is_the_whole_file(source: Path) -> None:
+def test_a_copy_has_every_byte(source: Path) -> None:
     assert cloned(source) == HELD
 
 

@@ -28,7 +28,7 @@ def test_an_error_without_a_remedy_is_one_line() -> None:
     assert str(CvimakeError("no engine")) == "no engine"
 
 
-def test_a_failed_step_exits_with_1() -> None:
+def test_a_failed_stage_exits_with_1() -> None:
     assert StepFailedError("x").exit_code == 1
 
 

@@ -70,7 +70,7 @@ def test_a_waiting_build_names_the_holder_and_gets_the_lock_when_it_ends(
     assert said.endswith("builds; waiting for it\n")
 
 
-def test_an_error_frees_it(tmp_path: Path) -> None:
+def test_an_error_frees_the_lock(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), exclusive(tmp_path / "lock", "builds"):
         raise ZeroDivisionError
     with exclusive(tmp_path / "lock", "builds"):

@@ -7,7 +7,7 @@ import sys
 from cvimake.core.process import has_ended, mark, name, started
 
 
-def test_a_process_has_one_start_and_another_one_another() -> None:
+def test_each_process_has_its_own_start_time() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert started(process.pid) == started(process.pid) != ""
         assert int(started(process.pid)) >= int(started(os.getpid()))

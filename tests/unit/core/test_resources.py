@@ -12,5 +12,5 @@ def test_the_recipe_of_the_image_is_found(name: str) -> None:
     assert (resources.docker_folder() / name).is_file()
 
 
-def test_a_step_is_found() -> None:
+def test_a_container_program_is_found() -> None:
     assert resources.step("toolchain_identity").is_file()

@@ -77,7 +77,7 @@ def test_a_failed_installation_shows_what_apt_said(apt: FakeApt) -> None:
 
 
 @pytest.mark.parametrize("objection", ["not root", "the user says no"])
-def test_where_it_may_not_it_says_what_to_run(
+def test_without_permission_to_install_the_commands_are_shown(
     apt: FakeApt, monkeypatch: pytest.MonkeyPatch, objection: str
 ) -> None:
     if objection == "not root":

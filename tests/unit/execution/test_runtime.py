@@ -84,7 +84,7 @@ def test_docker_is_taken_where_it_can_be_had(monkeypatch: pytest.MonkeyPatch, tm
     assert engines.checked == ["sha256:abc"]
 
 
-def test_without_docker_steps_run_on_this_machine_with_a_warning_that_says_why(
+def test_without_docker_stages_run_on_this_machine_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Engines(monkeypatch, docker=False)

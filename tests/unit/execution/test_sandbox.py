@@ -66,7 +66,7 @@ def test_the_command_is_the_actions(root: Path) -> None:
     assert command.limits == Limits(memory=2 * 1024**3, processes=7, seconds=90.0)
 
 
-def test_a_step_is_told_its_share_of_the_machine_which_is_no_part_of_the_action(root: Path) -> None:
+def test_a_stage_gets_its_share_of_the_machine_outside_of_the_action(root: Path) -> None:
     engine = FakeEngine(write_both)
     with granted(Share(cores=3, memory=5, free=1000)):
         run(root, engine)
@@ -329,7 +329,7 @@ def test_a_tool_that_fails_publishes_nothing(root: Path, outcome: Outcome, reaso
     assert published(root) == set()
 
 
-def test_earlier_outputs_stay_when_the_step_fails(root: Path) -> None:
+def test_earlier_outputs_stay_when_a_stage_fails(root: Path) -> None:
     run(root, FakeEngine(write_both))
     failure(root, FakeEngine(second(lambda path: path.touch())))
     assert (root / "build/net/net.mlir").read_bytes() == MLIR
@@ -497,7 +497,7 @@ def test_only_the_end_of_a_long_log_is_searched(root: Path) -> None:
 # Beside each other
 
 
-def test_folders_without_end_that_a_tool_leaves_do_not_spoil_the_next_step(root: Path) -> None:
+def test_endless_folders_of_a_tool_do_not_disturb_the_next_stage(root: Path) -> None:
     def nest(files: Path) -> None:
         folder = os.open(files, os.O_RDONLY)
         for _ in range(1500):
@@ -514,7 +514,7 @@ def test_folders_without_end_that_a_tool_leaves_do_not_spoil_the_next_step(root:
     assert work_left(root) == []
 
 
-def test_two_of_one_name_take_turns(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_two_actions_of_one_name_take_turns(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     order: list[str] = []
     both = threading.Barrier(2)
 

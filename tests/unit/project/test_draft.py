@@ -65,7 +65,7 @@ def test_the_order_of_several_outputs_counts() -> None:
     assert "# With these, in this order, the camera takes it for YOLO11.\n[output]\n" in text
 
 
-def test_where_the_search_would_die_the_mixed_variant_is_only_a_proposal() -> None:
+def test_a_mixed_variant_whose_search_would_fail_is_only_proposed() -> None:
     draft = Draft(source="net.onnx", samples=STREET, findings=found("yolo11n"), attends=True)
     assert set(read(draft).variant) == {"f16", "int8"}
     assert "# [variant.mix]\n" in declaration(draft)
@@ -94,7 +94,7 @@ def test_rows_are_aligned_where_the_cameras_have_gaps(width: int, aligned: bool 
     assert comment in declaration(draft)
 
 
-def test_where_coordinates_and_scores_share_a_scale_it_is_said() -> None:
+def test_coordinates_and_scores_with_one_scale_are_warned_of() -> None:
     text = declaration(Draft(source="net.onnx", samples=STREET, findings=found("yolo11n-segment")))
     assert "INT8 has one scale for both" in text
 
@@ -107,7 +107,7 @@ def test_guesses_are_listed_at_the_top_of_the_draft() -> None:
 
 
 @pytest.mark.parametrize("name", ['a"b\\c', "line\nbreak", "tab\t", "delete\x7f", "null\x00", "ünï"])
-def test_any_name_stays_itself(name: str) -> None:
+def test_any_name_is_written_and_read_back(name: str) -> None:
     candidates = [(name, (1, None, 3), f"because {name}")]
     text = declaration(Draft(source=name, samples=STREET, candidates=candidates, remarks=[f"see {name}"]))
     values = values_of(text)

@@ -139,7 +139,9 @@ def test_images_that_are_prepared_as_on_the_camera_do_not_differ() -> None:
         ({"resize_dims": [100, 700]}, "crop"),
     ],
 )
-def test_another_preparation_is_told_of(values: dict[str, Any], words: str) -> None:
+def test_images_prepared_in_another_way_than_the_camera_cause_a_warning(
+    values: dict[str, Any], words: str
+) -> None:
     (told,) = feed.differences(inputs(**values))
     assert words in told
 

@@ -134,7 +134,7 @@ def test_an_elements_line_is_its_arrays() -> None:
     assert line_of("a = 1\nb = [1, 2]", ("b", 1)) == 2
 
 
-def test_nothing_is_on_the_first_line() -> None:
+def test_an_empty_key_is_on_the_first_line() -> None:
     assert line_of("a = 1\nb = 1", ()) == 1
 
 

@@ -72,7 +72,7 @@ def test_a_similar_name_is_suggested(word: str, known: list[str], meant: str) ->
 
 
 @pytest.mark.parametrize("known", [[], ["tolerance", "mean"]])
-def test_nothing_is_asked_where_nothing_is_near(known: list[str]) -> None:
+def test_no_suggestion_without_a_similar_name(known: list[str]) -> None:
     assert not did_you_mean("zzzz", known)
 
 

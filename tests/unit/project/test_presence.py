@@ -52,7 +52,7 @@ def found(folder: Path) -> list[str]:
     return [line.removeprefix(f"{folder}/model.toml:") for line in lines]
 
 
-def test_where_all_is_there_nothing_is_told(folder: Path) -> None:
+def test_enough_samples_cause_no_message(folder: Path) -> None:
     assert found(folder) == []
 
 
@@ -72,7 +72,7 @@ def test_a_file_that_a_task_makes_may_come_later(folder: Path) -> None:
     assert found(folder) == []
 
 
-def test_more_samples_than_there_are_are_told(folder: Path) -> None:
+def test_missing_samples_are_reported(folder: Path) -> None:
     (folder / "model.toml").write_text(TEXT.replace("input_num = 2", "input_num = 3"), encoding="utf-8")
     what = "3 samples are wanted, and there are 2; leave input_num out to take all of them"
     assert found(folder) == [

@@ -155,7 +155,7 @@ def test_weights_outside_and_conversions_of_other_networks_are_refused(tmp_path:
     ]
 
 
-def test_all_mistakes_of_all_files_are_told_together_each_with_its_line(tmp_path: Path) -> None:
+def test_all_mistakes_of_all_files_are_shown_at_once_with_their_lines(tmp_path: Path) -> None:
     settings(
         tmp_path,
         """\
@@ -487,7 +487,7 @@ def test_a_combination_is_refused_wherever_its_parts_stand(tmp_path: Path) -> No
     assert found.endswith("aligned_input: needs fuse_preprocess = true")
 
 
-def test_other_tools_settings_are_not_looked_at(tmp_path: Path) -> None:
+def test_settings_of_other_tools_are_ignored(tmp_path: Path) -> None:
     settings(tmp_path, "[tool.ruff]\nline-length = 110\n")
     declare(tmp_path)
     assert the_model(tmp_path).name == "net"

@@ -72,7 +72,7 @@ def test_npz_is_told_by_arrays() -> None:
     assert place.startswith("array other: from byte ")
 
 
-def test_many_places_are_counted() -> None:
+def test_long_lists_of_places_are_shortened() -> None:
     found = differences("table", b"a\n" * 20, b"b\n" * 20)
     assert len(found) == 9
     assert found[-1] == "and 12 more places"

@@ -21,7 +21,7 @@ IDENTITY = {
 }
 
 
-def test_it_is_valid_by_the_official_schema() -> None:
+def test_the_bill_of_materials_is_valid_by_the_official_schema() -> None:
     assert (
         JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill("toolchain", IDENTITY))) is None
     )
@@ -32,7 +32,7 @@ def test_the_validator_sees_what_is_wrong() -> None:
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(wrong)) is not None
 
 
-def test_it_names_everything_that_computes() -> None:
+def test_the_bill_of_materials_names_every_package() -> None:
     listed = bill("toolchain", IDENTITY)["components"]
     components = {component["name"]: component for component in listed}
     assert set(components) == {"python", "numpy", "torch", "onnx", "libc6", "libm.so.6"}

@@ -33,7 +33,7 @@ def told(shop: Shop) -> dict[str, Any]:
     return value
 
 
-def test_it_is_a_statement_and_a_provenance_by_the_official_definitions(told: dict[str, Any]) -> None:
+def test_the_provenance_follows_in_toto_and_slsa(told: dict[str, Any]) -> None:
     """A field that they do not have, or a value of another type, is refused here."""
     Statement.copy_from_pb(json_format.ParseDict(told, statement_pb2.Statement())).validate()
     parsed = json_format.ParseDict(told["predicate"], provenance_pb2.Provenance())
@@ -45,7 +45,7 @@ def test_it_is_a_statement_and_a_provenance_by_the_official_definitions(told: di
         assert descriptor.digest
 
 
-def test_it_names_every_source_with_its_digest_and_the_commit(shop: Shop, told: dict[str, Any]) -> None:
+def test_the_provenance_names_every_source_and_the_commit(shop: Shop, told: dict[str, Any]) -> None:
     found = {
         item["name"]: item["digest"] for item in told["predicate"]["buildDefinition"]["resolvedDependencies"]
     }
@@ -63,7 +63,7 @@ def test_it_names_every_source_with_its_digest_and_the_commit(shop: Shop, told: 
     assert found["toolchain"] == {"sha256": digest.of_value(shop.identity)}
 
 
-def test_nothing_in_it_tells_the_place(shop: Shop, told: dict[str, Any]) -> None:
+def test_the_provenance_contains_no_path_of_this_machine(shop: Shop, told: dict[str, Any]) -> None:
     text = json.dumps(told)
     assert str(shop.root) not in text
     assert str(Path(provenance.__file__).parents[2]) not in text

@@ -56,7 +56,7 @@ def differences(shop: Shop, label: str = LABEL) -> list[str]:
     return rebuild.differences(release, verify.read_provenance(release), shop.root)
 
 
-def test_it_is_built_in_an_empty_folder_of_the_commit(shop: Shop, anew: Anew) -> None:
+def test_a_rebuild_uses_an_empty_folder_with_the_commit(shop: Shop, anew: Anew) -> None:
     assert differences(shop) == []
     assert anew.seen == [".git", ".gitignore", "datasets", "dodo.py", "models", "pyproject.toml"]
     assert anew.command[3:] == ["release", "--name", "bench", "--version", "1.0", "m0000"]
@@ -182,7 +182,7 @@ def test_a_commit_that_is_not_here_is_told(shop: Shop, anew: Anew) -> None:
         ("commit", "--upload-pack=x", "is not a commit"),
     ],
 )
-def test_nothing_that_a_stranger_wrote_becomes_an_argument(
+def test_text_from_a_release_never_becomes_an_argument(
     shop: Shop, anew: Anew, place: str, wrong: object, told: str
 ) -> None:
     release = opened.open_release(shop.root / "release" / LABEL)

@@ -44,7 +44,9 @@ def test_a_signature_says_who_signed(signed: Path, key: Path) -> None:
     assert "SHA256:" in signature.check(SUMS, signed, None)
 
 
-def test_one_of_other_sums_or_by_somebody_else_is_none(signed: Path, key: Path, tmp_path: Path) -> None:
+def test_a_signature_of_other_sums_or_by_another_person_is_refused(
+    signed: Path, key: Path, tmp_path: Path
+) -> None:
     with pytest.raises(CvimakeError, match=r"x-1\.sig: not a signature of these files"):
         signature.check(SUMS + b"x", signed, None)
     with pytest.raises(CvimakeError, match="not a signature of these files"):
@@ -69,7 +71,7 @@ def test_a_key_on_several_lines_counts_under_each_name_that_may_sign(signed: Pat
         signature.check(SUMS, signed, known)
 
 
-def test_one_for_something_else_is_none(key: Path, tmp_path: Path) -> None:
+def test_a_signature_for_another_purpose_is_refused(key: Path, tmp_path: Path) -> None:
     (tmp_path / "sums").write_bytes(SUMS)
     subprocess.run(
         ["ssh-keygen", "-q", "-Y", "sign", "-f", key, "-n", "file", tmp_path / "sums"],

@@ -25,7 +25,7 @@ def test_no_other_text_says_the_same_without_a_fault(listed: dict[str, str], dat
 
 
 @given(st.text(max_size=200))
-def test_any_text_can_be_read(text: str) -> None:
+def test_any_text_of_sums_can_be_read(text: str) -> None:
     listed, faults = sums.read(text)
     assert faults or sums.write(listed) == text
     assert all(sums.is_safe(name) for name in listed)

@@ -22,7 +22,7 @@ def test_a_command_runs_the_tool_without_address_randomisation_and_with_a_clock_
     )
 
 
-def test_a_summarised_command_runs_the_tool_through_the_step_that_writes_the_summary() -> None:
+def test_a_summarised_command_runs_the_tool_through_the_program_that_writes_the_summary() -> None:
     command = commands.summarised_command("model_deploy", "summary.json", ["--quantize=BF16"])
     start = len(commands.DETERMINISTIC)
     assert command[:start] == commands.DETERMINISTIC
@@ -30,7 +30,7 @@ def test_a_summarised_command_runs_the_tool_through_the_step_that_writes_the_sum
     assert command[start:] == ("python3", "run_tool.py", "summary.json", tool, "--quantize=BF16")
 
 
-def test_a_program_of_ours_is_summarised_under_the_name_that_the_step_sees() -> None:
+def test_our_program_is_summarised_under_its_name_in_the_container() -> None:
     command = commands.summarised_program("search.py", "summary.json", ["net.mlir"], ["--flag"])
     start = len(commands.DETERMINISTIC)
     assert command[start:] == ("python3", "run_tool.py", "summary.json", "--flag", "search.py", "net.mlir")
@@ -55,7 +55,7 @@ def test_names_of_files_are_no_shell_text_in_the_info_command() -> None:
         ("FAKETIME_FORCE_MONOTONIC_FIX", "0"),
     ],
 )
-def test_the_environment_holds_results_still(name: str, value: str) -> None:
+def test_the_environment_keeps_results_equal(name: str, value: str) -> None:
     assert commands.environment()[name] == value
 
 
@@ -69,7 +69,9 @@ def test_the_environment_is_the_same_on_every_machine(monkeypatch: pytest.Monkey
 # What holds the bytes still
 
 
-def test_every_stage_is_held_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_stage_runs_with_fixed_clock_and_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.write(tmp_path, 1)
     monkeypatch.chdir(tmp_path)
     (model,) = read_declarations(Path()).models.values()

@@ -87,14 +87,14 @@ def test_a_search_that_ran_into_a_limit_ranks_the_layers_that_it_had_compared() 
     assert found.remedy.splitlines()[1:3] == ["  b_Conv  0.980000", "  a_Conv  0.999000"]
 
 
-def test_limits_are_named_as_they_were() -> None:
+def test_the_cause_names_the_limit() -> None:
     limits = Limits(memory=512 * 1024**2, seconds=90.0, processes=3)
     assert of("out-of-memory", limits).cause == "the tool needs more than its memory limit of 0.5 GiB"
     assert of("time-limit", limits).cause == "the tool was stopped after its time limit of 90 s"
     assert "3 at most" in of("process-limit", limits).cause
 
 
-def test_a_limit_counts_more_than_what_the_log_says() -> None:
+def test_a_limit_takes_precedence_over_the_log() -> None:
     _, log = read("mod")
     found = diagnose(Outcome(exit_code=137, out_of_memory=True), log, Limits())
     assert found is not None
@@ -119,7 +119,7 @@ def test_the_layers_that_missed_are_sorted_by_how_far() -> None:
     assert all(layer.cosine < 0.999 or layer.euclidean < 0.95 for layer in layers)
 
 
-def test_the_page_is_the_table() -> None:
+def test_docs_errors_lists_the_known_failures() -> None:
     path = ROOT / "docs" / "list_errors.py"
     spec = importlib.util.spec_from_file_location("list_errors", path)
     assert spec is not None
@@ -130,7 +130,7 @@ def test_the_page_is_the_table() -> None:
     assert written == module.page(), "write it anew: python docs/list_errors.py"
 
 
-def test_where_in_the_tool_something_happened_tells_nothing() -> None:
+def test_stack_frames_are_left_out_of_the_shown_log() -> None:
     lines = [
         "[Running]: tpuc-opt",
         "Stack dump:",

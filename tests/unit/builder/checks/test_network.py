@@ -80,7 +80,7 @@ def test_shapes_and_channels_are_the_networks(
     assert what in mistakes(declared(old, new))
 
 
-def test_as_many_shapes_as_inputs(declared: Callable[..., DeclaredModel]) -> None:
+def test_the_number_of_shapes_must_equal_that_of_the_inputs(declared: Callable[..., DeclaredModel]) -> None:
     model = declared('[output]\nnames = ["scores"]\n')
     two = model.inputs.model_copy(update={"shapes": [[1, 3, 128, 128], [1, 3, 128, 128]]})
     object.__setattr__(model, "inputs", two)

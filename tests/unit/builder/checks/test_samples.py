@@ -100,7 +100,7 @@ def test_a_text_in_an_npz_is_named_with_its_member(tmp_path: Path) -> None:
     assert "images.npy: is no array" in fault(path)
 
 
-def test_all_are_told_at_once_and_many_are_counted(tmp_path: Path) -> None:
+def test_all_faults_of_samples_are_shown_and_long_lists_shortened(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.png" for number in range(8)]
     for path in paths:
         path.write_bytes(b"text")

@@ -50,7 +50,7 @@ def test_a_file_is_replaced(place: Place) -> None:
     assert place.read("actions/x", 100) == b"new"
 
 
-def test_its_sha256_is_of_what_it_holds(place: Place) -> None:
+def test_the_sha256_of_a_file_is_that_of_its_contents(place: Place) -> None:
     place.write("x/y", b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert place.sha256("x/y", lambda: None, 3) == expected
@@ -66,7 +66,7 @@ def test_a_missing_file_is_not_found(place: Place, tmp_path: Path) -> None:
     assert list(place.files("blobs")) == []
 
 
-def test_more_than_was_put_there_is_damage_and_is_not_read(
+def test_a_stored_file_that_has_grown_is_damaged_and_not_read(
     place: Place, source: Path, tmp_path: Path
 ) -> None:
     place.keep("blobs/x", source, lambda: None)

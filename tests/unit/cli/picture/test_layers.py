@@ -43,5 +43,5 @@ def test_ends_stand_under_each_other_and_a_lone_line_is_straight() -> None:
     assert layout.centres["b"] == pytest.approx(layout.centres["c"], abs=1.5)
 
 
-def test_nothing_takes_no_room() -> None:
+def test_an_empty_picture_takes_no_space() -> None:
     assert arrange({}, [], GAP).height == 0.0

@@ -27,7 +27,7 @@ def test_redundant_edges_are_left_out_and_no_dependency_is_lost(needs: dict[str,
         assert edge not in reach([other for other in edges if other != edge], nodes)
 
 
-def test_where_a_group_begins() -> None:
+def test_a_group_begins_with_its_stages_that_need_no_other() -> None:
     read = Node(key="f", kind=Kind.FILE, title="f")
     first, second = (Node(key=key, kind=Kind.STAGE, title=key, state=State.WILL_RUN) for key in "ab")
     group = Group(

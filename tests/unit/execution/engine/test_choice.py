@@ -35,7 +35,7 @@ def test_any_other_is_refused_with_what_there_is(monkeypatch: pytest.MonkeyPatch
         choice.chosen()
 
 
-def test_a_record_says_what_made_the_results(tmp_path: Path) -> None:
+def test_the_record_names_the_kind_of_engine(tmp_path: Path) -> None:
     assert choice.was_local(record(tmp_path, "local"))
     assert not choice.was_local(record(tmp_path, None))
     assert not choice.was_local(tmp_path / "missing.json")

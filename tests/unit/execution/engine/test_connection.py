@@ -63,7 +63,7 @@ def test_an_engine_that_is_too_old_is_refused(
         find()
 
 
-def test_silence_is_an_error_with_the_commands_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_does_not_answer_is_an_error_with_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_with(monkeypatch, [SILENCE])
     monkeypatch.setattr(connection, "by_hand", lambda: "Start it: dockerd")
     with pytest.raises(EngineError) as caught:
@@ -73,7 +73,7 @@ def test_silence_is_an_error_with_the_commands_to_run(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:99999", "tcp://[::1", "garbage"])
-def test_an_address_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_a_malformed_engine_address_is_an_error(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(EngineError, match="no Docker engine answers at"):
         connection.ensure()

@@ -473,7 +473,7 @@ def test_cancelling_kills_running_containers_and_is_reported() -> None:
     assert container.calls[-1] == "remove"
 
 
-def test_nothing_begins_after_it() -> None:
+def test_no_container_starts_after_cancelling() -> None:
     container = FakeContainer()
     engine = engine_over(FakeClient(container))
     engine.cancel()

@@ -83,7 +83,7 @@ def test_inputs_travel_as_files_that_are_roots_and_closed_to_writing(command: Co
         assert (member.uid, member.gid, member.mode, member.mtime) == (0, 0, 0o444, 0)
 
 
-def test_they_travel_into_volumes_that_end_with_the_container(command: Command) -> None:
+def test_inputs_are_copied_into_volumes_that_end_with_the_container(command: Command) -> None:
     mounts = Archives().mounts(command)
     assert [(mount["Target"], mount["Type"], mount["Source"]) for mount in mounts] == [
         ("/workspace", "volume", None),
@@ -134,7 +134,7 @@ def test_an_engine_that_sees_our_files_gets_mounts_and_nothing_travels(command: 
 
 
 @pytest.mark.parametrize("files", [BindMounts(), Archives()])
-def test_the_line_to_repeat_a_step_is_shell(command: Command, files: BindMounts | Archives) -> None:
+def test_the_command_by_hand_is_shell(command: Command, files: BindMounts | Archives) -> None:
     line = files.by_hand(command, "--network none", "$W")
     checked = subprocess.run(["sh", "-n", "-c", line], capture_output=True, text=True, check=False)
     assert checked.stderr == ""

@@ -65,7 +65,7 @@ def run(engine: LocalEngine, command: Command) -> tuple[Outcome, str]:
     return outcome, log.getvalue().decode()
 
 
-def test_it_sees_its_inputs_and_its_results_come_back(engine: LocalEngine, tmp_path: Path) -> None:
+def test_a_command_sees_its_inputs_and_its_results_come_back(engine: LocalEngine, tmp_path: Path) -> None:
     wanted = command(tmp_path, "cat net.onnx; echo aside >&2; echo result >out; echo other >other")
     assert run(engine, wanted) == (Outcome(exit_code=0), "onnxaside\n")
     files = tmp_path / "work" / "files"
@@ -97,7 +97,7 @@ def test_only_plain_files_come_back(engine: LocalEngine, tmp_path: Path, program
     assert list((tmp_path / "work" / "files").iterdir()) == []
 
 
-def test_its_exit_code_is_told_and_nothing_comes_back(engine: LocalEngine, tmp_path: Path) -> None:
+def test_a_failed_command_gives_its_exit_code_and_no_results(engine: LocalEngine, tmp_path: Path) -> None:
     assert run(engine, command(tmp_path, "echo x >out; exit 7"))[0] == Outcome(exit_code=7)
     assert list((tmp_path / "work" / "files").iterdir()) == []
 
@@ -177,7 +177,9 @@ def test_a_killed_build_leaves_no_process_and_the_next_one_removes_its_place(tmp
     assert not work.exists()
 
 
-def test_no_place_is_left(engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_working_folder_is_left(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     run(engine, command(tmp_path, "mkdir -p deep/er; echo x >out"))
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["files"]

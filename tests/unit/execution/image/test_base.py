@@ -148,7 +148,7 @@ def test_a_base_that_was_bootstrapped_by_another_recipe_is_not_taken(pinned: Pat
         find(client)
 
 
-def test_a_base_cannot_be_made_by_everybody(capsys: pytest.CaptureFixture[str]) -> None:
+def test_making_a_base_needs_root(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ImageError, match=r"CVIMAKE_BASE=IMAGE \./doit image"):
         find(FakeClient())
     assert "cannot be pulled (toomanyrequests: You have reached" in capsys.readouterr().err
@@ -225,7 +225,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("paths")
-def test_there_may_be_no_python() -> None:
+def test_the_search_may_find_no_python() -> None:
     assert base.find_python() is None
 
 

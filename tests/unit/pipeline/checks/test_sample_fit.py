@@ -41,7 +41,7 @@ def test_fitting_samples_are_accepted_for_all_tools(purpose: Purpose) -> None:
 
 @pytest.mark.parametrize("purpose", Purpose)
 @pytest.mark.parametrize("array", [npy(1, 3, 8, 7), npz(images=(1, 3, 8, 7))])
-def test_another_shape_is_told(array: tuple[str, Arrays], purpose: Purpose) -> None:
+def test_a_sample_of_another_shape_is_reported(array: tuple[str, Arrays], purpose: Purpose) -> None:
     (what,) = told(ONE, purpose, array)
     assert "is of shape [1, 3, 8, 7], and the network's input images of [1, 3, 8, 6]" in what
     assert what.startswith(array[0])
@@ -61,7 +61,7 @@ def test_an_array_without_a_batch_is_a_sample_and_no_test_input() -> None:
         assert what.endswith("it has no axis for the batch, array[None] adds it")
 
 
-def test_one_of_a_batch_is_repeated_but_as_an_npy_to_test_with() -> None:
+def test_one_sample_of_a_batch_is_repeated_except_an_npy_test_input() -> None:
     four: dict[str, Shape] = {"images": (4, 3, 8, 6)}
     for purpose in SAMPLES:
         assert not told(four, purpose, npy(1, 3, 8, 6))
@@ -93,7 +93,7 @@ def test_the_only_array_may_be_called_anything_but_in_a_search() -> None:
         assert bool(told(ONE, purpose, npz(other=(1, 3, 8, 6)))) is (purpose is Purpose.SEARCH)
 
 
-def test_more_arrays_than_inputs_are_a_matter_of_calibration_alone() -> None:
+def test_surplus_arrays_are_refused_for_calibration_alone() -> None:
     for purpose in Purpose:
         found = told(ONE, purpose, npz(images=(1, 3, 8, 6), more=(1, 2)))
         assert bool(found) is (purpose is Purpose.CALIBRATE)
@@ -106,7 +106,7 @@ def test_more_arrays_than_inputs_are_a_matter_of_calibration_alone() -> None:
 
 
 @pytest.mark.parametrize("purpose", Purpose)
-def test_one_npy_for_each_input(purpose: Purpose) -> None:
+def test_samples_have_one_npy_for_each_input(purpose: Purpose) -> None:
     (what,) = told(TWO, purpose, npy(1, 3, 8, 6))
     assert "1 file for a network of 2 inputs (left, right): one for each, or one npz with all" in what
 

@@ -87,7 +87,7 @@ def test_the_table_of_another_network_is_called_one() -> None:
     assert foreign_names(table, TENSORS).startswith(told)
 
 
-def test_many_names_are_counted() -> None:
+def test_long_lists_of_names_are_shortened() -> None:
     table = parse_qtable(PATH, QTABLE + "".join(f"x{number} BF16\n" for number in range(9)))
     assert "nor 'x1' (line 7), 'x2' (line 8), 'x3' (line 9) and 5 more" in unknown_layers(table, LAYERS)
 

@@ -39,7 +39,7 @@ def test_attention_is_seen(tmp_path: Path, name: str, attends: bool) -> None:  #
     assert examine(tmp_path / "net.onnx").attends is attends
 
 
-def test_names_of_another_number_of_classes_are_not_taken(tmp_path: Path) -> None:
+def test_class_names_of_the_wrong_number_are_ignored(tmp_path: Path) -> None:
     made = onnx.load_model_from_string(exported_bytes("yolo11n-classify"))
     for entry in made.metadata_props:
         if entry.key == "names":
@@ -50,7 +50,7 @@ def test_names_of_another_number_of_classes_are_not_taken(tmp_path: Path) -> Non
     assert any("names 1 classes, and the graph has 5" in doubt for doubt in found.findings.unsure)
 
 
-def test_another_network_has_candidates(tmp_path: Path) -> None:
+def test_an_unknown_network_has_candidates_for_outputs(tmp_path: Path) -> None:
     path = written(tmp_path, model(OPERATORS, ["y"], weights={"w": [8, 3, 1, 1]}))
     assert examine(path).candidates == (
         Candidate("y", (1, 8, 32, 32)),

@@ -234,7 +234,7 @@ def test_other_networks_that_pytorch_exports_are_not_recognised(path: Path) -> N
     assert recognise(exported(path.name.removesuffix(".onnx.gz"))) is None
 
 
-def test_there_are_other_networks() -> None:
+def test_nine_unknown_networks_are_tested() -> None:
     assert len(list(EXPORTED.glob("unknown-*.gz"))) == 9
 
 

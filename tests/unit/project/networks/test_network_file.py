@@ -159,7 +159,7 @@ def test_the_names_that_the_toolchain_reads_are_right(kind: Kind) -> None:
         ("net", "no suffix: the toolchain reads"),
     ],
 )
-def test_other_names_are_answered_with_what_to_do(tmp_path: Path, name: str, told: str) -> None:
+def test_unknown_formats_are_refused_with_a_remedy(tmp_path: Path, name: str, told: str) -> None:
     assert told in name_fault(name)
     assert told in refused(tmp_path / name)
 

@@ -53,7 +53,7 @@ def test_the_versions_are_those_that_onnx_wrote(tmp_path: Path, ir: int, opset: 
     assert versions(tmp_path, network(ir, opset)) == Versions(ir, opset)
 
 
-def test_other_domains_do_not_count(tmp_path: Path) -> None:
+def test_versions_of_other_domains_are_ignored(tmp_path: Path) -> None:
     others = (("ai.onnx.ml", 3), ("com.microsoft", 1))
     assert versions(tmp_path, network(8, 17, *others)) == Versions(8, 17)
     swapped = IR + varint(8) + opset_import(b"", 17) + opset_import(b"com.microsoft", 99)
@@ -196,7 +196,7 @@ def test_weights_that_are_not_there_are_told(tmp_path: Path, *, is_loop: bool) -
         onnx_header.check(tmp_path / "net.onnx", ["w"])
 
 
-def test_more_than_an_onnx_file_holds_is_refused(tmp_path: Path) -> None:
+def test_weights_above_2_gb_are_refused(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(network())
     with (tmp_path / "w").open("wb") as file:
         file.truncate(3 * GIBIBYTE)

@@ -94,7 +94,7 @@ def test_a_yolov5_with_fixed_reshapes_is_refused() -> None:
         ([], {"x": (1, 3, 8, 8)}, False),
     ],
 )
-def test_other_sizes_than_the_files_are_seen(
+def test_a_size_that_differs_from_the_file_is_noticed(
     shapes: list[list[int]],
     inputs: dict[str, tuple[int, ...]],
     expected: bool,  # noqa: FBT001 - what is expected

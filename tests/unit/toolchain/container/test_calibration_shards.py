@@ -69,7 +69,7 @@ def layer(name: str, *operands: str) -> Layer:
     return Layer((name,), (10,), operands, operands)
 
 
-def test_a_walk_holds_what_is_still_needed() -> None:
+def test_a_walk_keeps_the_tensors_that_are_still_needed() -> None:
     chain = [layer("x"), layer("a", "x"), layer("b", "a"), layer("c", "b")]
     assert walk(chain) == Walk(live=2 * 10 * 4, leftovers=False)
     residual = [layer("x"), layer("a", "x"), layer("b", "a"), layer("c", "b", "x")]

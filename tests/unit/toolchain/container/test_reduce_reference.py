@@ -85,6 +85,6 @@ def test_the_reference_of_the_tool_is_reduced(toolchain: Path) -> None:
     assert files(toolchain) == ["first", "last"]
 
 
-def test_a_failure_is_the_tools_and_leaves_what_it_wrote(toolchain: Path) -> None:
+def test_a_failure_of_the_tool_is_passed_on_with_its_files(toolchain: Path) -> None:
     assert main("net", ["tool.py", "3"]) == 3
     assert files(toolchain) == ["input", "first", "last"]

@@ -62,7 +62,7 @@ def lines(text: str) -> list[str]:
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 9])
 @pytest.mark.parametrize("options", [(), ("--batch=2",), ("--input_num=1",), ("--expected_cos=0.01",)])
-def test_it_is_the_tools_own_result_for_any_number_of_processes(
+def test_any_number_of_processes_gives_the_tools_own_result(
     toolchain: Path, processes: int, options: tuple[str, ...]
 ) -> None:
     original = search(toolchain, SAMPLES, None, *options)
@@ -75,7 +75,7 @@ def test_it_is_the_tools_own_result_for_any_number_of_processes(
     assert lines(ours.stdout) == lines(original.stdout)
 
 
-def test_samples_that_are_added_up_in_another_order_would_show(toolchain: Path) -> None:
+def test_adding_samples_in_another_order_would_change_the_table(toolchain: Path) -> None:
     search(toolchain, SAMPLES, None)
     there = Path("qtable").read_text(encoding="utf-8")
     search(toolchain, SAMPLES[::-1], None)
@@ -94,7 +94,7 @@ def test_one_process_lowers_and_no_network_twice_with_the_same_arguments(toolcha
     assert not list(Path().glob("*.tune.mlir"))
 
 
-def test_there_is_one_bar(toolchain: Path) -> None:
+def test_calibration_prints_one_progress_bar(toolchain: Path) -> None:
     lines = search(toolchain, SAMPLES, 3).stderr.splitlines()
     assert [line for line in lines if "bar" in line] == ["one bar"]
 
@@ -127,7 +127,7 @@ def test_an_exception_in_one_process_ends_the_search_of_all(
     assert Path("MixPrecSearcher").read_text(encoding="utf-8") == log
 
 
-def test_a_process_that_is_killed_ends_the_step_with_its_own_message(toolchain: Path) -> None:
+def test_a_killed_process_ends_the_search_with_its_own_message(toolchain: Path) -> None:
     ended = search(toolchain, [*SAMPLES[:-1], "-9"], 2)
     assert ended.returncode == 1
     assert "process 1 of 2 was killed by signal 9: there was not enough memory" in ended.stderr
@@ -154,7 +154,7 @@ def test_an_exception_in_another_process_is_reported(toolchain: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--debug_cmd=debug_log",)])
-def test_the_tool_itself_runs_where_this_was_not_made_for_it(
+def test_the_tool_itself_runs_for_another_version_of_tpu_mlir(
     toolchain: Path, options: tuple[str, ...]
 ) -> None:
     Path("samples").write_text("0.5 0.25", encoding="utf-8")
@@ -180,7 +180,7 @@ def test_a_changed_source_is_noticed(toolchain: Path, monkeypatch: pytest.Monkey
     assert step_search.obstacle([], toolchain) == "utils/misc.py is not tpu_mlir 1.7's"
 
 
-def test_its_summary_is_made_as_the_tools_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_summary_has_the_form_of_the_tools_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("search.py").write_text("print('current int8 cos:0.999 is higher than expected_cos:0.99')")
     command = ["search.py", "--quantize_table=qtable", "--loss_table=loss"]

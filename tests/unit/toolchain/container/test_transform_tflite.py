@@ -58,7 +58,7 @@ def test_the_weights_of_a_model_with_a_capital_letter_are_found() -> None:
     assert Path("net_top_f32_all_weight.npz").exists()
 
 
-def test_a_failure_is_the_tools() -> None:
+def test_a_failure_of_the_tool_is_passed_on() -> None:
     assert transform(HEAD, code=7) == 7
     assert "TOP_QUANTIZED" in Path("net.mlir").read_text(encoding="utf-8")
 

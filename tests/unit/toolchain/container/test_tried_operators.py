@@ -23,14 +23,14 @@ def written(folder: Path, other: str = "") -> Path:
     return path
 
 
-def test_a_network_of_operators_that_were_tried_has_no_other(tmp_path: Path) -> None:
+def test_a_network_of_tried_operators_has_no_untried_ones(tmp_path: Path) -> None:
     assert untried(written(tmp_path)) == []
 
 
-def test_the_others_are_named_once_in_alphabetical_order(tmp_path: Path) -> None:
+def test_untried_operators_are_named_once_in_alphabetical_order(tmp_path: Path) -> None:
     other = '%5 = "top.Nms"(%4) : () -> f32\n%6 = "top.NonZero"(%5) : () -> f32\n"top.Nms"(%6)'
     assert untried(written(tmp_path, other)) == ["top.Nms", "top.NonZero"]
 
 
-def test_a_file_that_is_not_there_is_the_tools_business(tmp_path: Path) -> None:
+def test_a_missing_file_is_left_to_the_tool(tmp_path: Path) -> None:
     assert untried(tmp_path / "net.mlir") == []

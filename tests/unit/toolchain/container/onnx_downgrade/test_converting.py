@@ -427,7 +427,7 @@ def test_any_bytes_give_a_network_or_one_clear_line(
     assert codes == {0, 1}
 
 
-def test_the_options_of_the_program(tmp_path: Path) -> None:
+def test_the_program_accepts_its_options(tmp_path: Path) -> None:
     source = written(tmp_path, network(DYNAMIC, 20))
     names = [str(tmp_path / name) for name in ("result.onnx", "summary.json")]
     options = ["--opset=13", "--ir=7", "--input-shapes=[[1,3,2,2]]", "--fixed", f"--external={tmp_path}"]

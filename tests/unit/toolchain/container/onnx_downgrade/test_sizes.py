@@ -40,7 +40,7 @@ def test_a_network_that_allows_it_gets_inputs_of_another_size(opset: int) -> Non
     assert [dim.dim_value for dim in inferred.graph.output[0].type.tensor_type.shape.dim] == [1, 3, 8, 16]
 
 
-def test_its_own_size_is_no_other() -> None:
+def test_the_exported_size_changes_nothing() -> None:
     _, summary = convert(network(POOLED, 17), Wanted(shapes=[[1, 3, 8, 8]], fixed=True))
     assert "inputs of another size" not in summary["tidied"]
 
