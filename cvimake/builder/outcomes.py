@@ -45,7 +45,7 @@ def _network_outputs(stage: str, outcome: NetworkOutputs) -> None:
         names = onnx_names.read(outcome.network).outputs
     outputs = named_outputs.of_mlir(
         stage,
-        mlir_names.outputs(outcome.mlir),
+        mlir_names.outputs(outcome.mlir, outcome.mlir.read_text(encoding="utf-8")),
         names,
         exact=not outcome.order_is_kept,
         relative_boxes=outcome.relative_boxes,

@@ -39,14 +39,16 @@ class Output:
     size: int
 
 
-def outputs(path: Path) -> tuple[Output, ...]:
-    """The outputs of a network, in their order.
+def outputs(path: Path, text: str) -> tuple[Output, ...]:
+    """Return the outputs of a network, in their order.
+
+    Args:
+        path: the network's file, for messages.
+        text: its contents.
 
     Raises:
-        CvimakeError: it says none that are known.
-        OSError: it cannot be read.
+        CvimakeError: the text is not MLIR as tpu_mlir 1.7 writes it.
     """
-    text = path.read_text(encoding="utf-8")
     aliases = _aliases(text)
     names = {match["value"]: match["place"] for match in _LAYER.finditer(text)}
     found = _RETURN.search(text)
@@ -71,14 +73,16 @@ def _name(value: str, places: Mapping[str, str], aliases: Mapping[str, str]) -> 
     return names[int(number or 0)] if int(number or 0) < len(names) else ""
 
 
-def layers(path: Path) -> tuple[tuple[str, ...], ...]:
-    """The names of what each layer puts out, the inputs among them, in the order of the file.
+def layers(path: Path, text: str) -> tuple[tuple[str, ...], ...]:
+    """Return the names of the tensors that each layer puts out, in the order of the file, inputs included.
+
+    Args:
+        path: the network's file, for messages.
+        text: its contents.
 
     Raises:
-        CvimakeError: it names no layers.
-        OSError: it cannot be read.
+        CvimakeError: the text names no layers.
     """
-    text = path.read_text(encoding="utf-8")
     aliases = _aliases(text)
     found = tuple(
         names

@@ -224,7 +224,7 @@ def check_tables(name: str, model: DeclaredModel, variant: DeclaredVariant, mlir
     own = {key: file for key, file in own_tables(variant).items() if file}
     if not own:
         return
-    layers = mlir_names.layers(mlir)
+    layers = mlir_names.layers(mlir, mlir.read_text(encoding="utf-8"))
     faults = {"calibration_table": table_rules.missing_layers, "qtable": table_rules.unknown_layers}
     for key, file in own.items():
         if what := faults[key](tables.read(key, model.folder / file), layers):

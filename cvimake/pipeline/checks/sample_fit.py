@@ -1,7 +1,7 @@
-"""Whether arrays are what a network takes: their names in an npz, their number and shapes.
+"""Rules for arrays: their names in an npz, their number and their shapes must fit the network.
 
-The toolchain looks at the number of bytes alone where it calibrates: an array with its channels last goes
-through, and the thresholds are those of noise. (Seen with tpu_mlir 1.7, as the other rules here.)
+A calibration of the toolchain only compares the number of bytes: it accepts an array with its channels last,
+and the thresholds are then those of noise. (Seen with tpu_mlir 1.7, like the other rules here.)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FEW = 5
 
 
 class Purpose(Enum):
-    """What files are for; each tool reads them by rules of its own."""
+    """The tool that reads a sample. Each tool reads by rules of its own."""
 
     TRANSFORM = "model_transform"
     DEPLOY = "model_deploy"
@@ -28,10 +28,10 @@ class Purpose(Enum):
 
 @dataclass(frozen=True)
 class Sample:
-    """What a network is given once: its files in order, one npz, or one npy or image for each input.
+    """The files for one run of a network: an npz with all inputs, or an npy or image for each input in order.
 
     Attributes:
-        declared: the file and line that name it; empty where that is not told.
+        declared: the file and line that name it; empty if messages need not say it.
     """
 
     purpose: Purpose
@@ -42,19 +42,19 @@ class Sample:
 def faults(
     sample: Sample, arrays: Mapping[Path, Mapping[str, Shape]], inputs: Mapping[str, Shape]
 ) -> Iterator[str]:
-    """What is wrong with a sample, each with its file.
+    """Yield every fault of a sample, with its file.
 
     Args:
-        sample: what is given.
-        arrays: the shapes of the arrays in each file, by name; an npy holds one, and an image none.
-        inputs: those of the network, with their shapes in its order; 0 for an axis that is left open.
+        sample: the sample.
+        arrays: for each file, the shapes of its arrays by name; an npy holds one array, and an image none.
+        inputs: the shapes of the network's inputs, in its order; 0 stands for an open axis.
     """
     first = sample.files[0]
     if first.suffix.lower() == ".npz":
         yield from (f"{first}: {what}" for what in _npz_faults(sample.purpose, arrays[first], inputs))
         return
     is_images = not any(arrays[path] for path in sample.files)
-    # With the last of too few images model_transform goes on.
+    # If there are too few images, model_transform repeats the last one.
     if len(sample.files) != len(inputs) and not (is_images and sample.purpose is Purpose.TRANSFORM):
         yield (
             f"{first}: {_counted(len(sample.files), 'file')} for a network of "
@@ -74,7 +74,7 @@ def _npz_faults(purpose: Purpose, arrays: Mapping[str, Shape], inputs: Mapping[s
         return
     keys = {name: name for name in inputs}
     if len(keys) == len(arrays) == 1 and purpose is not Purpose.SEARCH:
-        # The only one, whatever it is called.
+        # The only array is taken for the only input, under any name.
         keys = dict(zip(keys, arrays, strict=True))
     for name, key in keys.items():
         shape = inputs[name]
@@ -83,14 +83,14 @@ def _npz_faults(purpose: Purpose, arrays: Mapping[str, Shape], inputs: Mapping[s
                 f"holds no array {name!r}, which is an input of the network; it holds {_listed(arrays)}"
                 f"{did_you_mean(name, arrays)}"
             )
-        # One of a batch is repeated.
+        # The tool repeats an array of one sample for the whole batch.
         elif not (_fits(arrays[key], shape, purpose) or _fits(arrays[key], (1, *shape[1:]), purpose)):
             yield f"{key}: {_misfit(arrays[key], name, shape)}"
 
 
 def _fits(own: Shape, shape: Shape, purpose: Purpose) -> bool:
     if purpose in {Purpose.CALIBRATE, Purpose.SEARCH}:
-        # One of a batch, or without an axis for one.
+        # The array may hold one sample of a batch, also without an axis for the batch.
         return any(_is(own, wanted) for wanted in (shape, (1, *shape[1:]))) or _is((1, *own), shape)
     return _is(own, shape)
 

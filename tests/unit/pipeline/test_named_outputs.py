@@ -34,10 +34,8 @@ ALL = "%7, %3, %4#1, %4#0 : tensor<1x8x8x4xf32>, tensor<1x4x8x8xf32>, tensor<1x2
 MADE = ("320_Transpose_top.Sigmoid", "box_Conv", "place_TopK", "best_TopK")
 
 
-def mlir(folder: Path, returned: str = ALL) -> tuple[mlir_names.Output, ...]:
-    path = folder / "net.mlir"
-    path.write_text(MLIR.replace("RETURN", returned), encoding="utf-8")
-    return mlir_names.outputs(path)
+def mlir(returned: str = ALL) -> tuple[mlir_names.Output, ...]:
+    return mlir_names.outputs(Path("net.mlir"), MLIR.replace("RETURN", returned))
 
 
 def tensor(name: str, *shape: int) -> Tensor:
@@ -47,8 +45,8 @@ def tensor(name: str, *shape: int) -> Tensor:
 # From the source to the MLIR
 
 
-def test_outputs_are_known_by_their_places(tmp_path: Path) -> None:
-    found = named_outputs.of_mlir("net", mlir(tmp_path), ("cls_8", "box", "place", "best"))
+def test_outputs_are_known_by_their_places() -> None:
+    found = named_outputs.of_mlir("net", mlir(), ("cls_8", "box", "place", "best"))
     assert [(output.declared, output.mlir, output.size) for output in found] == [
         ("cls_8", MADE[0], 256), ("box", MADE[1], 256), ("place", MADE[2], 2), ("best", MADE[3], 2),
     ]  # fmt: skip
@@ -63,47 +61,46 @@ def test_outputs_are_known_by_their_places(tmp_path: Path) -> None:
         ("cls_8", "box", "place", "best", "more"),
     ],
 )
-def test_outputs_that_are_others_or_in_another_order_are_told(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_outputs_that_are_others_or_in_another_order_are_told(names: tuple[str, ...]) -> None:
     told = re.escape(f"net:mlir: its outputs come as {', '.join(MADE)}; declared are {', '.join(names)}")
     with pytest.raises(StepFailedError, match=told) as caught:
-        named_outputs.of_mlir("net:mlir", mlir(tmp_path), names)
+        named_outputs.of_mlir("net:mlir", mlir(), names)
     assert "convert the network to ONNX" in caught.value.remedy
 
 
-def test_one_tensor_may_be_two_outputs(tmp_path: Path) -> None:
+def test_one_tensor_may_be_two_outputs() -> None:
     """The toolchain joins what computes the same: then both have one name."""
-    path = mlir(tmp_path, "%3, %3, %7 : tensor<1x4x8x8xf32>, tensor<1x4x8x8xf32>, tensor<1x8x8x4xf32>")
+    path = mlir("%3, %3, %7 : tensor<1x4x8x8xf32>, tensor<1x4x8x8xf32>, tensor<1x8x8x4xf32>")
     found = named_outputs.of_mlir("net", path, ("same", "box", "cls_8"))
     assert [output.mlir for output in found] == ["box_Conv", "box_Conv", MADE[0]]
 
 
-def test_a_name_that_begins_another_is_not_taken_for_it(tmp_path: Path) -> None:
-    path = mlir(tmp_path, "%4#0, %3 : tensor<1x2xf32>, tensor<1x4x8x8xf32>")
+def test_a_name_that_begins_another_is_not_taken_for_it() -> None:
+    path = mlir("%4#0, %3 : tensor<1x2xf32>, tensor<1x4x8x8xf32>")
     assert named_outputs.of_mlir("net", path, ("best", "box"))
     with pytest.raises(StepFailedError):
         named_outputs.of_mlir("net", path, ("box", "best"))
 
 
-def test_names_that_tflite_keeps_say_the_order(tmp_path: Path) -> None:
+def test_names_that_tflite_keeps_say_the_order() -> None:
     """TensorFlow calls outputs `Identity`, `Identity_1`: the one begins the other."""
     text = MLIR.replace("RETURN", "%3, %7 : tensor<1x4x8x8xf32>, tensor<1x8x8x4xf32>")
-    path = tmp_path / "net.mlir"
-    path.write_text(text.replace("box_Conv", "Identity_1").replace(MADE[0], "Identity"), encoding="utf-8")
-    found = mlir_names.outputs(path)
+    text = text.replace("box_Conv", "Identity_1").replace(MADE[0], "Identity")
+    found = mlir_names.outputs(Path("net.mlir"), text)
     assert named_outputs.of_mlir("net", found, ("Identity_1", "Identity"), exact=True)
     with pytest.raises(StepFailedError, match="come as Identity_1, Identity; declared are Identity"):
         named_outputs.of_mlir("net", found, ("Identity", "Identity_1"), exact=True)
 
 
-def test_without_any_names_they_are_those_of_the_mlir(tmp_path: Path) -> None:
-    found = named_outputs.of_mlir("net", mlir(tmp_path), ())
+def test_without_any_names_they_are_those_of_the_mlir() -> None:
+    found = named_outputs.of_mlir("net", mlir(), ())
     assert tuple(output.declared for output in found) == MADE
 
 
-def test_an_mlir_of_another_form_is_told(tmp_path: Path) -> None:
+def test_an_mlir_of_another_form_is_told() -> None:
     for returned in ("nothing", "%3, %7 : memref<1xf32>"):
         with pytest.raises(CvimakeError, match=r"not as tpu_mlir 1\.7 writes it"):
-            named_outputs.of_mlir("net", mlir(tmp_path, returned), ())
+            named_outputs.of_mlir("net", mlir(returned), ())
 
 
 # From the MLIR to the cvimodel

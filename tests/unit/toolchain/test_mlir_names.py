@@ -7,6 +7,7 @@ import pytest
 from cvimake.core.errors import CvimakeError
 from cvimake.toolchain import mlir_names
 
+PATH = Path("net.mlir")
 # As tpu_mlir 1.7 wrote it, shortened; the last layer as MLIR prints one of several outputs.
 TEXT = r"""#loc = loc(unknown)
 module @net attributes {module.chip = "ALL", module.state = "TOP_F32"} {
@@ -29,21 +30,18 @@ module @net attributes {module.chip = "ALL", module.state = "TOP_F32"} {
 """
 
 
-def test_layers_are_told_by_all_that_they_put_out_and_weights_are_none(tmp_path: Path) -> None:
-    (tmp_path / "net.mlir").write_text(TEXT, encoding="utf-8")
-    assert mlir_names.layers(tmp_path / "net.mlir") == (
+def test_layers_are_told_by_all_that_they_put_out_and_weights_are_none() -> None:
+    assert mlir_names.layers(PATH, TEXT) == (
         ("images",), (r'a"b\c_Conv',), ("values", "places"), ("in place",),
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["", "module {}\n", TEXT.replace("top.", "tpu."), "#loc1 = loc(#loc1)\n"])
-def test_a_file_that_is_something_else_is_no_network_without_layers(tmp_path: Path, text: str) -> None:
-    (tmp_path / "net.mlir").write_text(text, encoding="utf-8")
+def test_a_file_that_is_something_else_is_no_network_without_layers(text: str) -> None:
     with pytest.raises(CvimakeError, match="names no layers"):
-        mlir_names.layers(tmp_path / "net.mlir")
+        mlir_names.layers(PATH, text)
 
 
-def test_places_that_lead_to_each_other_have_an_end(tmp_path: Path) -> None:
+def test_places_that_lead_to_each_other_have_an_end() -> None:
     text = TEXT.replace('#loc1 = loc("images")', "#loc1 = loc(fused[#loc1])")
-    (tmp_path / "net.mlir").write_text(text, encoding="utf-8")
-    assert mlir_names.layers(tmp_path / "net.mlir")[0] == (r'a"b\c_Conv',)
+    assert mlir_names.layers(PATH, text)[0] == (r'a"b\c_Conv',)
