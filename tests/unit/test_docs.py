@@ -46,3 +46,14 @@ def test_the_index_lists_every_page_of_the_docs() -> None:
 
 def test_the_readme_is_at_most_200_lines_long() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= README_LINES
+
+
+def test_the_places_that_the_page_on_architecture_names_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = {path.name for path in (ROOT / "cvimake").iterdir() if (path / "__init__.py").exists()}
+    figure = text.split("```")[1]
+    assert rooms == {word for word in re.findall(r"│ (\w+) {2,}", figure) if word != "dodo"}
+    places = re.findall(rf"`((?:{'|'.join(rooms)})/[\w./]*|docker/|tests/unit/|cvimake/dodo\.py)`", text)
+    assert len(places) > len(rooms)
+    for place in places:
+        assert (ROOT / "cvimake" / place).exists() or (ROOT / place).exists(), place
