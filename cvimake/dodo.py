@@ -1,4 +1,4 @@
-"""What a project's `dodo.py` takes from cvimake: its whole graph, in three lines.
+"""The function that gives a project's `dodo.py` all its tasks.
 
 from cvimake.dodo import *
 
@@ -31,20 +31,25 @@ Graph = tuple[dict[str, Any], Callable[[], Iterator[Task]], Callable[[], Iterato
 
 
 def graph(dodo_file: str, stages: Sequence[StageOf] = STAGES) -> Graph:
-    """The settings for doit, the toolchain's tasks, and all models' tasks of the project of a `dodo.py`."""
-    # What is made until all tasks are known stays to the end. With many models, looking for garbage among it
-    # again and again would take longer than everything else here.
+    """Return the settings for doit, and the functions that make the tasks of a project.
+
+    Args:
+        dodo_file: the path of the project's `dodo.py`.
+        stages: for each kind of stage, a function that makes a model's stages of that kind.
+    """
+    # All objects made until the tasks are known stay to the end. With many models, the garbage collector
+    # would search them again and again, which takes longer than everything else here.
     gc.disable()
     project = open_project(dodo_file)
 
     def task_toolchain() -> Iterator[Task]:
-        """The image that every step runs in, and the one that some networks are read in."""
+        """Make the images that stages run in."""
         yield project.toolchain_task()
         if project.takes_frameworks:
             yield project.frameworks_task()
 
     def task_models() -> Iterator[Task]:
-        """Every stage of every model."""
+        """Make the tasks of all models."""
         for model in project.buildable:
             yield from project.tasks(model, stages)
         for unbuildable in project.unbuildable.values():

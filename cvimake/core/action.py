@@ -11,7 +11,7 @@ GIBIBYTE = 1024**3
 
 
 class FileKind(Enum):
-    """What a file holds, with the ways in which it can begin."""
+    """Kinds of files, each with the bytes that such a file can begin with."""
 
     CVIMODEL = (b"CviModel",)
     MLIR = (b"#loc", b"module")
@@ -22,7 +22,7 @@ class FileKind(Enum):
     TEXT = (b"",)
 
     def fits(self, beginning: bytes) -> bool:
-        """Whether a file that begins so can be of this kind."""
+        """Tell whether a file with this beginning can be of this kind."""
         return beginning.startswith(self.value)
 
 
@@ -32,7 +32,7 @@ class Input:
 
     Attributes:
         name: the name under which the tool sees it, in its working directory.
-        path: where it lies, relative to the project or absolute.
+        path: its place, relative to the project or absolute.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Text:
 
     Attributes:
         name: the name under which the tool sees it, in its working directory.
-        text: what it holds.
+        text: its contents.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Folder:
     """A folder that the tool may read, holding exactly the named files.
 
     Attributes:
-        target: where the tool sees it, an absolute path, the same in every project.
-        files: where its files lie, by their path in the folder.
+        target: the absolute path under which the tool sees it, the same in every project.
+        files: the places of its files, by their paths in the folder.
     """
 
     target: str
@@ -72,7 +72,7 @@ class Output:
     Attributes:
         name: the name under which the tool writes it, in its working directory.
         path: where it is published, relative to the project or absolute.
-        kind: what it must hold.
+        kind: the kind of file that it must be.
     """
 
     name: str
@@ -82,14 +82,14 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a step may use at most. They do not change what it computes.
+    """The most that an action may use. Limits do not change its outputs.
 
     Attributes:
         memory: bytes, swap included.
         processes: processes and threads at one time.
         seconds: running time.
-        workspace: bytes of the files in its working directory, the inputs left out.
-        files: files and folders there.
+        workspace: bytes of the files in its working directory, without the inputs.
+        files: number of files and folders there.
     """
 
     memory: int = 8 * GIBIBYTE
@@ -104,9 +104,9 @@ class Action:
     """One run of one tool.
 
     Attributes:
-        name: how people call it: `MODEL:STAGE`.
+        name: its name for people, `MODEL:STAGE`.
         argv: the command, with paths relative to the working directory.
-        environment: all environment variables that it sees.
+        environment: all environment variables that the tool sees.
     """
 
     name: str
@@ -129,14 +129,14 @@ class Action:
             raise ValueError(f"{self.name}: two files under one name: {sorted(names)}")
 
     def paths(self) -> tuple[Path, ...]:
-        """Every file that the result depends on."""
+        """Return the paths of all input files, with those in folders."""
         members = [path for folder in self.folders for path in folder.files.values()]
         return (*(file.path for file in self.inputs), *members)
 
     def definition(self) -> dict[str, object]:
-        """All that decides its result beside the contents of its inputs; a JSON value.
+        """Return everything except the contents of its inputs that decides its outputs, as a JSON value.
 
-        Limits and places on the host cannot change the bytes and are left out.
+        Limits and the places of files on the host cannot change the bytes, so they are left out.
         """
         return {
             "argv": list(self.argv),
@@ -144,14 +144,15 @@ class Action:
             "inputs": [file.name for file in self.inputs],
             "outputs": [file.name for file in self.outputs],
             "texts": {file.name: file.text for file in self.texts},
-            # Which files are in a folder decides the result as much as what is in them.
+            # The names of the files in a folder decide the outputs too.
             "folders": {folder.target: sorted(folder.files) for folder in self.folders},
         }
 
     def arrangement(self) -> dict[str, str]:
-        """Which of its files is taken for what; a JSON value, without the places themselves.
+        """Return the order of its input files, as a JSON value without the paths themselves.
 
-        Another order of the same files, such as of two test images, is another result of equal contents.
+        Two input files with equal contents can change places, such as two test images. The definition and the
+        contents then stay the same, but the stage has to run again.
         """
         places = [str(file.path) for file in self.inputs]
         rank = {place: str(number) for number, place in enumerate(sorted(places))}
@@ -160,13 +161,13 @@ class Action:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a command ended.
+    """The way in which a command ended.
 
     Attributes:
-        exit_code: of the process; 137 where it was killed.
-        out_of_memory: the memory limit killed it.
-        timed_out: the time limit killed it.
-        overfull: it was killed because its files took more than they may.
+        exit_code: the exit code of the process; 137 if it was killed.
+        out_of_memory: it was killed because it exceeded the memory limit.
+        timed_out: it was killed because it exceeded the time limit.
+        overfull: it was killed because its files exceeded the limit of the workspace.
     """
 
     exit_code: int

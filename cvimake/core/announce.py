@@ -1,4 +1,4 @@
-"""What is said while things are set up: one line for each step, with the time it took."""
+"""Messages while something is set up: one line for each piece of work, with the time that it took."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def note(text: str) -> None:
-    """A line for the user that is not a result. No work fails because nobody hears it."""
+    """Write a line to standard error. If that is closed or cannot be written, nothing fails."""
     if sys.stderr is None:
         return
     with contextlib.suppress(OSError):
@@ -25,15 +25,18 @@ def note(text: str) -> None:
 
 @contextlib.contextmanager
 def step(what: str) -> Iterator[Callable[[str], None]]:
-    """Says what is being done, and when it is done how long it took.
+    """Write the name of a piece of work, and when it has ended, the time that it took.
+
+    Args:
+        what: the work, such as `building the toolchain image`.
 
     Yields:
-        A function that takes what is being done just now; it is shown on a terminal.
+        A function that takes a detail, which is shown on a terminal until the next one.
     """
     started = time.monotonic()
     outcome = "failed"
     if threading.current_thread() is not threading.main_thread():
-        # Others write in the meantime.
+        # Other threads write lines in the meantime.
         note(f"{what} ...")
         try:
             yield lambda _detail: None
@@ -51,21 +54,21 @@ def step(what: str) -> Iterator[Callable[[str], None]]:
 
 
 class Counter:
-    """The line of a step on a terminal, with the seconds that go by and what is done just now.
+    """The line of a piece of work on a terminal, with the seconds so far and a detail.
 
     Args:
-        line: what stands before them.
+        line: the text before the seconds.
     """
 
     def __init__(self, line: str) -> None:
         self._line, self._detail, self._started = line, "", time.monotonic()
 
     def show(self, detail: str) -> None:
-        """Takes what is done just now."""
+        """Set the detail."""
         self._detail = detail
 
     def __rich__(self) -> Text:
-        """The line as it is at this moment: a terminal asks for it several times a second."""
+        """Return the line as it is now; rich asks for it several times a second."""
         seconds = f"{time.monotonic() - self._started:.0f} s"
         now = f"{seconds}, {self._detail}" if self._detail else seconds
         return terminal.styled(f"{self._line}{now}", style="dim")
@@ -73,7 +76,7 @@ class Counter:
 
 @contextlib.contextmanager
 def _shown(what: str) -> Iterator[Callable[[str], None]]:
-    """The line of a step up to its outcome; on a terminal with a spinner and details while it goes on."""
+    """Write the line of a piece of work up to its outcome; on a terminal, with a spinner and details."""
     line = f"cvimake: {what} ... "
     if not sys.stderr.isatty():
         terminal.write(line, terminal.errors())
@@ -92,7 +95,7 @@ def _shown(what: str) -> Iterator[Callable[[str], None]]:
 
 
 def confirm(question: str) -> bool:
-    """Asks on a terminal; where there is none, nobody is there to object."""
+    """Ask a question on a terminal and tell whether the answer is yes. Without a terminal it is yes."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     terminal.write(f"cvimake: {question} [Y/n] ", terminal.errors())

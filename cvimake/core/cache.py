@@ -1,4 +1,4 @@
-"""Where cvimake keeps what serves all projects of a user."""
+"""The folder for everything that all projects of a user share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def user_cache() -> Path:
-    """The user's cache; for root a place that other users can read."""
+    """Return the user's cache folder; for root, one that other users can read."""
     if os.geteuid() == 0:
         return Path("/var/cache/cvimake")
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cvimake"

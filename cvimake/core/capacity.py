@@ -1,4 +1,4 @@
-"""How much of the machine a stage takes while it runs, how much there is, and what each gets."""
+"""Cores and memory: what a stage takes, what the machine has, and what each stage gets."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 from cvimake.core.action import GIBIBYTE
 
-# Of a machine's memory, what stages may take together.
+# Fraction of the machine's memory that all stages together may take.
 _SHARE_OF_MEMORY = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What a stage is expected to take.
+    """The cores, memory and time that a stage is expected to take.
 
     Attributes:
-        memory: bytes that it holds at its peak, on one core.
-        cores: that it can keep busy, at most.
+        memory: bytes at its peak, on one core.
+        cores: the most cores that it can keep busy.
         memory_per_core: bytes for each further core that it gets.
-        seconds: that it takes on one core, as far as that can be told from the network's size.
+        seconds: its time on one core, estimated from the size of the network.
     """
 
     memory: int
@@ -31,18 +31,18 @@ class Load:
     seconds: float = 1.0
 
     def memory_on(self, cores: int) -> int:
-        """Bytes that it holds on so many cores."""
+        """Return the bytes that it takes at its peak on a number of cores."""
         return self.memory + (cores - 1) * self.memory_per_core
 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What a stage gets of the machine.
+    """The cores and memory that a stage gets.
 
     Attributes:
-        cores: that it may keep busy.
-        memory: bytes that it is expected to hold.
-        free: bytes that nothing else is expected to hold, its own among them; None for no limit.
+        cores: number of cores that it may keep busy.
+        memory: bytes that it is expected to take.
+        free: bytes that no other stage is expected to take, including its own; None for no limit.
     """
 
     cores: int = 1
@@ -52,11 +52,11 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """What may be taken at one time.
+    """The cores and memory that all stages together may take at one time.
 
     Attributes:
         memory: bytes; None for no limit.
-        cores: that there are.
+        cores: number of cores.
     """
 
     cores: int
@@ -64,16 +64,23 @@ class Capacity:
 
     @classmethod
     def of_machine(cls, cores: int, memory: int) -> Capacity:
-        """What a machine leaves to stages: its cores, and most of its memory; 0 where that is not known."""
+        """Return what stages may take of a machine: all its cores and most of its memory.
+
+        Args:
+            cores: the machine's cores; 0 if unknown.
+            memory: its memory in bytes; 0 if unknown.
+        """
         return cls(cores=max(1, cores), memory=int(memory * _SHARE_OF_MEMORY) or None)
 
     def share(self, running: Iterable[Share], load: Load, wanted: int) -> Share | None:
-        """What one more stage gets; None where it has to wait. One larger than the machine runs alone.
+        """Return what one more stage gets, or None if it has to wait.
+
+        A stage that needs more than the machine has runs when no other stage does.
 
         Args:
-            running: what the others have.
-            load: the stage's.
-            wanted: cores that it is to get, if it can use them and they are free.
+            running: what the running stages have got.
+            load: what the stage takes.
+            wanted: the most cores that it gets, if it can use them and they are free.
         """
         others = list(running)
         cores = self.cores - sum(share.cores for share in others)
@@ -85,13 +92,13 @@ class Capacity:
         return None if others else Share(memory=load.memory, free=free)
 
 
-# What the stage that this thread runs has got.
+# The share of the stage that runs in this thread.
 _GRANTED: ContextVar[Share] = ContextVar("granted")
 
 
 @contextmanager
 def granted(share: Share) -> Iterator[None]:
-    """Runs what is within with a share of the machine."""
+    """Give this thread a share of the machine for as long as the context lasts."""
     token = _GRANTED.set(share)
     try:
         yield
@@ -100,23 +107,25 @@ def granted(share: Share) -> Iterator[None]:
 
 
 def own_share() -> Share:
-    """What the stage that runs in this thread has got; one core where nobody shares out."""
+    """Return the share of the stage that runs in this thread; without one, a share of one core."""
     return _GRANTED.get(Share())
 
 
-# The engine builds it, mostly waiting for what is downloaded.
+# The engine builds this image. Most of the time it waits for downloads.
 FRAMEWORKS_IMAGE = Load(memory=GIBIBYTE, seconds=150)
 
 
 def cores_for(chain: float, all_seconds: float, capacity: Capacity) -> int:
-    """Cores that a stage is to get: the part that it and what follows from it are of all work, rounded up.
+    """Return the number of cores that a stage gets.
 
-    Several stages beside each other lose nothing to waiting for one another's processes, so each gets few
-    cores as long as there is work for all; what all others will have to wait for gets them from the start.
+    This is the fraction of all remaining work that the longest chain from this stage makes up, rounded up.
+    Several stages of one core each waste less time than one stage of several processes that wait for each
+    other. So a stage gets few cores while there is work for the others, and many if most of the work waits
+    for it.
 
     Args:
-        chain: seconds of the longest chain that begins with it.
-        all_seconds: of all the work that is left.
-        capacity: what may be taken.
+        chain: seconds of the longest chain of stages that begins with it.
+        all_seconds: seconds of all the work that is left.
+        capacity: what stages may take.
     """
     return max(1, math.ceil(capacity.cores * chain / all_seconds)) if all_seconds > 0 else capacity.cores

@@ -1,4 +1,4 @@
-"""The time that stands still while a step runs: SOURCE_DATE_EPOCH, or one that never changes.
+"""The time at which the clock stands still while a stage runs: SOURCE_DATE_EPOCH, or a fixed one.
 
 Source: https://reproducible-builds.org/specs/source-date-epoch/
 """
@@ -11,17 +11,17 @@ from datetime import datetime, timezone
 from cvimake.core.errors import CvimakeError
 
 VARIABLE = "SOURCE_DATE_EPOCH"
-# 2024-01-01 00:00:00 UTC. It does not move with commits: a new commit alone makes no other bytes.
+# 2024-01-01 00:00:00 UTC, and not the time of a commit: a new commit alone must not change any bytes.
 DEFAULT_EPOCH = 1704067200
-# What the time field of an archive's entry holds.
+# The largest number that the time field of an archive's entry can hold.
 _LATEST = 8**11 - 1
 
 
 def epoch() -> int:
-    """Seconds since 1970 that every result and archive is dated with.
+    """Return the time that every result and archive is dated with, in seconds since 1970.
 
     Raises:
-        CvimakeError: SOURCE_DATE_EPOCH is no such number.
+        CvimakeError: SOURCE_DATE_EPOCH is not a number, or too large.
     """
     text = os.environ.get(VARIABLE, "")
     if not text:
@@ -35,5 +35,5 @@ def epoch() -> int:
 
 
 def written(seconds: int) -> str:
-    """A time as the frozen clock takes it, in UTC: `2024-01-01 00:00:00`."""
+    """Return a time in the form that the frozen clock takes, in UTC: `2024-01-01 00:00:00`."""
     return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%d %H:%M:%S")

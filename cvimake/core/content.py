@@ -1,4 +1,4 @@
-"""What is in files: the sha256 of each, read once for all who ask, and held against what was recorded."""
+"""The contents of files: the sha256 of each is computed once, and compared with recorded ones."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from typing import Any, BinaryIO, cast
 
 from cvimake.core import digest, filesystem
 
-# A file's inode, its times of modification and of any change in ns, its size, and its sha256; a JSON value.
-# An inode of 0 says that the rest does not tell whether the file has changed: its bytes are read again.
+# A file's inode, its times of modification and of change in ns, its size, and its sha256; a JSON value.
+# An inode of 0 means that times and size cannot show whether the file has changed: its bytes are read again.
 State = list[Any]
 
-# A file that is written while it is read is read again, so many times in all.
+# A file that changes while it is read is read again, at most this many times in all.
 _ATTEMPTS = 3
-# Seconds to wait until a change of a file would show; where it takes longer, the file's state is not known.
+# The most seconds to wait until a further change of a file would show. If it takes longer, its state is
+# unknown.
 _LONGEST_WAIT = 0.05
-# The state of a file that was not there: no file has it.
+# The state of a file that does not exist. No file has this state.
 NOT_THERE: State = [0, 0, 0, -1, ""]
 
 
 def observed(path: Path, read: Callable[[BinaryIO], str]) -> State:
-    """The state of a file whose bytes are read now.
+    """Read a file and return its state.
 
     Args:
-        path: of the file.
-        read: reads the whole of it, and returns the sha256 of what it has read.
+        path: the file.
+        read: reads all of it and returns the sha256 of the bytes.
 
     Raises:
-        OSError: it cannot be read, or is no plain file.
+        OSError: it cannot be read, or is not a plain file.
     """
-    # A named pipe would wait for somebody who writes. Without a buffer each attempt reads the file itself.
+    # Opening a named pipe would wait for a writer. Without a buffer, each attempt reads the file itself.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with cast("BinaryIO", os.fdopen(descriptor, "rb", buffering=0)) as file:
         attempt = 0
@@ -51,12 +52,12 @@ def observed(path: Path, read: Callable[[BinaryIO], str]) -> State:
 
 
 def is_known(state: State) -> bool:
-    """Whether a file with the same status as in this state has the same bytes."""
+    """Tell whether equal times and sizes prove equal bytes for this state."""
     return bool(state[0] != 0)
 
 
 def unchanged(path: Path, state: State) -> bool:
-    """Whether a file was not written, changed or replaced since its state was taken, nor written back."""
+    """Tell whether a file was certainly not written, changed or replaced since its state was taken."""
     return is_known(state) and _identity(path.stat()) == state[:-1]
 
 
@@ -66,11 +67,11 @@ class Contents:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._known: dict[str, State] = {}
-        # States that were found in the place of recorded ones, with the same bytes; for one thread.
+        # New states of files whose bytes equal the recorded ones. Only one thread uses this.
         self.renewed: dict[str, State] = {}
 
     def state(self, path: str) -> State:
-        """A file's state. Waits a moment where that is how long a change would not show.
+        """Return a file's state. If a further change would not show yet, wait until it would.
 
         Raises:
             OSError: it cannot be read.
@@ -78,9 +79,9 @@ class Contents:
         return self._state(path, _identity(Path(path).stat()))
 
     def matches(self, path: str, status: os.stat_result, recorded: State) -> bool:
-        """Whether a file holds what was recorded; its bytes are read only where something else differs.
+        """Tell whether a file has the recorded contents. Its bytes are read only if times or size differ.
 
-        Where they are read and are the same, the state that was compared is in `renewed`.
+        If they are read and are equal, the file's new state is put into `renewed`.
         """
         identity = _identity(status)
         if recorded[:-1] == identity:
@@ -93,7 +94,7 @@ class Contents:
         return True
 
     def forget(self) -> None:
-        """Forgets everything, as a new process would know nothing."""
+        """Forget everything."""
         with self._guard:
             self._known.clear()
         self.renewed.clear()
@@ -110,7 +111,7 @@ class Contents:
 
 
 def _settled(file: BinaryIO, path: Path) -> tuple[list[int], bool]:
-    """The identity of an open file, and whether a change from now on is bound to show in it."""
+    """Return the identity of an open file, and whether any change from now on will show in it."""
     status = os.fstat(file.fileno())
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

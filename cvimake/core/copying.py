@@ -13,15 +13,15 @@ _CANNOT_CLONE = frozenset({errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EN
 
 
 def clone(reading: BinaryIO, target: Path, beat: Callable[[], None] = lambda: None) -> None:
-    """Copies an open file; the kernel shares the blocks where both lie on a file system that can.
+    """Copy an open file. If the file system can do it, the copy shares the blocks of the original.
 
     Args:
-        reading: at its beginning.
-        target: is written anew.
-        beat: called after each piece.
+        reading: the file to copy, at its beginning.
+        target: the copy; an existing file is overwritten.
+        beat: is called after each piece.
 
     Raises:
-        OSError: the one cannot be read, or the other not written.
+        OSError: the file cannot be read, or the copy cannot be written.
     """
     with target.open("wb") as writing:
         left = os.fstat(reading.fileno()).st_size
@@ -35,7 +35,7 @@ def clone(reading: BinaryIO, target: Path, beat: Callable[[], None] = lambda: No
             if error.errno not in _CANNOT_CLONE:
                 raise
         if left > 0:
-            # Some file systems cannot, and some of those say that there is nothing to copy.
+            # Some file systems cannot copy in this way. Some of these report 0 bytes instead of an error.
             reading.seek(0)
             writing.seek(0)
             writing.truncate()

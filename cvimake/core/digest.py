@@ -1,4 +1,4 @@
-"""sha256, of files and of values."""
+"""The sha256 of files, texts and values."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 
 
 def of_file(path: Path, beat: Callable[[], None] = lambda: None) -> str:
-    """The sha256 of a file's bytes, in hexadecimal.
+    """Return the sha256 of a file's bytes, in hexadecimal.
 
     Args:
-        path: of the file.
-        beat: called after each piece.
+        path: the file.
+        beat: is called after each piece.
 
     Raises:
         OSError: the file cannot be read.
@@ -27,7 +27,7 @@ def of_file(path: Path, beat: Callable[[], None] = lambda: None) -> str:
 
 
 def of_stream(file: BinaryIO, beat: Callable[[], None] = lambda: None) -> str:
-    """The sha256 of all that an open file still holds, in hexadecimal; `beat` is called after each piece."""
+    """Return the sha256 of the rest of an open file, in hexadecimal; `beat` is called after each piece."""
     digest = hashlib.sha256()
     while block := file.read(_BLOCK):
         digest.update(block)
@@ -36,10 +36,10 @@ def of_stream(file: BinaryIO, beat: Callable[[], None] = lambda: None) -> str:
 
 
 def of_text(text: str) -> str:
-    """The sha256 of a text in UTF-8, in hexadecimal."""
+    """Return the sha256 of a text in UTF-8, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def of_value(value: object) -> str:
-    """The sha256 of a JSON value, equal for equal values whatever the order of their keys."""
+    """Return the sha256 of a JSON value, in hexadecimal; the order of keys does not change it."""
     return of_text(_CANONICAL.encode(value))

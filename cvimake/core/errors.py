@@ -9,7 +9,7 @@ Exit codes of every command:
 1     a stage failed, or a release is not what it says
 2     something is wrong around the stages: a declaration, the engine, the image
 3     doit refused the command line or `dodo.py`
-130   interrupted (Ctrl-C); 143, 129: ended by SIGTERM, SIGHUP; 141: nobody reads its output any more
+130   interrupted (Ctrl-C); 143, 129: ended by SIGTERM, SIGHUP; 141: the reader of its output has gone
 ====  ==========================================================================
 """
 

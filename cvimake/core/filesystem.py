@@ -1,4 +1,4 @@
-"""How finely the file system below a file tells two changes apart."""
+"""The precision of a file system's times: when does a further change of a file certainly show?"""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import os
 import time
 from pathlib import Path
 
-# Two changes within one step of the kernel's clock can have the same time; a step is 10 ms at most.
+# Seconds. Two changes within one step of the kernel's clock can get the same time; a step is at most 10 ms.
 CLOCK_STEP = 0.02
-# The coarsest times of all: those of FAT.
+# Seconds. FAT has the coarsest times of all file systems.
 _COARSEST = 2.0
 _SECOND = 10**9
 _MOUNTS = Path("/proc/self/mountinfo")
 
-# File systems without a time of change of their own: it follows the time of modification, which anybody can
-# set back. A change there need not show at all.
+# File systems without a time of change of their own. There it follows the time of modification, which any
+# program can set back, so a change need not show at all.
 _WITHOUT_CHANGE_TIME = frozenset(
     {"vfat", "msdos", "exfat", "hfs", "fuse.exfat", "fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.gcsfuse"}
 )
@@ -25,32 +25,32 @@ _REMOTE = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "lustre", "fuse", "virtiof
 
 
 def settles_in(status: os.stat_result, now: float | None = None) -> float:
-    """Seconds until any further change of a file is bound to show in its status.
+    """Return the seconds until any further change of a file certainly shows in its status.
 
     Args:
-        status: of the file, as it is now.
-        now: in seconds since 1970; None for the clock's.
+        status: the file's present status.
+        now: seconds since 1970; None for the present time.
 
     Returns:
-        0 where a change would show already, infinity where it never need.
+        0 if a change would show already, infinity if a change may never show.
     """
     kind = _type(status.st_dev)
     if kind in _WITHOUT_CHANGE_TIME:
         return math.inf
     step = CLOCK_STEP
-    # A time of change with a part of a second proves that the file system keeps such parts.
+    # A time with fractions of a second proves that the file system keeps them.
     if status.st_ctime_ns % _SECOND == 0 or kind.startswith(_REMOTE):
         step += _COARSEST
     age = (time.time() if now is None else now) - status.st_ctime_ns / _SECOND
     if age < 0 and not kind.startswith(_REMOTE):
-        # The clock was set back: until it comes to that time again, the file's time says nothing.
+        # The clock was set back. Until it reaches the file's time again, that time says nothing.
         return step - age
     return max(0.0, step - abs(age))
 
 
 @functools.lru_cache(maxsize=256)
 def _type(device: int) -> str:
-    """The type of the file system of a device, as in `mount`; empty where it is not known."""
+    """Return the type of a device's file system, as `mount` prints it; empty if it is unknown."""
     number = f"{os.major(device)}:{os.minor(device)}"
     try:
         lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()

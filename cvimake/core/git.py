@@ -1,4 +1,4 @@
-"""What git says of a project: its commit, its version, and whether the tree holds anything else."""
+"""A project's commit, version and uncommitted changes, from git."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from cvimake.core.errors import CvimakeError
 
 _SHOWN = 10
-# What a build and a release write; whether git is told to ignore it or not.
+# Builds and releases write into these folders. They are no sources, even if .gitignore does not list them.
 _NO_SOURCES = (":(exclude)build", ":(exclude)release")
-# Nobody's settings change what is printed, and those of a repository run nothing: a folder that came from a
-# stranger may name programs in .git/config and .git/hooks.
+# The user's settings must not change the output. The repository's settings must not run anything: .git/config
+# and .git/hooks of a stranger's folder can name programs.
 _SETTINGS = tuple(
     part
     for setting in (
@@ -31,11 +31,11 @@ class Tree:
     """A project's working tree.
 
     Attributes:
-        commit: its hash; empty where there is none.
+        commit: the hash of the commit; empty if there is none.
         described: the nearest tag and the distance from it, or the beginning of the hash.
-        changes: what differs from the commit, as `git status --short` says it.
-        prefix: where the project is in the repository; empty for its root.
-        reason: why there is no commit.
+        changes: differences from the commit, as `git status --short` prints them.
+        prefix: the project's path in the repository; empty for its root.
+        reason: the reason why there is no commit; empty if there is one.
     """
 
     commit: str
@@ -46,10 +46,10 @@ class Tree:
 
 
 def tree(folder: Path) -> Tree:
-    """The working tree that a folder is in."""
+    """Return the working tree that a folder is in."""
     try:
         commit = git(folder, "rev-parse", "--verify", "HEAD")
-        # A fixed length: the shortest one depends on how much of the history a clone has.
+        # A fixed length: the shortest possible one depends on how much of the history a clone has.
         described = git(folder, "describe", "--tags", "--always", "--abbrev=12")
         changes = git(
             folder, "status", "--porcelain", "--untracked-files=all", "--", ":/", *_NO_SOURCES
@@ -61,20 +61,20 @@ def tree(folder: Path) -> Tree:
 
 
 def shortened(changes: tuple[str, ...]) -> str:
-    """Changes on one line."""
+    """Return the first changes in one line, and the number of the others."""
     more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
     return ", ".join(change.strip() for change in changes[:_SHOWN]) + more
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What a git command prints, without the line end.
+    """Run a git command and return its output, without the last line break.
 
     Raises:
-        CvimakeError: it failed, or there is no git.
+        CvimakeError: the command failed, or git is not installed.
     """
     command = ["git", "-C", str(folder), *_SETTINGS, *arguments]
     try:
-        # Large files are not fetched from anywhere only to look at a tree.
+        # Do not download large files only to look at a tree.
         variables = {**os.environ, "GIT_LFS_SKIP_SMUDGE": "1"}
         result = subprocess.run(
             command, env=variables, capture_output=True, text=True, errors="replace", check=False

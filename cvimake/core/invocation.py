@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# The launcher sets it, and then goes to the project's folder.
+# The launcher sets this variable, and then changes to the project's folder.
 INVOKED_FROM = "CVIMAKE_INVOKED_FROM"
 
 
 def invoked_from() -> Path:
-    """The folder that paths on the command line are relative to."""
+    """Return the folder that paths on the command line are relative to."""
     return Path(os.environ.get(INVOKED_FROM) or Path.cwd())

@@ -1,4 +1,4 @@
-"""What names the result of an Action: all that decides its bytes, and nothing else."""
+"""The key of an action: the digest of everything that decides the bytes of its outputs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from cvimake.core.action import Action
 
 
 def action_key(action: Action, fingerprint: str, sha256_of: Callable[[Path], str]) -> str:
-    """The sha256 of an action, the same in every project and on every machine, in hexadecimal.
+    """Return the key of an action, a sha256 in hexadecimal. It is the same in all projects and on all machines.
 
     Args:
-        action: what would run.
-        fingerprint: of the toolchain that it would run in.
-        sha256_of: gives the sha256 of a file by its path.
+        action: the action.
+        fingerprint: the fingerprint of the toolchain that it would run in.
+        sha256_of: returns the sha256 of a file.
 
     Raises:
         OSError: an input cannot be read.

@@ -1,4 +1,4 @@
-"""One at a time: a lock that ends with the process that holds it, however it ends."""
+"""A lock for one process at a time. It ends with the process that holds it, even if that is killed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cvimake.core import announce
 from cvimake.core.errors import CvimakeError
 from cvimake.core.process import started
 
-# Between having the lock and having written its name, a holder needs this many seconds at most.
+# Seconds. A process that has just got the lock has written its name into the file after this time.
 _WRITTEN_AFTER = 0.5
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 _A_DAY = 24 * 3600
@@ -26,14 +26,14 @@ _A_DAY = 24 * 3600
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock, as it says in the lock's file.
+    """The process that holds a lock, as it is written in the lock's file.
 
     Attributes:
         process: its number.
-        started: when it started, in the ticks of its machine; tells it from a later one of that number.
-        machine: the name of its machine, or container.
-        since: when it got the lock, in seconds since 1970.
-        what: what it is doing.
+        started: its start in ticks of its machine. A later process of the same number has another start.
+        machine: the name of its machine or container.
+        since: the time at which it got the lock, in seconds since 1970.
+        what: its work, such as `is building shapes in this project`.
     """
 
     process: int
@@ -44,19 +44,19 @@ class Holder:
 
     @classmethod
     def of_this_process(cls, what: str) -> Holder:
-        """Ourselves, from now on."""
+        """Return this process as the holder from now on."""
         process = os.getpid()
         return cls(process, started(process), platform.node(), time.time(), what)
 
     @classmethod
     def read(cls, path: Path) -> Holder | None:
-        """Who is named in a lock's file, if that is a process that lives.
+        """Return the holder that a lock's file names, or None if that process has ended.
 
-        A process that was killed leaves its name behind, and no lock.
+        A process that was killed leaves its name in the file, but no lock.
         """
         try:
             holder = cls(**json.loads(path.read_text(encoding="utf-8")))
-            # Of another machine's processes nothing is known.
+            # Nothing is known of processes on other machines.
             lives = not holder.is_here or started(holder.process) == holder.started
         except (OSError, ValueError, TypeError):
             return None
@@ -64,7 +64,7 @@ class Holder:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is on this machine, and not in another one's container."""
+        """Tell whether it is on this machine and in this container."""
         return self.machine == platform.node()
 
     def __str__(self) -> str:
@@ -83,15 +83,15 @@ class HeldError(CvimakeError):
 
 @contextlib.contextmanager
 def exclusive(path: Path, what: str, *, wait: bool = True) -> Iterator[None]:
-    """Holds the lock at a path. Where another process holds it, says which, what it does and since when.
+    """Hold the lock at a path. If another process holds it, say which one, what it does and since when.
 
     Args:
-        path: a file that is made where it is missing; it stays.
-        what: what we are doing, for others who want the lock: `is building ...`.
-        wait: until the lock is free.
+        path: the lock's file. It is made if it is missing, and it stays.
+        what: the work of this process, for others that want the lock: `is building ...`.
+        wait: wait until the lock is free.
 
     Raises:
-        HeldError: another one holds it, and we are not to wait.
+        HeldError: another process holds the lock, and `wait` is false.
         CvimakeError: the file system has no locks.
     """
     with path.open("a+", encoding="utf-8") as file:
@@ -102,7 +102,7 @@ def exclusive(path: Path, what: str, *, wait: bool = True) -> Iterator[None]:
         try:
             yield
         finally:
-            # Who comes next overwrites it, should this fail.
+            # If this fails, the next holder overwrites the name.
             with contextlib.suppress(OSError):
                 file.truncate(0)
 
@@ -134,7 +134,7 @@ def _lock(file: TextIO, path: Path, *, wait: bool) -> None:
 
 
 def _is_locked(file: TextIO) -> bool:
-    """Locks a file for us if nobody has."""
+    """Lock a file if no other process has locked it, and tell whether it is ours now."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Puts finished files in their places: all of them or none, and never half of one."""
+"""Publishes finished files: all of them or none, and never a part of one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 
 def publish(files: Mapping[Path, Path]) -> None:
-    """Moves files to their places, with the caller's owner and the usual mode.
+    """Move files to their places, and give them the caller as owner and the usual mode.
 
-    All are complete on the disk before the first one appears, also after a power cut.
+    All files are complete on the disk before the first one appears, even if the power fails.
 
     Args:
-        files: by where they lie, where they belong. A folder that is missing is made.
+        files: from each file's present path to its place. Missing folders are made.
 
     Raises:
-        IsADirectoryError: a folder is where a file belongs.
-        OSError: the disk is full, or closed to writing.
+        IsADirectoryError: there is a folder at a file's place.
+        OSError: the disk is full or cannot be written.
     """
     for target in files.values():
         if target.is_dir():
@@ -32,10 +32,10 @@ def publish(files: Mapping[Path, Path]) -> None:
 
 
 def _make_ours(path: Path, target: Path) -> Path:
-    """Gives a file the caller's owner and the usual mode, and its bytes to the disk.
+    """Give a file the caller as owner and the usual mode, and write its bytes to the disk.
 
     Returns:
-        Where it now lies: on the target's file system, so that a rename is all that is left to do.
+        The file's path on the target's file system, so that only a rename is left to do.
     """
     if path.stat().st_dev != target.parent.stat().st_dev:
         source, path = path, target.with_name(f".{target.name}.new")

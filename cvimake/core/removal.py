@@ -1,4 +1,4 @@
-"""Removes folders that a tool has filled: nested without end, closed to writing, whatever it left there."""
+"""Removes folders that a tool has filled, even if they are nested deeply or closed to writing."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# Folders that are on their way out are called so; other names are passed over where they are taken.
+# The beginning of the names that folders get before they are removed. Names that exist already are skipped.
 _NAME = ".removed-"
 
 
 def remove_tree(folder: Path) -> None:
-    """Removes a folder and all that is in it.
+    """Remove a folder and everything in it.
 
-    A folder inside is first moved to the top. So neither the length of a path nor the depth of the folders,
-    nor the number of open files, is a limit.
+    Each folder inside is first moved to the top. So the length of a path, the depth of the folders and the
+    number of open files are no limits.
 
     Raises:
-        OSError: something in it cannot be removed, or it is no folder.
+        OSError: something in it cannot be removed, or it is not a folder.
     """
     with _opened(str(folder), None) as top:
         number = 0
@@ -35,7 +35,7 @@ def remove_tree(folder: Path) -> None:
 
 
 def _emptied(folder: int) -> list[str]:
-    """Removes what is in a folder, all but the folders; returns their names."""
+    """Remove everything in a folder except the folders in it; return the names of those."""
     folders = []
     with os.scandir(folder) as entries:
         for entry in list(entries):
@@ -56,10 +56,10 @@ def _free_number(last: int, top: int) -> int:
 
 @contextlib.contextmanager
 def _opened(name: str, within: int | None) -> Iterator[int]:
-    """A folder that was opened to reading and writing, and never a link to one."""
+    """Open a folder for reading and writing, but never through a link."""
     path = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=within)
     try:
-        # A descriptor of this kind is changed by its name among the process's own.
+        # The mode of an O_PATH descriptor can only be changed through its name in /proc.
         Path(f"/proc/self/fd/{path}").chmod(0o700)
         descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=path)
     finally:

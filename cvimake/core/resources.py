@@ -1,4 +1,4 @@
-"""Files that are not Python and travel with the package."""
+"""Files that are installed with the package and are not imported."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def docker_folder() -> Path:
-    """The folder with the image's recipe: in the installed package, or beside it in a checkout."""
+    """Return the folder with the images' recipes: in the installed package, or beside it in a checkout."""
     installed = _PACKAGE / "docker"
     return installed if installed.is_dir() else _PACKAGE.parent / "docker"
 
 
 def step(name: str) -> Path:
-    """A program of `cvimake/toolchain/container`, which runs inside the container."""
+    """Return the path of a container program, which is a file of `cvimake/toolchain/container`."""
     return _PACKAGE / "toolchain" / "container" / f"{name}.py"
 
 
 @functools.cache
 def step_package(name: str) -> dict[str, Path]:
-    """A program of `cvimake/toolchain/container` that is several files, by their names where it runs."""
+    """Return the files of a container program that is a package, by their paths in the container."""
     folder = _PACKAGE / "toolchain" / "container" / name
     return {f"{name}/{path.name}": path for path in sorted(folder.glob("*.py"))}
 
 
 def new_project() -> dict[str, Path]:
-    """The example that `./doit new` copies, by its place in the new project."""
+    """Return the folders of the example that `./doit new` copies, by their places in the new project."""
     installed, checkout = _PACKAGE / "new", _PACKAGE.parent
     example = installed if installed.is_dir() else checkout / "tests"
     return {name: example / name for name in ("models/tiny", "datasets/tiny")}
 
 
 def launcher_files() -> dict[str, Path]:
-    """The files of a project that belong to cvimake, by their places there."""
+    """Return the files that cvimake puts into a project, by their places there."""
     installed = _PACKAGE / "new" / "doit"
     return {
         "doit": installed if installed.is_file() else _PACKAGE.parent / "doit",
@@ -43,6 +43,6 @@ def launcher_files() -> dict[str, Path]:
 
 
 def checkout() -> Path | None:
-    """The checkout that this package is run from; None where it was installed."""
+    """Return the checkout that this package is in; None if it was installed from a wheel."""
     root = _PACKAGE.parent
     return root if (root / "requirements").is_dir() and (root / "pyproject.toml").is_file() else None

@@ -1,4 +1,4 @@
-"""What this machine is, and its package manager."""
+"""This machine: its package manager and its processor."""
 
 from __future__ import annotations
 
@@ -13,27 +13,31 @@ from cvimake.core.errors import CvimakeError
 from cvimake.core.tail import last_lines
 
 NO_INSTALL = "CVIMAKE_NO_INSTALL"
-# What a machine is told that other machines will not agree with to the last bit.
+# The warning for a machine whose results differ from those of other machines in their last bits.
 WITHOUT_AVX2 = (
     "the machine has no AVX2: calibration tables and references differ from others' in the last bits"
 )
 
 
 def may_install() -> bool:
-    """Whether software may be installed and services started here."""
+    """Tell whether cvimake may install software and start services here."""
     return os.geteuid() == 0 and has_apt() and not os.environ.get(NO_INSTALL)
 
 
 def has_apt() -> bool:
-    """Whether this is Debian, Ubuntu or one of their kin."""
+    """Tell whether this is Debian, Ubuntu or a system derived from them."""
     return shutil.which("apt-get") is not None and Path("/etc/debian_version").exists()
 
 
 def install(packages: Sequence[str], purpose: str) -> None:
-    """Installs Debian packages, after asking where someone can be asked.
+    """Install Debian packages. On a terminal, ask first.
+
+    Args:
+        packages: their names.
+        purpose: what needs them, for the question and the error.
 
     Raises:
-        CvimakeError: it may not, or it failed; with the commands to run by hand.
+        CvimakeError: this is not allowed, or it failed. The error has the commands to run by hand.
     """
     names = " ".join(packages)
     by_hand = f"apt-get update && apt-get install --yes --no-install-recommends {names}"
@@ -48,11 +52,11 @@ def install(packages: Sequence[str], purpose: str) -> None:
             result = subprocess.run(
                 command, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
             )
-            # A third-party source that does not answer fails the update, not the installation.
+            # The update also fails if only a third-party source does not answer; installing may still work.
             if result.returncode != 0 and command[1] == "install":
                 raise CvimakeError(f"`{' '.join(command)}` failed", last_lines(result.stdout + result.stderr))
 
 
 def has_avx2() -> bool:
-    """Whether this machine computes what others do, to the last bit."""
+    """Tell whether this machine has AVX2. Without it, results differ from others in their last bits."""
     return "avx2" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()

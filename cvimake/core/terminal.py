@@ -1,7 +1,7 @@
-"""Writing to the terminal: the one place through which everything goes that a person or a program reads.
+"""Writing to the terminal. Everything that a person or a program reads goes through this module.
 
-File names, tensor names, versions and logs come from strangers. Characters that a terminal obeys are replaced
-here, so that no caller can forget it.
+File names, tensor names, versions and logs come from strangers. Control characters are replaced here, so that
+no caller can forget it.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 def line(text: str = "") -> None:
-    """Writes a result to standard output, and ends the line."""
+    """Write a line to standard output."""
     write(f"{text}\n")
 
 
 def write(text: str, stream: TextIO | None = None) -> None:
-    """Writes a text as it is, but for the characters that a terminal obeys.
+    """Write a text without control characters.
 
     Args:
-        text: one line or several; none is ended.
-        stream: standard output, where no other one is given.
+        text: one line or several. No line break is added.
+        stream: where to write; None for standard output.
     """
     (stream or sys.stdout).write(harmless(text))
 
 
 def complain(text: object) -> None:
-    """Writes an error or a warning to standard error, under cvimake's name."""
+    """Write an error or a warning to standard error, with `cvimake:` in front."""
     write(f"cvimake: {text}\n", sys.stderr)
     flush()
 
@@ -47,19 +47,19 @@ def errors() -> TextIO:
 
 
 def flush() -> None:
-    """Shows at once what was written."""
+    """Flush standard output and standard error."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
 
 
 def styled(text: str, style: str = "") -> Text:
-    """A text for one of rich's tables or drawings, without the characters that a terminal obeys.
+    """Return a text for rich, without control characters.
 
     Args:
-        text: shown as it is; rich's markup in it is not obeyed either.
-        style: one of rich's.
+        text: the text. Markup of rich in it has no effect.
+        style: a style of rich.
     """
-    from rich.text import Text  # noqa: PLC0415 - slow to import, and this is the one place for it
+    from rich.text import Text  # noqa: PLC0415 - slow to import
 
     return Text(harmless(text), style)

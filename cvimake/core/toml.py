@@ -1,4 +1,4 @@
-"""Reads TOML files, whose every fault is one clear error."""
+"""Reads TOML files. Every fault becomes one clear error."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-# Nobody writes more by hand, and reading what a program wrote takes time and memory without end.
+# Nobody writes a larger file by hand, and reading one can take unlimited time and memory.
 _MOST_BYTES = 1024 * 1024
 _DEEP_KEY = re.compile(r"""^[\s\[]*(?:["'\w-]+\s*\.\s*){32}""", re.MULTILINE)
 
 
 def read(path: Path) -> tuple[str, dict[str, Any]]:
-    """The text of a TOML file, and its values.
+    """Read a TOML file and return its text and its values.
 
     Raises:
-        DeclarationError: it cannot be read, is not UTF-8, or is not TOML; says where.
+        DeclarationError: it cannot be read, is not UTF-8, or is not TOML. The error names the line.
     """
     try:
         data = read_plain(path, _MOST_BYTES)
@@ -48,7 +48,7 @@ def read(path: Path) -> tuple[str, dict[str, Any]]:
     except RecursionError as error:
         raise DeclarationError(f"{path}: nested too deeply") from error
     except ValueError as error:
-        # A number of thousands of digits.
+        # A number with thousands of digits.
         raise DeclarationError(f"{path}: not TOML: {error}") from error
     return text, values
 
@@ -61,11 +61,11 @@ def _values(text: str) -> dict[str, Any]:
 
 
 def read_plain(path: Path, most: int) -> bytes:
-    """What a file holds, if it is one: a pipe or device has no end.
+    """Return the contents of a plain file. A pipe or a device could be endless.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no plain file, or holds more bytes than `most`.
+        ValueError: it is not a plain file, or larger than `most` bytes.
     """
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):

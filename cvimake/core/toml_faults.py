@@ -1,4 +1,4 @@
-"""Faults of TOML in plain words: the parser says what it expected, and this says what to write instead."""
+"""Explains faults of TOML files: the parser says what it expected, and this module what to write instead."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PLACE = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of
 _WORD = re.compile(r"[^\s,\]}#]+")
 _TYPOGRAPHIC_QUOTES = "\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
 _LONGEST = 40
-# Words that are no values, and what to write instead.
+# Patterns of words that are not values in TOML, and the advice for each.
 _WORDS = (
     ("(true|false)$", "{word} is written in small letters: {lower}"),
     ("(none|null|nil)$", "there is no {word}: leave the line out instead"),
@@ -21,11 +21,11 @@ _STATEMENT = "a line is KEY = VALUE, or a [TABLE] in brackets"
 
 
 def explain(message: str, text: str) -> tuple[int, str]:
-    """The line of a fault, and what is wrong there.
+    """Return the line number of a fault, and what is wrong there.
 
     Args:
-        message: the parser's, with the place.
-        text: what was parsed.
+        message: the parser's message, with the place.
+        text: the text of the file.
     """
     place = _PLACE.search(message)
     what = _PLACE.sub("", message)
@@ -33,7 +33,7 @@ def explain(message: str, text: str) -> tuple[int, str]:
     if place and place["line"]:
         number, column = int(place["line"]), int(place["column"])
     else:
-        # The fault is in the last statement, which can go on over several lines.
+        # The fault is in the last statement, which can have several lines.
         last = [number for number, line in enumerate(lines, 1) if "=" in line.partition("#")[0]]
         number = last[-1] if last else 1
         column = len(lines[number - 1]) + 1
@@ -80,7 +80,7 @@ def _no_equals_sign(before: str, rest: str) -> str:
     return "a key is one word, and = stands behind it" if "=" in rest else _STATEMENT
 
 
-# By what the parser's message holds; the first that fits counts.
+# A part of the parser's message, and the advice for it. The first that fits is used.
 _ADVICE: tuple[tuple[str, str | Callable[[str, str], str]], ...] = (
     ("Invalid value", _invalid_value),
     ("Expected newline or end of document after a statement", _after_a_statement),

@@ -1,23 +1,23 @@
-"""Sizes and times as people read them."""
+"""Sizes and times in the form that people read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 _KILOBYTE, _MEGABYTE = 1000, 1000**2
-# Of a millisecond.
+# Nanoseconds of a millisecond.
 _NANOSECONDS = 1_000_000
 
 
 def size(count: int) -> str:
-    """Bytes as people read them."""
+    """Return a number of bytes as text: `302.9 kB`."""
     if count < _MEGABYTE:
         return f"{count / _KILOBYTE:.1f} kB"
     return f"{count / _MEGABYTE:.1f} MB"
 
 
 def milliseconds(times: Iterable[int]) -> str:
-    """The range of some times in nanoseconds, as people read it: `28 to 40 ms`; empty where there is none."""
+    """Return the range of some times in nanoseconds as text, `28 to 40 ms`; empty if there are none."""
     found = sorted(time / _NANOSECONDS for time in times)
     if not found:
         return ""
@@ -26,7 +26,7 @@ def milliseconds(times: Iterable[int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as people read it: `9.5 s`, `3:05 min`, `1:02:05 h`."""
+    """Return a time in seconds as text: `9.5 s`, `3:05 min`, `1:02:05 h`."""
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
