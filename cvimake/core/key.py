@@ -10,7 +10,7 @@ from cvimake.core.action import Action
 
 
 def action_key(action: Action, fingerprint: str, sha256_of: Callable[[Path], str]) -> str:
-    """Return the key of an action, a sha256 in hexadecimal. It is the same in all projects and on all machines.
+    """Return the key of an action, a sha256 in hexadecimal. It is equal in all projects and on all machines.
 
     Args:
         action: the action.

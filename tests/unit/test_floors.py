@@ -56,6 +56,16 @@ def test_a_room_below_the_builder_may_not_import_doit(copy: Path) -> None:
     assert "cvimake.release.sums -> doit" in result.stdout
 
 
+@pytest.mark.parametrize("module", ["cvimake.core.terminal", "cvimake.project.reader", "os"])
+def test_the_pipeline_may_import_nothing_that_touches_the_disk_or_the_terminal(
+    copy: Path, module: str
+) -> None:
+    add(copy / "cvimake/pipeline/stage.py", f"\n\ndef trial():\n    import {module}\n")
+    result = check(copy)
+    assert result.returncode == 1
+    assert f"cvimake.pipeline.stage -> {module}" in result.stdout
+
+
 def test_a_room_without_a_floor_breaks_a_contract(copy: Path) -> None:
     (copy / "cvimake" / "attic").mkdir()
     (copy / "cvimake" / "attic" / "__init__.py").touch()
