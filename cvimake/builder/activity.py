@@ -1,4 +1,4 @@
-"""What runs at this moment and how far it is, for whoever shows it."""
+"""The running stages and how far each is, for whatever shows it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import re
 import time
 from dataclasses import dataclass, field
 
-# A tqdm bar, up to the mark that no other line has: "[2048] tune op: /model.0/conv:  62%|". That is a
-# setting, what is counted, and a layer that flies by.
+# A tqdm bar, up to a mark that no other line has: "[2048] tune op: /model.0/conv:  62%|". It holds a
+# setting, the name of what is counted, and the current layer.
 _MARK = b"%|"
 _PERCENT = re.compile(r"(\d{1,3})$")
 _COUNTED = re.compile(r"(?:\[\d+\] )?([^:/]*)")
-# Longer than any bar that the tools draw.
+# No bar of the tools is longer.
 _LONGEST_BAR = 1000
 
 
 @dataclass
 class Activity:
-    """One stage that runs.
+    """A running stage.
 
     Attributes:
         name: `MODEL:STAGE`.
-        expected: seconds that it should take; None if nothing is known of that.
-        is_guess: it never ran here, and the time is an estimate.
-        doing: what its tool counts at the moment, in the tool's words; empty if it does not say.
-        percent: how much of that is done; None if it does not say.
+        expected: seconds that it should take; None if nothing is known.
+        is_guess: the time is an estimate, since the stage never ran here.
+        doing: what its tool counts at the moment, in the tool's words; empty if the tool does not tell.
+        percent: how much of that is done; None if the tool does not tell.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Activity:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since it began."""
+        """Return the seconds since it began."""
         return time.monotonic() - self.started
 
     def read(self, output: bytes) -> None:
-        """Takes the next piece of what the tool prints."""
+        """Take the next piece of the tool's output."""
         text = (self._unread + output)[-_LONGEST_BAR:]
         bars, mark, self._unread = text.rpartition(_MARK)
         if not mark:
@@ -55,31 +55,31 @@ class Activity:
 
 
 class Activities:
-    """All stages that run in this process. The methods may be called from several threads."""
+    """All running stages of this process. Several threads may call the methods."""
 
     def __init__(self) -> None:
         self._running: dict[str, Activity] = {}
 
     def begin(self, name: str, expected: float | None = None, *, is_guess: bool = False) -> Activity:
-        """A stage begins."""
+        """Note that a stage begins."""
         self._running[name] = activity = Activity(name, expected, is_guess=is_guess)
         return activity
 
     def tell(self, name: str, doing: str, percent: int) -> None:
-        """A stage says itself how far it is; ignored where nobody began it."""
+        """Note how far a stage is; ignored if it has not begun."""
         if activity := self._running.get(name):
             activity.doing, activity.percent = doing, percent
 
     def end(self, name: str) -> float:
-        """A stage has ended; returns the seconds that it took."""
+        """Note that a stage has ended, and return the seconds that it took."""
         return self._running.pop(name).elapsed
 
     def running(self) -> list[Activity]:
-        """Those that run, the oldest first."""
+        """Return the running stages, the oldest first."""
         return list(self._running.values())
 
     def read(self, name: str, output: bytes) -> None:
-        """Takes what a stage's tool prints; ignored where nobody began the stage."""
+        """Take a piece of the output of a stage's tool; ignored if the stage has not begun."""
         if activity := self._running.get(name):
             activity.read(output)
 

@@ -1,4 +1,4 @@
-"""What a terminal shows while stages run: one line for each, and one for all."""
+"""The drawing on a terminal while stages run: a line for each, and one for the whole build."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from cvimake.core.units import duration
 
 _BAR_WIDTH = 24
 _REFRESHES = 8
-# A guess that has been reached is no longer one.
+# A stage that takes longer than expected is shown as almost done, never as done.
 _ALMOST = 0.97
 
 
 class LiveView:
-    """Draws below what is printed, and vanishes at the end.
+    """A drawing below the printed lines; it vanishes at the end.
 
     Args:
         out: a terminal.
         needed: the names of all tasks of this build.
-        settled: those that are dealt with; grows while the build runs.
+        settled: the tasks that are done, failed or left out; grows while the build runs.
         expected: how long a task takes, in seconds; None if that is not known.
     """
 
@@ -42,7 +42,7 @@ class LiveView:
     ) -> None:
         self._needed = needed
         self._settled = settled
-        # doit's records are for the main thread, and this is drawn by another.
+        # Only the main thread may read doit's records, and another one draws.
         self._expected = {name: expected(name) for name in needed}
         self._spinner = Spinner("dots")
         self._console = Console(file=out)
@@ -51,21 +51,21 @@ class LiveView:
             get_renderable=self._draw,
             refresh_per_second=_REFRESHES,
             transient=True,
-            # Notes of other places appear above the drawing; both must be this terminal.
+            # What others print appears above the drawing, if it goes to this terminal.
             redirect_stdout=out is sys.stdout,
             redirect_stderr=sys.stderr.isatty(),
         )
 
     def start(self) -> None:
-        """Begins to draw."""
+        """Begin to draw."""
         self._live.start()
 
     def stop(self) -> None:
-        """Takes away what is drawn."""
+        """Remove the drawing."""
         self._live.stop()
 
     def print(self, text: str) -> None:
-        """Prints above what is drawn."""
+        """Print a text above the drawing."""
         self._console.print(terminal.styled(text.rstrip("\n")), soft_wrap=True)
 
     def _draw(self) -> RenderableType:
@@ -85,7 +85,7 @@ class LiveView:
 
 
 def view(running: list[Activity], status: str, spinner: RenderableType) -> RenderableType:
-    """What is drawn for the stages that run."""
+    """Return the drawing of the running stages."""
     table = Table.grid(padding=(0, 1))
     for _ in range(3):
         table.add_column(no_wrap=True)
@@ -111,7 +111,7 @@ def view(running: list[Activity], status: str, spinner: RenderableType) -> Rende
 
 
 def _fraction(activity: Activity) -> float | None:
-    """How far a stage is: by the time it took before, else by what its tool says, else by an estimate."""
+    """Return how far a stage is, from 0 to 1: by its last time, else by its tool, else by an estimate."""
     if activity.expected and not (activity.is_guess and activity.percent is not None):
         return min(activity.elapsed / activity.expected, _ALMOST)
     return None if activity.percent is None else activity.percent / 100

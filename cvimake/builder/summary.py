@@ -1,4 +1,4 @@
-"""What stands at the end of a build: a table with a line for each cvimodel."""
+"""The table at the end of a build: a line for each cvimodel."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from cvimake.pipeline.stage import Row
 if TYPE_CHECKING:
     from rich.table import Table
 
-# Beyond that, only what this build made or failed to make is shown.
+# With more rows, only those that this build made or failed to make are shown.
 MOST_UNCHANGED = 40
-# Wide enough for every name; what is not a terminal has no width.
+# Wide enough for every name; a file has no width of its own.
 _WIDTH = 240
 
 
 class State(Enum):
-    """What became of a cvimodel in this build."""
+    """What happened to a cvimodel in this build."""
 
     UNCHANGED = "unchanged"
     RESTORED = "from the store"
     BUILT = "built"
-    # Something that it needs failed.
+    # A stage that it needs has failed.
     LEFT_OUT = "left out"
     FAILED = "FAILED"
 
 
 @dataclass
 class Result:
-    """What this build did for a row.
+    """The result of this build for a row.
 
     Attributes:
-        seconds: that the row's own stages ran, or were being taken from the store.
-        known: the row's info is of the cvimodel that is there now, and not of an earlier one.
+        seconds: that the row's own stages took, to run or to be restored.
+        known: the row's info is about the present cvimodel, and not about an earlier one.
     """
 
     state: State = State.UNCHANGED
@@ -55,19 +55,19 @@ _STYLES: dict[Works, str] = {
     "unclear": "bold yellow",
     "no": "bold red",
 }
-# From the best to the worst that can become of one.
+# From the best to the worst.
 SEVERITY = {state: number for number, state in enumerate(State)}
 
 
 def new_table() -> Table:
-    """A table without lines, as all of ours are."""
+    """Return an empty table without rules, as all of our tables are."""
     from rich.table import Table  # noqa: PLC0415 - slow to import, and only needed where one is shown
 
     return Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
 
 
 def write(results: Mapping[Row, Result], out: TextIO) -> None:
-    """Writes the table; nothing where there is no row."""
+    """Write the table; nothing if there is no row."""
     shown = dict(results)
     if len(results) > MOST_UNCHANGED:
         shown = {row: result for row, result in results.items() if result.state is not State.UNCHANGED}
@@ -91,7 +91,7 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
     }
     troubles = []
     for row, result in shown.items():
-        # What a failed or interrupted build left behind is of an earlier one.
+        # After a failure, the files that are there belong to an earlier build.
         current = result.known and result.state not in {State.LEFT_OUT, State.FAILED}
         known = _read(row.info) if current else None
         seen = _recognition(known)
@@ -109,7 +109,7 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
 
 
 def _tell(text: str, style: str, out: TextIO) -> None:
-    """Writes a line below the table: to a terminal in its colour."""
+    """Write a line below the table, in its colour if it goes to a terminal."""
     if not out.isatty():
         terminal.write(f"{text}\n", out)
         return
@@ -119,13 +119,13 @@ def _tell(text: str, style: str, out: TextIO) -> None:
 
 
 def show(table: Table, out: TextIO) -> None:
-    """Writes a table: to a terminal with its colours, elsewhere as plain columns."""
+    """Write a table: to a terminal with colours, elsewhere as plain columns."""
     from rich.console import Console  # noqa: PLC0415 - slow to import, and only needed here
 
     console = Console(file=out, width=None if out.isatty() else _WIDTH)
     if out.isatty():
         if console.measure(table, options=console.options.update(width=_WIDTH)).maximum > console.width:
-            # The terminal breaks the lines, rather than that names are cut short.
+            # The terminal breaks the lines, so that no name is cut short.
             console = Console(file=out, width=_WIDTH)
         console.print(table)
         return
@@ -138,13 +138,13 @@ def _read(info: Path) -> dict[str, Any] | None:
     try:
         known: dict[str, Any] = json.loads(info.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        # The table is no place to fail; a damaged file is made anew by its stage.
+        # The table leaves it empty; the next build makes a damaged file again.
         return None
     return known
 
 
 def _recognition(info: dict[str, Any] | None) -> Recognition | None:
-    """What the camera does with a cvimodel; None where that is not known."""
+    """Return how the camera recognises a cvimodel; None if that is not known."""
     try:
         return Recognition.model_validate(info["recognition"]) if info else None
     except (KeyError, ValueError):
@@ -152,7 +152,7 @@ def _recognition(info: dict[str, Any] | None) -> Recognition | None:
 
 
 def _cells(info: dict[str, Any] | None) -> tuple[str, str, str, str, str]:
-    """Size, ION memory, estimated time, similarity and what it is recognised as, as people read them."""
+    """Return size, ION memory, estimated time, similarity and recognition as text."""
     if info is None:
         return ("", "", "", "", "")
     similarity = info["similarity"][0]["cosine"] if info["similarity"] else None

@@ -1,6 +1,6 @@
 """The program `cvimake`, which the launcher `./doit` runs as `python -m cvimake.cli`.
 
-It is doit with our commands, an orderly end and a `--help` for every command.
+It is doit with our commands, an orderly end, and a `--help` for every command.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cvimake.core import terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.core.invocation import INVOKED_FROM
 
-# A file of another user; a file system that is closed to writing.
+# The file belongs to another user, or the file system is read-only.
 _CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _HELP = frozenset({"-h", "--help"})
 
@@ -31,7 +31,7 @@ class _Commands(PluginDict):
     """All commands, doit's own and ours, with what they have in common."""
 
     def get_plugin(self, key: str) -> type[Command]:
-        """A command by its name."""
+        """Return a command by its name."""
         return with_end_and_help(super().get_plugin(key))
 
 
@@ -47,12 +47,12 @@ class Main(DoitMain):
         self.BIN_NAME = "./doit" if INVOKED_FROM in os.environ else "cvimake"
 
     def get_cmds(self) -> PluginDict:
-        """All commands by their names."""
+        """Return all commands by their names."""
         return _Commands(super().get_cmds())
 
 
 def with_end_and_help(command: type[Command]) -> type[Command]:
-    """A command that shows its help on `--help`, and ends in order where nobody reads its output."""
+    """Return a command that prints its help on `--help`, and ends in order if nobody reads its output."""
 
     def parse_execute(self: Command, arguments: list[str]) -> int | None:
         try:
@@ -77,7 +77,7 @@ def with_end_and_help(command: type[Command]) -> type[Command]:
 
 
 def _is_closed_to_us(error: Exception) -> bool:
-    """Whether a file, or the database of the records, may not be read or written."""
+    """Tell whether we may not read or write a file, or the database of the records."""
     return isinstance(error, sqlite3.OperationalError) or (
         isinstance(error, OSError) and error.errno in _CLOSED
     )

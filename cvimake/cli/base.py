@@ -1,4 +1,4 @@
-"""What cvimake's own commands have in common."""
+"""Base classes of cvimake's commands."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from cvimake.cli.run import as_targets
 from cvimake.core import graph, terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
 
-# For commands whose answer is data as well.
+# For commands that can also print their answer as data.
 OPTION_JSON = {
     "name": "json",
     "long": "json",
     "type": bool,
     "default": False,
-    "help": "the same as JSON",
+    "help": "print the same as JSON",
 }
 
 
 def options_first(parser: CmdParse, arguments: Sequence[str]) -> list[str]:
-    """A command line with its options before everything else: doit stops looking for them behind that.
+    """Return a command line with its options moved to the front: doit finds no option after an argument.
 
-    One that the command does not have is left to doit, which says so.
+    An option that the command does not have stays where it is; doit refuses it.
     """
     try:
         found, others = getopt.gnu_getopt(list(arguments), parser.get_short(), parser.get_long())
@@ -49,16 +49,16 @@ def options_first(parser: CmdParse, arguments: Sequence[str]) -> list[str]:
 
 
 class PlainCommand(Command):
-    """A command that does not need the graph. Errors are printed; their exit code is the command's."""
+    """A command that does not need the graph. It prints errors and ends with their exit code."""
 
     takes_arguments = False
 
     @abstractmethod
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
-        """Does the work and returns the exit code."""
+        """Do the work and return the exit code."""
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
-        """What doit calls."""
+        """Do the work for doit, and print the error that ends it."""
         if pos_args and not self.takes_arguments:
             terminal.complain(f"{self.name} takes no arguments: {' '.join(pos_args)}")
             return EXIT_NOT_POSSIBLE
@@ -71,7 +71,7 @@ class PlainCommand(Command):
 
 
 class GraphCommand(DoitCmdBase):
-    """A command that looks at the graph and at what is recorded of it, and changes neither.
+    """A command that looks at the graph and its records, and changes neither.
 
     Its arguments are models, stages and paths, as a build takes them.
 
@@ -83,15 +83,21 @@ class GraphCommand(DoitCmdBase):
 
     @abstractmethod
     def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
-        """Does the work for the selected tasks, a build's where none is named; returns the exit code."""
+        """Do the work and return the exit code.
+
+        Args:
+            graph: all tasks.
+            selected: the names of those that are meant: if none was named, those of a plain build.
+            options: of the command line.
+        """
 
     def get_backends(self) -> dict[str, type]:
-        """Doit's ways to keep records, with ours closed for writing."""
+        """Return doit's kinds of records; ours cannot be written."""
         backends = super().get_backends()
         return {name: UnwrittenRecords if kind is Records else kind for name, kind in backends.items()}
 
     def execute(self, params: dict[str, Any], args: list[str]) -> int | None:
-        """What doit calls."""
+        """Do the work for doit, and print the error that ends it."""
         with ends_cleanly("interrupted"):
             self._options = params
             try:
@@ -103,7 +109,7 @@ class GraphCommand(DoitCmdBase):
     def _execute(self) -> int:
         control = TaskControl(self.task_list)
         control.process(stand_ins(self.sel_tasks, control.tasks, control.targets))
-        # doit works out what needs what from sets of files, in another order at every start.
+        # doit derives the dependencies from sets of files, so their order changes from run to run.
         place = {name: number for number, name in enumerate(control.tasks)}
         for task in control.tasks.values():
             task.task_dep.sort(key=place.__getitem__)
@@ -111,7 +117,7 @@ class GraphCommand(DoitCmdBase):
             return self.look(control, list(control.selected_tasks), self._options)
 
     def stale(self, graph: TaskControl, selected: list[str]) -> dict[str, Verdict]:
-        """What a build of the selected tasks would run; see `staleness.judge`."""
+        """Return what a build of the selected tasks would run; see `staleness.judge`."""
         tasks = graph.tasks
         return staleness.judge(
             tasks,
@@ -121,16 +127,16 @@ class GraphCommand(DoitCmdBase):
         )
 
     def parse_execute(self, in_args: list[str]) -> int | None:
-        """Takes the command line; options may also stand after what is named."""
+        """Take the command line; options may also stand after the names."""
         return super().parse_execute(as_targets(self.options_first(in_args)))
 
     def options_first(self, arguments: Sequence[str]) -> list[str]:
-        """A command line with its options, written out, in front."""
+        """Return a command line with its options, written out, in front."""
         parser = self.cmdparser
         try:
             options, named = getopt.gnu_getopt(list(arguments), parser.get_short(), parser.get_long())
         except getopt.GetoptError:
-            # doit says what is wrong with it.
+            # doit tells the user what is wrong.
             return list(arguments)
         flags = [
             f"{name}={value}" if value and name.startswith("--") else f"{name}{value}"

@@ -1,4 +1,4 @@
-"""The test image of a new model: the one of a dataset in which the float network finds most."""
+"""Choose the test image of a new model: the image of a dataset in which the float network finds most."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from cvimake.execution.sandbox import Sandbox
 from cvimake.project.networks.examine import Examined
 from cvimake.project.networks.findings import Findings
 
-# So many images are tried, evenly spread over the dataset.
+# This many images are tried, evenly spread over the dataset.
 MOST_TRIED = 16
 _SECONDS = 300.0
 _SAMPLES = "/samples"
 
 
 def choose(examined: Examined, images: Mapping[str, Path], root: Path) -> tuple[str, str]:
-    """The image in which a network finds most.
+    """Return the image in which a network finds most.
 
-    The network is a stranger's, so it runs in a container, of an image that is there already.
+    Nobody has checked the network, so it runs in a container. No toolchain image is made for that.
 
     Args:
         examined: the network.
-        images: those that there are, by name.
+        images: the images to choose from, by name.
         root: the project.
 
     Returns:
-        The image's name, and how it was chosen, for people; the first where the network cannot be run.
+        The image's name, and a text that says how it was chosen. If the network cannot run, it is the first.
     """
     first = next(iter(images))
     if examined.findings is None:
@@ -54,7 +54,7 @@ def _run(examined: Examined, found: Findings, images: Mapping[str, Path], root: 
     from cvimake.toolchain import commands  # noqa: PLC0415 - only a network that is run needs it
 
     how, image = found.preprocessing, found.image
-    # Names of files are the user's; in the container they have numbers.
+    # The user's file names can hold anything, so the container gets numbers.
     names = {f"{number}{path.suffix.lower()}": name for number, (name, path) in enumerate(images.items())}
     wanted = {
         "samples": list(names),
@@ -94,7 +94,7 @@ def _run(examined: Examined, found: Findings, images: Mapping[str, Path], root: 
 
 
 def _sandbox(root: Path) -> Sandbox:
-    """A sandbox of the toolchain image.
+    """Return a sandbox of the toolchain image.
 
     Raises:
         CvimakeError: no engine answers, or the image is not there yet.
@@ -105,9 +105,11 @@ def _sandbox(root: Path) -> Sandbox:
     from cvimake.execution.image.recipe import Recipe  # noqa: PLC0415 - the same
 
     if chosen() == LOCAL:
-        raise CvimakeError("a stranger's network is run in a container alone, and here is none")
+        raise CvimakeError("a network is only tried in a container, and no engine is there")
     client = connection.find()
     found = making.find(client, Recipe.from_environment())
     if found is None:
-        raise CvimakeError("the toolchain image is not built yet; after `./doit image` init chooses better")
+        raise CvimakeError(
+            "the toolchain image is not built yet; after `./doit image`, init can try every image"
+        )
     return Sandbox(root=root, engine=DockerEngine(client), image=found.id)

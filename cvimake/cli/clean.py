@@ -12,7 +12,7 @@ from cvimake.core.paths import BUILD
 
 
 class Clean(DoitClean):
-    """Removes results. Waits for a build that runs."""
+    """Remove results. Waits for a running build."""
 
     doc_purpose = "remove what was built, also of models that are no longer declared"
     doc_usage = "[MODEL | MODEL:STAGE ...]"
@@ -26,10 +26,10 @@ class Clean(DoitClean):
         cleanforget: bool,
         pos_args: list[str] | None = None,
     ) -> int | None:
-        """Does it; the parameters are named as doit passes them."""
+        """Remove the results; the parameters have the names that doit gives them."""
         if not is_ours(self.dep_manager):
             return super()._execute(dryrun, cleandep, cleanall, cleanforget, pos_args)
-        # A trial removes nothing, and need not wait.
+        # A dry run removes nothing, so it need not wait.
         what = "is removing results in this project"
         with contextlib.nullcontext() if dryrun else alone(self.dep_manager, what):
             named = list(pos_args or [])
@@ -46,7 +46,7 @@ class Clean(DoitClean):
             return 0
 
     def _remove(self, leftover: leftovers.Leftover, *, is_trial: bool) -> None:
-        """Removes what is left of a model, and says so as doit does."""
+        """Remove what is left of a model, and print it as doit does."""
         for path in leftover.files:
             self.outstream.write(f"{leftover.name} - removing file '{path}'\n")
         if not is_trial:

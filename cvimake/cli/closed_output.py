@@ -1,4 +1,4 @@
-"""A clean end where nobody reads the output any more, as in `./doit list | head -1`."""
+"""An orderly end if nobody reads the output any more, as in `./doit list | head -1`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXIT_UNREAD = EXIT_BY_SIGNAL + signal.SIGPIPE
 
 
 def is_unread(stream: TextIO) -> bool:
-    """Whether a stream is a pipe whose reader is gone. One without a file behind it is none."""
+    """Tell whether a stream is a pipe whose reader is gone; False for a stream without a file."""
     try:
         number = stream.fileno()
     except io.UnsupportedOperation:
@@ -26,12 +26,12 @@ def is_unread(stream: TextIO) -> bool:
 
 
 def leave(error: BrokenPipeError) -> int:
-    """Turns the standard streams that nobody reads off, and returns the exit code for that.
+    """Silence the standard streams that nobody reads, and return the exit code for that.
 
-    Python would write what is left in them once more when it ends, and complain.
+    Otherwise Python would try to flush them at its end, and print an error.
 
     Raises:
-        BrokenPipeError: all of them are read; it is another pipe that broke.
+        BrokenPipeError: all standard streams have readers, so another pipe broke.
     """
     unread = [stream for stream in (sys.stdout, sys.stderr) if is_unread(stream)]
     if not unread:
@@ -44,7 +44,7 @@ def leave(error: BrokenPipeError) -> int:
 
 
 def open_missing() -> None:
-    """Puts a stream that goes nowhere in the place of each that the caller has closed (`>&-`)."""
+    """Replace each standard stream that the caller has closed (`>&-`) by one that goes nowhere."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - to the end

@@ -6,7 +6,7 @@ same environment, and replace doit's own `run`, `info` and others there.
 
 from __future__ import annotations
 
-# Command → module and class, which are imported when the command is called.
+# Each command's module and class; both are imported when the command is called.
 COMMANDS = {
     "run": "cvimake.cli.run:Run",
     "graph": "cvimake.cli.graph:Graph",
@@ -37,5 +37,5 @@ COMMANDS = {
 }
 # Where doit keeps its records of a project.
 BACKENDS = {"records": "cvimake.builder.records:Records"}
-# As doit takes plugins, by their kinds.
+# The form in which doit takes plugins: by their kinds.
 PLUGINS = {"COMMAND": COMMANDS, "BACKEND": BACKENDS}

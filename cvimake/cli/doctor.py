@@ -1,4 +1,4 @@
-"""`doctor`: what is there, what is missing, and what to do."""
+"""`doctor`: tell what a build needs, what is missing, and what to do."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from cvimake.execution.image.recipe import Recipe
 from cvimake.project import read_declarations
 
 GIGABYTE = 1000**3
-# An image while it is built, with its base.
+# The toolchain image and its base, while they are made.
 DISK_FOR_IMAGE = 8 * GIGABYTE
-# A model's references, weights and cvimodels.
+# The weights, references and cvimodels of one model.
 DISK_FOR_BUILD = 1 * GIGABYTE
-# The tools' own libraries and a small model; a calibration of YOLOv5s holds 3.3 GB.
+# Enough for the tools and a small model; a calibration of YOLOv5s takes 3.3 GB.
 MEMORY = 2 * GIGABYTE
 MEMORY_FOR_CALIBRATION = 4 * GIGABYTE
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        good: a build can run with it.
-        mark: what stands before it where it is not good; seven characters.
-        remedy: what to do where it is not good, or could be better.
+        good: a build can run.
+        mark: stands before a result that is not good; seven characters.
+        remedy: what to do if it is not good, or could be better.
     """
 
     what: str
@@ -52,14 +52,14 @@ class Finding:
 
 
 class Doctor(PlainCommand):
-    """Looks at all that a build needs. Changes nothing."""
+    """Check everything that a build needs. Changes nothing."""
 
-    doc_purpose = "say what is there, what is missing and what to do"
+    doc_purpose = "check what a build needs, and say what is missing and what to do"
     doc_usage = ""
     doc_description = "Exit code 0 if a build can run now, 2 if something is missing."
 
     def perform(self, _options: dict[str, Any], _arguments: list[str]) -> int:
-        """Prints the findings."""
+        """Print the findings."""
         findings = list(examine(Path.cwd()))
         width = max(len(finding.what) for finding in findings)
         for finding in findings:
@@ -73,7 +73,7 @@ class Doctor(PlainCommand):
 
 
 def examine(root: Path) -> Iterator[Finding]:
-    """Everything that a build in a folder needs, one after another."""
+    """Yield a finding for each thing that a build in a folder needs."""
     yield Finding("versions", good=True, seen=_versions())
     yield _processor()
     yield _memory()
@@ -135,7 +135,7 @@ def _room(what: str, folder: Path, needed: int) -> Finding:
 
 
 def _models(root: Path) -> Finding:
-    """Whether the models here are declared so that they can be built."""
+    """Tell whether the models are declared so that they can be built."""
     try:
         declarations = read_declarations(root)
     except CvimakeError as error:
@@ -152,7 +152,7 @@ def _models(root: Path) -> Finding:
 
 
 def _leftovers(root: Path) -> Iterator[Finding]:
-    """Results of models that are no longer declared."""
+    """Tell of results whose models are no longer declared."""
     try:
         declarations = read_declarations(root)
     except CvimakeError:
@@ -170,7 +170,7 @@ def _leftovers(root: Path) -> Iterator[Finding]:
 
 
 def _without_engine(error: CvimakeError) -> Finding:
-    """What a build would do where no engine answers."""
+    """Tell what a build does if no engine answers."""
     remedy = _engine_remedy(error)
     python = find_python(movable=False, fetch=False)
     stays = connection.can_bring_up() or chosen() == DOCKER or not connection.is_this_machines()
@@ -188,7 +188,7 @@ def _engine_remedy(error: CvimakeError) -> str:
 
 
 def _image(client: docker.DockerClient, storage: Path) -> Iterator[Finding]:
-    # Only a local engine's storage can be looked at, and not by everybody.
+    # Only the storage of a local engine can be looked at, and not every user may.
     can_look = storage.is_dir() and os.access(storage, os.R_OK)
     try:
         found = making.find(client, Recipe.from_environment())

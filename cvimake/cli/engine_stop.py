@@ -10,13 +10,13 @@ from cvimake.execution.engine import service
 
 
 class EngineStop(PlainCommand):
-    """Stops the Docker engine that cvimake started, and no other."""
+    """Stop the Docker engine that cvimake started, and no other."""
 
     name = "engine:stop"
     doc_purpose = "stop the Docker engine that cvimake started"
     doc_usage = ""
 
     def perform(self, _options: dict[str, Any], _arguments: list[str]) -> int:
-        """Stops it and says so."""
+        """Stop the engine and tell the result."""
         terminal.line(service.stop())
         return 0

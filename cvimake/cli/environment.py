@@ -17,13 +17,13 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-# What is compared with the checkout to see whether the environment still fits; the launcher reads it too.
+# Holds what the environment was made from, to see whether it is still current; the launcher reads it too.
 MARKS = "cvimake"
 LOG = "install.log"
-# Where a project that uses cvimake has its wheel, and the lock file with the wheel's hash.
+# The folder of a project that uses cvimake, for the wheel and the lock file with the wheel's hash.
 OWN = ".cvimake"
 OWN_LOCK = "requirements.txt"
-# These variables of pip say where packages come from and how they are fetched. Another one could have it
+# The variables of pip that say where packages come from and how they are fetched. Any other could make pip
 # install something else, or to another place.
 _PIP_KEPT = frozenset(
     f"PIP_{name}"
@@ -40,17 +40,18 @@ class EnvironmentFailedError(Exception):
 
 
 def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
-    """Sees that `PROJECT/.venv` holds what `requirements/REQUIREMENTS.txt` locks, and the project itself.
+    """Install what `requirements/REQUIREMENTS.txt` locks, and the project itself, into `PROJECT/.venv`.
 
-    A project that has no such file uses cvimake: it gets the wheel whose hash `.cvimake/requirements.txt`
-    has, with the packages that this cvimake locks.
+    A project without that file is one that uses cvimake: it gets the wheel whose hash is in
+    `.cvimake/requirements.txt`, and the packages that this cvimake locks.
 
-    Two at once take turns; an interrupted one is finished by the next.
+    Nothing is done if the environment is current. Two calls at once take turns; the next call finishes an
+    interrupted one.
 
     Args:
         project: the checkout, an absolute path.
         requirements: name of the lock file, `run` or `test`; `test` includes `run`.
-        quiet: say nothing of a step that succeeds.
+        quiet: print nothing about a step that succeeds.
 
     Returns:
         The environment's folder.
@@ -86,14 +87,14 @@ def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
 
 
 def prepare_apart(project: Path, requirements: str, *, quiet: bool = False) -> Path:
-    """Sees that `PROJECT/.venv-REQUIREMENTS` holds what `requirements/REQUIREMENTS.txt` locks, and no more.
+    """Install what `requirements/REQUIREMENTS.txt` locks into `PROJECT/.venv-REQUIREMENTS`, and no more.
 
-    It is for programs whose packages must not meet the project's own.
+    It is for programs whose packages must be apart from the project's own.
 
     Args:
         project: the checkout, an absolute path.
         requirements: name of the lock file.
-        quiet: say nothing of a step that succeeds.
+        quiet: print nothing about a step that succeeds.
 
     Returns:
         The environment's folder.
@@ -113,7 +114,7 @@ def prepare_apart(project: Path, requirements: str, *, quiet: bool = False) -> P
 
 
 def _begin(project: Path, environment: Path, *, quiet: bool) -> list[str]:
-    """Sees that there is an environment to install into, which no mark calls finished.
+    """Make an environment to install into, if there is none, and remove its mark of being finished.
 
     Returns:
         The command that installs something.
@@ -128,7 +129,7 @@ def _begin(project: Path, environment: Path, *, quiet: bool) -> list[str]:
 
 
 def _belongs_here(project: Path, environment: Path) -> bool:
-    """Whether a working environment was made in this place: the scripts in it hold absolute paths."""
+    """Tell whether an environment works and was made in this folder: its scripts hold absolute paths."""
     try:
         place = (environment / MARKS / "place").read_text(encoding="utf-8")
     except OSError:
@@ -147,7 +148,7 @@ def _is_marked(environment: Path, marks: dict[str, str]) -> bool:
 
 
 def _expected(project: Path, requirements: str) -> dict[str, str]:
-    """What a finished environment is marked with: where it is and what it was made from."""
+    """Return the mark of a finished environment: where it is and what it was made from."""
     made_from = [project / "pyproject.toml"]
     # `test` includes `run`, and the launcher looks for that.
     made_from += [project / "requirements" / f"{name}.txt" for name in {"run", requirements}]
@@ -157,7 +158,7 @@ def _expected(project: Path, requirements: str) -> dict[str, str]:
 
 
 def _own_cvimake(project: Path) -> tuple[str, list[str]]:
-    """The cvimake that a project is locked to, and pip's options that say where it comes from.
+    """Return the cvimake that a project is locked to, and pip's options that say where it comes from.
 
     Python 3.10 cannot read TOML.
 
@@ -184,7 +185,7 @@ def _plain(requirement: str) -> str:
 
 
 def _packaged_lock(environment: Path) -> Path:
-    """The lock file that travels with an installed cvimake."""
+    """Return the lock file that is part of an installed cvimake."""
     for path in environment.glob("lib/python*/site-packages/cvimake/requirements/run.txt"):
         return path
     raise EnvironmentFailedError("this cvimake brings no lock file; name another version in pyproject.toml")
@@ -208,7 +209,7 @@ def _make(environment: Path) -> None:
 
 
 def _install_venv_module() -> None:
-    """Debian and Ubuntu keep `venv` in a package of its own."""
+    """Install the package that holds `venv` on Debian and Ubuntu."""
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
     command = ["apt-get", "install", "--yes", "--no-install-recommends", package]
     by_hand = f"apt-get update && {' '.join(command)}"
@@ -228,7 +229,7 @@ def _install_venv_module() -> None:
 
 
 def _variables() -> dict[str, str]:
-    """The caller's variables, without those that would have Python or pip run or install something else."""
+    """Return the environment without variables that make Python or pip run or install something else."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -244,7 +245,7 @@ def _succeeds(command: Sequence[str]) -> bool:
 
 
 def _run(command: Sequence[str], environment: Path) -> None:
-    """Runs a step with its output appended to the log; its end is shown on failure."""
+    """Run a step and append its output to the log; if the step fails, print the end of the log."""
     log = environment / LOG
     with log.open("ab") as output:
         output.write(f"$ {' '.join(command)}\n".encode())
@@ -268,7 +269,7 @@ def _run(command: Sequence[str], environment: Path) -> None:
 
 @contextlib.contextmanager
 def _exclusive(path: Path) -> Iterator[None]:
-    """Holds a lock that ends with the process, however it ends."""
+    """Hold a lock that ends with the process, however the process ends."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -299,7 +300,7 @@ def _version() -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`environment.py PROJECT REQUIREMENTS`: 0 when the environment is ready, 2 when it cannot be made."""
+    """Run `environment.py PROJECT REQUIREMENTS`; return 0 if the environment is ready, otherwise 2."""
     project, requirements = arguments
     try:
         prepare(Path(project), requirements)

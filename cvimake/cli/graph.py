@@ -1,4 +1,4 @@
-"""`graph`: the graph as a picture, with what a build would run."""
+"""`graph`: draw the graph, and in it what a build would run."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from cvimake.core.invocation import invoked_from
 
 FORMATS = {"svg": svg.drawn, "mermaid": mermaid.drawn, "dot": dot.drawn}
 _SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot"}
-# More than that nobody finds anything in, and GitHub does not draw.
+# A larger picture helps nobody, and GitHub does not draw it.
 MOST_MODELS = 30
-# The stages that belong to no model.
+# Stages that belong to no model.
 _SHARED = (TOOLCHAIN_TASK, FRAMEWORKS_TASK)
-# From here on, the files of one folder are one node.
+# From this number on, the files of one folder are drawn as one node.
 _MANY_FILES = 4
 _OWN = Path(cvimake.__file__).resolve().parent
 _OPTION_FORMAT = {
@@ -39,7 +39,7 @@ _OPTION_FORMAT = {
     "long": "format",
     "type": str,
     "default": "",
-    "help": "svg, mermaid or dot [default: as the output is called; mermaid where that does not say]",
+    "help": "svg, mermaid or dot [default: by the suffix of the output; without one, mermaid]",
 }
 _OPTION_OUTPUT = {
     "name": "output",
@@ -52,26 +52,26 @@ _OPTION_OUTPUT = {
 
 
 class Graph(GraphCommand):
-    """Draws the graph. Builds nothing and changes nothing."""
+    """Draw the graph. Builds nothing and changes nothing."""
 
     doc_purpose = "draw the graph as SVG, Mermaid or DOT, with what a build would run"
     doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
     doc_description = (
-        "What is named and all that it needs; everything, in a project of up to "
-        f"{MOST_MODELS} models, where nothing is. A line that follows from others is left out."
+        "Draws the named models and stages, and all that they need. Without a name: everything, up to "
+        f"{MOST_MODELS} models. A line is left out if it follows from other lines."
     )
     cmd_options = (_OPTION_FORMAT, _OPTION_OUTPUT)
 
     def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
-        """Draws the selected tasks and what they need."""
+        """Draw the selected tasks and what they need."""
         form = _format(options["format"], options["output"])
         if self.sel_default_tasks:
-            # Also what waits for its source.
+            # Models that cannot be built are drawn too.
             selected = [name for name, task in graph.tasks.items() if not task.subtask_of]
         models = {name.partition(":")[0] for name in stages_of(graph, selected)} - {*_SHARED}
         if len(models) > MOST_MODELS:
             raise CvimakeError(
-                f"a picture of {len(models)} models could not be read; it can hold {MOST_MODELS}",
+                f"a picture of {len(models)} models is too large to read; it can hold {MOST_MODELS}",
                 "Name some of them: ./doit graph MODEL ...",
             )
         text = FORMATS[form](self._picture(graph, with_info(selected, graph.tasks)))
@@ -117,7 +117,7 @@ class Graph(GraphCommand):
         details = tuple(_place(reason) for reason in hindrances(task))
         if row and str(row.info) in task.targets:
             kind, title = Kind.CVIMODEL, f"{row.info.name.removesuffix('_info.json')}.cvimodel"
-            # What is left of an earlier one is not of the one that is to be.
+            # The record is of the cvimodel of an earlier build.
             details = _known(row.info) if state is State.UP_TO_DATE else ()
         return Node(
             key=task.name,
@@ -131,10 +131,10 @@ class Graph(GraphCommand):
 
 
 def _format(wanted: str, output: str) -> str:
-    """What to draw.
+    """Return the format to draw.
 
     Raises:
-        CvimakeError: there is no such format, or the output's name does not say one.
+        CvimakeError: there is no such format, or the output's name does not tell which one.
     """
     if wanted and wanted not in FORMATS:
         raise CvimakeError(f"--format is {wanted!r}; it can be {', '.join(FORMATS)}")
@@ -143,8 +143,8 @@ def _format(wanted: str, output: str) -> str:
     if form := _SUFFIXES.get(Path(output).suffix.lower()):
         return form
     raise CvimakeError(
-        f"{output}: its name does not say what to draw",
-        f"End it in {', '.join(_SUFFIXES)}, or say --format.",
+        f"{output}: the file's name does not tell the format",
+        f"End it in {', '.join(_SUFFIXES)}, or give --format.",
     )
 
 
@@ -155,7 +155,7 @@ def _state(task: Task, verdict: Verdict | None) -> State:
 
 
 def _place(hindrance: Reason) -> str:
-    """The file that something is wrong with, or that is missing."""
+    """Return the file that is missing, or that has a mistake."""
     if isinstance(hindrance, ChoiceOpen | DeclarationWrong):
         return hindrance.what.partition(": ")[0]
     return os.path.normpath(hindrance.path) if isinstance(hindrance, SourceMissing) else str(hindrance)
@@ -164,7 +164,7 @@ def _place(hindrance: Reason) -> str:
 def _group(
     name: str, description: str, tasks: list[Task], made: set[str], node: Callable[[Task], Node]
 ) -> Group:
-    """A model's part: its stages, and before each the files that it reads and no stage makes."""
+    """Return a model's nodes: its stages, and before each the files that it reads and no stage makes."""
     names = {task.name for task in tasks}
     nodes: list[Node] = []
     needs: dict[str, list[str]] = {}
@@ -182,10 +182,10 @@ def _group(
 
 
 def _read(model: str, paths: Iterable[str]) -> Iterator[Node]:
-    """What a stage reads: files, and folders of many."""
+    """Return what a stage reads: files, and folders that hold many of them."""
     folders: dict[Path, list[Path]] = {}
     for path in sorted(Path(os.path.normpath(path)) for path in paths):
-        # Our own programs that run in the container are no part of the model.
+        # The container programs are ours, and no part of the model.
         if not Path.cwd().joinpath(path).is_relative_to(_OWN):
             folders.setdefault(path.parent, []).append(path)
     for folder, files in folders.items():
@@ -202,7 +202,7 @@ def _read(model: str, paths: Iterable[str]) -> Iterator[Node]:
 
 
 def _known(info: Path) -> tuple[str, ...]:
-    """What is known of a cvimodel, as people read it; empty where its record cannot be read."""
+    """Return what is known of a cvimodel, for people; empty if its record cannot be read."""
     try:
         known: Mapping[str, Any] = json.loads(info.read_text(encoding="utf-8"))
         measured = [units.size(known["size"]), f"ION {known['ion_memory']:.2f} MB"]

@@ -1,4 +1,4 @@
-"""`image`: builds the toolchain image alone, or the one with PyTorch and TensorFlow."""
+"""`image`: make the toolchain image, or the image with PyTorch and TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cvimake.execution.image.recipe import FrameworksRecipe, Recipe
 
 
 class Image(PlainCommand):
-    """Builds the toolchain image, or says that it is there."""
+    """Make the toolchain image, or tell that it is there."""
 
     doc_purpose = "build the toolchain image alone"
     doc_usage = ""
@@ -28,19 +28,19 @@ class Image(PlainCommand):
             "long": "rebuild",
             "type": bool,
             "default": False,
-            "help": "build it anew even if it is there",
+            "help": "build the image again, even if it is there",
         },
         {
             "name": "frameworks",
             "long": "frameworks",
             "type": bool,
             "default": False,
-            "help": "the one that networks of Caffe, PyTorch and TFLite are read in, and what it is made on",
+            "help": "also build the image in which networks of Caffe, PyTorch and TFLite are read",
         },
     )
 
     def perform(self, options: dict[str, Any], _arguments: list[str]) -> int:
-        """Builds and prints what it is."""
+        """Make the image and print what it is."""
         engine = DockerEngine(connection.ensure())
         recipe = Recipe.from_environment()
         make = making.build if options["rebuild"] else making.ensure

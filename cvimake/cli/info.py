@@ -1,4 +1,4 @@
-"""`info`: what is in a cvimodel, and what the camera takes it for; for a task, doit's own command."""
+"""`info`: tell what is in a cvimodel, and what the camera recognises it as; for a task, doit's command."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _OPTION_JSON = {
 
 
 class Info(DoitInfo):
-    """What is known of a cvimodel or a task."""
+    """Tell what is known of a cvimodel or a task."""
 
     doc_purpose = "show what is in a cvimodel file, or what a task depends on"
     doc_usage = "FILE.cvimodel | TASK"
     cmd_options = (*DoitInfo.cmd_options, _OPTION_JSON)
 
     def parse_execute(self, in_args: list[str]) -> int | None:
-        """Tells files from tasks before doit looks for the graph, which a file does not need."""
+        """Find out whether a file or a task is meant: for a file, doit need not load the graph."""
         options, files = self.cmdparser.parse(in_args)
         try:
             if not any(file.endswith(".cvimodel") for file in files):
@@ -56,9 +56,11 @@ class Info(DoitInfo):
             if name not in names and stand_ins([name], names, ()) != [name]:
                 why = f"./doit why {name}"
                 raise CvimakeError(f"`info`: {name} cannot be built; `{why}` says the reason")
-            # doit itself ends with a traceback.
+            # doit itself would end with a traceback.
             if name not in names:
-                raise CvimakeError(f"`info`: no task and no cvimodel {name!r}{did_you_mean(name, names)}")
+                raise CvimakeError(
+                    f"`info`: there is no task and no cvimodel {name!r}{did_you_mean(name, names)}"
+                )
         return super()._execute(pos_args, hide_status)
 
 
@@ -73,7 +75,7 @@ def _found(file: str) -> Path:
 
 
 def _examined(model: Path) -> cvimodel_info.Info:
-    """Lists a cvimodel with model_tool, in a container."""
+    """List a cvimodel with model_tool, in a container."""
     from cvimake.core.action import Action, Input, Limits, Output  # noqa: PLC0415 - only a listing needs an engine
     from cvimake.execution.runtime import Runtime  # noqa: PLC0415 - only a listing needs an engine
     from cvimake.pipeline.info import ESTIMATE_TIME  # noqa: PLC0415 - only a file needs all this, and a task does not
@@ -134,7 +136,7 @@ def _print(info: cvimodel_info.Info, *, as_json: bool) -> None:
 
 
 def _on_the_camera(recognition: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - imported where it is needed
-    """What the camera takes it for, whether that works, and if not what to do."""
+    """Yield what the camera recognises it as, whether that works, and if not what to do."""
     if not recognition.as_:
         yield "recognised as", f"nothing: {recognition.reason}"
         return

@@ -1,4 +1,4 @@
-"""`init`: a model's declaration, filled in from its graph."""
+"""`init`: write a model's declaration from what its network's file tells."""
 
 from __future__ import annotations
 
@@ -36,39 +36,39 @@ def _option(name: str, explanation: str) -> dict[str, Any]:
 
 
 class Init(PlainCommand):
-    """Writes `models/NAME/model.toml` for a network."""
+    """Write `models/NAME/model.toml` for a network."""
 
     doc_purpose = "declare a model: reads its graph and writes models/NAME/model.toml"
     doc_usage = "FILE [--name NAME] [--dataset DATASET] [--shape SHAPE] [--test-image FILE] [--layout LAYOUT]"
     doc_description = (
-        "Recognises YOLO, SSD-like and face detectors, PP-OCR, classifiers and others (docs/init.md) by "
-        "the structure of an ONNX graph; says why, and what it is not sure of. For any other network it "
-        "lists inputs and possible outputs, and leaves marked lines to be filled in.\n"
-        "FILE is copied into models/NAME, unless it lies there; nothing that exists is overwritten."
+        "Recognises YOLO, SSD-like and face detectors, PP-OCR, classifiers and others by "
+        "the structure of an ONNX graph; it prints why, and what it is not sure of. For any other network it "
+        "lists inputs and possible outputs, and leaves marked lines for you to fill in.\n"
+        "FILE is copied into models/NAME, unless it is there already; no file is overwritten."
     )
     takes_arguments = True
     cmd_options = (
         _option("name", "the model's name [default: the file's, without its suffix]"),
         _option("dataset", "the dataset to calibrate with [default: the project's only one]"),
         _option(
-            "shape", "inputs of another size than the network's, as in 1x3x320x320; several joined by commas"
+            "shape", "the inputs' shapes, if not the network's own: 1x3x320x320, several joined by commas"
         ),
-        _option("test-image", "what the network and its variants are checked with: an image, npz or npy"),
-        _option("layout", "where the channels of the inputs are: nchw, nhwc, or none for no images"),
+        _option("test-image", "the image, npz or npy that the network and its variants are checked with"),
+        _option("layout", "the order of the inputs' axes: nchw, nhwc, or none if they are no images"),
     )
 
     def parse_execute(self, in_args: list[str]) -> int | None:
-        """Takes the command line."""
+        """Take the command line."""
         return super().parse_execute(options_first(self.cmdparser, in_args))
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
-        """Writes the declaration and says what was recognised."""
+        """Write the declaration and print what was recognised."""
         from cvimake.project.draft import Draft, declaration  # noqa: PLC0415 - only this needs them
         from cvimake.project.networks.examine import examine  # noqa: PLC0415 - as above
 
         if len(arguments) != 1:
             raise CvimakeError("`init` takes one file", "./doit init network.onnx")
-        # Not resolved: a link has the name that is meant, and what belongs to the network beside it.
+        # A link is not followed: its name counts, and the network's other files lie beside the link.
         path = (invoked_from() / arguments[0]).absolute()
         folder, datasets = _place(Path.cwd(), path, options["name"])
         try:
@@ -104,15 +104,15 @@ class Init(PlainCommand):
 
 
 def _shapes(text: str) -> list[list[int]] | None:
-    """The shapes that --shape says.
+    """Return the shapes that --shape gives.
 
     Raises:
-        CvimakeError: they are none.
+        CvimakeError: they are not shapes.
     """
     if not text:
         return None
     if not _SHAPES.fullmatch(text):
-        raise CvimakeError(f"--shape {text}: that is no shape", "As in --shape 1x3x320x320.")
+        raise CvimakeError(f"--shape {text} is no shape", "Write it as in --shape 1x3x320x320.")
     return [[int(length) for length in shape.split("x")] for shape in text.split(",")]
 
 
@@ -127,17 +127,17 @@ def _test_image(path: Path) -> Path:
 
 
 def _layout(wanted: str, examined: Examined) -> str:
-    """The layout as a declaration has it: empty for channels first, which need no word."""
+    """Return the layout as a declaration writes it; empty for channels first, the default."""
     if wanted not in {"", "nchw", "nhwc", "none"}:
-        raise CvimakeError(f"--layout {wanted}: there are nchw, nhwc and none")
+        raise CvimakeError(f"--layout {wanted}: it can be nchw, nhwc or none")
     return "" if wanted == "nchw" else wanted or examined.layout
 
 
 def _place(root: Path, path: Path, name: str) -> tuple[Path, Mapping[str, DeclaredDataset]]:
-    """The model's folder, and the project's datasets.
+    """Return the model's folder, and the project's datasets.
 
     Raises:
-        CvimakeError: there is no such file, or no model can be called so, or there is one.
+        CvimakeError: there is no such file, the name is no name for a model, or the model exists.
     """
     from cvimake.project.names import RESERVED_NAMES, unusable_name  # noqa: PLC0415 - takes a while to load
     from cvimake.project.reader import read_datasets  # noqa: PLC0415 - as above
@@ -160,7 +160,7 @@ def _place(root: Path, path: Path, name: str) -> tuple[Path, Mapping[str, Declar
 def _samples(
     datasets: Mapping[str, DeclaredDataset], wanted: str, folder: Path
 ) -> tuple[Samples, dict[str, Path]]:
-    """What to calibrate and check with, and the images of the dataset by name."""
+    """Return what to calibrate and check with, and the images of the dataset by name."""
     from cvimake.project.draft import Samples  # noqa: PLC0415 - only this needs it
     from cvimake.project.mistakes import did_you_mean  # noqa: PLC0415 - as above
     from cvimake.project.rules import FUSABLE_IMAGES  # noqa: PLC0415 - as above
@@ -171,7 +171,7 @@ def _samples(
     chosen = wanted or (next(iter(datasets)) if len(datasets) == 1 else "")
     image, count, images = "", 0, dict[str, Path]()
     for name in [chosen] if chosen else datasets:
-        with contextlib.suppress(OSError, ValueError):  # a build says what is wrong with a dataset
+        with contextlib.suppress(OSError, ValueError):  # A build tells what is wrong with the dataset.
             files = datasets[name].samples.files
             count = len(files) if name == chosen else 0
             found = {key: file for key, file in files.items() if file.suffix.lower() in FUSABLE_IMAGES}
@@ -181,14 +181,14 @@ def _samples(
 
 
 def _seen_from(folder: Path, file: Path) -> str:
-    """A file's path as a declaration has it: relative, where both lie in the project."""
+    """Return a file's path as a declaration writes it: relative if both lie in the project."""
     if file.resolve().is_relative_to(Path.cwd().resolve()):
         return os.path.relpath(file, folder)
     return str(file.resolve())
 
 
 def _write(folder: Path, examined: Examined, text: str) -> None:
-    """Writes the model's folder; the declaration last, so that it is there when all is."""
+    """Write the model's folder; the declaration comes last, so that it only exists if all else does."""
     made: list[Path] = []
     try:
         for name, source in _files(examined).items():
@@ -212,10 +212,10 @@ def _write(folder: Path, examined: Examined, text: str) -> None:
 
 
 def _files(examined: Examined) -> dict[str, Path]:
-    """All that the network is, by the names that it has in the model's folder.
+    """Return the network's files by the names that they get in the model's folder.
 
     Raises:
-        CvimakeError: one is called as no declaration can say.
+        CvimakeError: a declaration cannot hold the name of one.
     """
     from cvimake.project.declared import unusable_file  # noqa: PLC0415 - takes a while to load
 
@@ -235,10 +235,10 @@ def _copy(source: Path, file: IO[bytes]) -> None:
 def _add(
     path: Path, write: Callable[[IO[bytes]], object], made: list[Path], same_as: Path | None = None
 ) -> None:
-    """Makes a file complete or not at all, and never in the place of another.
+    """Add a file, completely or not at all, and never in the place of another.
 
     Raises:
-        CvimakeError: another one is there.
+        CvimakeError: there is another file of that name.
         OSError: it cannot be written.
     """
     if path.exists():
@@ -252,7 +252,7 @@ def _add(
         write(file)
         file.flush()
         os.fchmod(file.fileno(), 0o644)
-        # Fails where somebody was faster.
+        # Fails if another process was faster.
         os.link(file.name, path)
     made.append(path)
 

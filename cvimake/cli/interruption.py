@@ -1,4 +1,4 @@
-"""A clean end on Ctrl-C and SIGTERM: what runs is stopped, what is finished stays."""
+"""An orderly end on Ctrl-C and SIGTERM: running stages are stopped, and finished ones stay."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from types import FrameType
 from cvimake.core import announce
 from cvimake.core.errors import EXIT_BY_SIGNAL, EXIT_INTERRUPTED
 
-# For so long further signals are not heard: what runs is being ended. After that one of them gives that up.
+# Further signals are ignored for this time, while the running stages are stopped. A signal after that ends
+# the program at once.
 DEAF_SECONDS = 10.0
 
 
 @contextlib.contextmanager
 def ends_cleanly(message: str) -> Iterator[None]:
-    """Turns SIGTERM and SIGHUP into what Ctrl-C is, so that every `finally` runs; ends with their exit code.
+    """Treat SIGTERM and SIGHUP like Ctrl-C, so that every `finally` runs; end with the signal's exit code.
 
-    Their default would end the process at once and leave containers behind, and so would an impatient second
-    one. What our caller had us ignore (`nohup`) stays ignored.
+    By default they would end the process at once and leave containers behind, and so would a second signal.
+    A signal that our caller ignores (`nohup`) stays ignored.
     """
     exit_code = EXIT_INTERRUPTED
     first: float | None = None
@@ -49,10 +50,10 @@ def ends_cleanly(message: str) -> Iterator[None]:
     except (KeyboardInterrupt, OSError) as error:
         if first is None and not isinstance(error, KeyboardInterrupt):
             raise
-        # Otherwise it is the terminal that is gone, as SIGHUP said.
+        # An OSError after a signal means that the terminal is gone, as SIGHUP told.
         announce.note(message)
         if gives_up and _waits_for_threads():
-            # Python would wait for them at its end, and an engine that froze never answers them.
+            # Python would wait for its threads, and they wait for an engine that has frozen.
             announce.note("warning: leaving at once; the next ./doit removes the containers that are left")
             os._exit(exit_code)
         raise SystemExit(exit_code) from None
@@ -62,7 +63,7 @@ def ends_cleanly(message: str) -> Iterator[None]:
 
 
 def _waits_for_threads() -> bool:
-    """Say whether there are threads that Python waits for at its end."""
+    """Tell whether there are threads that Python waits for at its end."""
     return any(
         thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()
     )

@@ -1,4 +1,4 @@
-"""`log`: what a stage's tool printed when it last ran, and how to run it by hand."""
+"""`log`: print what a stage's tool printed when it last ran, and how to run it by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cvimake.core import terminal
 from cvimake.core.errors import CvimakeError
 from cvimake.execution import sandbox
 
-# What is written when an image is made. Of the toolchain: the image's, its base's, and that of the toolchain
+# The logs of making images: for the toolchain those of its image and its base, and that of a toolchain
 # without containers.
 _IMAGE_LOGS = {
     TOOLCHAIN_TASK: ("image.log", "base.log", "local_toolchain.log"),
@@ -23,14 +23,14 @@ _IMAGE_LOGS = {
 
 
 class Log(GraphCommand):
-    """Prints a kept log."""
+    """Print the log of a stage, or of an image."""
 
-    doc_purpose = "show what a stage's tool printed, and the line that repeats the step by hand"
+    doc_purpose = "show what a stage's tool printed, and the command that runs the stage by hand"
     doc_usage = "MODEL:STAGE | PATH"
-    doc_description = "Of a progress bar there is only what it showed last. Exit code 2 if there is no log."
+    doc_description = "A progress bar is shown as it was at its end. Exit code 2 if there is no log."
 
     def look(self, graph: TaskControl, selected: list[str], _options: dict[str, Any]) -> int:
-        """Prints where the log is, the line, and the log."""
+        """Print where the log is, the line that runs the stage by hand, and the log."""
         name = _one_stage(graph, selected)
         if name in _IMAGE_LOGS:
             return _show_image(name)
@@ -40,7 +40,7 @@ class Log(GraphCommand):
         try:
             by_hand, lines = sandbox.read_log(path)
         except FileNotFoundError:
-            raise CvimakeError(f"{name} has no log: {path} is written when it runs") from None
+            raise CvimakeError(f"{name} has no log yet: {path} is written when it runs") from None
         terminal.write(f"{path}\n\n")
         if by_hand:
             terminal.write(f"By hand, with the results in $W:\n{broken(by_hand)}\n\n")
@@ -49,7 +49,7 @@ class Log(GraphCommand):
 
 
 def broken(command: str) -> str:
-    """A line for the shell as several that do the same: each of its long options begins one."""
+    """Break a line for the shell into several that do the same: one for each long option."""
     quote = ""
     parts = []
     for place, sign in enumerate(command):
@@ -61,10 +61,10 @@ def broken(command: str) -> str:
 
 
 def _show_image(task: str) -> int:
-    """Prints the log of what was made for an image last, and names the others.
+    """Print the newest log of making an image, and name the others.
 
     Raises:
-        CvimakeError: nothing was made here.
+        CvimakeError: no image was made here.
     """
     written = [path for name in _IMAGE_LOGS[task] if (path := Path("build/logs") / name).exists()]
     if not written:
@@ -80,10 +80,10 @@ def _show_image(task: str) -> int:
 
 
 def _one_stage(graph: TaskControl, selected: list[str]) -> str:
-    """The one stage that is meant.
+    """Return the one stage that is meant.
 
     Raises:
-        CvimakeError: it is none, or several.
+        CvimakeError: none is meant, or several are.
     """
     stages = stages_of(graph, selected)
     if len(stages) != 1:

@@ -1,4 +1,4 @@
-"""`new`: a project of one's own that uses cvimake."""
+"""`new`: make a project that uses cvimake."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ __pycache__/
 
 
 class New(PlainCommand):
-    """Writes a project with a launcher, the three-line graph and a small example."""
+    """Write a project with a launcher, a `dodo.py` of three lines, and a small example."""
 
     doc_purpose = "make a project of your own that uses cvimake"
     doc_usage = "DIR"
@@ -62,17 +62,17 @@ class New(PlainCommand):
             "long": "update",
             "type": bool,
             "default": False,
-            "help": "put this cvimake into a project that another one made, and leave all else as it is",
+            "help": "replace the cvimake of an existing project by this one, and leave all else as it is",
         },
     )
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
-        """Writes it; nothing that exists is touched."""
+        """Write the project; no existing file is changed."""
         if len(arguments) != 1:
             raise CvimakeError("`new` takes one folder", "./doit new ../my-models")
         try:
             folder = (invoked_from() / arguments[0]).resolve()
-        except (OSError, RuntimeError) as error:  # a link that leads to itself
+        except (OSError, RuntimeError) as error:  # A link that leads to itself.
             raise CvimakeError(f"{arguments[0]} is no place for a project: {error}") from error
         if options["update"]:
             _update(folder)
@@ -100,7 +100,7 @@ class New(PlainCommand):
 
 
 def _update(folder: Path) -> None:
-    """Puts this cvimake into a project that another one made; its models and settings stay as they are."""
+    """Replace the cvimake of a project by this one; its models and settings stay as they are."""
     declaration = folder / "pyproject.toml"
     if not (folder / own_wheel.FOLDER).is_dir() or not declaration.is_file():
         raise CvimakeError(
@@ -117,7 +117,7 @@ def _update(folder: Path) -> None:
 
 
 def _write_launcher(folder: Path) -> None:
-    """The launcher, what that needs, and the wheel that it installs."""
+    """Write the launcher, the files that it needs, and the wheel that it installs."""
     for name, source in resources.launcher_files().items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`onnx:downgrade`: converts one ONNX file, as the stage `onnx` does."""
+"""`onnx:downgrade`: convert one ONNX file, as the stage `onnx` does."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ OLDEST_IR, NEWEST_IR = 3, 13
 
 
 class OnnxDowngrade(PlainCommand):
-    """Writes an ONNX network in an older opset and IR, proven to compute the same."""
+    """Write an ONNX network in an older opset and IR version, and prove that it computes the same."""
 
     doc_purpose = "convert an ONNX file to an older opset and IR, and prove that it computes the same"
     doc_usage = "IN.onnx OUT.onnx"
     doc_description = (
-        "The newest opset that is read is 23. What is older than asked for stays so. Sizes that are not "
-        "fixed stay that way, unless --input-shapes says them. Weights in other files, in IN's folder, come "
+        "Reads opsets up to 23. A file that is older than asked for keeps its opset and IR. Open sizes "
+        "stay open, unless --input-shapes gives them. Weights in other files, in IN's folder, are put "
         "into OUT."
     )
+    name = "onnx:downgrade"
     takes_arguments = True
     cmd_options: ClassVar[tuple[dict[str, Any], ...]] = (
         {"name": "opset", "long": "opset", "type": int, "default": NEWEST_OPSET,
@@ -37,7 +38,7 @@ class OnnxDowngrade(PlainCommand):
     )  # fmt: skip
 
     def parse_execute(self, in_args: list[str]) -> int | None:
-        """Takes options behind the files too, where doit takes them before only."""
+        """Take the command line; options may also stand after the files."""
         with_value = {f"--{option['long']}" for option in self.cmd_options if option["type"] is not bool}
         options, files, left = [], [], list(in_args)
         while left:
@@ -51,7 +52,7 @@ class OnnxDowngrade(PlainCommand):
         return super().parse_execute([*options, *files])
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
-        """Converts, and says what was done."""
+        """Convert the file, and tell what was done."""
         if len(arguments) != 2:  # noqa: PLR2004 - IN and OUT
             raise CvimakeError("`onnx:downgrade` takes two files", "./doit onnx:downgrade IN.onnx OUT.onnx")
         source, result = (invoked_from() / argument for argument in arguments)
@@ -63,7 +64,7 @@ class OnnxDowngrade(PlainCommand):
 
 
 def _check(options: dict[str, Any], source: Path, result: Path) -> tuple[str, ...]:
-    """Sees that the arguments make sense, before an engine is looked for.
+    """Check the arguments, before an engine is looked for.
 
     Returns:
         The other files that hold the source's weights, relative to its folder.
@@ -92,10 +93,12 @@ def _shapes(text: str) -> list[list[int]] | None:
     try:
         shapes = json.loads(text)
     except ValueError as error:
-        raise CvimakeError(f"--input-shapes {text}: no list of shapes", "As in [[1,3,640,640]].") from error
+        raise CvimakeError(
+            f"--input-shapes {text}: no list of shapes", "Write it as in [[1,3,640,640]]."
+        ) from error
     sizes = [size for shape in shapes for size in shape] if _is_lists(shapes) else [None]
     if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in sizes):
-        raise CvimakeError(f"--input-shapes {text}: no list of shapes", "As in [[1,3,640,640]].")
+        raise CvimakeError(f"--input-shapes {text}: no list of shapes", "Write it as in [[1,3,640,640]].")
     return list(shapes)
 
 
@@ -110,7 +113,7 @@ def _converted(
     external: tuple[str, ...],
     shapes: list[list[int]] | None,
 ) -> dict[str, Any]:
-    """Runs the conversion in a container; returns its summary."""
+    """Run the conversion in a container, and return its summary."""
     from cvimake.core.action import Action, FileKind, Folder, Input, Output  # noqa: PLC0415 - the same
     from cvimake.execution.runtime import Runtime  # noqa: PLC0415 - the same
     from cvimake.pipeline.onnx import EXTERNAL  # noqa: PLC0415 - the same
@@ -147,7 +150,7 @@ def _converted(
 
 
 def described(summary: dict[str, Any]) -> list[str]:
-    """A conversion's summary for people."""
+    """Return a conversion's summary as text."""
     before, after = (
         f"IR {item['ir']}, opset {item['opset']}" for item in (summary["source"], summary["result"])
     )

@@ -1,4 +1,4 @@
-"""The wheel of the cvimake that runs, for a project that is to use this one and no other."""
+"""Make the wheel of the running cvimake, for a project that is to use this one and no other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cvimake.core import digest, resources
 from cvimake.core.errors import CvimakeError
 
 NAME = "cvimake"
-# A project's folder for it, and the lock file there.
+# A project's folder for the wheel, and the lock file in it.
 FOLDER = ".cvimake"
 LOCK = "requirements.txt"
 _LOCK = """\
@@ -23,12 +23,12 @@ _LOCK = """\
 # there is none, the same from a package index.
 {name}=={version} --hash=sha256:{sha256}
 """
-# An installer writes these itself.
+# An installer writes these files itself.
 _OF_INSTALLATION = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
 
 
 def put_into(project: Path) -> None:
-    """Puts the wheel and its lock file into a project, in the place of older ones.
+    """Put the wheel and its lock file into a project, in the place of older ones.
 
     Raises:
         CvimakeError: the wheel cannot be built.
@@ -56,7 +56,7 @@ def _build(checkout: Path, folder: Path) -> None:
 
 
 def _pack(installed: importlib.metadata.Distribution, folder: Path) -> None:
-    """Makes the wheel again that a distribution was installed from."""
+    """Make the wheel again from which a distribution was installed."""
     files = sorted(
         str(file)
         for file in installed.files or ()
@@ -72,7 +72,7 @@ def _pack(installed: importlib.metadata.Distribution, folder: Path) -> None:
             content = Path(str(installed.locate_file(name))).read_bytes()
             sha256 = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
             record += f"{name},sha256={sha256},{len(content)}\n"
-            # Always of the same time: equal contents are an equal wheel.
+            # The time is always the same, so that equal contents make an equal wheel.
             wheel.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
         record += f"{information}/RECORD,,\n"
         wheel.writestr(zipfile.ZipInfo(f"{information}/RECORD"), record, zipfile.ZIP_DEFLATED)

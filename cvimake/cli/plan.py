@@ -1,4 +1,4 @@
-"""`plan`: what a build would run, why, and how long that would take."""
+"""`plan`: tell what a build would run, why, and how long that would take."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _SAMPLES = tuple(IMAGES | ARRAYS)
 
 
 class Plan(GraphCommand):
-    """Shows what is stale. Builds nothing and changes nothing."""
+    """Show what is stale. Builds nothing and changes nothing."""
 
     doc_purpose = "show what a build would run, why, and how long it would take"
     doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
     doc_description = (
-        "A stage that only follows from others may run: where what they make anew holds the same bytes, "
+        "A stage that only depends on stages that run may run: if they write the same bytes as before, "
         "it does not. Times are those of the last runs, and estimates for stages that never ran here; what "
         "is in the store takes next to none."
     )
     cmd_options = (OPTION_JSON,)
 
     def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
-        """Prints the plan."""
+        """Print the plan."""
         if self.sel_default_tasks:
             selected = [*selected, *(name for name, task in graph.tasks.items() if hindrances(task))]
         verdicts = self.stale(graph, with_info(selected, graph.tasks))
@@ -56,7 +56,7 @@ class Plan(GraphCommand):
         expected = {name: found for name in running if (found := estimates.of(name))}
         guessed = {name for name, found in expected.items() if found.is_guess and name not in kept}
         seconds = {name: found.seconds for name, found in expected.items()}
-        # To be taken from the store is next to nothing.
+        # Restoring from the store takes next to no time.
         seconds |= dict.fromkeys(kept, 0.0)
         certain = [name for name in running if verdicts[name].certain]
         _, least = critical_path(graph.tasks, certain, seconds)
@@ -82,10 +82,11 @@ class Plan(GraphCommand):
         for name in wrong:
             mistakes = "".join(f"  {reason}\n" for reason in verdicts[name].reasons)
             terminal.write(
-                f"\n{name} cannot run; ./doit stops at it, ./doit --continue builds the others:\n{mistakes}"
+                f"\n{name} cannot run; ./doit stops at it, "
+                f"./doit --continue builds the other models:\n{mistakes}"
             )
         for name, faults in unreadable.items():
-            terminal.write(f"\n{name} would fail, for it cannot read:\n")
+            terminal.write(f"\n{name} would fail, because it cannot read:\n")
             terminal.write("".join(f"  {fault}\n" for fault in faults))
         if not running:
             terminal.write("nothing to do\n" if not wrong else "")
@@ -106,7 +107,7 @@ class Plan(GraphCommand):
 
     @staticmethod
     def _kept(graph: TaskControl, running: list[str]) -> set[str]:
-        """The stages whose outputs are in the store."""
+        """Return the stages whose outputs are in the store."""
         tasks = [graph.tasks[name] for name in running]
         makes = []
         for task in tasks:
@@ -118,7 +119,7 @@ class Plan(GraphCommand):
 
 
 def _unreadable(tasks: Iterable[Task]) -> dict[str, list[str]]:
-    """The samples and test images that no tool can read, by the stage that would read them first."""
+    """Return the samples and test images that no tool can read, by the stage that would read them first."""
     found: dict[str, list[str]] = {}
     seen: set[str] = set()
     for task in tasks:
@@ -153,7 +154,7 @@ def _write_table(
     table.add_column("reason")
     colours = {"will run": "green", "may run": "dim", "waits": "bold red", "cannot run": "bold red"}
     for name, verdict in verdicts.items():
-        # Its own ones, where it has any: those it follows from have lines of their own.
+        # Its own reasons come first: the stages that it follows from have lines of their own.
         own = [reason for reason in verdict.reasons if not isinstance(reason, Follows)]
         first, *others = own or verdict.reasons
         more = f" (and {len(others)} more)" if others else ""

@@ -1,6 +1,6 @@
 """doit's commands about records: `dumpdb`, `forget`, `ignore`, `reset-dep` and `strace`.
 
-In somebody else's doit project they are doit's own.
+In a doit project that is not cvimake's, they behave as doit's own.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
 
 
 class DumpDb(DoitDumpDb):
-    """Refuses: doit's own reads files of Python's `dbm`, and the records are in a database of SQLite."""
+    """Refuse: doit's command reads `dbm` files, and cvimake's records are in an SQLite database."""
 
     doc_purpose = "doit's own; refused in a project of cvimake, whose records it cannot read"
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int | None:
-        """Does it; the parameters are named as doit passes them."""
+        """Do the work; the parameters have the names that doit gives them."""
         if dbm.whichdb(opt_values["dep_file"]):
             return super().execute(opt_values, pos_args)
         return _refused(
@@ -39,30 +39,30 @@ class DumpDb(DoitDumpDb):
 
 
 class Forget(DoitForget):
-    """Removes records, so that their stages are built anew. Waits for a build that runs."""
+    """Remove records, so that their stages are built again. Waits for a running build."""
 
     def _execute(self, forget_sub: bool, forget_disable_default: bool, forget_all: bool) -> int | None:
-        """Does it; the parameters are named as doit passes them."""
+        """Do the work; the parameters have the names that doit gives them."""
         with alone(self.dep_manager, "is removing records in this project"):
             return super()._execute(forget_sub, forget_disable_default, forget_all)
 
 
 class Ignore(DoitIgnore):
-    """Has builds leave out stages. Waits for a build that runs."""
+    """Make builds leave out stages. Waits for a running build."""
 
     def _execute(self, pos_args: list[str]) -> int | None:
-        """Does it; the parameter is named as doit passes it."""
+        """Do the work; the parameter has the name that doit gives it."""
         with alone(self.dep_manager, "is marking stages to be ignored in this project"):
             return super()._execute(pos_args)
 
 
 class ResetDep(DoitResetDep):
-    """Refuses: it would record results as built from files that no stage has read."""
+    """Refuse: doit's command would record results as made from files that no stage has read."""
 
     doc_purpose = "doit's own; refused in a project of cvimake, where records come from what ran"
 
     def _execute(self, pos_args: list[str] | None = None) -> int | None:
-        """Does it; the parameter is named as doit passes it."""
+        """Do the work; the parameter has the name that doit gives it."""
         if is_ours(self.dep_manager):
             return _refused(
                 "reset-dep would record results as built from files that no stage has read",
@@ -72,12 +72,12 @@ class ResetDep(DoitResetDep):
 
 
 class Strace(DoitStrace):
-    """Refuses: stages run in containers, which `strace` does not see, and records are a build's to write."""
+    """Refuse: `strace` does not see into containers, and only a build may write records."""
 
     doc_purpose = "doit's own; refused in a project of cvimake, whose stages run in containers"
 
     def _execute(self, show_all: bool) -> int | None:
-        """Does it; the parameter is named as doit passes it."""
+        """Do the work; the parameter has the name that doit gives it."""
         if is_ours(self.dep_manager):
             return _refused(
                 "strace sees nothing of a stage, which runs in a container",
@@ -87,17 +87,17 @@ class Strace(DoitStrace):
 
 
 def is_ours(manager: Dependency) -> bool:
-    """Whether a project keeps its records as cvimake does."""
+    """Tell whether a project keeps its records as cvimake does."""
     return isinstance(manager.backend, Records)
 
 
 @contextlib.contextmanager
 def alone(manager: Dependency, what: str) -> Iterator[None]:
-    """Holds the project's lock, so that no build writes records at the same time.
+    """Hold the project's lock, so that no build writes records at the same time.
 
     Args:
         manager: of the project's records.
-        what: what the command does, for others who wait for it.
+        what: what the command does; it is told to others who wait for the lock.
     """
     if not is_ours(manager):
         yield

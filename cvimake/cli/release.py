@@ -1,4 +1,4 @@
-"""`release`: builds models and writes what is to be shipped, with all that it takes to check and rebuild."""
+"""`release`: build models and write what is shipped, with all that is needed to check and rebuild it."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def _text(name: str, text: str) -> dict[str, Any]:
     return {"name": name, "long": name, "type": str, "default": "", "help": text}
 
 
-# Options that a release has as a build has them.
+# The options that a release shares with a build.
 _OF_A_BUILD = frozenset({"jobs", "no_wait"})
 _SWITCHES = (
-    _switch(ALLOW_DIRTY, "also of a tree that no commit holds; the release is marked as such"),
-    _switch(ALLOW_LOCAL, "also of steps that ran without containers"),
-    _switch(ALLOW_UNVALIDATED, "also cvimodels that were not run on the simulator"),
-    _switch(REQUIRE_RECOGNISED, "only cvimodels that the camera recognises and that work there"),
+    _switch(ALLOW_DIRTY, "allow uncommitted changes; the release is marked as made with them"),
+    _switch(ALLOW_LOCAL, "allow results of stages that ran without containers"),
+    _switch(ALLOW_UNVALIDATED, "allow cvimodels that were not run on the simulator"),
+    _switch(REQUIRE_RECOGNISED, "allow only cvimodels that the camera recognises and that work there"),
 )
 _TEXTS = (
     _text("name", "the release's name [default: the project's]"),
@@ -72,24 +72,24 @@ _TEXTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class _Named:
-    """What a release is called."""
+    """The name of a release."""
 
     name: str
     version: str
 
     @property
     def place(self) -> Path:
-        """Its folder."""
+        """Return its folder."""
         return RELEASES / f"{self.name}-{self.version}"
 
 
 class Release(Run):
-    """Builds models, all of them or some, and makes a release of them."""
+    """Build models, all of them or some, and make a release of them."""
 
     doc_purpose = "build models and make a release of them: release/NAME-VERSION and its archive"
     doc_usage = "[MODEL ...]"
     doc_description = (
-        "Nothing is written where something stops it; all reasons are told at once.\n"
+        "If something speaks against the release, nothing is written, and all reasons are told at once.\n"
         "Exit code 1 if a stage failed, 2 if something else stops the release."
     )
     cmd_options = (  # type: ignore[assignment] # others than a build has
@@ -97,11 +97,11 @@ class Release(Run):
     )  # fmt: skip
 
     def parse_execute(self, in_args: list[str]) -> int | None:
-        """Takes the command line."""
+        """Take the command line."""
         return super().parse_execute(options_first(self.cmdparser, in_args))
 
     def execute(self, params: dict[str, Any], args: list[str]) -> int | None:
-        """What doit calls."""
+        """Make the release for doit, and print the error that ends it."""
         self._options = params
         self.sel_tasks: list[str] = []
         return super().execute(params, args)
@@ -110,7 +110,7 @@ class Release(Run):
         started = time.time()
         try:
             models, waiting = _models([] if self.sel_default_tasks else self.sel_tasks)
-            # What is wrong with the command line is told before anything is built.
+            # Mistakes in the command line are told before anything is built.
             self._named(git.tree(Path()))
             key = self._key()
             making.class_names(models)
@@ -118,7 +118,7 @@ class Release(Run):
             if self.sel_tasks and models:
                 self.sel_tasks = list(models)
                 code = super()._execute(terminal.output(), continue_=True, reporter=reporter, jobs=jobs)
-            # What counts is the tree that the digests are taken of, and not what it was before.
+            # The state of the tree counts when its digests are taken, and not before.
             tree = git.tree(Path())
             named = self._named(tree)
             stages = self._stages(models)
@@ -141,7 +141,7 @@ class Release(Run):
         return [f"--{switch['name']}" for switch in _SWITCHES if self._options[switch["name"]]]
 
     def _key(self) -> Path | None:
-        """The key to sign with, found before anything is built."""
+        """Return the key to sign with; it is looked for before anything is built."""
         key = self._options["sign"]
         if not key:
             return None
@@ -151,10 +151,10 @@ class Release(Run):
         return path
 
     def _named(self, tree: Tree) -> _Named:
-        """What the release is called.
+        """Return the release's name.
 
         Raises:
-            CvimakeError: nothing names it, or in a way that no folder can be called.
+            CvimakeError: it has no name, or no folder can have that name.
         """
         name, version = self._options["name"] or _project_name(), self._options["version"] or tree.described
         if not name:
@@ -185,14 +185,14 @@ class Release(Run):
         return [stage for stage in found if stage and stage.action.name.partition(":")[0] in models]
 
     def _tasks(self, stages: Iterable[Stage]) -> dict[str, Task]:
-        """The tasks of stages and of the images that they run in, by name."""
+        """Return the tasks of stages and of the images that they run in, by name."""
         tasks: dict[str, Task] = {task.name: task for task in self.task_list}
-        # Tasks are called as what they record.
+        # An image's task has the name of the file that it records.
         images = [record.stem for record in _records_of_images(stages)]
         return {name: tasks[name] for name in (*images, *(stage.action.name for stage in stages))}
 
     def _stale(self, stages: Sequence[Stage]) -> list[str]:
-        """The stages that are not what they are declared as, as things are now."""
+        """Return the stages whose results are out of date now."""
         if not stages:
             return []
         everything: dict[str, Task] = {task.name: task for task in self.task_list}
@@ -204,12 +204,12 @@ class Release(Run):
             ]
 
     def _ignored(self, stages: Iterable[Stage]) -> list[str]:
-        """The stages that `./doit ignore` has builds leave out."""
+        """Return the stages that builds leave out because of `./doit ignore`."""
         with _records(self.dep_manager) as records:
             return [name for name, task in self._tasks(stages).items() if records.status_is_ignore(task)]
 
     def _untraced(self, stages: Iterable[Stage]) -> dict[str, str]:
-        """For each stage whose files do not follow from its run on record, why."""
+        """Return the stages whose files do not come from the run on record, and why."""
         with contextlib.closing(History(HISTORY)) as history:
             found = {name: staleness.untraced(task, history) for name, task in self._tasks(stages).items()}
         return {name: why for name, why in found.items() if why}
@@ -217,14 +217,14 @@ class Release(Run):
     def _refuse(
         self, models: Mapping[str, DeclaredModel], stages: list[Stage], conditions: Conditions, code: int
     ) -> None:
-        """Stops where something speaks against the release.
+        """Refuse the release if something speaks against it.
 
         Raises:
-            CvimakeError: with all that does.
+            CvimakeError: with all reasons.
         """
         stale = self._stale(stages)
         built, others = making.built(models, stages, frozenset(stale))
-        # Of a stage that did not succeed there is no more to say.
+        # A stage that did not succeed needs no other reason.
         untraced = {name: why for name, why in self._untraced(stages).items() if name not in stale}
         conditions = replace(conditions, unfinished=others, untraced=untraced)
         if found := reasons(conditions, built):
@@ -241,12 +241,12 @@ class Release(Run):
         key: Path | None,
         started: float,
     ) -> int:
-        """Writes the release, its archive, its record and its signature."""
+        """Write the release, its archive, its record and its signature."""
         identities, runtimes = {}, {}
         for path in _records_of_images(stages):
             identities[path.stem] = json.loads(path.read_text(encoding="utf-8"))
             runtimes[path.stem] = Runtime.recorded_in(path, Path.cwd())
-            # Where nothing had to be built, nobody has looked yet.
+            # If nothing had to be built, nothing has been checked yet.
             runtimes[path.stem].check(identities[path.stem], path)
         seen = machine.look(runtimes)
         declarations = read_declarations(Path())
@@ -292,7 +292,7 @@ class Release(Run):
 
 
 def _models(names: list[str]) -> tuple[dict[str, DeclaredModel], list[str]]:
-    """The models to release, and why others that should be in it wait.
+    """Return the models to release, and why other models that belong to it wait.
 
     Raises:
         CvimakeError: some are not declared, or their declarations are wrong.
@@ -315,12 +315,12 @@ def _models(names: list[str]) -> tuple[dict[str, DeclaredModel], list[str]]:
 
 
 def _records_of_images(stages: Iterable[Stage]) -> list[Path]:
-    """The records of the images that stages run in, that of the toolchain first."""
+    """Return the records of the images that stages run in, that of the toolchain first."""
     return list(dict.fromkeys([TOOLCHAIN, *(stage.toolchain for stage in stages)]))
 
 
 def _project_name() -> str:
-    """What `pyproject.toml` calls the project; empty where it does not."""
+    """Return the project's name from `pyproject.toml`; empty if it has none."""
     if not making.PYPROJECT.is_file():
         return ""
     project = toml.read(making.PYPROJECT)[1].get("project", {})
@@ -329,7 +329,7 @@ def _project_name() -> str:
 
 @contextlib.contextmanager
 def _records(manager: Dependency) -> Iterator[Dependency]:
-    """The records as a build has left them, to be looked at."""
+    """Open the records that a build has left, for reading."""
     records = Dependency(UnwrittenRecords, manager.name, checker_cls=ContentChecker)
     try:
         yield records

@@ -1,4 +1,4 @@
-"""`release:diff`: what a person wants to read before shipping a release in the place of another."""
+"""`release:diff`: show what has changed between two releases, before the newer one is shipped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cvimake.core.invocation import invoked_from
 
 
 class ReleaseDiff(PlainCommand):
-    """Shows what has changed from one release to another."""
+    """Show what has changed from one release to another."""
 
     name = "release:diff"
     doc_purpose = "show what has changed from one release to another, cvimodel by cvimodel"
@@ -25,11 +25,11 @@ class ReleaseDiff(PlainCommand):
     takes_arguments = True
 
     def parse_execute(self, in_args: list[str]) -> int | None:
-        """Takes the command line."""
+        """Take the command line."""
         return super().parse_execute(options_first(self.cmdparser, in_args))
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
-        """Prints the table."""
+        """Print the table."""
         from cvimake.release import difference, opened  # noqa: PLC0415 - slow to import, and only needed here
 
         if len(arguments) != 2:  # noqa: PLR2004 - the old one and the new one

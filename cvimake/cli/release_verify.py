@@ -1,4 +1,4 @@
-"""`release:verify`: whether a release is what it says, and whether it can be built anew to the last bit."""
+"""`release:verify`: check that a release is what it says, and that building it again gives the same bytes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _OPTIONS = (
         "long": "rebuild",
         "type": bool,
         "default": False,
-        "help": "build everything anew in an empty folder, without any kept result, and compare byte by byte",
+        "help": "build everything again in an empty folder, without the store, and compare byte by byte",
     },
     {
         "name": "signers",
         "long": "signers",
         "type": str,
         "default": "",
-        "help": "a file of those who may sign (ssh-keygen's ALLOWED SIGNERS): one of them must have",
+        "help": "a file of allowed signers (see ssh-keygen): one of them must have signed the release",
     },
 )
 
 
 class ReleaseVerify(PlainCommand):
-    """Checks a release: sums, signature, provenance, archive."""
+    """Check a release: sums, signature, provenance, archive."""
 
     name = "release:verify"
     doc_purpose = "check a release: sums, signature, provenance; with --rebuild also by building it anew"
@@ -42,11 +42,11 @@ class ReleaseVerify(PlainCommand):
     takes_arguments = True
 
     def parse_execute(self, in_args: list[str]) -> int | None:
-        """Takes the command line."""
+        """Take the command line."""
         return super().parse_execute(options_first(self.cmdparser, in_args))
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
-        """Checks it, and says what was checked."""
+        """Check the release, and tell what was checked."""
         from cvimake.release import opened, rebuild, verify  # noqa: PLC0415 - slow to import, and only needed here
 
         if len(arguments) != 1:
@@ -81,7 +81,7 @@ class ReleaseVerify(PlainCommand):
 
 
 def _signature(release: Any, signers: Path | None) -> str:  # noqa: ANN401 - release.opened.Opened, imported where it is needed
-    """What is to be said of a release's signature.
+    """Check a release's signature, and return the line that tells the result.
 
     Raises:
         CvimakeError: it is wrong, or missing where one is required.

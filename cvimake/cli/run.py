@@ -30,9 +30,7 @@ from cvimake.execution.workspace import sweep
 if TYPE_CHECKING:
     from cvimake.builder.json_reporter import JsonReporter
 
-# Where the user was when the launcher went to the project's folder.
-
-# What names of results end in; a bare one is meant from where the user is.
+# The suffixes of results: a bare name with one of them means a file in the user's folder.
 _TARGETS = frozenset({".cvimodel", ".json", ".mlir", ".npz", ".onnx", ".txt"})
 
 
@@ -42,14 +40,14 @@ _JOBS = {
     "long": "jobs",
     "type": int,
     "default": 0,
-    "help": "cores that the stages take together, one each at least [default: what the machine bears]",
+    "help": "cores for all running stages together; each gets one at least [default: the machine's]",
 }
 _NO_WAIT = {
     "name": "no_wait",
     "long": "no-wait",
     "type": bool,
     "default": False,
-    "help": "while another build runs in this project, leave with exit code 2 instead of waiting for it",
+    "help": "if another build runs in this project, end with exit code 2 instead of waiting for it",
 }
 _JSON = {
     "name": "json",
@@ -58,12 +56,12 @@ _JSON = {
     "default": False,
     "help": "tell the build to a program: one JSON object a line on standard output",
 }
-# So many of its targets a build names to who waits for it.
+# A build names this many of its targets to another one that waits for it.
 _MOST_NAMED = 5
 
 
 class Run(DoitRun):
-    """Builds what is stale."""
+    """Build what is stale."""
 
     doc_purpose = "build what is stale: everything, or the named models, stages and files"
     doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
@@ -72,7 +70,7 @@ class Run(DoitRun):
         _JSON,
     )  # fmt: skip
 
-    # Tells the build to a program; None where a person reads it.
+    # Tells the build to a program; None if a person reads the output.
     _json_reporter: JsonReporter | None = None
 
     def execute(self, params: dict[str, Any], args: list[str]) -> int | None:
@@ -98,7 +96,7 @@ class Run(DoitRun):
         except BrokenPipeError:
             raise
         except (OSError, sqlite3.Error) as error:
-            # The disk is full or closed to writing: the lock, the records, the output file.
+            # The disk is full or read-only: for the lock, the records or the output file.
             text = f"the records of this build: {error}" if isinstance(error, sqlite3.Error) else str(error)
             return self._tell(DiskError(text))
 
@@ -112,10 +110,10 @@ class Run(DoitRun):
         with ends_cleanly("interrupted; what is finished stays, and the next ./doit goes on from there"):
             root = Path(params.get("cwdPath") or ".")
             if not (root / params.get("dodoFile", "dodo.py")).is_file():
-                # doit says so.
+                # doit tells the user.
                 return super().execute(params, args)
             (root / "build").mkdir(exist_ok=True)
-            # Records and kept inputs are for one build at a time.
+            # Only one build at a time may write the records and the inputs of stages.
             path, wait = root / "build" / ".lock", not params.get("no_wait")
             with contextlib.ExitStack() as stack:
                 stack.enter_context(lock.exclusive(path, _building(args), wait=wait))
@@ -133,7 +131,7 @@ class Run(DoitRun):
         jobs: int = 0,
         single: bool = False,
     ) -> int:
-        """Runs what is selected; doit's own, but for the runner."""
+        """Run the selected tasks as doit does, but with our runner."""
         if jobs < 0:
             raise InvalidCommand(
                 f"-n is how many cores the stages take together, 0 for what there is; not {jobs}."
@@ -162,19 +160,21 @@ class Run(DoitRun):
             finally:
                 CURRENT.finish()
                 if not continue_ and stops_others(control.selected_tasks, control.tasks):
-                    announce.note("a wrong declaration stops a build; ./doit --continue builds the others")
+                    announce.note(
+                        "a wrong declaration stops a build; ./doit --continue builds the other models"
+                    )
 
     def _reporter(self, named: str | type[ConsoleReporter]) -> type[ConsoleReporter]:
         """Return a class of doit's reporters, which the command line names and a `dodo.py` gives."""
         return self.reporters[named] if isinstance(named, str) else named
 
     def parse_execute(self, in_args: list[str]) -> int | None:
-        """Takes the command line."""
+        """Take the command line."""
         return super().parse_execute(as_targets(in_args))
 
 
 def _building(targets: Sequence[str]) -> str:
-    """What a build does, for who wants to build in the same project."""
+    """Return what a build does, for another one that waits for it."""
     named = ", ".join(targets[:_MOST_NAMED]) or "everything"
     more = f" and {len(targets) - _MOST_NAMED} more" if len(targets) > _MOST_NAMED else ""
     return f"is building {named}{more} in this project"
@@ -188,9 +188,9 @@ def _ready_machine() -> Machine:
 
 @contextlib.contextmanager
 def _writable(file: TextIO | str | None) -> Iterator[TextIO]:
-    """A file of a name, or the file that is given."""
+    """Open a file by its name, or take the one that is given."""
     if file is None:
-        # Our standard output is closed.
+        # The caller has closed our standard output.
         file = os.devnull
     if isinstance(file, str):
         with Path(file).open("w", encoding="utf-8") as opened:
@@ -200,9 +200,9 @@ def _writable(file: TextIO | str | None) -> Iterator[TextIO]:
 
 
 def with_info(selected: Iterable[str], tasks: Container[str]) -> list[str]:
-    """The selected tasks, and for each cvimodel among them the stage that says what is in it.
+    """Return the selected tasks, and for each cvimodel among them its info stage.
 
-    Who asks for a cvimodel is to be told what came of it, and whether it keeps to its budget.
+    The info stage tells what is in the cvimodel, and whether it is within its budget.
 
     Args:
         selected: names of tasks.
@@ -214,13 +214,13 @@ def with_info(selected: Iterable[str], tasks: Container[str]) -> list[str]:
 
 
 def as_targets(arguments: Iterable[str]) -> list[str]:
-    """A command line, with every path in the form in which the graph knows it."""
+    """Return a command line with every path in the form that the graph uses."""
     place, root = invoked_from(), Path.cwd()
     return [as_target(argument, place, root) for argument in arguments]
 
 
 def as_target(argument: str, invoked_from: Path, root: Path) -> str:
-    """An argument as the graph knows it: a path below the project becomes relative to the project.
+    """Return an argument in the form that the graph uses: a path in the project is relative to the project.
 
     `build/x`, `./build/x`, `/abs/project/build/x` and `x` (from within `build`) all name `build/x`.
     """
@@ -228,7 +228,7 @@ def as_target(argument: str, invoked_from: Path, root: Path) -> str:
         return argument
     path = Path(os.path.normpath(invoked_from / argument))
     if "/" not in argument and path.suffix not in _TARGETS and not path.is_file():
-        # A model's name; a folder of that name is not meant.
+        # It is a model's name, even if there is a folder of that name.
         return argument
     for form in (path, Path(os.path.realpath(path.parent)) / path.name):
         if form.is_relative_to(root / "build"):

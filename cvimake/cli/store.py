@@ -1,4 +1,4 @@
-"""`store`, `store:gc`, `store:verify`: what is kept for all projects, and whether it is sound."""
+"""`store`, `store:gc`, `store:verify`: show what the store keeps, make room in it, and check it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _GIBIBYTE = 1024**3
 
 
 class _StoreCommand(PlainCommand):
-    """A command about the store of the project that it is called in."""
+    """A command about the store of the current project."""
 
     def perform(self, options: dict[str, Any], _arguments: list[str]) -> int:
-        """Finds the store and does the work."""
+        """Find the store and do the work."""
         settings = read_settings(Path()).store
         choice = choose(Path.cwd(), settings.url, read_only=settings.read_only, limit=settings.limit)
         if not choice.url:
@@ -36,7 +36,7 @@ class _StoreCommand(PlainCommand):
 
     @abstractmethod
     def attend(self, store: Store, choice: Choice, options: dict[str, Any]) -> int:
-        """Does the work and returns the exit code.
+        """Do the work and return the exit code.
 
         Raises:
             OSError, StoreError: the store cannot be used.
@@ -44,16 +44,16 @@ class _StoreCommand(PlainCommand):
 
 
 class StoreShow(_StoreCommand):
-    """Shows the store."""
+    """Show what is in the store."""
 
     name = "store"
     doc_purpose = "show where results are kept, how many, and the time that they saved"
     doc_usage = ""
-    doc_description = "What was saved is what builds on this machine saved."
+    doc_description = "The saved time is that of builds on this machine."
     cmd_options = (OPTION_JSON,)
 
     def attend(self, store: Store, choice: Choice, options: dict[str, Any]) -> int:
-        """Prints what there is."""
+        """Print how much the store holds."""
         held = upkeep.contents(store.place)
         uses = statistics.of_store(database(), choice.url)
         facts = {
@@ -89,21 +89,21 @@ _OPTION_LIMIT = {
     "long": "limit",
     "type": float,
     "default": None,
-    "help": "GiB that it may hold [default: of the settings]",
+    "help": "GiB that the store may hold [default: the setting]",
 }
 
 
 class StoreCollect(_StoreCommand):
-    """Makes room."""
+    """Remove the entries that were not used for longest."""
 
     name = "store:gc"
     doc_purpose = "remove from the store what was not wanted for the longest time, down to its limit"
     doc_usage = ""
-    doc_description = "With --limit 0 it is emptied."
+    doc_description = "With --limit 0 the store is emptied."
     cmd_options = (_OPTION_LIMIT,)
 
     def attend(self, store: Store, choice: Choice, options: dict[str, Any]) -> int:
-        """Removes, and says how much."""
+        """Remove entries, and tell how much room that makes."""
         if choice.read_only:
             raise CvimakeError(f"the store {choice.url} is used read only here; nothing is removed from it")
         limit = choice.limit if options["limit"] is None else int(options["limit"] * _GIBIBYTE)
@@ -118,15 +118,15 @@ class StoreCollect(_StoreCommand):
 
 
 class StoreVerify(_StoreCommand):
-    """Looks for damage."""
+    """Look for damaged entries."""
 
     name = "store:verify"
     doc_purpose = "read everything in the store, and remove what is damaged"
     doc_usage = ""
-    doc_description = "Exit code 1 where something was damaged. In a store that is read only it is only told."
+    doc_description = "Exit code 1 if something was damaged. From a read-only store nothing is removed."
 
     def attend(self, store: Store, choice: Choice, _options: dict[str, Any]) -> int:
-        """Reads, tells and removes."""
+        """Read every entry, tell which ones are damaged, and remove those."""
         with announce.step(f"reading the store {choice.url}") as show:
             held, faults = upkeep.verify(
                 store.place, lambda done, whole: show(f"{units.size(done)} of {units.size(whole)}")

@@ -1,4 +1,4 @@
-"""`view`: a network's graph in the browser, and which of its tensors are the chosen outputs."""
+"""`view`: show a network's graph in the browser, and tell which tensors are its outputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cvimake.project.networks.network_file import Kind
 
 
 class View(PlainCommand):
-    """Serves a model's graph in Netron on this machine until Ctrl-C."""
+    """Show a model's graph in Netron on this machine, until Ctrl-C."""
 
     doc_purpose = "look at a network's graph in the browser (Netron)"
     doc_usage = "MODEL | FILE"
@@ -33,11 +33,11 @@ class View(PlainCommand):
     )
 
     def parse_execute(self, in_args: list[str]) -> int | None:
-        """Takes the command line."""
+        """Take the command line."""
         return super().parse_execute(options_first(self.cmdparser, in_args))
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
-        """Serves until it is interrupted."""
+        """Serve the page until Ctrl-C."""
         from cvimake.cli.viewer import Server, netron_folder  # noqa: PLC0415 - loads a web server
 
         if len(arguments) != 1:
@@ -65,7 +65,7 @@ class View(PlainCommand):
 
 
 def _chosen(argument: str) -> tuple[Path, list[str], str]:
-    """The network's file, its outputs, and who says so.
+    """Return the network's file, its outputs, and where the outputs are declared.
 
     Raises:
         CvimakeError: there is no such model or file.

@@ -1,7 +1,7 @@
 """Shows a network in Netron, on this machine only.
 
-Netron's own server is not used: its page asks other hosts where the reader is, reports what is looked at,
-and refuses to work 180 days after its release. Here it is served without leave to talk to anybody else.
+Netron's own server is not used: its page asks other hosts where the user is, reports what is opened,
+and refuses to work 180 days after its release. The page that is served here may not talk to other hosts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cvimake.core.errors import CvimakeError
 
 LOOPBACK = "127.0.0.1"
 _MODEL = "/model/"
-# As it is in a checkout of Netron: nothing is reported, no age is looked at.
+# As in a checkout of Netron: the page reports nothing, and does not check its own age.
 _VERSION = re.compile(r'<meta name="(?:version|date)" content="[^"]*">')
 _DEVELOPMENT = '<meta name="version" content="0.0.0">'
 _POLICY = (
@@ -31,10 +31,10 @@ _POLICY = (
 
 
 def netron_folder() -> Path:
-    """Where Netron's page lies.
+    """Return the folder of Netron's page.
 
     Raises:
-        CvimakeError: it is not installed; says how it is.
+        CvimakeError: Netron is not installed.
     """
     found = find_spec("netron")
     if found is None or found.origin is None:
@@ -46,14 +46,14 @@ def netron_folder() -> Path:
 
 
 def page(index: str, model: str) -> str:
-    """Netron's page, told to open a model at once and nothing else.
+    """Return Netron's page, changed so that it opens the model at once.
 
     Raises:
-        CvimakeError: it is not as it was known.
+        CvimakeError: this version of the page is not known, so it cannot be changed.
     """
     if not _VERSION.search(index):
         raise CvimakeError(
-            "this Netron's page is of another form", ".venv/bin/python -m pip install 'netron<10'"
+            "the page of this version of Netron is not known", ".venv/bin/python -m pip install 'netron<10'"
         )
     file = f'<meta name="file" content="{html.escape(_MODEL + quote(model))}">'
     metas = iter((f"{_DEVELOPMENT}\n{file}",))
@@ -61,7 +61,7 @@ def page(index: str, model: str) -> str:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves Netron's page and one model.
+    """A server of Netron's page and one model.
 
     Args:
         model: the file to show.
@@ -78,13 +78,13 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__((LOOPBACK, port), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Says nothing of a reader that went away; what else goes wrong is shown."""
+        """Print an error of the server, unless the browser has only gone away."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type] # as it was given
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """Return the address of the page."""
         return f"http://{LOOPBACK}:{self.server_port}/"
 
 
@@ -92,8 +92,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        """Answers with the page, a file of Netron's, or the model."""
-        # Another site's page could reach a loopback server under a name of its own.
+        """Answer with the page, a file of Netron's, or the model."""
+        # A page of another site could reach this server under a name of its own (DNS rebinding).
         if self.headers.get("Host") not in {
             f"{host}:{self.server.server_port}" for host in (LOOPBACK, "localhost")
         }:
@@ -126,9 +126,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(length))
         self.send_header("Content-Security-Policy", _POLICY)
-        # Nothing is counted here that would have to be agreed to.
+        # The page would ask for consent to count visits; it counts none here.
         self.send_header("Set-Cookie", "consent=0; SameSite=Strict")
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's signature
-        """Says nothing: the terminal is for what the user asked."""
+        """Print nothing: the terminal is for the answer to the user."""

@@ -1,4 +1,4 @@
-"""`why`: from a target down to what has changed; where nothing has, why its stages last ran."""
+"""`why`: tell the chain of reasons from a target down to what has changed, or why it last ran."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from cvimake.core.errors import CvimakeError
 
 
 class Why(GraphCommand):
-    """Explains a target. Builds nothing and changes nothing."""
+    """Explain a target. Builds nothing and changes nothing."""
 
     doc_purpose = "show why a target would be built, or why it last was"
     doc_usage = "MODEL | MODEL:STAGE | PATH"
     cmd_options = (OPTION_JSON,)
 
     def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
-        """Prints the chain of reasons."""
+        """Print the chain of reasons."""
         if self.sel_default_tasks:
             raise CvimakeError("why takes a model, a stage or a file")
         verdicts = self.stale(graph, selected)
@@ -53,13 +53,13 @@ class Why(GraphCommand):
 
 @dataclass(frozen=True)
 class _Node:
-    """What is known of a stage.
+    """A stage with its reasons.
 
     Attributes:
         verdict: `will run`, `may run`, `waits` or `up to date`.
-        run: its last success, where that is on record.
-        reasons: why it would run; of one that is up to date, why it did.
-        causes: by reason, the stage that it comes from.
+        run: its last success; None if there is no record of it.
+        reasons: why it would run; if it is up to date, why it last ran.
+        causes: the stage that a reason comes from, by reason.
     """
 
     stage: str
@@ -70,7 +70,7 @@ class _Node:
 
     @property
     def last_run(self) -> str:
-        """When it last ran, and for how long."""
+        """Tell when it last ran, and for how long."""
         if self.run is None:
             return "ran; when and why is not on record"
         ended = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.run.ended))
@@ -78,7 +78,7 @@ class _Node:
 
 
 class _Told:
-    """Tells of stages, of each once."""
+    """Tells the reasons of stages, and those of each stage only once."""
 
     def __init__(self, graph: TaskControl, verdicts: Mapping[str, Verdict], history: History) -> None:
         self._graph = graph
@@ -87,7 +87,7 @@ class _Told:
         self._told: set[str] = set()
 
     def closure(self, roots: list[str]) -> Iterator[_Node]:
-        """All that the reasons of the given stages lead to, from the targets down to the causes."""
+        """Yield the given stages and those that their reasons lead to, from the targets to the causes."""
         left = list(reversed(roots))
         while left:
             stage = left.pop()
@@ -98,7 +98,7 @@ class _Told:
                 left += reversed(list(node.causes.values()))
 
     def lines(self, stage: str) -> Iterator[str]:
-        """The chain of reasons of a stage, each step further in."""
+        """Yield the chain of reasons of a stage, each link indented further."""
         node = self._node(stage)
         if stage in self._told:
             return
@@ -142,20 +142,20 @@ class _Told:
         return _Node(stage, str(verdict) if verdict else "up to date", run, reasons, causes)
 
     def _maker(self, stage: str, reason: Reason) -> str | None:
-        """The stage that made a file that has changed for another."""
+        """Return the stage that made the changed file of a reason; None if no stage did."""
         targets: Mapping[str, str] = self._graph.targets
         if isinstance(reason, ToolchainChanged):
             return targets.get(toolchain_of(self._graph.tasks[stage]) or "")
         return targets.get(reason.path) if isinstance(reason, InputChanged) else None
 
     def _came_before(self, maker: str, run: Run | None) -> bool:
-        """Whether the maker's last run is the one that a later run followed from."""
+        """Tell whether a later run followed from the maker's last run."""
         made = self._history.last(maker)
         return made is not None and maker not in self._verdicts and (run is None or made.ended <= run.ended)
 
 
 def _last(verdicts: Mapping[str, Verdict]) -> list[str]:
-    """The stale stages that no other stale one needs."""
+    """Return the stale stages that no other stale stage needs."""
     needed = {
         reason.task
         for verdict in verdicts.values()

@@ -1,4 +1,4 @@
-"""The graph as a picture: what is in it, whatever it is drawn as."""
+"""The graph as a picture: its nodes and edges, in whatever format it is drawn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What a node stands for."""
+    """The kind of a node."""
 
     FILE = "file"
     STAGE = "stage"
@@ -16,7 +16,7 @@ class Kind(Enum):
 
 
 class State(Enum):
-    """What a build would do with a stage."""
+    """What a build would do with a stage (the words of `plan`)."""
 
     UP_TO_DATE = "up to date"
     WILL_RUN = "will run"
@@ -27,14 +27,14 @@ class State(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A file or folder that is read, or a stage.
+    """A node of the picture: a stage, or a file or folder that a stage reads.
 
     Attributes:
-        key: names it in its picture, and no other node.
-        details: what is known of it, a line each.
-        state: of a stage; None of what is only read.
-        last: how long it took when it last ran, in words; empty where that is not known.
-        reasons: why it is stale, a line each.
+        key: its name, which no other node of the picture has.
+        details: lines that describe it.
+        state: a stage's; None for a file or folder.
+        last: how long the last run took, in words; empty if that is not known.
+        reasons: why it is stale, one reason a line.
     """
 
     key: str
@@ -47,18 +47,18 @@ class Node:
 
     @property
     def status(self) -> str:
-        """Its state and time in words; empty for what is only read."""
+        """Return its state and time in words; empty for a file or folder."""
         if self.state is None:
             return ""
         return f"{self.state.value} · {self.last}" if self.last else self.state.value
 
 
-Edge = tuple[str, str]  # the keys of what is needed, and of what needs it
+Edge = tuple[str, str]  # The key of the node that is needed, and the key of the node that needs it.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """The nodes of one model, each after those that it needs, and the edges among them."""
+    """The nodes of one model, each after the nodes that it needs, and the edges between them."""
 
     title: str
     description: str
@@ -71,21 +71,21 @@ class Picture:
     """A graph.
 
     Attributes:
-        shared: stages that all groups need; they belong to none.
+        shared: the stages that all groups need; they belong to no group.
     """
 
     groups: tuple[Group, ...]
     shared: tuple[Node, ...]
 
     def beginnings(self, group: Group) -> list[Node]:
-        """The stages of a group that need no other one in it, so directly what is shared."""
+        """Return the stages of a group that need no other stage of it; they need the shared ones directly."""
         stages = {node.key for node in group.nodes if node.kind is not Kind.FILE}
         led_to = {end for start, end in group.edges if start in stages}
         return [node for node in group.nodes if node.key in stages - led_to]
 
 
 def reduced(needs: Mapping[str, Iterable[str]]) -> list[Edge]:
-    """The edges of a graph without those that follow from others.
+    """Return the edges of a graph without those that follow from others.
 
     Args:
         needs: of each node what it needs, itself among the nodes before it.

@@ -1,4 +1,4 @@
-"""The graph in DOT, the language of Graphviz."""
+"""Draw the graph in DOT, the language of Graphviz."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cvimake.cli.picture import Kind, Node, Picture, State
 from cvimake.cli.picture.mermaid import SIGNS
 
-# What is not sure is dashed, what does not run is dotted.
+# A stage that may run is dashed, one that does not run is dotted.
 _STYLES = {
     State.UP_TO_DATE: 'style="filled" fillcolor="#e6f4ea" color="#2e7d4f"',
     State.WILL_RUN: 'style="filled,bold" fillcolor="#ffe3bf" color="#b45309"',
@@ -20,7 +20,7 @@ _SHAPES = {Kind.FILE: "note", Kind.STAGE: "box", Kind.CVIMODEL: "component"}
 
 
 def drawn(picture: Picture) -> str:
-    """The picture as DOT's text."""
+    """Return the picture as DOT text."""
     return "".join(f"{line}\n" for line in _lines(picture))
 
 
@@ -55,5 +55,5 @@ def _node(node: Node) -> str:
 
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    # Graphviz reads names of HTML in what stands between quotes.
+    # Graphviz reads HTML entities even inside quotes.
     return f'"{escaped.replace("&", "&amp;")}"'

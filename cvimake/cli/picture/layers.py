@@ -1,6 +1,6 @@
-"""Where the nodes of a graph stand: in columns from left to right, with few crossings and short ways.
+"""Place the nodes of a graph in columns from left to right, with few crossings and short edges.
 
-The known method of Sugiyama, Tagawa and Toda (1981), at the size of one model's graph.
+This is the method of Sugiyama, Tagawa and Toda (1981), for graphs of the size of one model's.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from cvimake.cli.picture import Edge
 from cvimake.core import graph
 
 _SWEEPS = 8
-# How much more than another line one is to be straight that is the only one at both of its ends.
+# The weight of an edge that is the only one at both of its ends: such an edge should be straight.
 _STRAIGHT = 20.0
 
-_Place = tuple[str, ...]  # a node's key; or an edge's two and a column that it passes
+_Place = tuple[str, ...]  # The key of a node; or the two keys of an edge and a column that it passes.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where everything stands.
+    """The places of all nodes and edges.
 
     Attributes:
-        columns: of each node, from 0.
-        centres: the height of each node's middle, from 0 downwards.
-        bends: the columns that an edge passes, and at which height.
+        columns: the column of each node, from 0.
+        centres: the height of each node's middle, counted downwards from 0.
+        bends: the columns that an edge passes, and the height at which it does.
     """
 
     columns: Mapping[str, int]
@@ -38,12 +38,12 @@ class Layout:
 
 
 def arrange(heights: Mapping[str, float], edges: Sequence[Edge], gap: float) -> Layout:
-    """Places the nodes of a graph without cycles.
+    """Place the nodes of a graph without cycles.
 
     Args:
-        heights: of each node, after those that it needs.
-        edges: among them.
-        gap: between two nodes of a column.
+        heights: the height of each node; a node comes after those that it needs.
+        edges: the edges between the nodes.
+        gap: the distance between two nodes of a column.
     """
     if not heights:
         return Layout(columns={}, centres={}, bends={}, height=0.0)
@@ -80,7 +80,7 @@ def arrange(heights: Mapping[str, float], edges: Sequence[Edge], gap: float) -> 
 
 
 def _columns(nodes: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
-    """Each node as far right as what needs it allows: ends stand under each other."""
+    """Return each node's column, as far right as the nodes that need it allow: results are aligned."""
     following: dict[str, list[str]] = {node: [] for node in nodes}
     for start, end in edges:
         following[start].append(end)
@@ -94,7 +94,7 @@ def _order(
     before: Mapping[_Place, list[_Place]],
     after: Mapping[_Place, list[_Place]],
 ) -> None:
-    """Puts each column into the order of its neighbours' middles, from both sides in turn."""
+    """Order each column by the middles of its nodes' neighbours, from both sides in turn."""
     for sweep in range(_SWEEPS):
         forth = sweep % 2 == 0
         neighbours = before if forth else after
@@ -105,7 +105,7 @@ def _order(
                 for place in row
                 if (others := neighbours.get(place))
             }
-            # What has no neighbours on that side keeps its rank.
+            # A node without neighbours on that side keeps its place.
             ranked = sorted((wanted.get(place, rank[place]), rank[place], place) for place in row)
             row[:] = [place for _, _, place in ranked]
 
@@ -117,9 +117,9 @@ def _heights(
     after: Mapping[_Place, list[_Place]],
     gap: float,
 ) -> dict[_Place, float]:
-    """The height of every middle: as near to its neighbours' as the others of its column let it be.
+    """Return the height of every middle: as near to the neighbours' as the other nodes of its column allow.
 
-    Where two have only each other on that side, the line between them is to be straight.
+    If two nodes are each other's only neighbour on that side, the edge between them should be straight.
     """
 
     def wish(place: _Place) -> float:
@@ -150,7 +150,7 @@ def _heights(
 
 
 def _rising(values: Sequence[float]) -> list[float]:
-    """The numbers that never fall and are nearest to the given ones, by least squares."""
+    """Return the non-decreasing numbers that are nearest to the given ones, by least squares."""
     pools: list[tuple[float, int]] = []
     for value in values:
         total, count = value, 1

@@ -1,4 +1,4 @@
-"""The graph in Mermaid, which GitHub draws where it stands in Markdown."""
+"""Draw the graph in Mermaid, which GitHub shows as a picture in Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIGNS = {
     State.WAITS: "‖",
     State.LEFT_OUT: "○",
 }
-# Fill, line and text of each state: they hold on light and on dark pages. What is not sure is dashed.
+# Fill, line and text of each state, for light and dark pages. A stage that may run is dashed.
 _CLASSES = {
     State.UP_TO_DATE: "fill:#e6f4ea,stroke:#2e7d4f,color:#14301f",
     State.WILL_RUN: "fill:#ffe3bf,stroke:#b45309,color:#3b1d02,stroke-width:3px",
@@ -26,7 +26,7 @@ _FORMS = {Kind.FILE: ("([", "])"), Kind.STAGE: ("[", "]"), Kind.CVIMODEL: ("[[",
 
 
 def drawn(picture: Picture) -> str:
-    """The picture as Mermaid's text."""
+    """Return the picture as Mermaid text."""
     return "".join(f"{line}\n" for line in _lines(picture))
 
 
@@ -63,7 +63,7 @@ def _class(state: State) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text without a sign that means something to Mermaid, to HTML or to Markdown."""
+    """Escape every character that has a meaning in Mermaid, HTML or Markdown."""
     return "".join(
         character if character.isalnum() or character in " -.,:()/·…✓▶▷‖○" else f"#{ord(character)};"
         for character in text

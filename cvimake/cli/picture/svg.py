@@ -1,4 +1,4 @@
-"""The graph as SVG: one file that needs nothing else, for light and for dark pages."""
+"""Draw the graph as SVG: one file without references to others, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from xml.sax.saxutils import escape
 from cvimake.cli.picture import Edge, Group, Kind, Node, Picture, State
 from cvimake.cli.picture.layers import Layout, arrange
 
-# All in the units of the picture, one to a pixel where it is not scaled.
+# All lengths are in the units of the picture; a unit is a pixel if the picture is not scaled.
 _MARGIN, _BETWEEN_COLUMNS, _BETWEEN_NODES, _BETWEEN_GROUPS = 20.0, 28.0, 14.0, 30.0
 _PADDING, _LINE, _TITLE, _DETAIL = 10.0, 17.0, 13.0, 11.5
 _HEADING, _LEGEND = 42.0, 40.0
-# Wider than the widest of the usual fonts, so that no text leaves its box.
+# The width of a character: more than in the widest usual font, so that no text leaves its box.
 _TITLE_EM, _DETAIL_EM = 0.62, 0.52
 _SIGN, _APART = 16.0, 22.0
 _LEVEL = 7.0
@@ -59,7 +59,7 @@ text{{fill:#9aa4af}}
 .left_out .sign{{stroke:#8b949e}}
 }}
 """
-# Within a square of 10.
+# Drawn in a square of 10 by 10.
 _SIGNS = {
     State.UP_TO_DATE: "M1 5.5 4 8.5 9.5 2",
     State.WILL_RUN: "M2.5 1.5 8.5 5 2.5 8.5Z",
@@ -70,7 +70,7 @@ _SIGNS = {
 
 
 def drawn(picture: Picture) -> str:
-    """The picture as SVG's text."""
+    """Return the picture as SVG text."""
     layouts = [
         arrange({node.key: _height(node) for node in group.nodes}, group.edges, _BETWEEN_NODES)
         for group in picture.groups
@@ -109,7 +109,7 @@ def drawn(picture: Picture) -> str:
 
 
 def _columns(groups: Sequence[Group], layouts: Sequence[Layout]) -> tuple[list[tuple[float, float]], float]:
-    """Each column's left end and width, the same for all groups; and the width of all."""
+    """Return the left end and the width of each column, equal for all groups, and the width of all."""
     widths: dict[int, float] = {}
     for group, layout in zip(groups, layouts, strict=True):
         for node in group.nodes:
@@ -135,7 +135,7 @@ def _group(group: Group, layout: Layout, columns: Sequence[tuple[float, float]],
 def _edge(
     edge: Edge, layout: Layout, columns: Sequence[tuple[float, float]], top: float, *, alone: bool
 ) -> Iterator[str]:
-    """A line from box to box, which crosses the columns between them level."""
+    """Return the path from box to box; it is level where it crosses the columns between them."""
     start, end = edge
     left, width = columns[layout.columns[start]]
     x, y = left + width, top + layout.centres[start]
@@ -143,7 +143,7 @@ def _edge(
     ends = [(*columns[column], top + height) for column, height in layout.bends[edge]]
     ends.append((columns[layout.columns[end]][0] - 5, 0.0, top + layout.centres[end]))
     for to_x, level, nearest_y in ends:
-        # Every box is high enough for a line that does not hit its very middle; several lines meet there.
+        # Several edges can end at one box; they may meet it above or below its middle.
         to_y = y if alone and abs(nearest_y - y) < _LEVEL else nearest_y
         half = _number((x + to_x) / 2)
         path += f"C{half} {_number(y)} {half} {_number(to_y)} {_number(to_x)} {_number(to_y)}"
@@ -232,7 +232,7 @@ def _description(group: Group) -> str:
 
 
 def _shortened(title: str) -> str:
-    """A name that keeps its two ends, of which the later one tells it from others."""
+    """Shorten a name in its middle: its end tells it from other names."""
     if len(title) <= _LONGEST_TITLE:
         return title
     half = _LONGEST_TITLE // 2
@@ -240,12 +240,12 @@ def _shortened(title: str) -> str:
 
 
 def _length(text: str) -> int:
-    """Signs of an alphabet; East Asian ones are as wide as two."""
+    """Return the width of a text in characters; an East Asian character counts as two."""
     return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def _text(text: str) -> str:
-    """Text as XML holds it; what no XML can hold is left out."""
+    """Escape a text for XML; characters that XML cannot hold are left out."""
     return escape("".join(sign for sign in text if sign == "\n" or unicodedata.category(sign)[0] != "C"))
 
 

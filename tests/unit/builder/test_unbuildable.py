@@ -43,7 +43,7 @@ def test_a_build_of_everything_tells_a_wrong_declaration_and_runs_nothing(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out = build(workshop)
-    assert "./doit --continue builds the others" in capsys.readouterr().err
+    assert "./doit --continue builds the other models" in capsys.readouterr().err
     assert (code, workshop.ran) == (2, [])
     assert f"wrong:declaration: FAILED\n{WRONG}\n" in out
     assert f"open {OPEN}\n" in out
@@ -87,7 +87,7 @@ def test_a_plan_shows_both_and_fails_for_the_wrong_one(
 ) -> None:
     assert workshop.doit("plan") == 2
     out = capsys.readouterr().out
-    assert "./doit --continue builds the others" in out
+    assert "./doit --continue builds the other models" in out
     assert f"  {WRONG}\n" in out
     assert "9 will run" in out or "will run, " in out
     capsys.readouterr()

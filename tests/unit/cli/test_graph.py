@@ -146,7 +146,7 @@ def test_mermaid_is_what_is_printed(built: Workshop, capsys: pytest.CaptureFixtu
     ("arguments", "told"),
     [
         (["--format", "png"], "--format is 'png'; it can be svg, mermaid, dot"),
-        (["-o", "g.png"], "g.png: its name does not say what to draw"),
+        (["-o", "g.png"], "g.png: the file's name does not tell the format"),
         (["-o", "missing/g.svg"], "the picture cannot be written: "),
     ],
 )
@@ -165,7 +165,7 @@ def test_many_models_are_drawn_up_to_a_number(
     ET.fromstring(drawn(built, capsys, "--format", "svg"))
     monkeypatch.setattr(graph, "MOST_MODELS", 2)
     assert built.doit("graph") == 2
-    assert "a picture of 3 models could not be read; it can hold 2" in capsys.readouterr().err
+    assert "a picture of 3 models is too large to read; it can hold 2" in capsys.readouterr().err
     text = drawn(built, capsys, "m0002", "m0001", "--format", "dot")
     assert re.findall(r'label="(m\d+)"', text) == ["m0001", "m0002"]
 

@@ -503,8 +503,8 @@ def test_a_layout_can_be_named(place: Place) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--shape", "1,3,[4]"], "--shape 1,3,[4]: that is no shape"),
-        (["--layout", "hwc"], "--layout hwc: there are nchw, nhwc and none"),
+        (["--shape", "1,3,[4]"], "--shape 1,3,[4] is no shape"),
+        (["--layout", "hwc"], "--layout hwc: it can be nchw, nhwc or none"),
         (["--test-image", "gone.jpg"], "--test-image: no file"),
         (["--test-image", "net.onnx"], "the tool reads .jpeg, .jpg, .npy, .npz, .png"),
     ],

@@ -40,7 +40,7 @@ def test_a_stage_that_never_ran_has_no_log_and_nothing_is_made(
     assert workshop.doit("log", "m0000:int8") == 2
     written = capsys.readouterr()
     assert written.err == (
-        "cvimake: m0000:int8 has no log: build/logs/m0000/int8.log is written when it runs\n"
+        "cvimake: m0000:int8 has no log yet: build/logs/m0000/int8.log is written when it runs\n"
     )
     assert written.out == ""
     assert not (workshop.root / "build").exists()

@@ -363,7 +363,7 @@ def test_images_that_cannot_be_read_are_told_before_a_container_starts(
     image.write_bytes(b"\xff\xd8\xff\xda half")
     assert workshop.doit("plan") == 0
     assert (
-        "m0000:mlir would fail, for it cannot read:\n  datasets/samples/00.png: is cut off\n"
+        "m0000:mlir would fail, because it cannot read:\n  datasets/samples/00.png: is cut off\n"
         in capsys.readouterr().out
     )
     planned = Planned(workshop, capsys)
