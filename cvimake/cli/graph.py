@@ -149,8 +149,9 @@ def _format(wanted: str, output: str) -> str:
 
 
 def _state(task: Task, verdict: Verdict | None) -> State:
-    if hindrances(task):
-        return State.WAITS
+    if hindered := hindrances(task):
+        is_wrong = any(isinstance(reason, DeclarationWrong) for reason in hindered)
+        return State.CANNOT_RUN if is_wrong else State.WAITS
     return State(str(verdict)) if verdict else State.UP_TO_DATE
 
 

@@ -22,6 +22,7 @@ class State(Enum):
     WILL_RUN = "will run"
     MAY_RUN = "may run"
     WAITS = "waits"
+    CANNOT_RUN = "cannot run"
     LEFT_OUT = "left out"
 
 

@@ -13,6 +13,7 @@ _STYLES = {
     State.WILL_RUN: 'style="filled,bold" fillcolor="#ffe3bf" color="#b45309"',
     State.MAY_RUN: 'style="filled,dashed" fillcolor="#fff4dc" color="#b45309"',
     State.WAITS: 'style="filled,dotted" fillcolor="#fde2e1" color="#b3261e"',
+    State.CANNOT_RUN: 'style="filled,bold" fillcolor="#fde2e1" color="#b3261e"',
     State.LEFT_OUT: 'style="filled,dotted" fillcolor="#eceff3" color="#6b7280"',
 }
 _FILE = 'style="filled" fillcolor="#eef2f7" color="#64748b"'

@@ -11,6 +11,7 @@ SIGNS = {
     State.WILL_RUN: "▶",
     State.MAY_RUN: "▷",
     State.WAITS: "‖",
+    State.CANNOT_RUN: "✗",
     State.LEFT_OUT: "○",
 }
 # Fill, line and text of each state, for light and dark pages. A stage that may run is dashed.
@@ -19,6 +20,7 @@ _CLASSES = {
     State.WILL_RUN: "fill:#ffe3bf,stroke:#b45309,color:#3b1d02,stroke-width:3px",
     State.MAY_RUN: "fill:#fff4dc,stroke:#b45309,color:#3b1d02,stroke-dasharray:6 3",
     State.WAITS: "fill:#fde2e1,stroke:#b3261e,color:#410e0b,stroke-dasharray:2 3",
+    State.CANNOT_RUN: "fill:#fde2e1,stroke:#b3261e,color:#410e0b,stroke-width:3px",
     State.LEFT_OUT: "fill:#eceff3,stroke:#6b7280,color:#1f2937,stroke-dasharray:2 3",
 }
 _FILE = "fill:#eef2f7,stroke:#64748b,color:#1e293b"

@@ -38,6 +38,8 @@ text{{font:11.5px {_FONT};fill:#57606a}}
 .may_run .sign{{stroke:#bc4c00}}
 .waits .box{{fill:#ffebe9;stroke:#cf222e;stroke-width:1.5;stroke-dasharray:2 4}}
 .waits .sign{{stroke:#cf222e;stroke-width:3}}
+.cannot_run .box{{fill:#ffebe9;stroke:#cf222e;stroke-width:2.5}}
+.cannot_run .sign{{stroke:#cf222e}}
 .left_out .box{{stroke:#6e7781;stroke-dasharray:2 4}}
 .left_out .sign{{stroke:#6e7781}}
 @media(prefers-color-scheme:dark){{
@@ -55,6 +57,8 @@ text{{fill:#9aa4af}}
 .may_run .sign{{stroke:#f0883e}}
 .waits .box{{fill:#331316;stroke:#ff7b72}}
 .waits .sign{{stroke:#ff7b72}}
+.cannot_run .box{{fill:#331316;stroke:#ff7b72}}
+.cannot_run .sign{{stroke:#ff7b72}}
 .left_out .box{{stroke:#8b949e}}
 .left_out .sign{{stroke:#8b949e}}
 }}
@@ -65,6 +69,7 @@ _SIGNS = {
     State.WILL_RUN: "M2.5 1.5 8.5 5 2.5 8.5Z",
     State.MAY_RUN: "M2.5 1.5 8.5 5 2.5 8.5Z",
     State.WAITS: "M3 2V8M7 2V8",
+    State.CANNOT_RUN: "M2 2 8 8M8 2 2 8",
     State.LEFT_OUT: "M2 8 8 2M5 1A4 4 0 1 1 4.99 1Z",
 }
 

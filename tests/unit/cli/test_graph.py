@@ -45,7 +45,7 @@ def lines(text: str) -> set[tuple[str, str]]:
 
 def states(text: str) -> dict[str, str]:
     """Of DOT: each stage's state."""
-    found = re.findall(r'"([^"]*)" \[label="[^"]*[✓▶▷‖○] ([a-z ]*?)(?: ·[^"]*)?"', text)
+    found = re.findall(r'"([^"]*)" \[label="[^"]*[✓▶▷‖✗○] ([a-z ]*?)(?: ·[^"]*)?"', text)
     return dict(found)
 
 
@@ -122,6 +122,18 @@ def test_waiting_models_and_left_out_stages_are_marked(
     text = drawn(workshop, capsys, "--format", "dot")
     assert states(text) == {"m0000:waiting": "waits", "toolchain": "will run"}
     assert "waiting\\nmodels/m0000/tiny.onnx\\n‖ waits" in text
+
+
+@pytest.mark.parametrize("form", ["svg", "mermaid", "dot"])
+def test_a_model_with_a_mistake_is_not_drawn_as_one_that_waits(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    workshop.declare("expected_cos = 0.9999", "expected_cos = 2")
+    text = drawn(workshop, capsys, "--format", form)
+    assert "cannot run" in text
+    assert "waits" not in text.partition("</style>")[2]
+    if form == "dot":
+        assert states(text)["m0000:declaration"] == "cannot run"
 
 
 @pytest.mark.parametrize(

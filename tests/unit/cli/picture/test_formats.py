@@ -72,7 +72,7 @@ def test_the_same_picture_has_the_same_bytes(drawn: object) -> None:
 def test_mermaid_holds_no_sign_that_it_would_read() -> None:
     text = mermaid.drawn(picture())
     labels = re.findall(r'"([^"\n]*)"', text)
-    assert len(labels) == 9
+    assert len(labels) == 10
     for label in labels:
         assert not re.search(r'["<>&`\\%]', label.replace("<br/>", ""))
     assert "#34;b#34; #60;c#62;" in text
