@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from cvimake.core.action import Action, FileKind
 from cvimake.pipeline import estimates, files, inputs
-from cvimake.pipeline.checks import TablesCheck
 from cvimake.pipeline.outcomes import ComputedTypes
 from cvimake.pipeline.stage import Stage
 from cvimake.pipeline.target import targets
@@ -56,12 +55,6 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
             ),
             load=estimates.deployment(estimates.size(model)),
             row=target.row,
-            checks=(
-                TablesCheck(
-                    model=model,
-                    variant=target.variant,
-                    mlir=files.place(model.name, files.mlir(model.name)),
-                ),
-            ),
+            checks=target.table_checks(),
             outcome=ComputedTypes(quantize=declared.quantize, qtable=layers.path if layers else None),
         )

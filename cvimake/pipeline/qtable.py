@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from cvimake.core.action import Action, FileKind
 from cvimake.pipeline import estimates, files, inputs
-from cvimake.pipeline.checks import SamplesCheck, TablesCheck
+from cvimake.pipeline.checks import SamplesCheck
 from cvimake.pipeline.checks.sample_fit import Purpose
 from cvimake.pipeline.outcomes import SearchEnding
 from cvimake.pipeline.stage import Stage
@@ -70,11 +70,7 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
             row=target.row,
             checks=(
                 SamplesCheck(model=model, purpose=Purpose.SEARCH, samples=samples),
-                TablesCheck(
-                    model=model,
-                    variant=target.variant,
-                    mlir=files.place(model.name, files.mlir(model.name)),
-                ),
+                *target.table_checks(),
             ),
             outcome=SearchEnding(variant=target.stage, summary=files.place(model.name, summary)),
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cvimake.pipeline import files
+from cvimake.pipeline.checks import TablesCheck
 from cvimake.pipeline.stage import Row
 from cvimake.project.declarations import DeclaredModel, DeclaredVariant
 
@@ -53,6 +54,14 @@ class Target:
     def qtable(self) -> str:
         """The name of the table of the layers that stay float."""
         return f"{self.stem}_qtable"
+
+    def table_checks(self) -> tuple[TablesCheck, ...]:
+        """Return the check of the user's own tables, if the variant has any."""
+        options = self.variant.options
+        if not options.calibration_table and not isinstance(options.qtable, str):
+            return ()
+        mlir = files.place(self.model.name, files.mlir(self.model.name))
+        return (TablesCheck(model=self.model, variant=self.variant, mlir=mlir),)
 
 
 def targets(model: DeclaredModel) -> Iterator[Target]:
