@@ -12,12 +12,12 @@ _OPEN = re.compile(r"CHOOSE\b")
 
 
 def open_choices(file: File, values: object, datasets: Iterable[str]) -> dict[str, str]:
-    """The open choices of a file: by the place of each (file, line and key), what to do there.
+    """Return the open choices of a file: for the place of each (file, line and key), what to do there.
 
     Args:
         file: the declaration.
-        values: what is in it.
-        datasets: the names of those that can be chosen.
+        values: its content.
+        datasets: the names of the datasets that can be chosen.
     """
     found = {}
     for key, value in _texts(values, ()):

@@ -57,10 +57,10 @@ class _Completion:
         needs_samples = any(rules.needs_calibration(variant.options) for variant in variants)
         if needs_samples and not rules.has_samples(calibration):
             known = f" Datasets here: {', '.join(self._datasets.right)}." if self._datasets.right else ""
-            what = f"is missing: INT8 needs samples to calibrate with. Say dataset or data_list.{known}"
+            what = f"is missing: INT8 needs samples to calibrate with. Declare dataset or data_list.{known}"
             self._blame(("calibration",), [what])
         if self._inputs.channel_format == "none" and samples and "image" in samples.kinds:
-            what = 'is of images, and channel_format = "none" says that the inputs are none'
+            what = 'has images, but channel_format = "none" says that the inputs are not images'
             self._blame(("calibration",), [what])
         return DeclaredModel(
             name=folder.name,
@@ -98,7 +98,7 @@ class _Completion:
     def _check_labels(self, variants: tuple[DeclaredVariant, ...]) -> None:
         labels = [label for variant in variants for label in variant.labels]
         for label in sorted({label for label in labels if labels.count(label) > 1}):
-            self._blame(("variant",), [f"two of them would be called {label}"])
+            self._blame(("variant",), [f"two variants, or stages of them, would be called {label}"])
 
     def _variant(self, name: str, calibration_samples: Samples | None) -> DeclaredVariant:
         model, own = self._model, self._model.variant[name]
@@ -116,7 +116,7 @@ class _Completion:
             self._blame(("variant", name, "test_input"), rules.test_input_faults(test_input))
         processors = as_files(options.processor or DEFAULT_PROCESSOR)
         if len(set(processors)) < len(processors):
-            self._blame(("variant", name, "processor"), ["one stands there twice"])
+            self._blame(("variant", name, "processor"), ["a processor is listed twice"])
             processors = tuple(dict.fromkeys(processors))
         return DeclaredVariant(
             name=name,
@@ -148,7 +148,7 @@ class _Completion:
         self._blame((*key, "global_compare_layers"), compared)
         samples = own or calibration_samples
         if samples is None and not rules.has_samples(qtable):
-            what = "has no samples to search with. Say dataset or data_list, here or in [calibration]"
+            what = "has no samples to search with. Declare dataset or data_list, here or in [calibration]"
             self._blame(key, [what])
         return samples
 

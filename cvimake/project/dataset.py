@@ -13,10 +13,10 @@ from pydantic import model_validator
 from cvimake.core import toml
 from cvimake.project.declared import Declared, FileName, Texts, example, unusable_file
 
-# What the toolchain takes for samples (tpu_mlir 1.7, data_selector.py).
+# The files that the toolchain takes as samples (tpu_mlir 1.7, data_selector.py).
 IMAGES = frozenset({".jpg", ".bmp", ".png", ".jpeg", ".jfif"})
 ARRAYS = frozenset({".npy", ".npz"})
-# Of a list of samples: a million lines.
+# The most bytes of a list of samples: a million lines.
 _MOST_BYTES = 64 * 1024 * 1024
 
 
@@ -26,11 +26,11 @@ class Dataset(Declared):
     description: Annotated[str, example("Photos of cats")] = ""
     """A line about the dataset."""
     folder: Annotated[FileName, example("../photos")] = "."
-    """Where the files lie, relative to the dataset's folder."""
+    """The folder with the files, relative to the dataset's folder."""
     files: Annotated[Texts, example(["*.jpg"])] = ("**/*",)
-    """Patterns relative to that; of what they match, images, npz and npy are samples."""
+    """Patterns relative to that folder; the images, npz and npy that they match are the samples."""
     data_list: Annotated[FileName | None, example("samples.txt")] = None
-    """Instead of patterns: a file with one sample a line, the files of several inputs joined by commas."""
+    """Instead of patterns: a file with one sample on each line; commas join the files of several inputs."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Dataset:
@@ -41,11 +41,11 @@ class Dataset(Declared):
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """Samples as they will lie in the container.
+    """Samples as they lie in the container.
 
     Attributes:
-        files: their files, by their path below the mount.
-        lines: one sample a line, of such paths, in the order of the list; None where the tool chooses
+        files: the files, by their path below the mount.
+        lines: the paths of the files of each sample, in the order of a list; None if the tool chooses
             from the folder.
     """
 
@@ -59,7 +59,7 @@ class Samples:
 
     @functools.cached_property
     def kinds(self) -> set[str]:
-        """Of what they are: image, npy, npz."""
+        """The kinds of the files: image, npy, npz."""
         return {_kind(path) for path in self.files}
 
 
@@ -73,23 +73,25 @@ class DeclaredDataset:
 
     @property
     def files_folder(self) -> Path:
-        """Where the files lie."""
+        """The folder with the files."""
         return self.folder / self.dataset.folder
 
     @functools.cached_property
     def samples(self) -> Samples:
-        """Its samples as they are on the disk; looked for once, however many models use them.
+        """The samples as they are on the disk; looked for once, however many models use them.
 
         Raises:
             OSError: the list cannot be read.
-            ValueError: a pattern or the list leads out of the folder, or a sample is no plain file or has a
-                name that cannot be used.
+            ValueError: a pattern or the list leads out of the folder, or a sample is not a regular file or
+                has a name that cannot be used.
         """
         if self.dataset.data_list:
             return read_list(self.folder / self.dataset.data_list, self.files_folder)
         for pattern in self.dataset.files:
             if _leads_out(pattern):
-                raise ValueError(f"{pattern} leads out of {self.files_folder}")
+                raise ValueError(
+                    f"{pattern} must be a relative path without '..', inside of {self.files_folder}"
+                )
         found = {
             path.relative_to(self.files_folder).as_posix(): path
             for pattern in self.dataset.files
@@ -98,14 +100,16 @@ class DeclaredDataset:
         }
         if reason := next(filter(None, map(unusable_file, found)), ""):
             raise ValueError(f"{self.files_folder}: {reason}")
-        # Left out in silence, a calibration would go by fewer samples than there seem to be.
+        # If they were left out in silence, a calibration would use fewer samples than there seem to be.
         if name := next((name for name, path in found.items() if not path.is_file()), ""):
-            raise ValueError(f"{self.files_folder / name} is no plain file, or a link to nothing")
+            raise ValueError(
+                f"{self.files_folder / name} is not a regular file, or is a link to a missing one"
+            )
         return Samples(files=dict(sorted(found.items())))
 
 
 def read_list(path: Path, folder: Path) -> Samples:
-    """The samples that a list names, relative to a folder.
+    """Return the samples that a list names, relative to a folder.
 
     Raises:
         OSError: it cannot be read.
@@ -127,14 +131,16 @@ def read_list(path: Path, folder: Path) -> Samples:
             if reason := unusable_file(name):
                 raise ValueError(f"{path}:{number}: {reason}")
             if _leads_out(name):
-                raise ValueError(f"{path}:{number}: {name} leads out of {folder}")
+                raise ValueError(
+                    f"{path}:{number}: {name} must be a relative path without '..', inside of {folder}"
+                )
             files[name] = folder / name
         lines.append(sample)
     return Samples(files=files, lines=tuple(lines))
 
 
 def _is_folder(path: Path) -> bool:
-    """Say whether a path is a folder; a link to itself is none."""
+    """Tell whether a path is a folder; a link to itself is not."""
     try:
         return path.is_dir()
     except OSError:
@@ -142,7 +148,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _leads_out(name: str) -> bool:
-    """Whether a path or pattern can name something outside the folder that it is meant from."""
+    """Tell whether a path or pattern can name something outside of its folder."""
     return name.startswith("/") or ".." in Path(name).parts
 
 
@@ -154,6 +160,6 @@ def _kind(name: str) -> str:
 
 
 def mixed(kinds: Iterable[str]) -> str:
-    """Why samples of these kinds cannot stand together; empty if they can."""
+    """Say why samples of these kinds cannot be used together; return an empty text if they can."""
     kinds = sorted(kinds)
-    return f"its samples are of different kinds: {', '.join(kinds)}" if len(kinds) > 1 else ""
+    return f"has samples of different kinds: {', '.join(kinds)}" if len(kinds) > 1 else ""

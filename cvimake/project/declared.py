@@ -1,4 +1,4 @@
-"""What all declared tables have in common."""
+"""The base of all declared tables, and the types and metadata of their fields."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pydantic_core.core_schema import CoreSchema, no_info_after_validator_functi
 from cvimake.toolchain.options import of_field
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# Bytes of a name, on every file system.
+# Bytes of a file's name on every file system.
 _LONGEST = 255
 
 # Cosine or Euclidean similarity.
@@ -37,7 +37,7 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 def unusable_file(name: str) -> str:
-    """Say why no file of a project can be called so; empty if one can."""
+    """Say why a file of a project cannot have a name; return an empty text if it can."""
     if not name:
         return "a file's name is empty"
     try:
@@ -59,7 +59,7 @@ def _without_control(text: str) -> str:
 
 def _without_comma(text: str) -> str:
     if "," in text:
-        raise ValueError(f"{text!r} holds a comma, and the tool would take it for several names")
+        raise ValueError(f"{text!r} holds a comma, which the tool reads as several names")
     return text
 
 
@@ -84,14 +84,14 @@ def _one_or_many(value: object) -> str:
 # Names of the branches in pydantic's locations; no key looks like them.
 ONE, MANY = "<one>", "<many>"
 Item = TypeVar("Item")
-# One value or an array of them. Told apart before they are looked at, so that a mistake is explained once.
+# One value or an array of them. They are told apart before they are checked, so that a mistake is told once.
 OneOrMany = Annotated[
     Annotated[Item, Tag(ONE)] | Annotated[Annotated[list[Item], Field(min_length=1)], Tag(MANY)],
     Discriminator(_one_or_many),
 ]
 
 
-# The same, and an empty array for none.
+# One value or an array of them, which may be empty.
 AnyNumber = Annotated[
     Annotated[Item, Tag(ONE)] | Annotated[list[Item], Tag(MANY)], Discriminator(_one_or_many)
 ]
@@ -157,7 +157,7 @@ def _describe(schema: dict[str, Any], table: type[BaseModel]) -> None:
 
 
 class Declared(BaseModel):
-    """A table of a TOML file: strict, so that a mistyped key or value is an error and not ignored."""
+    """A table of a TOML file. It is strict: a mistyped key or value is an error."""
 
     model_config = ConfigDict(
         allow_inf_nan=False,

@@ -1,4 +1,4 @@
-"""A `model.toml` for a network, with comments; text in, text out."""
+"""Writes the text of a `model.toml` for a network, with comments."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from cvimake.project.networks.findings import Findings
 
 # The file with the layers that stay float, beside the declaration.
 FLOAT_LAYERS = "float_layers"
-# Not what anything is called: the declaration is refused, with file and line, until somebody has chosen.
+# Placeholders: the declaration is refused, with file and line, until somebody has replaced them.
 CHOOSE_DATASET = "CHOOSE-A-DATASET"
 CHOOSE_IMAGE = "CHOOSE-AN-IMAGE.jpg"
 CHOOSE_FORMAT = "CHOOSE: rgb, bgr or gray"
 _GUIDE_SAMPLES = 100
-# Samples that a search takes where nothing else is said.
+# The number of samples that a search takes by default.
 _SEARCH_SAMPLES = 10
 _COMMENT_WIDTH = 100
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What a network can be calibrated and checked with.
+    """The samples to calibrate and check a network with.
 
     Attributes:
-        dataset: its name; empty where the user has to choose.
-        count: how many samples it has; 0 where that is not known.
-        image: an image of it, or of another one, relative to the model's folder; empty if there is none.
+        dataset: the dataset's name; empty if the user has to choose.
+        count: the number of its samples; 0 if it is not known.
+        image: an image of it or of another dataset, relative to the model's folder; empty if there is none.
         known: the project's datasets.
     """
 
@@ -40,17 +40,17 @@ class Samples:
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """What goes into a declaration.
+    """The content of a declaration.
 
     Attributes:
         weights: the file with a Caffe network's weights.
         external: the files with an ONNX network's weights.
-        findings: None where the network is not recognised.
-        inputs: name and shape of each input, where they are known.
-        candidates: tensors that it could end in, with their shapes, and why in them.
-        remarks: what else is said at the top.
-        layout: of the inputs, as `channel_format` has it; empty for the usual one, channels first.
-        attends: whether it multiplies computed tensors with each other, as attention does.
+        findings: None if the network is not recognised.
+        inputs: name and shape of each input, if they are known.
+        candidates: tensors that the network could end in, each with its shape and the reason.
+        remarks: further comments for the top.
+        layout: the inputs' `channel_format`; empty for the usual one, channels first.
+        attends: whether the network multiplies computed tensors with each other, as attention does.
     """
 
     source: str
@@ -67,7 +67,7 @@ class Draft:
 
 
 def declaration(draft: Draft) -> str:
-    """The text of a `model.toml`."""
+    """Return the text of a `model.toml`."""
     parts = (_head, _input, _output, _verify, _calibration, _deploy, _budget, _variants)
     return "\n".join(line for part in parts for line in part(draft))
 
@@ -276,7 +276,7 @@ def _variants(draft: Draft) -> Iterator[str]:
 
 
 def qtable(layers: Sequence[str]) -> str:
-    """The text of a table of layers that stay float."""
+    """Return the text of a table of layers that stay float."""
     return "".join(f"{layer} BF16\n" for layer in layers)
 
 
@@ -285,7 +285,7 @@ def _customization(found: Findings) -> str:
 
 
 def _alignment(found: Findings) -> Iterator[str]:
-    """`aligned_input`, where the camera's rows have gaps; a comment where they fit in no way."""
+    """Yield `aligned_input` if the camera's rows have gaps, or a comment if they do not fit at all."""
     rows = Rows.of(found.image.width)
     if rows.camera == rows.plain or found.preprocessing.pixel_format == "gray":
         return
@@ -303,12 +303,12 @@ def _shape(shape: Sequence[int | None]) -> str:
 
 
 def _text(value: str) -> str:
-    """A TOML string. JSON's escapes are TOML's; a delete character is only escaped there."""
+    """Return a TOML string. JSON has the same escapes, but does not escape the delete character."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _comment(text: str) -> Iterable[str]:
-    """A comment in lines of readable length; whatever the text came from, nothing of it can end a line."""
+    """Yield a comment in lines of readable length. No character of the text can end a line."""
     clean = "".join(character if character.isprintable() else " " for character in text)
     line, indent = "#", "   " if clean.startswith("- ") else " "
     for word in clean.split():

@@ -1,7 +1,7 @@
-"""Means and scales that were written as something else: a deviation in the place of a factor, and the like.
+"""Finds means and scales that mean something else, such as a deviation in the place of a factor.
 
-The toolchain computes (pixel - mean) * scale with pixels from 0 to 255. Papers and training code mostly write
-a deviation, which is divided by, and often have pixels from 0 to 1.
+The toolchain computes (pixel - mean) * scale with pixels from 0 to 255. Papers and training code mostly
+divide by a deviation, and often have pixels from 0 to 1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SMALLEST_DEVIATION = 0.1
 _TINY = 1e-4
 # With a factor below this one, pixels become small numbers, so a mean of pixels is large.
 _FACTOR_OF_PIXELS = 0.05
-_TOOL = "The toolchain multiplies pixels from 0 to 255 with it"
+_TOOL = "The toolchain multiplies pixels from 0 to 255 by it"
 _IMAGENET = (0.485, 0.456, 0.406)
 
 
@@ -28,12 +28,15 @@ def errors(inputs: ModelInput) -> Iterator[Fault]:
     """Yield values of [input] mean and scale that are wrong for certain."""
     mean, scale = _given(inputs)
     if any(value == 0 for value in scale):
-        yield "scale", f"{_shown(scale)}: a factor of 0 makes all images equal. Write 1.0 for no scaling"
+        yield (
+            "scale",
+            f"{_shown(scale)}: a factor of 0 makes all images equal. Write 1.0 to leave pixels unscaled",
+        )
     elif any(abs(value) >= _NO_FACTOR for value in scale):
         proper = [1 / value if abs(value) > 1 else value for value in scale]
         yield (
             "scale",
-            f"{_shown(scale)} looks like what pixels are divided by. {_TOOL}: write {_shown(proper)}",
+            f"{_shown(scale)} looks like a divisor. {_TOOL}: write {_shown(proper)}",
         )
     if sorted(mean) == sorted(_IMAGENET) and _is_of_one(mean, scale):
         yield "mean", f"{_mean_of_one(mean)}: write {_shown(_times(_BRIGHTEST, mean))}"
@@ -54,7 +57,7 @@ def doubts(inputs: ModelInput) -> Iterator[Fault]:
     if _is_of_one(mean, scale):
         yield "mean", f"{_mean_of_one(mean)}. Did you mean {_shown(_times(_BRIGHTEST, mean))}?"
     elif any(not 0 <= value <= _BRIGHTEST for value in mean):
-        yield "mean", f"{_shown(mean)} is subtracted from pixels, which are from 0 to 255. Did you mean that?"
+        yield "mean", f"{_shown(mean)} is subtracted from pixels from 0 to 255. Is that meant?"
 
 
 def _given(inputs: ModelInput) -> tuple[Sequence[float], Sequence[float]]:
@@ -65,7 +68,7 @@ def _given(inputs: ModelInput) -> tuple[Sequence[float], Sequence[float]]:
 
 
 def _is_of_one(mean: Sequence[float], scale: Sequence[float]) -> bool:
-    """Whether a mean is of pixels from 0 to 1, and the scale for pixels from 0 to 255."""
+    """Tell whether a mean is of pixels from 0 to 1 and the scale is for pixels from 0 to 255."""
     small = any(mean) and all(0 <= value <= 1 for value in mean)
     return small and bool(scale) and all(0 < abs(value) < _FACTOR_OF_PIXELS for value in scale)
 

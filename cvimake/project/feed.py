@@ -11,13 +11,13 @@ _IMAGE_AXES = 4
 
 
 def declared(inputs: ModelInput, variant: Variant) -> Declared:
-    """Everything in a variant's declaration that differs."""
+    """Return everything in a variant's declaration that differs from the camera."""
     fault = next(faults(inputs, variant), None)
     return Declared(fault, (*differences(inputs), *by_hand(inputs, variant)))
 
 
 def faults(inputs: ModelInput, variant: Variant) -> Iterator[Fault]:
-    """Where a variant would see something else than the camera's picture."""
+    """Yield the reasons why a variant would see something else than the camera's picture."""
     if not variant.fuse_preprocess:
         yield Fault(
             "fuse_preprocess",
@@ -36,38 +36,38 @@ def faults(inputs: ModelInput, variant: Variant) -> Iterator[Fault]:
 
 
 def differences(inputs: ModelInput) -> Iterator[str]:
-    """Where images are prepared otherwise for calibration and checks than the camera does it."""
+    """Yield the ways in which calibration and checks prepare images differently from the camera."""
     if not inputs.keep_aspect_ratio:
         yield (
-            "[input] keep_aspect_ratio is not true: calibration and checks stretch images, and the camera "
-            "keeps their aspect. The cost of that was not measured"
+            "[input] keep_aspect_ratio is not true: calibration and checks stretch images, but the camera "
+            "keeps their aspect ratio. The effect of that was not measured"
         )
     elif (inputs.pad_value or 0) != PAD_VALUE:
         yield (
-            f"[input] pad_value is {inputs.pad_value or 0}, and the camera pads with {PAD_VALUE}: "
-            "calibration and checks see another border. Between 0 and 114 the score of one dog changed from "
+            f"[input] pad_value is {inputs.pad_value or 0}, but the camera pads with {PAD_VALUE}: "
+            "calibration and checks see another border. Between 0 and 114, the score of one dog changed from "
             "0.755 to 0.637 (the published yolo26n)"
         )
     if inputs.pad_type == "normal":
-        yield '[input] pad_type is "normal", right and below only, and the camera pads on both sides'
+        yield '[input] pad_type is "normal", right and below only, but the camera pads on both sides'
     if inputs.keep_ratio_mode == "short_side_scale" or _cropped(inputs):
-        yield "[input] makes calibration and checks crop images, and the camera gives whole pictures"
+        yield "[input] makes calibration and checks crop images, but the camera gives whole pictures"
 
 
 def by_hand(inputs: ModelInput, variant: Variant) -> Iterator[str]:
-    """Where a variant that reads the camera's rows rightly gets a sheared picture from `sscma-model`."""
+    """Yield a warning if a variant reads the camera's rows correctly but not those of `sscma-model`."""
     width = _width(inputs)
     rows = Rows.of(width)
     packed = variant.fuse_preprocess and variant.customization_format == FORMAT
     if width and packed and variant.aligned_input and rows.plain != rows.aligned == rows.camera:
         yield (
-            f"with aligned_input at width {width} it reads the camera's rows of {rows.camera} bytes, and "
-            f"sscma-model, the program that is run by hand, writes {rows.plain}: there its picture is sheared"
+            f"with aligned_input at width {width} it reads the camera's rows of {rows.camera} bytes, but "
+            f"sscma-model, the program that is run by hand, writes {rows.plain}: its picture is sheared"
         )
 
 
 def _width(inputs: ModelInput) -> int:
-    """Width of the first input; 0 where it is not declared."""
+    """Return the width of the first input; 0 if it is not declared."""
     shape = inputs.shapes[0] if inputs.shapes else []
     if len(shape) != _IMAGE_AXES:
         return 0

@@ -1,6 +1,6 @@
-"""On which line of a TOML file a key stands: the parser does not tell.
+"""Finds the line of a key in a TOML file, which the parser does not tell.
 
-Reads text that is known to be TOML, and of it only so much as it takes to find the keys.
+The text must be valid TOML. Only so much of it is read as it takes to find the keys.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SCALAR = re.compile(r"[^,\]}\n#]*")
 
 
 def line_of(text: str, key: Key) -> int:
-    """The line (from 1) on which a key stands, or the nearest table around it; 1 if there is none."""
+    """Return the line (from 1) of a key, or of the nearest table around it; 1 if there is none."""
     places = _Scanner(text).places
     for length in range(len(key), 0, -1):
         if key[:length] in places:
@@ -28,7 +28,7 @@ def line_of(text: str, key: Key) -> int:
 
 
 class _Scanner:
-    """Finds where every key of a document begins; `places` has the offsets."""
+    """Finds the offset of every key of a document; `places` has them."""
 
     def __init__(self, text: str) -> None:
         self.places: dict[Key, int] = {}
@@ -51,7 +51,7 @@ class _Scanner:
         return self._at
 
     def _pair(self, table: Key) -> None:
-        """`key = value`."""
+        """Read `key = value`."""
         start = self._at
         key = (*table, *self._key())
         # A dotted key makes the tables on its way.
@@ -95,7 +95,7 @@ class _Scanner:
         self._value(key)
 
     def _items(self, closing: str, read: Callable[[int], None]) -> None:
-        """What stands between brackets, separated by commas."""
+        """Read everything between brackets, separated by commas."""
         self._at += 1
         number = 0
         while self._skip(_BLANK) < len(self._text) and self._text[self._at] != closing:

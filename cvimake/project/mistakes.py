@@ -1,4 +1,4 @@
-"""Mistakes in declarations, as people can put them right: where, what, and what was probably meant."""
+"""Explains mistakes in declarations: the place, the mistake, and the word that was probably meant."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class File:
     """A TOML file that was read.
 
     Attributes:
-        table: the table in it that is meant, where it holds more than ours.
+        table: our table in it, if the file holds others too.
     """
 
     path: Path
@@ -28,16 +28,16 @@ class File:
     table: tuple[str, ...] = ()
 
     def place(self, key: Key) -> str:
-        """The file and the line of a key."""
+        """Return the file and the line of a key."""
         return f"{self.path}:{line_of(self.text, (*self.table, *key))}"
 
     def mistake(self, key: Key, what: str) -> str:
-        """A mistake at a key, with its line."""
+        """Return a mistake at a key, with file and line."""
         return f"{self.place(key)}: {_dotted(key)}: {what}" if key else f"{self.place(key)}: {what}"
 
 
 def explain(file: File, model: type[BaseModel], error: ValidationError) -> Iterator[str]:
-    """Every mistake that pydantic found, once."""
+    """Yield every mistake that pydantic found, once."""
     seen = set()
     for detail in error.errors():
         key = tuple(part for part in detail["loc"] if not _is_branch(part))
@@ -48,10 +48,10 @@ def explain(file: File, model: type[BaseModel], error: ValidationError) -> Itera
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean …?`, or nothing where nothing is near."""
+    """Return `; did you mean …?`, or an empty text if no known word is similar."""
     by_lower_case = {candidate.lower(): candidate for candidate in known}
     found = difflib.get_close_matches(word.lower(), list(by_lower_case), n=3, cutoff=0.6)
-    # The same letters in another order are what fingers do.
+    # A typing mistake often has the same letters in another order.
     found.sort(key=lambda candidate: sorted(candidate) != sorted(word.lower()))
     near = [by_lower_case[candidate] for candidate in found]
     return f"; did you mean {near[0]}?" if near else ""
@@ -76,13 +76,13 @@ def _what(model: type[BaseModel], key: Key, detail: Any) -> str:  # noqa: ANN401
 
 
 def _known_keys(model: type[BaseModel], key: Sequence[str | int]) -> list[str]:
-    """The keys of the table that a key leads to."""
+    """Return the keys of the table that a key leads to."""
     schema = model.model_json_schema()
     node: dict[str, Any] = schema
     for part in key:
         node = _resolve(schema, node)
         node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
-        # Where a table is one of several possibilities, it is the one with keys.
+        # If a table is one of several possibilities, it is the one with keys.
         choices = [*node.get("anyOf", []), *node.get("oneOf", [])]
         choices += [inner for choice in choices for inner in choice.get("oneOf", [])]
         node = next((choice for choice in choices if "$ref" in choice), node)
@@ -97,7 +97,7 @@ def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_branch(part: str | int) -> bool:
-    """Whether a part of pydantic's location names a branch of a union and not a key of the file."""
+    """Tell whether a part of pydantic's location is a branch of a union instead of a key of the file."""
     return isinstance(part, str) and part.startswith(("<", "function-"))
 
 

@@ -1,4 +1,4 @@
-"""Whether what a declaration names is there: files beside the network, and as many samples as are wanted."""
+"""Checks that the files that a declaration names are there, and as many samples as it asks for."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cvimake.project.model import DeployOptions, Model, QtableOptions
 
 
 def mistakes(model: DeclaredModel, generated: Path) -> tuple[str, ...]:
-    """What is declared and not there, each with its file and line.
+    """Return a mistake for everything that is declared but missing, each with its file and line.
 
     Args:
-        model: what is declared.
-        generated: the folder of what tasks make; a file in it may come.
+        model: the declared model.
+        generated: the folder of results; a file in it may still be made by a task.
     """
     found = [*_missing_files(model, generated), *_missing_samples(model)]
     if not found:
@@ -35,7 +35,7 @@ def _missing_files(model: DeclaredModel, generated: Path) -> Iterator[tuple[Key,
 
 
 def _missing_samples(model: DeclaredModel) -> Iterator[tuple[Key, str]]:
-    # Where the settings of all models say a number, it is the most.
+    # A number in the settings for all models is a maximum, which no dataset has to reach.
     wanted, samples = model.model.calibration.input_num, model.calibration_samples
     for what in rules.count_faults(wanted, samples.count if samples else None):
         yield ("calibration", "input_num"), what
@@ -47,7 +47,7 @@ def _missing_samples(model: DeclaredModel) -> Iterator[tuple[Key, str]]:
 
 
 def _named(model: Model) -> Iterator[tuple[Key, str]]:
-    """Every file that a declaration names beside the network and the samples."""
+    """Yield every file that a declaration names, except the network and the samples."""
     yield from ((("verify", "input"), name) for name in _listed(model.verify.input))
     if model.classes:
         yield ("classes",), model.classes

@@ -1,7 +1,7 @@
-"""Combinations that the toolchain refuses or gets wrong, found before a container starts.
+"""Finds combinations that the toolchain refuses or gets wrong, before a container starts.
 
-Each rule looks at one variant with all its values, and answers with the key to point at and what is wrong.
-Sources: `model_deploy` and `utils/preprocess.py` of tpu_mlir 1.7, and what was seen when they ran.
+Each rule gets one variant with all its values, and yields the key and the fault.
+Sources: `model_deploy` and `utils/preprocess.py` of tpu_mlir 1.7, and observations of their runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FUSABLE_IMAGES = frozenset({".jpg", ".jpeg", ".png"})
 _MOST_VALUES = 2**30
 _PACKED = frozenset({"RGB_PACKED", "BGR_PACKED"})
 _NO_RAW = "the compiler has no raw input for these processors"
-# What the camera can hand over, by the channels that the network takes.
+# The formats that the camera can hand over, by the number of the network's channels.
 _CUSTOMIZABLE = {
     1: ("GRAYSCALE",),
     3: ("RGB_PLANAR", "RGB_PACKED", "BGR_PLANAR", "BGR_PACKED", "YUV420_PLANAR", "YUV_NV12", "YUV_NV21"),
@@ -33,7 +33,7 @@ _CUSTOMIZABLE = {
 
 
 def variant_faults(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) -> Iterator[Fault]:
-    """What is wrong with a variant's values together."""
+    """Yield the faults of a variant's values together."""
     for rule in _RULES:
         yield from rule(inputs, variant, test_input)
 
@@ -45,11 +45,11 @@ def _quantize(_inputs: ModelInput, variant: Variant, _test_input: Sequence[str])
 
 def _preprocess(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) -> Iterator[Fault]:
     if inputs.pixel_format in RAW and not test_input:
-        yield "test_input", f'cannot be left out with pixel_format = "{inputs.pixel_format}": the tool fails'
+        yield "test_input", f'cannot be empty with pixel_format = "{inputs.pixel_format}": the tool fails'
     if not variant.fuse_preprocess:
         return
     if inputs.channel_format in {"nhwc", "none"}:
-        what = f'does not work with channel_format = "{inputs.channel_format}": the tool mistakes the shape'
+        what = f'does not work with channel_format = "{inputs.channel_format}": the tool misreads the shape'
         yield "fuse_preprocess", what
     if inputs.pixel_format in RAW:
         yield "fuse_preprocess", f'does not work with pixel_format = "{inputs.pixel_format}": {_NO_RAW}'
@@ -58,10 +58,13 @@ def _preprocess(inputs: ModelInput, variant: Variant, test_input: Sequence[str])
     if test_input and not fusable:
         yield (
             "fuse_preprocess",
-            "needs one image (.jpg, .jpeg, .png) as test input: preprocessing is part of the network",
+            "needs one image (.jpg, .jpeg, .png) as test input, because the network prepares images itself",
         )
     elif test_input and inputs.pixel_format == "rgba":
-        what = "of rgba cannot be checked: the tool fails at its test image. test_input = [] builds without"
+        what = (
+            'cannot be checked with pixel_format = "rgba": the tool fails on its test image. '
+            "Declare test_input = [] to build without checks"
+        )
         yield "fuse_preprocess", what
 
 
@@ -73,22 +76,25 @@ def _customization_format(
         return
     if declared is None:
         if inputs.pixel_format == "rgba":
-            yield "customization_format", "is missing: the tool derives none for rgba. Say RGBA_PLANAR"
+            yield (
+                "customization_format",
+                'is missing: it has no default for pixel_format = "rgba". Declare RGBA_PLANAR',
+            )
         return
     if declared.endswith("_RAW"):
-        yield "customization_format", f"{declared}: {_NO_RAW}"
+        yield "customization_format", f"{declared} does not work: {_NO_RAW}"
         return
     channels = _channels(inputs)
     if declared not in _CUSTOMIZABLE[channels]:
         what = (
-            f"{declared} does not fit a network of {inputs.pixel_format or 'bgr'} ({channels} channels). "
-            f"Say one of {', '.join(_CUSTOMIZABLE[channels])}"
+            f"{declared} does not fit pixel_format {inputs.pixel_format or 'bgr'} ({channels} channels). "
+            f"Declare one of {', '.join(_CUSTOMIZABLE[channels])}"
         )
         yield "customization_format", what
 
 
 def _alignment(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) -> Iterator[Fault]:
-    # It is the check that fails; without one there is nothing to refuse.
+    # Only the check fails. Without a test input there is no check, and nothing to refuse.
     aligned = variant.fuse_preprocess and variant.aligned_input and test_input
     if not (aligned and variant.customization_format in _PACKED and inputs.shapes):
         return
@@ -97,16 +103,16 @@ def _alignment(inputs: ModelInput, variant: Variant, test_input: Sequence[str]) 
     # The tool pads its test image as the camera's hardware does.
     if rows.camera != rows.aligned:
         what = (
-            f"at width {width} the tool's check fails for {variant.customization_format}: it pads a row of "
-            f"{rows.plain} bytes to {rows.camera}, as the camera does, and the compiled network reads "
-            f"{rows.aligned}. To mend it, {rows.advice}"
+            f"the tool's check fails at width {width} with {variant.customization_format}: the tool pads a "
+            f"row of {rows.plain} bytes to {rows.camera}, as the camera does, but the compiled network reads "
+            f"rows of {rows.aligned} bytes. To correct this, {rows.advice}"
         )
         yield "aligned_input", what
 
 
 def _stripped_inputs(inputs: ModelInput, variant: Variant, _test_input: Sequence[str]) -> Iterator[Fault]:
     if inputs.shapes and (beyond := max(variant.quant_input_list or [0])) > len(inputs.shapes):
-        yield "quant_input_list", f"there is no input {beyond}: shapes has {len(inputs.shapes)}"
+        yield "quant_input_list", f"there is no input {beyond}: [input] shapes has {len(inputs.shapes)}"
 
 
 def _needed(_inputs: ModelInput, variant: Variant, _test_input: Sequence[str]) -> Iterator[Fault]:
@@ -132,52 +138,53 @@ _RULES: tuple[Rule, ...] = (
 
 
 def test_input_faults(files: Sequence[str]) -> Iterator[str]:
-    """What is wrong with the files that a network is tested with."""
+    """Yield the faults of the files that a network is tested with."""
     suffixes = {Path(file).suffix.lower() for file in files}
     readable = {*FUSABLE_IMAGES, ".npy", ".npz"}
     if unknown := sorted(suffixes - readable):
-        yield f"{unknown[0] or 'no suffix'}: the tool reads {', '.join(sorted(readable))}"
+        what = unknown[0] or "a file without a suffix"
+        yield f"{what} cannot be used: the tool reads {', '.join(sorted(readable))}"
     if ".npz" in suffixes and len(files) > 1:
-        yield "an npz holds all inputs; it stands alone"
+        yield "an npz holds all inputs, so it must be the only file"
 
 
 def input_faults(inputs: ModelInput, source: str, test_input: Sequence[str]) -> Iterator[Fault]:
-    """What is wrong with the values of [input] together."""
+    """Yield the faults of the values of [input] together."""
     channels = _channels(inputs)
     for name in ("mean", "scale"):
         values = getattr(inputs, name)
         if values is not None and len(values) != channels:
             yield (
                 name,
-                f"has {len(values)} values, and {inputs.pixel_format or 'bgr'} has {channels} channels",
+                f"has {len(values)} values, but {inputs.pixel_format or 'bgr'} has {channels} channels",
             )
     yield from factors.errors(inputs)
     if inputs.shapes is None and Path(source).suffix == ".pt":
         yield "shapes", "is missing: a TorchScript file does not hold the shapes of its inputs"
     if any(math.prod(shape) > _MOST_VALUES for shape in inputs.shapes or []):
-        yield "shapes", f"one has more than {_MOST_VALUES} values, which no processor's memory holds"
+        yield "shapes", f"an input has more than {_MOST_VALUES} values: no processor has so much memory"
     if inputs.types and Path(source).suffix != ".pt":
-        yield "types", "is for TorchScript (.pt): the tool takes every other network's own"
+        yield "types", "is only for TorchScript (.pt): the files of other networks hold the types"
     if inputs.shapes and inputs.types and len(inputs.shapes) != len(inputs.types):
-        yield "types", f"has {len(inputs.types)} entries, and shapes has {len(inputs.shapes)}"
+        yield "types", f"has {len(inputs.types)} entries, but shapes has {len(inputs.shapes)}"
     if inputs.channel_format == "none" and any(
         Path(file).suffix.lower() in FUSABLE_IMAGES for file in test_input
     ):
-        yield "channel_format", '"none" is for inputs that are no images, and [verify] input is one'
+        yield "channel_format", '"none" is for inputs that are not images, but [verify] input is an image'
     height, width = _image_size(inputs)
     if inputs.resize_dims and (inputs.resize_dims[0] < height or inputs.resize_dims[1] < width):
-        yield "resize_dims", f"is less than the input's {height} x {width}, which is cut out of it"
+        yield "resize_dims", f"is smaller than the input, {height} x {width}, which is cropped from it"
     if inputs.shapes and (beyond := max(inputs.preprocess_list or [0])) > len(inputs.shapes):
-        yield "preprocess_list", f"there is no input {beyond}: shapes has {len(inputs.shapes)}"
+        yield "preprocess_list", f"there is no input {beyond}: [input] shapes has {len(inputs.shapes)}"
 
 
 def _channels(inputs: ModelInput) -> int:
-    # Of a raw format too, the tool makes three.
+    # The tool makes three channels of a raw format, too.
     return {"gray": 1, "rgba": 4}.get(inputs.pixel_format or "bgr", 3)
 
 
 def _image_size(inputs: ModelInput) -> tuple[int, int]:
-    """Height and width of the first input; 0 where it is not said or no image."""
+    """Return height and width of the first input; 0 if they are not declared or it is not an image."""
     shape = inputs.shapes[0] if inputs.shapes else []
     if len(shape) != 4 or inputs.channel_format == "none":  # noqa: PLR2004 - batch, channels, height, width
         return (0, 0)
@@ -185,69 +192,72 @@ def _image_size(inputs: ModelInput) -> tuple[int, int]:
 
 
 def comparison_faults(layers: Sequence[str]) -> Iterator[str]:
-    """What is wrong with the layers that a qtable search compares, as 'name' or 'name:weight'."""
+    """Yield the faults of the layers that a qtable search compares, as 'name' or 'name:weight'."""
     weights = [layer.rpartition(":")[2] for layer in layers if ":" in layer]
     if not weights:
         return
     try:
         numbers = [float(weight) for weight in weights]
     except ValueError:
-        yield "what stands behind the colon is no number"
+        yield "the weight behind a colon is not a number"
         return
     if len(weights) < len(layers):
-        yield "either each layer has a weight or none"
-    # As the tool adds them: without any tolerance.
+        yield "some layers have a weight and others have none; give all of them one, or none"
+    # The tool compares the sum without any tolerance.
     elif sum(numbers) != 1:
-        yield f"the weights add up to {sum(numbers)!r}, and the tool wants exactly 1"
+        yield f"the weights add up to {sum(numbers)!r}, but the tool requires exactly 1"
 
 
 def count_faults(wanted: int | None, there: int | None) -> Iterator[str]:
-    """What is wrong with a number of samples.
+    """Yield the faults of a number of samples.
 
     Args:
-        wanted: the number that is declared; None where there is none.
-        there: how many samples there are; None where that is not known.
+        wanted: the declared number; None if none is declared.
+        there: the number of samples that there are; None if it is not known.
     """
     if wanted == 0:
-        yield "0 samples are none; leave input_num out to take all of them"
+        yield "is 0; leave input_num out to take all of them"
     elif wanted and there and wanted > there:
-        yield f"{wanted} samples are wanted, and there are {there}; leave input_num out to take all of them"
+        yield f"is {wanted}, but there are {there} samples; leave input_num out to take all of them"
 
 
 def source_faults(model: Model) -> Iterator[Fault]:
-    """What is wrong with the source network's file name."""
+    """Yield the faults of the file names of the source network."""
     suffix = Path(model.source).suffix
     if what := network_file.name_fault(model.source):
         yield "source", what
     if (suffix == ".prototxt") != (model.weights is not None):
-        yield "weights", "a Caffe network is a .prototxt as source and a .caffemodel as weights"
+        yield "weights", "a Caffe network has both: a .prototxt as source and a .caffemodel as weights"
     if suffix != ".onnx" and model.onnx.given():
-        yield "onnx", f"is for ONNX sources, and this one is {suffix or 'of no suffix'}"
+        yield "onnx", f"is only for ONNX sources, and source is {model.source}"
     for name in model.onnx.external_data or []:
         if name.startswith("/") or ".." in Path(name).parts:
-            yield "onnx", f"external_data: {name} leads out of the source's folder"
+            yield (
+                "onnx",
+                f"external_data: {name} must be a relative path without '..', in the source's folder",
+            )
 
 
 def output_faults(model: Model) -> Iterator[Fault]:
-    """What is wrong with the values of [output] together."""
+    """Yield the faults of the values of [output] together."""
     output = model.output
     if twice := sorted({name for name in output.names if list(output.names).count(name) > 1}):
-        yield "names", f"{twice[0]!r} stands there twice, and a cvimodel gives each tensor once"
+        yield "names", f"{twice[0]!r} is listed twice, but a cvimodel gives each tensor once"
     if not output.relative_boxes:
         return
     if (suffix := Path(model.source).suffix) != ".onnx":
-        yield "relative_boxes", f"changes the network, which is done in ONNX only, not in {suffix}"
+        yield "relative_boxes", f"changes the network, which is only possible in ONNX, not in {suffix}"
     if len(output.names) > 1:
-        yield "relative_boxes", f"is for a network with one output, and names has {len(output.names)}"
+        yield "relative_boxes", f"is for a network with one output, but names has {len(output.names)}"
     if output.add_postprocess:
-        yield "relative_boxes", "and add_postprocess exclude each other: that takes boxes in pixels"
+        yield "relative_boxes", "does not work with add_postprocess, which takes boxes in pixels"
 
 
 def needs_calibration(variant: Variant) -> bool:
-    """Whether a variant reads the calibration stage's table."""
+    """Tell whether a variant reads the calibration stage's table."""
     return variant.quantize == "INT8" and variant.calibration_table is None
 
 
 def has_samples(options: CalibrationOptions | QtableOptions) -> bool:
-    """Whether it is said what to calibrate or search with."""
+    """Tell whether samples to calibrate or search with are declared."""
     return bool(options.dataset or options.data_list)

@@ -79,7 +79,7 @@ def _checked(
         samples = samples_of()
     except (OSError, ValueError) as error:
         return None, [file.mistake(key, f"{prefix}{error}")]
-    reasons = [] if samples.files else ["it holds no samples (images, npz or npy)"]
+    reasons = [] if samples.files else ["has no samples (images, npz or npy)"]
     if reason := mixed(samples.kinds):
         reasons.append(reason)
     return samples, [file.mistake(key, reason) for reason in reasons]

@@ -1,4 +1,4 @@
-"""`[tool.cvimake]` in `pyproject.toml`: what is common to all models of a project."""
+"""`[tool.cvimake]` in `pyproject.toml`: values for all models of a project."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cvimake.project.model import CalibrationOptions, DeployOptions, ModelInput,
 
 
 class StageLimits(Declared):
-    """What a step may use at most. They change nothing of what it computes."""
+    """The most that a stage may use. These limits do not change its results."""
 
     memory: Annotated[float, Field(gt=0, le=1_000_000, examples=[8.0])] = 8.0
     """GiB, swap included."""
@@ -24,18 +24,18 @@ class StageLimits(Declared):
 
 
 class StoreOptions(Declared):
-    """Where results are kept for all projects and machines that share them."""
+    """The store, which keeps results for all projects and machines that share it."""
 
     url: Annotated[str, example("../store")] = ""
     """A folder, a URL that fsspec knows, or `none`; empty for a folder in the user's cache."""
     read_only: bool = False
-    """Take results from it, and keep none in it."""
+    """Take results from the store, but put none into it."""
     limit: Annotated[float, Field(gt=0, examples=[20.0])] = 20.0
-    """GiB that it may hold; what was not wanted for the longest time goes first."""
+    """GiB that the store may hold; the entries that were not used for the longest time are removed first."""
 
 
 class Settings(Declared):
-    """Values that hold for every model that does not say otherwise."""
+    """Values for every model that does not declare its own."""
 
     models: Annotated[FileName, example("models")] = "models"
     """The folder with one folder for each model."""

@@ -1,4 +1,4 @@
-"""Mistakes in values, as pydantic finds them: in the words of TOML, with an example of what belongs there."""
+"""Puts the mistakes that pydantic finds into the words of TOML, with an example of a right value."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ _KINDS = {
     "model_type": ("a table", ""),
 }
 _BOUNDS = {
-    "ge": "too little: at least",
-    "gt": "too little: more than",
-    "le": "too much: at most",
+    "ge": "too small: it must be at least",
+    "gt": "too small: it must be more than",
+    "le": "too large: it must be at most",
 }
 _OTHERS = {"int_parsing_size": "{given} is too large a number"}
 _LONGEST = 40
@@ -78,10 +78,10 @@ def _types_in(annotation: object) -> Iterator[object]:
 
 
 def said(key: Key, detail: Mapping[str, Any]) -> str:
-    """A mistake in words.
+    """Return a mistake in words.
 
     Args:
-        key: where it is.
+        key: the place of the mistake.
         detail: one of pydantic's `ValidationError.errors()`.
     """
     kind, given, context = detail["type"], _shown(detail["input"]), detail.get("ctx", {})
@@ -102,11 +102,11 @@ def _wrong_length(kind: str, context: Mapping[str, Any]) -> str:
     if not context.get("actual_length"):
         return "is empty"
     wanted = context["min_length" if kind == "too_short" else "max_length"]
-    return f"has the wrong number of values: {context['actual_length']} where {wanted} belong"
+    return f"has the wrong number of values: {context['actual_length']} instead of {wanted}"
 
 
 def _example(key: Key, otherwise: str = "", *, is_table: bool = False) -> str:
-    """`; for example: KEY = VALUE`; nothing where there is no example."""
+    """Return `; for example: KEY = VALUE`, or an empty text if there is no example."""
     names = [part for part in key if isinstance(part, str)]
     if is_table:
         found = [TABLES[name] for name in reversed(names) if name in TABLES]
@@ -117,7 +117,7 @@ def _example(key: Key, otherwise: str = "", *, is_table: bool = False) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as TOML writes it, cut where it is long."""
+    """Return a value as TOML writes it, shortened if it is long."""
     if isinstance(value, dict):
         return "a table"
     text = json.dumps(value, ensure_ascii=False, default=str)

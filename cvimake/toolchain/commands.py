@@ -8,19 +8,19 @@ from cvimake.core import clock
 from cvimake.core.action import Folder
 from cvimake.core.resources import step_package
 
-# Where docker/Dockerfile puts the package.
+# The folder of the package in the image (docker/Dockerfile).
 PREFIX = "/opt/tpu_mlir"
 ROOT = f"{PREFIX}/lib/python3.10/site-packages/tpu_mlir"
 
-# What every step starts with. Two things make equal inputs give unequal files otherwise: the memory planner
-# depends on where the kernel loads the program (setarch -R turns that off), and files hold the time of day
-# (libfaketime, in the environment). One stream for all that is said, so that a log has it in its order.
-# The rights of a new file are the same whatever those of the caller's are.
+# The beginning of every command. Without it, equal inputs give different files, for two reasons: the memory
+# planner depends on the address at which the kernel loads the program (setarch -R fixes it), and files hold
+# the time of day (libfaketime fixes it; see the environment). Both output streams are one, so that a log has
+# its lines in their order. umask gives new files the same rights for every caller.
 DETERMINISTIC = ("setarch", "x86_64", "-R", "sh", "-c", 'umask 022; exec "$@" 2>&1', "step")
 
 
 def environment() -> dict[str, str]:
-    """All variables that a tool sees: what it needs, and what holds its results still."""
+    """Return all variables that a tool sees: those that it needs, and those for repeatable results."""
     return {
         "PATH": ":".join(
             (
@@ -37,24 +37,24 @@ def environment() -> dict[str, str]:
         "LD_LIBRARY_PATH": f"{ROOT}/lib:{ROOT}/lib/capi:{ROOT}/lib/third_party",
         "TPUC_ROOT": ROOT,
         "LD_PRELOAD": "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-        # The clock stands still: a running one would still write 00:00:09 in a long step.
+        # The clock stands still. A running one would write another second in a long stage.
         "FAKETIME": clock.written(clock.epoch()),
         # Sleeping and time-outs go on while the clock stands still.
         "DONT_FAKE_MONOTONIC": "1",
-        # Otherwise waits with a time limit end at once, and Python's threads, which wait so for each other,
-        # keep a core busy with nothing else: the tools' comparisons took ten times as long on a busy machine.
+        # Without this, waiting with a time limit ends at once. Python's threads wait for each other like that
+        # and would keep a core busy: the tools' comparisons took ten times as long on a busy machine.
         "FAKETIME_FORCE_MONOTONIC_FIX": "0",
-        # Kernels are chosen by instruction set, and their sums differ in the last bit. AVX2 is what any
-        # x86-64 machine of the last ten years has.
+        # Kernels are chosen by instruction set, and their sums differ in the last bit. Every x86-64 machine
+        # of the last ten years has AVX2.
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "OPENBLAS_CORETYPE": "Haswell",
-        # numpy has kernels of its own: with those for AVX-512, validations find other signal-to-noise ratios.
+        # numpy has its own kernels: with those for AVX-512, validations find other signal-to-noise ratios.
         "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL",
-        # That it has nothing to disable where there is no AVX-512.
+        # numpy warns on a machine without AVX-512 that there is nothing to disable.
         "PYTHONWARNINGS": "ignore:During parsing environment variable:RuntimeWarning",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        # The image's own bytecode, compiled from the sources that its fingerprint counts, and no other.
+        # Only the image's own bytecode, compiled from the sources in its fingerprint, is used.
         "PYTHONPYCACHEPREFIX": f"{PREFIX}/bytecode",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
@@ -69,9 +69,9 @@ def environment() -> dict[str, str]:
 
 
 def command(tool: str, arguments: Iterable[str]) -> tuple[str, ...]:
-    """The command that runs one of the package's tools.
+    """Return the command that runs one of the package's tools.
 
-    The console scripts would start Python twice and set `OMP_NUM_THREADS=4`; the tool's file is run instead.
+    It runs the tool's file, because the console scripts start Python twice and set `OMP_NUM_THREADS=4`.
     """
     return (*DETERMINISTIC, "python3", _file(tool), *arguments)
 
@@ -79,47 +79,47 @@ def command(tool: str, arguments: Iterable[str]) -> tuple[str, ...]:
 def summarised_command(
     tool: str, summary: str, arguments: Iterable[str], flags: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """The same, with what the tool says of its result written to a file; see `container/run_tool.py`."""
+    """Return the command that runs a tool and writes a summary of its output; see `container/run_tool.py`."""
     return summarised_program(_file(tool), summary, arguments, flags)
 
 
 def summarised_program(
     program: str, summary: str, arguments: Iterable[str], flags: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """The same for a program of ours that stands in for a tool."""
+    """Return the same command for a container program that replaces a tool."""
     return (*DETERMINISTIC, "python3", "run_tool.py", summary, *flags, program, *arguments)
 
 
 def calibration_command(arguments: Iterable[str]) -> tuple[str, ...]:
-    """The command that runs `run_calibration` in several processes; see `container/calibrate.py`."""
+    """Return the command that runs `run_calibration` in several processes; see `container/calibrate.py`."""
     return (*DETERMINISTIC, "python3", "calibrate.py", *arguments)
 
 
 def transform_command(programs: Iterable[str], model_name: str, arguments: Iterable[str]) -> tuple[str, ...]:
-    """The command that transforms a network.
+    """Return the command that transforms a network.
 
     Args:
-        programs: of ours that stand around the tool, the outermost first; each takes the model's name.
-        model_name: that.
-        arguments: the tool's.
+        programs: container programs that run the tool, the outermost first; each gets the model's name.
+        model_name: the model's name.
+        arguments: the tool's arguments.
     """
     around = (part for program in programs for part in (program, model_name))
     return (*DETERMINISTIC, "python3", *around, _file("model_transform"), *arguments)
 
 
 def info_command(model: str, listing: str, time: str) -> tuple[str, ...]:
-    """The command that lists a cvimodel and estimates its time; see `container/estimate_time.py`."""
+    """Return the command that lists a cvimodel and estimates its time; see `container/estimate_time.py`."""
     return (*DETERMINISTIC, "python3", "estimate_time.py", model, listing, time)
 
 
-# The program that converts ONNX networks, and the Python that it runs under: docker/Dockerfile puts newer
-# packages there than the toolchain bears.
+# The program that converts ONNX networks, and its Python: docker/Dockerfile gives it newer packages than the
+# toolchain can use.
 ONNX_PROGRAM = Folder(target="/program", files=step_package("onnx_downgrade"))
 _ONNX_PYTHON = f"{PREFIX}/onnx/bin/python3"
 
 
 def onnx_environment() -> dict[str, str]:
-    """All variables that the conversion of an ONNX network sees: nothing of the toolchain's own."""
+    """Return all variables that the conversion of an ONNX network sees: none of the toolchain's own."""
     variables = environment()
     for name in ("PYTHONPATH", "LD_LIBRARY_PATH", "TPUC_ROOT"):
         del variables[name]

@@ -1,4 +1,4 @@
-"""What is in a cvimodel, from the listing that `model_tool --info` prints."""
+"""Reads the listing that `model_tool --info` prints of a cvimodel."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pydantic import BaseModel, ConfigDict
 from cvimake.core.errors import CvimakeError
 
 _SECTION = re.compile(r"\d{3,}\s+(\w+)\s+(\S+)\s+(\d+)\s+(\d+)\s+([0-9a-f]{32})")
-# No blank is left behind the longest types.
+# There is no blank behind the longest types.
 _TYPE = r"(fp32|bf16|u?int(?:8|16|32))\s*"
 _SHAPE = r"(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+"
 _WEIGHT = re.compile(rf"\d{{3,}}\s+(\d+)\s+(\d+)\s+{_TYPE}{_SHAPE}(\S.*)")
 _TENSOR = re.compile(rf"\d{{3,}}\s+\d+\s+{_TYPE}{_SHAPE}(\S+)\s+(?:io_mem|shared|private)\s+(\S.*)")
-# Stands for a scale that is too small or too large to be listed.
+# The listing has this for a scale that is too small or too large.
 _UNLISTED = "-"
 _ION = re.compile(r"ION Memory Size: \(([\d.]+) MB\)")
 
 
 class ListingError(CvimakeError):
-    """A listing that is none, or has a line that is not understood."""
+    """The text is not such a listing, or has an unknown line."""
 
 
 class _Value(BaseModel):
@@ -35,8 +35,8 @@ class Tensor(_Value):
     Attributes:
         shape: padded to four axes.
         type: fp32, bf16, int8, uint8 …
-        scale: what a whole number stands for; 1 for a float; None where the listing does not say it, since
-            it is very small or very large.
+        scale: the value of one step of a whole number; 1 for a float; None if the listing does not have it,
+            because it is very small or very large.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Tensor(_Value):
 
     @property
     def scale_text(self) -> str:
-        """The scale for people."""
+        """The scale as text."""
         return "too small or too large to be listed" if self.scale is None else f"{self.scale:g}"
 
 
@@ -71,7 +71,7 @@ class Section(_Value):
 
 
 class Listing(_Value):
-    """What `model_tool --info` tells.
+    """The content of a listing.
 
     Attributes:
         ion_memory: MB of the camera's ION pool.
@@ -93,7 +93,7 @@ def parse(text: str) -> Listing:
     """Read a listing.
 
     Raises:
-        ListingError: it is not such a listing, or has a line that is not understood.
+        ListingError: it is not such a listing, or has an unknown line.
     """
     head, _, program = text.partition("Program #0")
     sections, _, weights = head.partition("WeightMap:")
@@ -132,14 +132,14 @@ def parse(text: str) -> Listing:
 
 
 def _rows(row: re.Pattern[str], table: str) -> Iterator[re.Match[str]]:
-    """The rows of a table, without its head.
+    """Yield the rows of a table, without its head.
 
     Raises:
-        LookupError: a line is none.
+        LookupError: a line is not a row.
     """
     for line in table.splitlines():
         text = line.strip()
-        # The line that names the columns, and what is left of the one that names the table.
+        # The line with the names of the columns, and the rest of the line with the name of the table.
         if not text or text.startswith("ID ") or text == ":":
             continue
         if (match := row.fullmatch(text)) is None:
@@ -148,7 +148,7 @@ def _rows(row: re.Pattern[str], table: str) -> Iterator[re.Match[str]]:
 
 
 def _named(names: str, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-    """The tensors of a list of names; a name may hold a comma itself.
+    """Return the tensors of a list of names; a name may itself hold a comma.
 
     Raises:
         LookupError: there is no such tensor.
@@ -159,7 +159,7 @@ def _named(names: str, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         fitting = [name for name in tensors if left.startswith(f"{name},")]
         if not fitting:
             raise LookupError(f"its listing has no tensor {left[:-1]!r}")
-        # Of two names the longer one: the other is what it begins with.
+        # If two names fit, the longer one is meant: it begins with the other.
         name = max(fitting, key=len)
         found.append(tensors[name])
         left = left[len(name) + 1 :]

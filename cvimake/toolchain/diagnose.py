@@ -1,4 +1,4 @@
-"""Why a step failed: its log, and how it ended, held against the known failures."""
+"""Finds the known failure that fits the log and the end of a failed stage."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from cvimake.core.action import GIBIBYTE, Limits, Outcome
 from cvimake.toolchain.known_failures import KNOWN, Known
 
 _KILLED = 137
-# The kernel ends a process so that makes a file larger than the limit.
+# The exit code of a process that the kernel ended because it made a file larger than the limit.
 _FILE_TOO_LARGE = 128 + signal.SIGXFSZ
-# Of the layers that missed a tolerance, so many are shown.
+# The number of layers that are shown, of those that missed a tolerance.
 _WORST = 5
 _LAYER = re.compile(
     r"\[(?P<layer>[^\[\]\s]+) *\] +\w+ \[FAILED\]\n"
     r".*\n *cosine_similarity += (?P<cosine>\S+)\n *euclidean_similarity += (?P<euclidean>\S+)"
 )
-# Of a Python traceback and of LLVM's.
+# The lines of a Python traceback and of LLVM's.
 _FRAME = re.compile(
     r"Traceback \(most recent call last\):| *File \".*\", line \d+, in |Stack dump|PLEASE submit a bug report"
     r"|\d+\.\s+Program arguments:| *#?\d+ +\S+ +0x[0-9a-f]+|During handling of the above exception"
 )
 _COMPARISON = "[Running]: npz_tool.py compare"
-# A layer of a search with its similarity, as it goes on and in the list at its end.
+# A layer of a search with its similarity, as printed during the search and in the list at its end.
 _RANKED = re.compile(
     r"^(?:No\.\d+ *: )?[Ll]ayer:? +(?P<layer>\S+)\s+[Cc]os(?:ine)?:? (?P<cosine>-?\d\S*)$", re.MULTILINE
 )
@@ -35,13 +35,13 @@ _COUNT = re.compile(r"^(?P<count>\d+) compared$", re.MULTILINE)
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """A known failure as it happened.
+    """A known failure, filled in from a log.
 
     Attributes:
-        id: of the known failure; its heading in `docs/errors.md`.
-        cause: what happened, in a sentence.
-        remedy: what to do.
-        link: where the cause is explained in full; empty if only in `docs/errors.md`.
+        id: the id of the known failure, which is its heading in `docs/errors.md`.
+        cause: the cause, in a sentence.
+        remedy: the remedy.
+        link: a page that explains the cause in full; empty if there is none.
     """
 
     id: str
@@ -60,12 +60,12 @@ class Layer:
 
 
 def diagnose(outcome: Outcome, log: str, limits: Limits) -> Diagnosis | None:
-    """The first known failure that fits; None where none does.
+    """Return the first known failure that fits; None if none does.
 
     Args:
-        outcome: how the command ended.
-        log: what it printed, the end of it if that is long.
-        limits: what it had.
+        outcome: the end of the command.
+        log: the output of the command, or the end of a long one.
+        limits: the limits of the command.
     """
     for known in KNOWN:
         if isinstance(known.sign, str):
@@ -80,12 +80,12 @@ def diagnose(outcome: Outcome, log: str, limits: Limits) -> Diagnosis | None:
 
 
 def telling(lines: Sequence[str]) -> list[str]:
-    """The lines of a log without those that say where in the tool something happened."""
+    """Return the lines of a log without those of tracebacks and stack dumps."""
     told = []
     inside = False
     for line in lines:
         if _FRAME.match(line):
-            # What follows is the source's line.
+            # The next line is the line of the source.
             inside = line.lstrip().startswith("File ")
             continue
         if not (inside and line.startswith("    ")):
@@ -95,7 +95,7 @@ def telling(lines: Sequence[str]) -> list[str]:
 
 
 def missed_layers(comparison: str) -> list[Layer]:
-    """The layers that a comparison found too different, the least similar first."""
+    """Return the layers that a comparison found too different, the least similar first."""
     layers = [
         Layer(match["layer"], float(match["cosine"]), float(match["euclidean"]))
         for match in _LAYER.finditer(comparison)
@@ -104,7 +104,7 @@ def missed_layers(comparison: str) -> list[Layer]:
 
 
 def _with_layers(found: Diagnosis, log: str) -> Diagnosis:
-    """A missed tolerance, with the layers that missed it and how far."""
+    """Add to a missed tolerance the layers that missed it, with their similarities."""
     comparison = log.rpartition("npz compare FAILED")[0].rpartition(_COMPARISON)[2]
     layers, tolerance = missed_layers(comparison), _TOLERANCE.search(comparison)
     count = _COUNT.search(comparison)
@@ -120,7 +120,7 @@ def _with_layers(found: Diagnosis, log: str) -> Diagnosis:
 
 
 def _with_ranking(found: Diagnosis, log: str) -> Diagnosis:
-    """A failure of a search, with the layers that a qtable should keep float first."""
+    """Add to a failed search the layers that a qtable should keep float first."""
     cosines = {match["layer"]: float(match["cosine"]) for match in _RANKED.finditer(log)}
     if not cosines:
         return found

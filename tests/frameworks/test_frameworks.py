@@ -242,5 +242,5 @@ def test_a_tflite_with_an_operator_that_is_not_read_is_refused_with_what_to_do(
     project = make(tmp_path, IMAGE % "negative.tflite" + FLOAT, networks / "negative.tflite")
     result = project.doit()
     assert result.returncode == 2
-    assert "is no operator that tpu_mlir 1.7 reads of TFLite" in result.stdout + result.stderr
+    assert "is not an operator that tpu_mlir 1.7 reads from TFLite" in result.stdout + result.stderr
     assert "tf2onnx" in result.stdout + result.stderr

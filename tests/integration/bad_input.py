@@ -367,18 +367,18 @@ CASES: dict[str, Case] = {
     "dataset: missing": Case(
         lambda model: (model / "model.toml").write_text(DECLARATION + DATASET), "no dataset 'samples'"
     ),
-    "dataset: empty": Case(dataset(""), "holds no samples"),
-    "dataset: leads out": Case(dataset('files = ["../../**/*.png"]'), "leads out"),
-    "dataset: from the root": Case(dataset('files = ["/etc/*"]'), "leads out"),
+    "dataset: empty": Case(dataset(""), "has no samples"),
+    "dataset: leads out": Case(dataset('files = ["../../**/*.png"]'), "must be a relative path"),
+    "dataset: from the root": Case(dataset('files = ["/etc/*"]'), "must be a relative path"),
     "dataset: no pattern": Case(dataset('files = ["**x"]'), "dataset samples"),
     "dataset: folder that is not there": Case(dataset('folder = "nowhere"'), "no folder"),
     "dataset: mixed": Case(dataset("", put("a.png", IMAGE), put("b.npy", GOOD_NPY)), "different kinds"),
     "dataset: folders in a circle": Case(
-        dataset("", lambda folder: (folder / "loop").symlink_to(folder)), "holds no samples"
+        dataset("", lambda folder: (folder / "loop").symlink_to(folder)), "has no samples"
     ),
     "dataset: list that is not there": Case(dataset('data_list = "list.txt"'), "No such file"),
     "dataset: list leads out": Case(
-        dataset('data_list = "l"', put("l", b"../../../etc/passwd\n")), "leads out"
+        dataset('data_list = "l"', put("l", b"../../../etc/passwd\n")), "must be a relative path"
     ),
     "dataset: list with zero bytes": Case(
         dataset('data_list = "l"', put("l", bytes(64))), "control characters"

@@ -1,1 +1,1 @@
-"""What can be said of a network before it is built: its graph, family, faults, and a declaration for it."""
+"""Examines a network before it is built: its graph, its family, and its faults."""

@@ -1,10 +1,10 @@
-"""Where a network's outputs could end before their last sigmoid or softmax."""
+"""Finds the tensors before the last sigmoid or softmax of a network's outputs."""
 
 from __future__ import annotations
 
 from cvimake.project.networks.network import Network
 
-# Operators that only put the numbers of a tensor elsewhere.
+# Operators that only rearrange the numbers of a tensor.
 _MOVES = frozenset({"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Cast"})
 _ACTIVATIONS = frozenset({"Sigmoid", "Softmax", "LogSoftmax", "HardSigmoid"})
 _FARTHEST = 10
@@ -15,7 +15,7 @@ WHY = (
 
 
 def before(network: Network, tensor: str) -> tuple[str, str]:
-    """The tensor before an output's last activation, and that operator; empty where there is none."""
+    """Return the tensor before an output's last activation, and the activation; empty if there is none."""
     for _ in range(_FARTHEST):
         node = network.producers.get(tensor)
         if node is None:
@@ -29,10 +29,10 @@ def before(network: Network, tensor: str) -> tuple[str, str]:
 
 
 def bare(network: Network, tensor: str) -> str:
-    """An output before its last activation; itself where it has none."""
+    """Return the tensor before an output's last activation, or the output itself if it has none."""
     return before(network, tensor)[0] or tensor
 
 
 def why(op: str) -> str:
-    """The reason for an output before this activation, in one line."""
+    """Return the reason to end a network before this activation, in one line."""
     return WHY.format(op=op.lower())

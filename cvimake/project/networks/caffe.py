@@ -1,4 +1,4 @@
-"""What a Caffe network's prototxt says of its inputs."""
+"""Reads the names and shapes of a Caffe network's inputs from its prototxt."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _INPUT = re.compile(r"\binput\s*:\s*['\"]([^'\"]+)")
 
 
 def inputs(path: Path) -> list[tuple[str, tuple[int, ...]]]:
-    """Names and shapes of a Caffe network's inputs, as far as its prototxt says them.
+    """Return the names and shapes of a Caffe network's inputs, as far as its prototxt has them.
 
     Raises:
-        CvimakeError: it is no text.
+        CvimakeError: it is not text.
         OSError: it cannot be read.
     """
     if path.stat().st_size > _LARGEST:
@@ -27,7 +27,7 @@ def inputs(path: Path) -> list[tuple[str, tuple[int, ...]]]:
     try:
         text = _COMMENT.sub("", path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise CvimakeError(f"{path} is not UTF-8 text, and a prototxt is") from error
+        raise CvimakeError(f"{path} is not UTF-8 text, so it is not a prototxt") from error
     names = _INPUT.findall(text) or ["input"]
     shapes = [tuple(map(int, _DIMENSION.findall(body))) for body in _SHAPE.findall(text)]
     old = [int(length) for length in _OLD_DIMENSIONS.findall(text)]

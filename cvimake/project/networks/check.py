@@ -1,4 +1,4 @@
-"""What is looked at on the host before a network goes to the toolchain."""
+"""Checks a network on the host before the toolchain gets it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from cvimake.project.networks import operators, reading
 
 
 def check(path: Path, outputs: Sequence[str]) -> None:
-    """Sees that an ONNX file has the outputs that are declared, and operators that the tool reads.
+    """Check that an ONNX file has the declared outputs, and only operators that the tool reads.
 
     Args:
         path: the file.
-        outputs: the tensors that it shall end in; none for its own.
+        outputs: the tensors that it shall end in; empty for its own outputs.
 
     Raises:
-        CvimakeError: with all that is wrong.
+        CvimakeError: with all faults.
     """
     network = reading.read(path)
     wrong = [
-        f"{path} has no tensor {name!r}, which [output] names names"
-        for name in outputs
-        if name not in network.producers
+        f"[output] names: {path} has no tensor {name!r}" for name in outputs if name not in network.producers
     ]
     wanted = [name for name in outputs if name in network.producers] or list(network.outputs)
     wrong += [f"{path}: {what}" for what in operators.unread(network, wanted)]

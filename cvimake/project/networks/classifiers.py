@@ -1,4 +1,4 @@
-"""Convolutional networks that end in a number for each class."""
+"""Recognises convolutional networks that end in a number for each class."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from cvimake.project.networks.heads import Image, last_convolutions
 from cvimake.project.networks.network import Network, Node
 
 _IMAGENET = Preprocessing((123.675, 116.28, 103.53), (0.0171248, 0.0175070, 0.0174292), "rgb")
-# ImageNet's and one for the background.
+# The classes of ImageNet, and one for the background.
 _CLASSES_OF_TENSORFLOW = 1001
-# What can stand behind the last layer of a classifier, and between that and the features.
+# Operators that can follow the last layer of a classifier, and operators between it and the features.
 _AFTER = frozenset({"Softmax", "LogSoftmax", "Flatten", "Reshape", "Squeeze", "Identity", "Sigmoid", "Add"})
 _BEFORE = frozenset({
     "Flatten", "Reshape", "Squeeze", "Identity", "Dropout", "Relu", "HardSwish", "Clip", "Mul", "Sigmoid",
     "Gemm", "MatMul", "Add", "HardSigmoid", "BatchNormalization",
 })  # fmt: skip
-# What a convolutional network has not.
+# Operators that a convolutional network does not have.
 _TRANSFORMERS = frozenset({"LayerNormalization", "Erf", "Gelu", "Attention"})
 _POOLS = frozenset({"GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "AveragePool", "MaxPool"})
 
 
 def classifier(network: Network, image: Image) -> Findings | None:
-    """A convolutional network whose one output is a number for each class."""
+    """Recognise a convolutional network whose one output is a number for each class."""
     if len(network.outputs) != 1:
         return None
     ((output, shape),) = network.outputs.items()
@@ -34,7 +34,7 @@ def classifier(network: Network, image: Image) -> Findings | None:
     tensorflow = image.channels_last or classes == _CLASSES_OF_TENSORFLOW
     makers = "those of TensorFlow's MobileNets" if tensorflow else "ImageNet's, as torchvision has them"
     unsure = (
-        f"mean, scale and pixel_format are a guess: {makers}; the graph does not say them",
+        f"mean, scale and pixel_format are a guess: {makers}; the graph does not have them",
         "a network that measures or compares (an embedding, a regression) looks the same as a classifier",
     )
     return Findings(
@@ -50,13 +50,13 @@ def classifier(network: Network, image: Image) -> Findings | None:
 
 
 def _family(network: Network) -> str:
-    """Depthwise convolutions are how MobileNets are told."""
+    """Return the family: a network with depthwise convolutions is like a MobileNet."""
     depthwise = any(node.op == "Conv" and node.attributes.get("group", 1) > 1 for node in network.nodes)
     return "MobileNet-like classifier" if depthwise else "classifier"
 
 
 def _scores(network: Network, output: str) -> str:
-    """What the classes' scores come from, where that is as in a plain classifier; empty where it is not."""
+    """Say how the scores are computed, if it is as in a plain classifier; else return an empty text."""
     last = _back(network, output, _AFTER)
     if last is None or any(node.op in _TRANSFORMERS for node in network.behind([output])):
         return ""
@@ -70,7 +70,7 @@ def _scores(network: Network, output: str) -> str:
 
 
 def _back(network: Network, tensor: str, through: frozenset[str]) -> Node | None:
-    """The first node behind a tensor that is not one of these operators."""
+    """Return the first node behind a tensor that is not one of these operators."""
     for _ in range(40):
         node = network.producers.get(tensor)
         if node is None or node.op not in through:

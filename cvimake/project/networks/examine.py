@@ -1,4 +1,4 @@
-"""What is said of a network's file before anything is built: what it is, its faults, a draft for it."""
+"""Examines a network's file before anything is built: its kind, its family, and its faults."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _FEW = 24
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """What a file was found to hold.
+    """The result of examining a file.
 
     Attributes:
         weights: the file with a Caffe network's weights.
-        external: the files with an ONNX network's weights, relative to its folder; none where it holds them.
-        findings: None where the network is not recognised.
-        classes: the names of the classes, where the exporter noted them.
-        attends: whether it multiplies computed tensors with each other, as attention does.
-        layout: nhwc where the channels of its one input, an image, stand last; else empty.
-        problems: what will stop a build, or the camera; each says where and what to do.
+        external: the files with an ONNX network's weights, relative to its folder; empty if it holds them.
+        findings: None if the network is not recognised.
+        classes: the names of the classes, if the exporter noted them.
+        attends: whether the network multiplies computed tensors with each other, as attention does.
+        layout: nhwc if the network's one input is an image with its channels last; else empty.
+        problems: reasons why a build or the camera will fail, each with the place and the remedy.
     """
 
     path: Path
@@ -58,14 +58,14 @@ class Examined:
 
 
 def examine(path: Path, shapes: Sequence[Sequence[int]] | None = None) -> Examined:
-    """Looks at a network's file.
+    """Examine a network's file.
 
     Args:
         path: the file.
-        shapes: others for the inputs of an ONNX network than the file has.
+        shapes: shapes for the inputs of an ONNX network, instead of those in the file.
 
     Raises:
-        CvimakeError: the toolchain cannot read it, and why.
+        CvimakeError: the toolchain cannot read it; the error has the reason.
         OSError: it cannot be read.
     """
     kind = network_file.check(path)
@@ -73,13 +73,13 @@ def examine(path: Path, shapes: Sequence[Sequence[int]] | None = None) -> Examin
         return _onnx(path, shapes)
     if shapes:
         raise CvimakeError(
-            f"--shape is for ONNX networks, and {path} is none", "Write [input] shapes afterwards."
+            f"--shape is only for ONNX networks, and {path} is not one", "Declare [input] shapes afterwards."
         )
     if kind is Kind.CAFFE:
         weights = path.with_suffix(".caffemodel")
         if not weights.is_file():
             raise CvimakeError(
-                f"{path} is a Caffe network, and there is no {weights.name} beside it with its weights"
+                f"{path} is a Caffe network, but {weights.name}, the file with its weights, is not beside it"
             )
         return Examined(path=path, kind=kind, weights=weights, inputs=caffe.inputs(path))
     if kind is Kind.TFLITE:
@@ -126,7 +126,7 @@ class Candidate(NamedTuple):
     """A tensor that a network could end in.
 
     Attributes:
-        why: the reason for it, where it is not an output already; one line.
+        why: the reason, in one line; empty if it is an output already.
     """
 
     name: str
@@ -135,7 +135,7 @@ class Candidate(NamedTuple):
 
 
 def candidates(network: Network) -> tuple[Candidate, ...]:
-    """Tensors that a network could end in.
+    """Return the tensors that a network could end in.
 
     These are its own outputs, each followed by the tensor before its last sigmoid or softmax, and the last
     convolutions before them.
@@ -152,16 +152,16 @@ def candidates(network: Network) -> tuple[Candidate, ...]:
 
 
 def _recognised(path: Path, shapes: Sequence[Sequence[int]] | None) -> tuple[Network, Findings | None]:
-    """The network and what it is; with inputs of other shapes as a whole, or ended before its decoding.
+    """Return the network and its family, with the given input shapes: whole, or ended before its decoding.
 
     Raises:
-        CvimakeError: it cannot take such inputs.
+        CvimakeError: the network cannot take inputs of these shapes.
     """
     try:
         network = reading.read(path, shapes)
         return network, recognise(network)
     except CvimakeError:
-        # The decoding of detectors holds sizes, and a declaration mostly ends before it.
+        # The decoding of detectors has fixed sizes, and a declaration mostly ends the network before it.
         own = recognise(reading.read(path)) if shapes else None
         if own is None:
             raise
@@ -181,14 +181,14 @@ def _advice(network: Network) -> Iterator[str]:
         image = image_of(network)
         if image and image.channels_last:
             yield (
-                f"{name} has its channels last, and fuse_preprocess is not possible with that: images are "
-                f"prepared where the cvimodel is fed. tf2onnx --inputs-as-nchw {name} makes the network with "
-                "its channels first, which the camera's image goes into as it is"
+                f"{name} has its channels last, so fuse_preprocess does not work: your program must prepare "
+                f"the images. tf2onnx --inputs-as-nchw {name} makes the network with its channels first, "
+                "which can take the camera's image as it is"
             )
         if shape and shape[0] and shape[0] > 1:
-            yield f"{name} takes {shape[0]} images at a time, the camera gives one: export with batch 1"
+            yield f"{name} takes {shape[0]} images at a time, but the camera gives one: export with batch 1"
         if None in shape:
-            yield f"{name} has axes of open length: say [input] shapes, or init --shape"
+            yield f"{name} has axes of open length: declare [input] shapes, or use init --shape"
     if network.parameters > LARGEST_ADVISED:
         yield (
             f"it has {network.parameters / 1e6:.1f} million weights: about as many MB in INT8, twice in F16; "

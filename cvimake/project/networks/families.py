@@ -1,6 +1,6 @@
-"""What family and task a network is of, by its structure; nothing is told by a file's name.
+"""Recognises the family and the task of a network by its structure, not by its file's name.
 
-Each recogniser looks at the graph and answers with its findings or with None; the first answer counts.
+Each recogniser gets the graph and returns its findings or None; the first findings count.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _RECOGNISERS: Sequence[Recogniser] = (
 
 
 def recognise(network: Network) -> Findings | None:
-    """What a network is; None where it is nothing that is known here."""
+    """Return the family of a network and the rest of its findings; None if it is not recognised."""
     image = image_of(network)
     if image is None:
         return None
@@ -50,7 +50,7 @@ def recognise(network: Network) -> Findings | None:
 
 
 def _completed(network: Network, found: Findings) -> Findings:
-    """With what the camera takes it for, what its exporter says, and doubts that hold for all."""
+    """Complete findings with the camera's recognition, the exporter's notes, and general doubts."""
     why, unsure = list(found.why), list(found.unsure)
     preprocessing = found.preprocessing
     if found.image.channels == 1:
@@ -63,9 +63,9 @@ def _completed(network: Network, found: Findings) -> Findings:
         unsure.append(f"its exporter says that its task is {task}")
     names = class_names(network.metadata)
     if names and len(names) != found.classes:
-        unsure.append(f"its exporter names {len(names)} classes, and the graph has {found.classes}")
+        unsure.append(f"its exporter names {len(names)} classes, but the graph has {found.classes}")
     unsure += [f"{axis}. A cvimodel's shapes are fixed" for axis in network.assumed]
-    # Where alignment helps, the draft declares it.
+    # If alignment helps, the draft declares it.
     width = found.image.width
     fault = None if Rows.of(width).readable else next(sheared(width, aligned_input=True), None)
     camera = as_the_camera(
@@ -86,13 +86,13 @@ def _completed(network: Network, found: Findings) -> Findings:
 
 
 def _picture(image: Image) -> Tensor:
-    """The input as a cvimodel with fused preprocessing has it: bytes, channels last."""
+    """Return the input of a cvimodel with fused preprocessing: bytes, channels last."""
     shape = (image.batch, image.height, image.width, image.channels)
     return Tensor(name=image.name, shape=shape, type="uint8", scale=1.0)
 
 
 def _tensor(network: Network, name: str) -> Tensor:
-    """A tensor as a cvimodel would have it: four axes, its operation in its name; an unknown axis is 0."""
+    """Return the tensor that a cvimodel would have: four axes (0 if unknown), its operation in its name."""
     shape = [length or 0 for length in network.shape(name)][:_AXES]
     batch, channels, height, width = [*shape, *[1] * (_AXES - len(shape))]
     named = f"{name}_{_operation(network, name)}"
@@ -100,7 +100,7 @@ def _tensor(network: Network, name: str) -> Tensor:
 
 
 def _operation(network: Network, name: str) -> str:
-    """The last operation that computes a tensor; those that only change its shape do not count."""
+    """Return the last operation that computes a tensor, not counting those that only change its shape."""
     node = network.producers.get(name)
     while node is not None and node.op in _RESHAPING and node.input_at(0) in network.producers:
         node = network.producers[node.input_at(0)]

@@ -1,4 +1,4 @@
-"""What a network was recognised as."""
+"""The family of a network, and everything that follows from it for a declaration."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ Task = Literal["detect", "segment", "pose", "classify", "read"]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image becomes the input: (pixel - mean) · scale, one number for each channel."""
+    """The way from an image to the input: (pixel - mean) · scale, one number for each channel."""
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     pixel_format: str
 
 
-# Of TensorFlow's and MediaPipe's networks: RGB from -1 to 1.
+# The input of TensorFlow's and MediaPipe's networks: RGB from -1 to 1.
 SIGNED_RGB = Preprocessing((127.5,) * 3, (0.0078431,) * 3, "rgb")
-# Of Ultralytics' networks: RGB from 0 to 1.
+# The input of Ultralytics' networks: RGB from 0 to 1.
 UNIT = Preprocessing((0.0,) * 3, (0.0039216,) * 3, "rgb")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What a network was recognised as.
+    """The family of a recognised network, and what follows from it.
 
     Attributes:
-        classes: how many.
+        classes: the number of classes.
         outputs: the tensors that a cvimodel of it should end in.
         relative_boxes: whether its boxes have to become fractions of the input, for the camera.
-        float_layers: the layers that have to stay float in INT8, by the toolchain's names; empty where a
+        float_layers: the layers that have to stay float in INT8, by the toolchain's names; empty if a
             search finds them.
-        camera: the kind of model that the camera takes these for; empty if for nothing.
+        camera: the kind of model that the camera recognises in these outputs; empty if it recognises none.
         works: whether that kind works on the camera.
-        why: what in the graph says so.
-        unsure: what the graph does not say, or where the camera will not do what one might expect.
+        why: the evidence in the graph.
+        unsure: values that the graph does not have, and surprises that the camera may have.
     """
 
     family: str

@@ -1,4 +1,4 @@
-"""Where a detector's own computing ends: its last convolutions, found by walking back from the outputs."""
+"""Finds a detector's last convolutions, by walking back from its outputs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from cvimake.core import graph
 from cvimake.project.networks.network import Network, Node, Shape
 
-# What the camera's post-processing knows; P6 networks have a fourth.
+# The strides that the camera's post-processing reads. P6 networks have a fourth.
 STRIDES = (8, 16, 32)
 _STRIDES_OF_ALL = (*STRIDES, 64)
 # The weights of the convolution that turns a distribution over 16 distances into its mean (DFL).
 _DISTANCES: Shape = (1, 16, 1, 1)
-# How far a class head can be walked back along: five layers, each with its activation.
+# The most nodes of a class head: five layers, each with its activation.
 _HEAD_DEPTH = 20
 
 
@@ -35,19 +35,19 @@ class Image:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Its shape, as the network has it."""
+        """The input's shape, with the channels where the network has them."""
         if self.channels_last:
             return (self.batch, self.height, self.width, self.channels)
         return (self.batch, self.channels, self.height, self.width)
 
     @property
     def locations(self) -> int:
-        """Cells of the grids of all strides that the camera knows."""
+        """The number of cells of the grids of all strides that the camera reads."""
         return sum((self.height // stride) * (self.width // stride) for stride in STRIDES)
 
 
 def image_of(network: Network) -> Image | None:
-    """The input as an image; None where there are several inputs or it is none."""
+    """Return the input as an image; None if there are several inputs or it is not an image."""
     if len(network.inputs) != 1:
         return None
     ((name, shape),) = network.inputs.items()
@@ -84,7 +84,7 @@ def _is_layer(network: Network, node: Node) -> bool:
 
 
 def _is_mean_of_distances(network: Network, node: Node) -> bool:
-    """Whether a convolution only makes one distance of a distribution: then it belongs to the decoding."""
+    """Tell whether a convolution turns a distribution into one distance, and so belongs to the decoding."""
     if network.shape(node.input_at(1)) != _DISTANCES:
         return False
     tensor = node.input_at(0)
@@ -109,19 +109,19 @@ class Heads:
 
     @property
     def interleaved(self) -> tuple[str, ...]:
-        """Grid by grid."""
+        """The tensors grid by grid."""
         return tuple(name for stride in STRIDES for name in self.tensors[stride])
 
     @property
     def grouped(self) -> tuple[str, ...]:
-        """All boxes, then all scores, and so on."""
+        """The tensors kind by kind: all boxes, then all scores, and so on."""
         return tuple(
             self.tensors[stride][number] for number in range(len(self.channels)) for stride in STRIDES
         )
 
 
 def heads_of(network: Network, image: Image, tensors: Sequence[str]) -> Heads | None:
-    """The heads among convolutions' outputs: the same on every grid; None where they are not so."""
+    """Return the heads among convolutions' outputs; None if they are not the same on every grid."""
     by_stride: dict[int, list[str]] = {}
     for tensor in tensors:
         shape = network.shape(tensor)
@@ -146,7 +146,7 @@ def heads_of(network: Network, image: Image, tensors: Sequence[str]) -> Heads | 
 
 
 def has_depthwise(network: Network, tensor: str) -> bool:
-    """Whether there is a depthwise convolution among the few layers that a head consists of."""
+    """Tell whether a depthwise convolution is among the few layers of a head."""
     for _ in range(_HEAD_DEPTH):
         node = network.producers.get(tensor)
         if node is None or node.op not in {
@@ -160,6 +160,6 @@ def has_depthwise(network: Network, tensor: str) -> bool:
             return False
         if node.op == "Conv" and node.attributes.get("group", 1) > 1:
             return True
-        # x · sigmoid(x): either way leads to x.
+        # In x · sigmoid(x), both inputs lead to x.
         tensor = node.input_at(0)
     return False

@@ -11,7 +11,7 @@ from typing import Any
 
 from cvimake.core.graph import reached
 
-# One number for each axis; None where the file does not say it.
+# One number for each axis; None if the file does not have it.
 Shape = tuple[int | None, ...]
 _IMAGE_AXES = 4
 
@@ -32,7 +32,7 @@ class Node:
     attributes: Mapping[str, Any]
 
     def input_at(self, place: int) -> str:
-        """The name of an input; empty where the node has none there, whatever its operator wants."""
+        """Return the name of an input; empty if the node has none at that place."""
         return self.inputs[place] if place < len(self.inputs) else ""
 
 
@@ -43,11 +43,11 @@ class Network:
     Attributes:
         inputs: shapes by name, weights left out.
         outputs: shapes by name, in the graph's order.
-        shapes: of every tensor of which it is known.
+        shapes: the shape of every tensor whose shape is known.
         constants: names of weights and other tensors that are in the file.
-        metadata: what the exporter wrote beside the graph.
-        assumed: what was taken for axes whose length the file leaves open.
-        parameters: how many numbers the weights are.
+        metadata: the exporter's notes beside the graph.
+        assumed: the lengths that were assumed for axes whose length the file leaves open, as sentences.
+        parameters: the number of weights.
     """
 
     ir: int
@@ -76,21 +76,21 @@ class Network:
         return {name: tuple(nodes) for name, nodes in found.items()}
 
     def shape(self, tensor: str) -> Shape:
-        """A tensor's shape; empty where it is not known."""
+        """Return a tensor's shape; empty if it is not known."""
         return self.shapes.get(tensor, ())
 
     def behind(self, tensors: Iterable[str]) -> tuple[Node, ...]:
-        """The nodes that the tensors are computed by, in the graph's order."""
+        """Return the nodes that compute the tensors, in the graph's order."""
         computed = reached(tensors, self._inputs_of)
         return tuple(node for node in self.nodes if not computed.keys().isdisjoint(node.outputs))
 
     def _inputs_of(self, tensor: str) -> tuple[str, ...]:
-        """Return what the node reads that a tensor comes from."""
+        """Return the inputs of the node that computes a tensor."""
         return self.producers[tensor].inputs if tensor in self.producers else ()
 
 
 def from_model(model: Any) -> Network:  # noqa: ANN401 - onnx.ModelProto, which is only imported where it is needed
-    """The graph of a model that the `onnx` package has read."""
+    """Return the graph of a model that the `onnx` package has read."""
     import onnx  # noqa: PLC0415 - takes a third of a second, and only the reading process needs it
 
     metadata = {entry.key: entry.value for entry in model.metadata_props}
@@ -99,10 +99,10 @@ def from_model(model: Any) -> Network:  # noqa: ANN401 - onnx.ModelProto, which 
     assumed = tuple(_settle(graph, constants, metadata))
     known = {entry.domain for entry in model.opset_import}
     for domain in sorted({node.domain for node in graph.node} - known):
-        # Operators that nobody knows are passed over, if only their domain has a version.
+        # The onnx package ignores unknown operators, but only if their domain has a version.
         model.opset_import.add(domain=domain, version=1)
     try:
-        # With the values of shapes followed, as Reshape needs them; faults of the graph are no matter here.
+        # data_prop follows the values of shapes, which Reshape needs. Faults of the graph do not matter here.
         graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
         graph = model.graph
@@ -126,9 +126,9 @@ def from_model(model: Any) -> Network:  # noqa: ANN401 - onnx.ModelProto, which 
 
 
 def _settle(graph: Any, constants: set[str], metadata: Mapping[str, str]) -> Iterable[str]:  # noqa: ANN401 - onnx.GraphProto
-    """Gives open axes of the inputs a length, where there is one to give; says which.
+    """Give open axes of the inputs a length, if one is known, and yield a sentence about each.
 
-    What the file says of other shapes is then left to be found again.
+    The shapes of other tensors in the file are then removed, so that they are inferred again.
     """
     sizes = image_size(metadata)
     settled = False
@@ -158,7 +158,7 @@ def _length(axis: int, axes: int, sizes: tuple[int, int] | None) -> int:
 
 
 def image_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
-    """Height and width, as Ultralytics' exporter notes them."""
+    """Return height and width from the notes of Ultralytics' exporter; None if it has not noted them."""
     value = literal(metadata.get("imgsz", ""))
     if isinstance(value, list) and len(value) == 2 and all(isinstance(size, int) for size in value):  # noqa: PLR2004 - height and width
         return value[0], value[1]
@@ -166,18 +166,18 @@ def image_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
 
 
 def class_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """Class names, as Ultralytics' exporter notes them; empty where it has not, or not all of them."""
+    """Return class names from the notes of Ultralytics' exporter; empty if any is missing."""
     value = literal(metadata.get("names", ""))
     if isinstance(value, list):
         value = dict(enumerate(value))
     if not isinstance(value, dict) or sorted(map(str, value)) != sorted(map(str, range(len(value)))):
         return ()
-    # One name stands on one line.
+    # A file of classes has one name on each line.
     return tuple(" ".join(str(value[number]).split()) for number in range(len(value)) if number in value)
 
 
 def literal(text: str) -> object:
-    """The value of a Python literal; None where it is none."""
+    """Return the value of a Python literal; None if the text is not a literal."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):

@@ -1,6 +1,6 @@
-"""What a network's file is, by its name and its first bytes.
+"""Tells what kind of network a file holds, by its name and its first bytes.
 
-Nothing in it is opened that could run: a pickle, as which PyTorch saves, can run anything.
+Nothing in it is opened that could run: PyTorch saves pickles, and a pickle can run anything.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from cvimake.core.errors import CvimakeError
 
 
 class Kind(Enum):
-    """The kinds of networks that the toolchain reads, by the suffix that it tells them by."""
+    """The kinds of networks that the toolchain reads, by their suffix."""
 
     ONNX = ".onnx"
     CAFFE = ".prototxt"
@@ -22,21 +22,21 @@ class Kind(Enum):
     TORCHSCRIPT = ".pt"
 
 
-# Files of networks that are not read, and what to do.
+# Suffixes of networks that the toolchain does not read, and the remedy.
 _PADDLE = (
-    "is Paddle's. tpu_mlir 1.7 has no front end for it, and the PaddlePaddle that it names is gone from the "
-    "package index. Convert the network to ONNX: paddle2onnx --opset_version 17"
+    "is Paddle's. tpu_mlir 1.7 cannot read it, and the PaddlePaddle that it would need is gone from "
+    "the package index. Convert the network to ONNX: paddle2onnx --opset_version 17"
 )
 _KERAS = "is Keras'. Convert it to TFLite (tf.lite.TFLiteConverter), or to ONNX (tf2onnx --opset 17)"
 _UNREADABLE = {
-    ".caffemodel": "holds a Caffe network's weights: the network is its .prototxt, and these go with it",
+    ".caffemodel": "holds only a Caffe network's weights. Give its .prototxt, and keep this file beside it",
     ".h5": _KERAS,
     ".keras": _KERAS,
     ".pb": "is TensorFlow's. Convert it to TFLite (tf.lite.TFLiteConverter), or to ONNX (tf2onnx --opset 17)",
     ".pdmodel": _PADDLE,
     ".pdiparams": _PADDLE,
-    ".pth": "is how PyTorch's checkpoints are called. Export the network to ONNX (torch.onnx.export), or to "
-    "TorchScript (torch.jit.trace(network.eval(), example).save(...)), which is called .pt",
+    ".pth": "is the suffix of PyTorch's checkpoints. Export the network to ONNX (torch.onnx.export), or to "
+    "TorchScript (torch.jit.trace(network.eval(), example).save(...)) with the suffix .pt",
     ".pt2": "is PyTorch's torch.export. Export the network to ONNX (torch.onnx.export), or to TorchScript",
 }
 
@@ -47,7 +47,7 @@ _CHECKPOINT = (
 _POINTER = "Git LFS's pointer, not the file itself"
 _KERAS_FILE = "an HDF5 file, as Keras writes it"
 _TFLITE_FILE, _TORCHSCRIPT_FILE = "TFLite", "TorchScript"
-# The kinds that have a mark; what is no ONNX or Caffe is told by who reads it.
+# The kinds that have a mark. ONNX and Caffe have none: their readers tell what is not such a file.
 _MARKED = {Kind.TFLITE: _TFLITE_FILE, Kind.TORCHSCRIPT: _TORCHSCRIPT_FILE}
 _MAKING = {
     _TFLITE_FILE: "Convert the network anew, with tf.lite.TFLiteConverter.",
@@ -60,31 +60,31 @@ _REMEDIES = {
     "or as TorchScript: torch.jit.trace(network.eval(), example).save('network.pt')",
     _POINTER: "git lfs pull",
     _KERAS_FILE: "Convert it to TFLite (tf.lite.TFLiteConverter), or to ONNX (tf2onnx --opset 17)",
-    _TFLITE_FILE: f"Such a file is called {Kind.TFLITE.value}",
-    _TORCHSCRIPT_FILE: f"Such a file is called {Kind.TORCHSCRIPT.value}",
+    _TFLITE_FILE: f"Give it the suffix {Kind.TFLITE.value}",
+    _TORCHSCRIPT_FILE: f"Give it the suffix {Kind.TORCHSCRIPT.value}",
 }
-# Where what stands in a file that says what it is.
+# Marks of a file's kind: the offset, the bytes, and the kind.
 _MARKS = (
     (0, b"version https://git-lfs", _POINTER),
     (0, b"\x89HDF", _KERAS_FILE),
     (4, b"TFL3", _TFLITE_FILE),
-    # Pickle's protocols since PyTorch exists: what `torch.save` wrote until 1.6.
+    # The protocols of pickle that PyTorch has used: `torch.save` wrote them until 1.6.
     *((0, bytes((0x80, protocol)), _CHECKPOINT) for protocol in range(2, 6)),
-    # A tar: what `torch.save` wrote before 0.2.
+    # A tar: `torch.save` wrote it before 0.2.
     (257, b"ustar", _CHECKPOINT),
 )
 _MARKED_BYTES = 512
 _ZIP = b"PK\x03\x04"
-# As much as the list of a zip's members may hold; a large network's holds less than one MB.
+# The most bytes of the list of a zip's members. The list of a large network has less than one MB.
 _LONGEST_LIST = 32 * 1024**2
-# What ends a zip: the record of where its list is, and a comment.
+# The end of a zip: the record with the place of its list, and a comment.
 _LONGEST_END = 65536 + 256
 _END, _LONG_END = b"PK\x05\x06", b"PK\x06\x06"
 _IN_LONG_END = 0xFFFFFFFF
 
 
 def name_fault(name: str) -> str:
-    """Why the toolchain cannot read a file of such a name, and what to do; empty where it can."""
+    """Say why the toolchain cannot read a file of this name, with the remedy; return '' if it can."""
     suffix = Path(name).suffix
     if suffix in _UNREADABLE:
         return f"{suffix} {_UNREADABLE[suffix]}"
@@ -94,10 +94,10 @@ def name_fault(name: str) -> str:
 
 
 def check(path: Path) -> Kind:
-    """Sees that a file begins as its name says; returns what it is.
+    """Check that the first bytes of a file fit its name, and return its kind.
 
     Raises:
-        CvimakeError: it is something else, or cannot be read; says what to do.
+        CvimakeError: it is something else, or cannot be read; the error has the remedy.
     """
     if what := name_fault(path.name):
         raise CvimakeError(f"{path}: {what}")
@@ -115,12 +115,12 @@ def check(path: Path) -> Kind:
 
 
 def _content(path: Path) -> str:
-    """What a file is by its beginning; empty where that says nothing."""
+    """Return the kind of a file by its first bytes; empty if they do not tell it."""
     with path.open("rb") as file:
         start = file.read(_MARKED_BYTES)
     if not start.startswith(_ZIP):
         return next((what for place, mark, what in _MARKS if start.startswith(mark, place)), "")
-    # All members of PyTorch's lie in one folder, which has the name that the file was saved under.
+    # In PyTorch's zips, all members lie in one folder, whose name is that of the saved file.
     names = [name.partition("/")[2] for name in _members(path)]
     if any(name.startswith("code/") for name in names):
         return _TORCHSCRIPT_FILE
@@ -128,7 +128,7 @@ def _content(path: Path) -> str:
 
 
 def _members(path: Path) -> list[str]:
-    """The names of a zip's members; none where it is damaged."""
+    """Return the names of a zip's members; empty if it is damaged."""
     if _list_size(path) > _LONGEST_LIST:
         return []
     try:
@@ -139,7 +139,7 @@ def _members(path: Path) -> list[str]:
 
 
 def _list_size(path: Path) -> int:
-    """How many bytes a zip's list of members says that it has; 0 where there is none."""
+    """Return the length in bytes of a zip's list of members, as the zip says it; 0 if it has no list."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _LONGEST_END))
         tail = file.read(_LONGEST_END)

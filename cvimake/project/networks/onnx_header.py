@@ -13,13 +13,14 @@ from pathlib import Path
 from cvimake.core.errors import CvimakeError
 from cvimake.core.protobuf import BYTES, VARINT, BrokenError, Field, TooManyError, Walk
 
-# The newest that an onnxruntime for the toolchain's Python 3.10 runs: what it cannot run cannot be proven.
+# The newest opset that an onnxruntime for the toolchain's Python 3.10 runs. The conversion of a newer network
+# could not be checked.
 NEWEST_OPSET = 23
 
 _IR_VERSION, _OPSET_IMPORT = 1, 8
 _DOMAIN, _VERSION = 1, 2
 _SMALL_MESSAGE = 1024
-# What one ONNX file holds, in bytes; the toolchain gets one.
+# The most bytes of one ONNX file, and the toolchain gets one file.
 _LARGEST = 2**31 - 1
 # A model holds its graph, some versions, and notes of its exporter.
 _MOST_FIELDS = 100_000
@@ -34,7 +35,7 @@ class Versions:
 
 
 def check(path: Path, external_data: Sequence[str] = ()) -> None:
-    """Sees that an ONNX file can be converted for the toolchain.
+    """Check that an ONNX file can be converted for the toolchain.
 
     Args:
         path: the file.
@@ -46,8 +47,8 @@ def check(path: Path, external_data: Sequence[str] = ()) -> None:
     versions = read(path)
     if versions.opset > NEWEST_OPSET:
         raise CvimakeError(
-            f"{path} is opset {versions.opset}; {NEWEST_OPSET} is the newest that an onnxruntime for the "
-            "toolchain's Python 3.10 runs, and the conversion of a newer one cannot be proven",
+            f"{path} has opset {versions.opset}. An onnxruntime for the toolchain's Python 3.10 runs at most "
+            f"opset {NEWEST_OPSET}, so the conversion of this network could not be checked",
             f"Export it with opset {NEWEST_OPSET} or older; 17 needs no conversion (Ultralytics: yolo export "
             "opset=17; torch.onnx.export: opset_version=17).",
         )
@@ -56,23 +57,24 @@ def check(path: Path, external_data: Sequence[str] = ()) -> None:
     size = sum(file.stat().st_size for file in (path, *(path.parent / name for name in external_data)))
     if size > _LARGEST:
         raise CvimakeError(
-            f"{path} is of {size / 1024**3:.1f} GB with its weights; an ONNX file holds 2, a camera some MB"
+            f"{path} has {size / 1024**3:.1f} GB with its weights; an ONNX file holds at most "
+            "2 GB, and a camera some MB"
         )
 
 
 def _check_place(path: Path, name: str) -> None:
-    """Sees that a file with weights lies in the network's own folder."""
+    """Check that a file with weights lies in the network's own folder."""
     file = path.parent / name
-    # A name that leads out and in again would lead elsewhere from a copy.
+    # A name that leads out of the folder and in again would lead elsewhere in a copy of the folder.
     leads_out = Path(name).is_absolute() or ".." in Path(name).parts
     if not leads_out and not file.is_file():
         raise CvimakeError(
             f"{path} keeps weights in {name!r}, and there is no such file beside it",
-            "Put it there: a network that was exported as several files is all of them together.",
+            "Put it there: a network that was exported as several files needs all of them.",
         )
     if leads_out or not file.resolve().is_relative_to(path.parent.resolve()):
         raise CvimakeError(
-            f"{file} leads out of {path.parent}, and weights are taken from there only",
+            f"{file} leads out of {path.parent}, but weights are only read from that folder",
             "Put the file itself there.",
         )
 
@@ -81,7 +83,7 @@ def read(path: Path) -> Versions:
     """Return the versions of an ONNX file.
 
     Raises:
-        CvimakeError: it is not one, or cut off.
+        CvimakeError: it is not an ONNX file, or is cut off.
         OSError: it cannot be read.
     """
     ir = opset = 0

@@ -1,4 +1,4 @@
-"""The names and input shapes of an ONNX file's graph; its weights are passed over, not read.
+"""Reads the names and input shapes of an ONNX file's graph, but not its weights.
 
 Source: `onnx.proto` (ModelProto, GraphProto, NodeProto, TensorProto, ValueInfoProto), protobuf's wire format.
 """
@@ -30,12 +30,12 @@ _Span = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """What an ONNX file's graph calls its tensors.
+    """The names of the tensors in an ONNX file's graph.
 
     Attributes:
-        inputs: the shape of each input that is no weight, 0 for an axis that is left open.
+        inputs: the shape of each input that is not a weight, with 0 for an axis that is left open.
         outputs: the tensors that the network ends in, in their order.
-        tensors: what its layers put out.
+        tensors: the outputs of its layers.
         external: the other files that hold its weights.
     """
 
@@ -46,7 +46,7 @@ class Names:
 
 
 def read(path: Path) -> Names:
-    """The names in an ONNX file.
+    """Return the names in an ONNX file.
 
     Raises:
         CvimakeError: it is cut off or damaged.
@@ -59,8 +59,9 @@ def read(path: Path) -> Names:
                 return _read(Walk(data), len(data))
         except TooManyError as error:
             raise CvimakeError(
-                f"{path}: its structure has more than {MOST_FIELDS} fields, and no network for a camera does",
-                "Simplify the network (onnxsim), or look whether the file is damaged.",
+                f"{path}: its structure has more than {MOST_FIELDS} fields, more than that of any network "
+                "for a camera",
+                "Simplify the network (onnxsim), or check whether the file is damaged.",
             ) from error
         except (BrokenError, ValueError) as error:
             raise CvimakeError(f"{path} is not an ONNX file, or is cut off") from error
@@ -101,7 +102,7 @@ def _read(walk: Walk, size: int) -> Names:
 
 
 def _tensors(walk: Walk, graph: _Span, depth: int = 0) -> Iterator[_Span]:
-    """Where every fixed tensor of a graph lies, also those in its nodes and in the graphs inside them."""
+    """Yield the place of every fixed tensor of a graph, also in its nodes and in the graphs inside them."""
     if depth > _DEEPEST:
         raise BrokenError
     yield from walk.messages(*graph, _INITIALIZER)

@@ -1,4 +1,4 @@
-"""What tpu_mlir 1.7 and cv181x cannot do, found in a graph before a container starts.
+"""Finds operators that tpu_mlir 1.7 or cv181x cannot compute, before a container starts.
 
 Sources: CONVERTED is the table `onnxop_factory` of tpu_mlir 1.7's `python/transform/OnnxConverter.py`;
 LIMITS was found by building small networks with one operator each, in BF16 for cv181x.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cvimake.project.networks.network import Network, Node
 
-# The newest versions that it reads right.
+# The newest versions that tpu_mlir reads correctly.
 NEWEST_IR, NEWEST_OPSET = 8, 17
 
 CONVERTED = frozenset({
@@ -49,7 +49,7 @@ def _has_three_axes(_network: Network, node: Node) -> bool:
 
 
 def _picks_elsewhere(network: Network, node: Node) -> bool:
-    """One entry is a slice, and a shape that is not known may be that."""
+    """Tell whether several entries are picked. One entry is a slice, and an unknown shape may be one."""
     data, entries = network.shape(node.input_at(0)), network.shape(node.input_at(1))
     several = any(length and length > 1 for length in entries)
     return several and (len(data), node.attributes.get("axis", 0)) != (2, 0)
@@ -72,18 +72,18 @@ def _lacks_constant(network: Network, node: Node) -> bool:
 
 
 def _is_not_gelu(network: Network, node: Node) -> bool:
-    """As part of x · (1 + erf(x / √2)) / 2 the tool knows it."""
+    """Tell whether an Erf is not part of x · (1 + erf(x / √2)) / 2, the GELU that the tool knows."""
     following = [user.op for name in node.outputs for user in network.consumers.get(name, ())]
     return following != ["Add"]
 
 
 @dataclass(frozen=True)
 class Limit:
-    """What an operator cannot do.
+    """A limit of an operator.
 
     Attributes:
-        what: the fault, as "Mod …" goes on.
-        remedy: the usual way round.
+        what: the fault; the operator's name precedes it.
+        remedy: the usual way to avoid the operator.
     """
 
     ops: tuple[str, ...]
@@ -98,31 +98,31 @@ _COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "An
 LIMITS = (
     Limit(("NonMaxSuppression",), _NO_FORM, f"export without it (Ultralytics: nms=None), or {_EARLIER}"),
     Limit(("TopK",), _NO_FORM, f"export without it (Ultralytics: end to end), or {_EARLIER}"),
-    Limit(("Gather",), "works along the first of two axes alone", _EARLIER, _picks_elsewhere),
+    Limit(("Gather",), "works only along the first of two axes", _EARLIER, _picks_elsewhere),
     Limit(("Resize",), "has no cubic form", "linear or nearest", _is_cubic),
     Limit(("ArgMax", "ArgMin"), "can only stand last on cv181x", _EARLIER, _is_computed_on),
     Limit(("Where",), _NO_FORM, f"with a mask of 0 and 1: m * a + (1 - m) * b; or {_EARLIER}"),
     Limit(_COMPARISONS, _NO_FORM, f"a steep sigmoid of the difference, or {_EARLIER}"),
-    Limit(("Erf",), _NO_FORM, "GELU as torch.nn.GELU has it is known as a whole, or by tanh", _is_not_gelu),
+    Limit(("Erf",), _NO_FORM, "use GELU as torch.nn.GELU writes it, or by tanh", _is_not_gelu),
     Limit(("Sin", "Cos", "Acos", "Atan", "Atanh"), _NO_FORM, _EARLIER),
     Limit(("Ceil", "Floor", "Round", "Sign"), _NO_FORM, _EARLIER),
     Limit(("Max", "Min"), "of a constant has no form on cv181x", "use Clip", _has_constant),
     Limit(("ReduceL1", "ReduceProd"), _NO_FORM, f"with Abs and ReduceSum, with products; or {_EARLIER}"),
-    Limit(("Pow",), "of a computed exponent is not read", "by Exp and Log", _lacks_constant),
+    Limit(("Pow",), "with a computed exponent is not read", "by Exp and Log", _lacks_constant),
     Limit(("CumSum", "GatherElements", "ScatterElements", "Trilu"), _NO_FORM, _EARLIER),
     Limit(("NonZero", "Range", "RoiAlign"), _NO_FORM, _EARLIER),
-    Limit(("MaxPool", "AveragePool", "Conv"), "has three axes, cv181x two", "make it 2-D", _has_three_axes),
+    Limit(("MaxPool", "AveragePool", "Conv"), "has three axes, not two", "make it 2-D", _has_three_axes),
 )  # fmt: skip
 _FEW = 3
 
 
 def problems(network: Network, outputs: Iterable[str]) -> tuple[str, ...]:
-    """What cannot be built of what leads to the outputs: each operator, its nodes and a way round."""
+    """Return the operators before the outputs that cannot be built, each with its nodes and a remedy."""
     return _told(network, outputs, _faults)
 
 
 def unread(network: Network, outputs: Iterable[str]) -> tuple[str, ...]:
-    """Of the problems those that end a build for certain: operators that the tool does not know."""
+    """Return the problems that make a build fail for certain: operators that the tool does not know."""
     return _told(network, outputs, _unread)
 
 
@@ -145,14 +145,14 @@ def _faults(network: Network, node: Node) -> Iterator[str]:
 
 def _unread(network: Network, node: Node) -> Iterator[str]:
     if network.opset > NEWEST_OPSET and not node.domain and node.op in NEWER:
-        yield f"is newer than opset {NEWEST_OPSET}: made of older operators, if that can be"
+        yield f"is newer than opset {NEWEST_OPSET}: the conversion tries to use older operators"
     elif node.domain or node.op not in CONVERTED:
         where = f" of {node.domain}" if node.domain else ""
-        yield f"is no operator{where} that tpu_mlir 1.7 reads: {_EARLIER}"
+        yield f"is not an operator{where} that tpu_mlir 1.7 reads: {_EARLIER}"
 
 
 def _folded(network: Network) -> set[str]:
-    """Tensors that are known before anything runs: constants, and what is computed from shapes."""
+    """Return the tensors that are known before anything runs: constants, and results of shapes."""
     known = {"", *network.constants}
     for node in network.nodes:
         if node.op in {"Constant", "Shape", "Size"} or known.issuperset(node.inputs):

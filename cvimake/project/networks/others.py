@@ -1,7 +1,7 @@
-"""Families that many people have a network of, by the form of their outputs.
+"""Recognises well-known families by the form of their outputs.
 
-How their images are prepared is in no graph: it is what their makers' own programs do, and so a guess for a
-network that somebody has trained anew.
+No graph says how images are prepared. The values here are those of the makers' own programs, and so a guess
+for a network that somebody has trained anew.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def _found(  # noqa: PLR0913, PLR0917 - all that a family is
     outputs = tuple(outputs)
     ends = tuple(bare(network, name) for name in outputs)
     unsure = [
-        f"mean, scale and pixel_format are a guess: those of {family}'s makers; the graph does not say them"
+        f"mean, scale and pixel_format are a guess: those of {family}'s makers; the graph does not have them"
     ]
     if ends != outputs:
         unsure.append(

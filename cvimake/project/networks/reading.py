@@ -1,8 +1,8 @@
 """Reads an ONNX file in a process of its own: anybody may have written it.
 
-Some bytes of a file can ask for any amount of memory or time, most of all where shapes are inferred: a tensor
-of 2,000 axes that 200,000 operators pass on. So a child process with limits reads the file, and answers with
-the graph as JSON.
+A small file can take any amount of memory or time, most of all when shapes are inferred: for example, a
+tensor of 2,000 axes that 200,000 operators pass on. So a child process with limits reads the file and answers
+with the graph as JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cvimake.project.networks import resizing
 from cvimake.project.networks.network import Network, Node, Shape, from_model
 from cvimake.project.networks.skeleton import skeleton
 
-# Of the child, beside the file itself, which is mapped and not read; in bytes.
+# The child's memory in bytes, without the file itself, which is mapped and not read.
 MEMORY = 512 * 1024**2
 _SECONDS = 120
 _LONGEST_ANSWER = 32 * 1024**2
@@ -36,15 +36,15 @@ _PACKAGES = Path(__file__).parents[3]
 
 
 def read(path: Path, shapes: Sequence[Sequence[int]] | None = None, outputs: Sequence[str] = ()) -> Network:
-    """The graph of an ONNX file.
+    """Return the graph of an ONNX file.
 
     Args:
         path: the file.
-        shapes: others for its inputs, if it is to be known whether it can have them.
-        outputs: with other shapes, the tensors that the network shall end in; none for its own.
+        shapes: other shapes for its inputs; an error tells that it cannot have them.
+        outputs: with other shapes, the tensors that the network shall end in; empty for its own outputs.
 
     Raises:
-        CvimakeError: it is not one, cannot take inputs of these shapes, or takes too much memory or time.
+        CvimakeError: it is not an ONNX file, cannot take these shapes, or takes too much memory or time.
         OSError: it cannot be read.
     """
     path.open("rb").close()
@@ -71,13 +71,13 @@ def read(path: Path, shapes: Sequence[Sequence[int]] | None = None, outputs: Seq
 
 def _too_large(path: Path, limit: str) -> CvimakeError:
     return CvimakeError(
-        f"{path}: reading its graph takes more than {limit}, which no network for a camera does",
-        "Simplify the network (onnxsim), or look whether the file is damaged.",
+        f"{path}: reading its graph takes more than {limit}, more than that of any network for a camera",
+        "Simplify the network (onnxsim), or check whether the file is damaged.",
     )
 
 
 def main(path: str, asked: str) -> None:
-    """Writes the graph, or what is wrong, to standard output; for the child process."""
+    """Write the graph, or the error, to standard output. The child process calls this."""
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     limit = MEMORY + Path(path).stat().st_size
     if most == resource.RLIM_INFINITY or limit < most:

@@ -1,4 +1,4 @@
-"""Whether a network can take inputs of another size than the one it was exported with."""
+"""Checks that a network can take inputs of another size than the one that it was exported with."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _LONGEST = 300
 
 
 def resize(model: Any, shapes: Sequence[Sequence[int]], outputs: Sequence[str]) -> str:  # noqa: ANN401 - onnx.ModelProto
-    """Gives a model's inputs these shapes, and ends it in the outputs; the first thing that does not fit.
+    """Give a model's inputs these shapes and end it in the outputs; return the first fault, or an empty text.
 
     Args:
-        model: is changed; shapes within it are left to be found again.
+        model: changed in place. Shapes inside of it are removed, so that they are inferred again.
         shapes: one for each input.
-        outputs: the tensors that it shall end in; none for its own.
+        outputs: the tensors that it shall end in; empty for its own outputs.
     """
     _end_in(model.graph, outputs)
     fitted = not _inference_error(model)
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) != len(shapes):
-        return f"it has {len(inputs)} inputs, and {len(shapes)} shapes are given"
+        return f"it has {len(inputs)} inputs, but {len(shapes)} shapes are given"
     for value, shape in zip(inputs, shapes, strict=True):
         axes = value.type.tensor_type.shape.dim
         if len(axes) != len(shape):
-            return f"its input {value.name} has {len(axes)} axes, and {list(shape)} has {len(shape)}"
+            return f"its input {value.name} has {len(axes)} axes, but {list(shape)} has {len(shape)}"
         for axis, length in zip(axes, shape, strict=True):
             axis.Clear()
             axis.dim_value = length
@@ -37,29 +37,29 @@ def resize(model: Any, shapes: Sequence[Sequence[int]], outputs: Sequence[str]) 
     for value in model.graph.output:
         for axis in value.type.tensor_type.shape.dim:
             axis.Clear()
-    # Where the inference finds faults in the network as it was, another one says nothing of the size.
+    # If the inference finds faults in the original network, its faults now say nothing about the size.
     return _inference_error(model) if fitted else ""
 
 
 def misfit(network: Network) -> str:
-    """The first Reshape that no longer fits, of a network whose inputs were resized; empty where all fit."""
+    """Name the first Reshape that does not fit the new input size; return an empty text if all fit."""
     for node in network.nodes:
         if node.op != "Reshape" or node.domain or not node.outputs:
             continue
         before, after = (_known(network.shape(name)) for name in (node.input_at(0), node.outputs[0]))
         if before and after and math.prod(before) != math.prod(after):
-            return f"{node.name} (Reshape) makes {after} of all that it gets, and would get {before}"
+            return f"{node.name} (Reshape) makes {after}, but would get {before}"
     return ""
 
 
 def _known(shape: Shape) -> list[int]:
-    """A shape; empty where a length is not known."""
+    """Return a shape; empty if a length is not known."""
     known = [length for length in shape if length is not None]
     return known if len(known) == len(shape) else []
 
 
 def different(shapes: Sequence[Sequence[int]], inputs: Mapping[str, Sequence[int]]) -> bool:
-    """Whether shapes are others than those that the inputs have in the file; 0 is an axis of open length."""
+    """Tell whether shapes differ from those of the inputs in the file, where 0 is an axis of open length."""
     return len(shapes) == len(inputs) and any(
         len(shape) == len(own) and any(old not in {0, new} for old, new in zip(own, shape, strict=True))
         for shape, own in zip(shapes, inputs.values(), strict=True)
@@ -67,7 +67,7 @@ def different(shapes: Sequence[Sequence[int]], inputs: Mapping[str, Sequence[int
 
 
 def _end_in(graph: Any, outputs: Sequence[str]) -> None:  # noqa: ANN401 - onnx.GraphProto
-    """Leaves only the nodes that the outputs need."""
+    """Remove all nodes that the outputs do not need."""
     if not outputs:
         return
     from onnx import TensorProto, helper  # noqa: PLC0415 - only the reading process has it loaded

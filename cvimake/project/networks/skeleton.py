@@ -1,6 +1,6 @@
-"""An ONNX file without its weights, in memory that does not grow with them.
+"""Reads an ONNX file without its weights, in memory that does not grow with them.
 
-The file is walked by protobuf's wire format and copied, but for the data of large tensors. What is left is
+The file is walked by protobuf's wire format and copied without the data of large tensors. The copy is
 an ordinary ONNX model that the `onnx` package reads; small tensors, such as the shapes of a Reshape, keep
 their data. The number of its fields and its bytes are bounded: each becomes an object of many bytes when the
 model is read.
@@ -17,7 +17,7 @@ from pathlib import Path
 from cvimake.core.errors import CvimakeError
 from cvimake.core.protobuf import BYTES, BrokenError, TooManyError, Walk, varint
 
-# Data of a tensor that is longer is left out, in bytes.
+# Longer data of a tensor is left out; in bytes.
 SMALL = 4096
 # More structure than this, in bytes, no network has that a camera can run.
 LARGEST = 16 * 1024**2
@@ -75,10 +75,10 @@ _MODEL = _Message(fields={7: _GRAPH, 8: _TEXTS, 14: _TEXTS, 25: _FUNCTION}, drop
 
 
 def skeleton(path: Path) -> bytes:
-    """The model in a file, without the data of large tensors.
+    """Return the model in a file, without the data of large tensors.
 
     Raises:
-        CvimakeError: it is no ONNX file, cut off, or its structure alone is too large.
+        CvimakeError: it is not an ONNX file, is cut off, or its structure alone is too large.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
@@ -94,7 +94,7 @@ def skeleton(path: Path) -> bytes:
                 raise CvimakeError(
                     f"{path}: its structure without weights is larger than that of any network that a "
                     "camera runs",
-                    "Simplify the network (onnxsim), or look whether the file is damaged.",
+                    "Simplify the network (onnxsim), or check whether the file is damaged.",
                 ) from error
 
 
@@ -105,7 +105,7 @@ class _Copy:
         self._copied = 0
 
     def message(self, start: int, end: int, kind: _Message, depth: int) -> bytearray | None:
-        """The bytes of one message that stay; None where all of them do."""
+        """Return the bytes of one message that are kept; None if all of them are."""
         if depth > _DEEPEST:
             raise BrokenError
         changed = bytearray()

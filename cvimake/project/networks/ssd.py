@@ -1,4 +1,4 @@
-"""Detectors of anchors on several grids, joined into one tensor of boxes and one of scores."""
+"""Recognises detectors with anchors on several grids, joined into one tensor of boxes and one of scores."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from cvimake.project.networks.network import Network
 
 _CORNERS = 4
 _USUAL = Preprocessing((127.0,) * 3, (0.0078125,) * 3, "rgb")
-# What stands between a detector's raw tensors and its boxes.
+# The operators between a detector's raw tensors and its boxes.
 _DECODING = frozenset({"Add", "Mul", "Sub", "Div", "Exp", "Slice", "Concat", "Split", "Identity"})
 
 
 def ssd(network: Network, image: Image) -> Findings | None:
-    """Boxes and scores of anchors ("priors") on several grids, each as one tensor of all locations."""
+    """Recognise boxes and scores of anchors ("priors") on several grids, each one tensor of all locations."""
     if len(network.outputs) != 2:  # noqa: PLR2004 - boxes and scores
         return None
     boxes = [name for name, shape in network.outputs.items() if len(shape) == 3 and shape[2] == _CORNERS]  # noqa: PLR2004 - batch, anchors, corners
@@ -35,7 +35,7 @@ def ssd(network: Network, image: Image) -> Findings | None:
         preprocessing=_USUAL,
         why=(f"boxes and scores of {shape[1]} anchors, each joined from convolutions on several grids",),
         unsure=(
-            "mean, scale and pixel_format (127, 1/128, rgb) are usual for its kind; no graph says them",
+            "mean, scale and pixel_format (127, 1/128, rgb) are usual for its kind; no graph has them",
             "it ends before softmax and box decoding, which the compiler gets wrong in such networks",
             f"the first of {shape[2]} classes is taken for the background",
         ),
@@ -43,7 +43,7 @@ def ssd(network: Network, image: Image) -> Findings | None:
 
 
 def _joined(network: Network, tensor: str) -> str | None:
-    """The tensor that all locations were joined into, before it was decoded."""
+    """Return the tensor that all locations were joined into, before its decoding."""
     for _ in range(30):
         node = network.producers.get(tensor)
         if node is None or node.op not in _DECODING | {"Softmax", "Sigmoid"}:

@@ -1,4 +1,4 @@
-"""What tpu_mlir 1.7 does not read of a TFLite network, found in its file before a container starts.
+"""Finds parts of a TFLite network that tpu_mlir 1.7 does not read, before a container starts.
 
 Sources: `BuiltinOptionsToAttributes` and the functions that it names in tpu_mlir 1.7's
 `python/transform/TFLiteConverter.py`, and the types in its `TFLiteReader`.
@@ -35,7 +35,7 @@ _CONSTANT_TYPES = frozenset(
 _COMPUTED_TYPES = frozenset({"FLOAT32", "INT8", "INT16", "INT32", "INT64", "UINT8"})
 _ACTIVATIONS = ("no activation", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
 _NONE, _RELU, _RELU6 = 0, 1, 3
-# For each operator with an activation in it: the field of its options, and what the tool takes there.
+# For each operator that can hold an activation: the field of its options, and the values that the tool reads.
 _FUSED = {
     "ADD": (0, {_NONE, _RELU}),
     "SUB": (0, {_NONE, _RELU}),
@@ -52,29 +52,29 @@ _HEIGHT_AND_WIDTH = (1, 2)
 _IMAGE_AXES = 4
 _FEW = 3
 REMEDY = (
-    "Convert the network to ONNX, of which tpu_mlir reads more: python -m tf2onnx.convert --opset 17 "
+    "Convert the network to ONNX, since tpu_mlir reads more of that: python -m tf2onnx.convert --opset 17 "
     "--tflite {name} --output {stem}.onnx"
 )
 QUANTISED = (
-    "the network is quantised already, and these processors compute it in no such form. Convert it to TFLite "
+    "the network is quantised already, in a form that these processors do not compute. Convert it to TFLite "
     "without quantisation (no optimizations); cvimake quantises it"
 )
 
 Shape = tuple[int | None, ...]
-# A subject, and what is wrong with it.
+# A subject and its fault.
 _Fault = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """What is known of a TFLite network.
+    """The relevant facts of a TFLite network.
 
     Attributes:
-        inputs: as the file has them, channels last.
+        inputs: name and shape of each as in the file, with the channels last.
         outputs: the same.
-        tensors: the names of all that is computed.
-        faults: what ends the transformation for certain.
-        doubts: what the tool reads as something else.
+        tensors: the names of all computed tensors.
+        faults: the reasons why the transformation will fail for certain.
+        doubts: the parts that the tool reads as something else.
     """
 
     inputs: tuple[tuple[str, Shape], ...]
@@ -85,12 +85,12 @@ class Network:
 
     @property
     def planar(self) -> tuple[tuple[str, Shape], ...]:
-        """The inputs as the toolchain has those that are images: channels first."""
+        """The inputs in the toolchain's form, where images have their channels first."""
         return tuple((name, channels_first(shape)) for name, shape in self.inputs)
 
 
 def channels_first(shape: Shape) -> Shape:
-    """A shape of four axes with its channels before height and width; any other as it is."""
+    """Return a shape of four axes with its channels before height and width; any other shape as it is."""
     if len(shape) != _IMAGE_AXES:
         return shape
     batch, height, width, channels = shape
@@ -98,10 +98,10 @@ def channels_first(shape: Shape) -> Shape:
 
 
 def read(path: Path) -> Network:
-    """A TFLite file's graph, and what the toolchain does not read of it.
+    """Return the facts of a TFLite file's graph, with the parts that the toolchain does not read.
 
     Raises:
-        CvimakeError: it is no TFLite file, or damaged, or larger than any network for a camera.
+        CvimakeError: it is not a TFLite file, or is damaged, or larger than any network for a camera.
         OSError: it cannot be read.
     """
     with path.open("rb") as opened:
@@ -114,7 +114,7 @@ def read(path: Path) -> Network:
         except TooManyError as error:
             raise CvimakeError(
                 f"{path}: its graph is larger than that of any network that a camera runs",
-                "Look whether the file is damaged.",
+                "Check whether the file is damaged.",
             ) from error
 
 
@@ -157,18 +157,18 @@ def _unread(file: File, graph: Graph, one: Operator) -> Iterator[_Fault]:
         )
         return
     if one.op not in READ:
-        yield one.op, "is no operator that tpu_mlir 1.7 reads of TFLite"
+        yield one.op, "is not an operator that tpu_mlir 1.7 reads from TFLite"
         return
     activation = _activation(file, one)
     if one.op in _FUSED and activation not in _FUSED[one.op][1]:
         yield one.op, f"is not read with {_activation_name(activation)} in it"
     if one.op == "MEAN" and _axes(file, graph, one) != _HEIGHT_AND_WIDTH:
-        yield one.op, "is read over height and width alone"
+        yield one.op, "is only read over height and width"
     half_pixel = bool(one.options and file.value("b", one.options, _HALF_PIXEL_CENTERS))
     if one.op == "RESIZE_NEAREST_NEIGHBOR" and not half_pixel:
-        yield one.op, "is read with half_pixel_centers alone"
+        yield one.op, "is only read with half_pixel_centers"
     if one.op == "PAD" and not all(graph.tensors[number].has_quantisation for number in one.outputs):
-        yield one.op, "is read only where its output has a record of quantisation, even an empty one"
+        yield one.op, "is only read if its output has a record of quantisation, even an empty one"
 
 
 def _wrong_types(graph: Graph, one: Operator, widened: frozenset[int]) -> Iterator[_Fault]:
@@ -190,11 +190,11 @@ def _doubts(file: File, graph: Graph) -> Iterator[str]:
     ]
     if places:
         yield (
-            f"RELU6 in a convolution ({_listed(places)}) is read as RELU: where values above 6 occur, the "
-            "check against the source fails. As ONNX the network keeps it"
+            f"RELU6 in a convolution ({_listed(places)}) is read as RELU: if values above 6 occur, the "
+            "check against the source fails. In ONNX the network keeps it"
         )
     if graph.graphs > 1:
-        yield f"it has {graph.graphs} graphs, and tpu_mlir 1.7 reads the first alone"
+        yield f"it has {graph.graphs} graphs, but tpu_mlir 1.7 reads only the first"
 
 
 def _activation(file: File, one: Operator) -> int:
@@ -213,7 +213,7 @@ def _axes(file: File, graph: Graph, one: Operator) -> tuple[int, ...]:
 
 
 def _place(graph: Graph, one: Operator) -> str:
-    """What an operator is told by: TFLite's have no names of their own."""
+    """Return a name for an operator: its first output's, since operators of TFLite have no names."""
     first: Tensor | None = graph.tensors[one.outputs[0]] if one.outputs else None
     return first.name if first else one.op
 

@@ -1,4 +1,4 @@
-"""The YOLO families, by their heads: which channels stand on which grids."""
+"""Recognises the YOLO families by the channels of their heads on each grid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _YOLOX = Preprocessing((0.0,) * 3, (1.0,) * 3, "bgr")
 
 
 def anchor_free(network: Network, image: Image) -> Findings | None:
-    """YOLOv8, YOLO11, YOLO26 and what has heads as they have."""
+    """Recognise YOLOv8, YOLO11, YOLO26, and networks with heads like theirs."""
     heads = heads_of(network, image, last_convolutions(network, network.outputs))
     if heads is None or _is_oriented(network):
         return None
@@ -46,7 +46,7 @@ def anchor_free(network: Network, image: Image) -> Findings | None:
 
 
 def _is_oriented(network: Network) -> bool:
-    """Whether its boxes have an angle: nothing on the camera draws them."""
+    """Tell whether boxes have an angle, which the camera does not draw."""
     return any(node.op in {"Sin", "Cos"} for node in network.behind(network.outputs))
 
 
@@ -65,7 +65,7 @@ def _family(network: Network, heads: Heads, box: int) -> tuple[str, str]:
 def _anchor_free_outputs(network: Network, image: Image, heads: Heads, task: Task) -> tuple[str, ...]:
     if task == "detect":
         box, classes = heads.channels
-        # Where both have four channels the camera takes any order for the grouped one.
+        # If both have four channels, the camera takes any order for the grouped one.
         return heads.grouped if box == classes == _DISTANCES else heads.interleaved
     prototypes = _prototypes(network, image)
     results = [
@@ -79,7 +79,7 @@ def _anchor_free_outputs(network: Network, image: Image, heads: Heads, task: Tas
 
 
 def _prototypes(network: Network, image: Image) -> tuple[str, ...]:
-    """The output with the masks that a segmentation is made up of."""
+    """Return the output with the masks that make up a segmentation."""
     wanted = (image.batch, _PROTOTYPES, image.height // 4, image.width // 4)
     return tuple(name for name, shape in network.outputs.items() if shape == wanted)[:1]
 
@@ -91,24 +91,24 @@ def _is_end_to_end(network: Network) -> bool:
 def _doubts(network: Network, heads: Heads, found: Findings) -> list[str]:
     doubts = []
     if set(heads.tensors) > set(STRIDES):
-        doubts.append("it has a fourth grid, of stride 64, which the camera does not read: it is left out")
+        doubts.append("it has a fourth grid, of stride 64. The camera does not read it, so it is left out")
     if found.family == "YOLO26" and found.task == "detect" and not _is_end_to_end(network):
         doubts.append(
-            "it was exported without its end-to-end branch: these heads find an object several times. The "
-            "camera then suppresses the doubles, over all classes together, which can lose objects that "
+            "it was exported without its end-to-end branch, and these heads find an object several times. "
+            "The camera then suppresses duplicates of all classes together, which can lose objects that "
             "overlap. Ultralytics: yolo export nms=False keeps the end-to-end heads"
         )
     if found.family == "YOLO26" and found.task != "detect" and _is_end_to_end(network):
         doubts.append(
-            "its end-to-end result takes operators that the toolchain has not, so the outputs are the bare "
-            f"heads; the camera knows no {found.task} of YOLO26. Exported without nms=False it ends in one "
-            "decoded tensor, as YOLO11 does"
+            "its end-to-end result needs operators that the toolchain does not have, so the outputs are the "
+            f"bare heads; the camera has no {found.task} for YOLO26. Exported without nms=False, it ends in "
+            "one decoded tensor, as YOLO11 does"
         )
     return doubts
 
 
 def anchors(network: Network, image: Image) -> Findings | None:
-    """YOLOv5 with its three anchors for each cell."""
+    """Recognise YOLOv5 with its three anchors for each cell."""
     heads = heads_of(network, image, last_convolutions(network, network.outputs))
     if heads is None or len(heads.channels) != 1 or heads.channels[0] % _ANCHORS:
         return None
@@ -142,9 +142,9 @@ def anchors(network: Network, image: Image) -> Findings | None:
 
 
 def _decoding(network: Network, output: str) -> tuple[str, ...]:
-    """The layers from the first sigmoid behind the heads to the output, as the toolchain calls them.
+    """Return the layers from the first sigmoid behind the heads to the output, by the toolchain's names.
 
-    Empty where the network does not end in joining rows: then the conversion ends it in a layer of its own.
+    There are none if the network does not end in joining rows: the conversion then adds a last layer.
     """
     last = network.producers.get(output)
     if last is None or last.op not in {"Concat", "Reshape"}:
@@ -163,7 +163,7 @@ def _decoding(network: Network, output: str) -> tuple[str, ...]:
 
 
 def yolox(network: Network, image: Image) -> Findings | None:
-    """YOLOX, whose heads have the box, whether there is an object, and the classes."""
+    """Recognise YOLOX, whose heads have the box, the score of an object, and the classes."""
     heads = heads_of(network, image, last_convolutions(network, network.outputs))
     if heads is None or len(heads.channels) != 3 or heads.channels[:2] != (4, 1):  # noqa: PLR2004 - box, object, classes
         return None
@@ -181,6 +181,6 @@ def yolox(network: Network, image: Image) -> Findings | None:
         preprocessing=_YOLOX,
         why=(f"heads of 4, 1 and {classes} channels on three grids: box, object, classes",),
         unsure=(
-            "before its release 0.2, YOLOX took RGB normalised as ImageNet: then [input] has other values",
+            "before release 0.2, YOLOX took RGB normalised as for ImageNet: [input] then needs other values",
         ),
     )

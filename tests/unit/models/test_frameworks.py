@@ -128,7 +128,7 @@ def test_the_image_is_not_made_where_no_network_that_needs_it_can_be_read(
     assert workshop.doit("run", "--continue", "-o", "told.txt") == 2
     assert not (workshop.root / "build" / "frameworks.json").exists()
     told = (workshop.root / "told.txt").read_text(encoding="utf-8")
-    assert "TANH (result) is no operator that tpu_mlir 1.7 reads of TFLite" in told
+    assert "TANH (result) is not an operator that tpu_mlir 1.7 reads from TFLite" in told
     assert "tf2onnx" in told
     assert workshop.ran == []
 

@@ -74,7 +74,7 @@ def test_the_mean_of_imagenet_for_pixels_to_1_is_refused_with_the_one_for_pixels
         ({"scale": [1.5379e-05] * 3}, "scale", "Did you mean [0.0039216, 0.0039216, 0.0039216]?"),
         ({"mean": [0.5] * 3, "scale": [0.0078431] * 3}, "mean", "Did you mean [127.5, 127.5, 127.5]?"),
         ({"mean": [0.5] * 3, "scale": [0.0039216] * 3}, "mean", "Did you mean [127.5, 127.5, 127.5]?"),
-        ({"mean": [-127.5] * 3, "scale": [0.0078431] * 3}, "mean", "Did you mean that?"),
+        ({"mean": [-127.5] * 3, "scale": [0.0078431] * 3}, "mean", "Is that meant?"),
         ({"mean": [0.485, 0.456, 0.406], "scale": [0.229, 0.224, 0.225]}, "scale", "0.017125"),
     ],
 )

@@ -97,7 +97,8 @@ def test_raw_images_are_not_fused_and_are_always_checked(pixel_format: str) -> N
     image_format = f"{pixel_format.upper()}_RAW"
     found = faults({}, fuse_preprocess=True, customization_format=image_format)
     assert found == {
-        "customization_format": f"{image_format}: the compiler has no raw input for these processors"
+        "customization_format": f"{image_format} does not work: "
+        "the compiler has no raw input for these processors"
     }
 
 
@@ -157,7 +158,7 @@ def test_aligned_packed_rows_of_these_widths_are_refused_with_a_remedy(width: in
 
 
 def test_the_numbers_are_those_that_were_seen() -> None:
-    words = "960 bytes to 960, as the camera does, and the compiled network reads 1024"
+    words = "960 bytes to 960, as the camera does, but the compiled network reads rows of 1024"
     assert words in alignment(320)["aligned_input"]
 
 
@@ -196,7 +197,7 @@ def test_a_cast_is_stripped_of_an_input_that_there_is() -> None:
     inputs = {"shapes": [[1, 3], [1, 3]]}
     assert faults(inputs, quant_input=True, quant_input_list=[1, 2]) == {}
     found = faults(inputs, quant_input=True, quant_input_list=[3])
-    assert found == {"quant_input_list": "there is no input 3: shapes has 2"}
+    assert found == {"quant_input_list": "there is no input 3: [input] shapes has 2"}
 
 
 def test_options_without_effect_are_refused_unless_they_are_the_default() -> None:
@@ -240,9 +241,9 @@ def test_types_are_for_torchscript_and_one_for_each_shape() -> None:
     shapes = [[1, 3], [1, 2]]
     assert input_faults(shapes=shapes, types=["float32", "int32"], source="net.pt") == {}
     found = input_faults(shapes=shapes, types=["float32"], source="net.pt")
-    assert found == {"types": "has 1 entries, and shapes has 2"}
+    assert found == {"types": "has 1 entries, but shapes has 2"}
     found = input_faults(shapes=shapes, types=["float32", "int32"])
-    assert found == {"types": "is for TorchScript (.pt): the tool takes every other network's own"}
+    assert found == {"types": "is only for TorchScript (.pt): the files of other networks hold the types"}
 
 
 @pytest.mark.parametrize("file", ["a.png", "a.JPG"])
@@ -261,7 +262,7 @@ def test_an_image_is_not_resized_to_less_than_the_input(shape: list[int], channe
 
     assert found(48, 64) == found(60, 80) == {}
     for size in ((47, 64), (48, 63)):
-        assert found(*size) == {"resize_dims": "is less than the input's 48 x 64, which is cut out of it"}
+        assert found(*size) == {"resize_dims": "is smaller than the input, 48 x 64, which is cropped from it"}
 
 
 def test_a_preprocessed_input_is_one_that_there_is() -> None:
@@ -295,8 +296,8 @@ def test_layers_are_compared_with_weights_that_add_up_to_1(layers: list[str]) ->
     ("layers", "fault"),
     [
         (["a:0.5", "b:0.4"], "add up to 0.9"),
-        (["a:0.5", "b"], "each layer has a weight or none"),
-        (["a:x"], "no number"),
+        (["a:0.5", "b"], "some layers have a weight and others have none"),
+        (["a:x"], "is not a number"),
     ],
 )
 def test_other_weights_are_refused(layers: list[str], fault: str) -> None:
@@ -321,13 +322,17 @@ def output_fault(source: str = "net.onnx", **output: object) -> list[tuple[str, 
 @pytest.mark.parametrize(
     ("declared", "key", "what"),
     [
-        ({"names": ["a", "b", "a"]}, "names", "'a' stands there twice"),
-        ({"relative_boxes": True, "source": "net.tflite"}, "relative_boxes", "in ONNX only, not in .tflite"),
-        ({"relative_boxes": True, "names": ["a", "b"]}, "relative_boxes", "one output, and names has 2"),
+        ({"names": ["a", "b", "a"]}, "names", "'a' is listed twice"),
+        (
+            {"relative_boxes": True, "source": "net.tflite"},
+            "relative_boxes",
+            "only possible in ONNX, not in .tflite",
+        ),
+        ({"relative_boxes": True, "names": ["a", "b"]}, "relative_boxes", "one output, but names has 2"),
         (
             {"relative_boxes": True, "add_postprocess": "yolov5"},
             "relative_boxes",
-            "add_postprocess exclude each other",
+            "does not work with add_postprocess",
         ),
     ],
 )
@@ -358,11 +363,11 @@ def test_another_source_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
-        ("inference.pdmodel", "no front end for it, and the PaddlePaddle that it names is gone"),
+        ("inference.pdmodel", "cannot read it, and the PaddlePaddle that it would need is gone"),
         ("inference.pdmodel", "paddle2onnx --opset_version 17"),
         ("best.pth", "torch.onnx.export"),
         ("net.h5", "TFLiteConverter"),
-        ("net.caffemodel", "the network is its .prototxt"),
+        ("net.caffemodel", "Give its .prototxt"),
     ],
 )
 def test_a_known_file_that_is_not_read_is_answered_with_what_to_do(name: str, answer: str) -> None:

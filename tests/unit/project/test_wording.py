@@ -108,7 +108,7 @@ def mistakes(**values: object) -> list[str]:
 def test_a_value_of_another_type_is_shown_with_an_example_of_what_belongs_there() -> None:
     assert mistakes(input={"resize_dims": [1]}) == [
         (
-            "input.resize_dims: has the wrong number of values: 1 where 2 belong; "
+            "input.resize_dims: has the wrong number of values: 1 instead of 2; "
             "for example: resize_dims = [256, 256]"
         )
     ]
@@ -130,5 +130,7 @@ def test_a_missing_value_is_shown_by_an_example() -> None:
 
 
 def test_a_number_out_of_bounds_is_told_with_them() -> None:
-    assert mistakes(input={"pad_value": 300}) == ["input.pad_value: 300 is too much: at most 255"]
-    assert mistakes(calibration={"input_num": -1}) == ["calibration.input_num: -1 is too little: at least 0"]
+    assert mistakes(input={"pad_value": 300}) == ["input.pad_value: 300 is too large: it must be at most 255"]
+    assert mistakes(calibration={"input_num": -1}) == [
+        "calibration.input_num: -1 is too small: it must be at least 0"
+    ]

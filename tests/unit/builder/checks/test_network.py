@@ -248,7 +248,7 @@ def test_a_deviation_in_the_place_of_a_factor_is_refused_with_its_line(
     with contextlib.suppress(ValueError):  # it is not among those that can be built
         declared('pixel_format = "rgb"\n', 'pixel_format = "rgb"\nscale = [127.5, 127.5, 127.5]\n')
     (mistake,) = read_declarations(tmp_path).unusable["tiny"].mistakes
-    assert "model.toml:5: input.scale: [127.5, 127.5, 127.5] looks like what pixels are divided by" in mistake
+    assert "model.toml:5: input.scale: [127.5, 127.5, 127.5] looks like a divisor" in mistake
     assert "write [0.0078431, 0.0078431, 0.0078431]" in mistake
 
 

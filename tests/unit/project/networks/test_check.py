@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_an_operator_that_the_tool_does_not_read_is_refused(path: Path) -> None:
-    with pytest.raises(CvimakeError, match=r"net\.onnx: Mod \(n1\) is no operator"):
+    with pytest.raises(CvimakeError, match=r"net\.onnx: Mod \(n1\) is not an operator"):
         check(path, [])
 
 
@@ -39,6 +39,6 @@ def test_outputs_that_are_not_there_are_told_all_at_once(path: Path) -> None:
     with pytest.raises(CvimakeError) as caught:
         check(path, ["c", "absent", "gone"])
     assert str(caught.value).splitlines() == [
-        f"{path} has no tensor 'absent', which [output] names names",
-        f"{path} has no tensor 'gone', which [output] names names",
+        f"[output] names: {path} has no tensor 'absent'",
+        f"[output] names: {path} has no tensor 'gone'",
     ]

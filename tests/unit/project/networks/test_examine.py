@@ -47,7 +47,7 @@ def test_class_names_of_the_wrong_number_are_ignored(tmp_path: Path) -> None:
     found = examine(written(tmp_path, made))
     assert found.classes == ()
     assert found.findings
-    assert any("names 1 classes, and the graph has 5" in doubt for doubt in found.findings.unsure)
+    assert any("names 1 classes, but the graph has 5" in doubt for doubt in found.findings.unsure)
 
 
 def test_an_unknown_network_has_candidates_for_outputs(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_damaged_file_is_examined_or_refused_in_one_sentence(tmp_path: Path, s
 def test_open_axes_are_told(tmp_path: Path) -> None:
     made = model(OPERATORS, ["y"], weights={"w": [8, 3, 1, 1]}, shape=[1, 3, "h", "w"])
     assert (
-        "x has axes of open length: say [input] shapes, or init --shape"
+        "x has axes of open length: declare [input] shapes, or use init --shape"
         in examine(written(tmp_path, made)).problems
     )
 
@@ -118,7 +118,7 @@ def test_open_axes_are_told(tmp_path: Path) -> None:
 def test_a_caffe_network_is_taken_with_its_weights(tmp_path: Path) -> None:
     path = tmp_path / "net.prototxt"
     path.write_text('input: "data" input_dim: 1 input_dim: 3 input_dim: 12 input_dim: 24', encoding="utf-8")
-    with pytest.raises(CvimakeError, match=r"no net\.caffemodel beside it"):
+    with pytest.raises(CvimakeError, match=r"net\.caffemodel, the file with its weights, is not beside it"):
         examine(path)
     (tmp_path / "net.caffemodel").write_bytes(b"weights")
     found = examine(path)

@@ -121,7 +121,7 @@ def test_an_end_to_end_result_is_cut_before_what_the_toolchain_has_not(task: str
     assert len(findings.outputs) == (9 if task == "pose" else 10)
     assert all("one2one" in name for name in findings.outputs[:9])
     assert findings.camera == ""
-    assert "operators that the toolchain has not" in findings.unsure[0]
+    assert "operators that the toolchain does not have" in findings.unsure[0]
 
 
 def test_heads_without_their_end_to_end_branch_are_doubted() -> None:

@@ -126,7 +126,7 @@ def test_a_zip_of_something_else_is_told(path: Path) -> None:
     [
         ("net.onnx", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS's pointer"),
         ("net.onnx", b"\x89HDF\r\n", "HDF5"),
-        ("net.onnx", TFLITE, "is TFLite\n  Such a file is called .tflite"),
+        ("net.onnx", TFLITE, "is TFLite\n  Give it the suffix .tflite"),
         ("net.pt", TFLITE, "is TFLite"),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_format_with_a_signature_is_recognised(
 
 def test_torchscript_under_another_name_is_named(tmp_path: Path) -> None:
     told = refused(zipped(tmp_path / "net.onnx", *TORCHSCRIPT))
-    assert "is TorchScript\n  Such a file is called .pt" in told
+    assert "is TorchScript\n  Give it the suffix .pt" in told
 
 
 # Names
@@ -153,7 +153,7 @@ def test_the_names_that_the_toolchain_reads_are_right(kind: Kind) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("net.caffemodel", "the network is its .prototxt"),
+        ("net.caffemodel", "Give its .prototxt"),
         ("net.pth", "PyTorch's checkpoints"),
         ("net.bin", ".bin: the toolchain reads .onnx, .prototxt, .tflite, .pt"),
         ("net", "no suffix: the toolchain reads"),

@@ -44,7 +44,7 @@ def test_a_network_that_the_tool_reads_has_no_faults(read: Callable[[bytes], Net
     [
         (
             single(Operator("PRELU", [0, 2], [1]), Tensor("slope", [1, 1, 3], data=floats(3))),
-            "PRELU (result) is no operator that tpu_mlir 1.7 reads of TFLite",
+            "PRELU (result) is not an operator that tpu_mlir 1.7 reads from TFLite",
         ),
         (
             single(Operator("CUSTOM", [0], [1], custom="Landmarks2Transform")),
@@ -53,13 +53,13 @@ def test_a_network_that_the_tool_reads_has_no_faults(read: Callable[[bytes], Net
         (single(Operator("ADD", [0, 0], [1], {0: 3})), "ADD (result) is not read with RELU6 in it"),
         (
             single(Operator("MEAN", [0, 2], [1]), Tensor("axes", [1], "INT32", whole(3))),
-            "MEAN (result) is read over height and width alone",
+            "MEAN (result) is only read over height and width",
         ),
         (
             single(
                 Operator("RESIZE_NEAREST_NEIGHBOR", [0, 2], [1]), Tensor("size", [2], "INT32", whole(8, 8))
             ),
-            "RESIZE_NEAREST_NEIGHBOR (result) is read with half_pixel_centers alone",
+            "RESIZE_NEAREST_NEIGHBOR (result) is only read with half_pixel_centers",
         ),
         (
             single(Operator("ADD", [0, 2], [1]), Tensor("other", [3], "FLOAT16", floats(3, "<f2"))),
@@ -80,7 +80,7 @@ def test_a_network_that_the_tool_reads_has_no_faults(read: Callable[[bytes], Net
                 [0],
                 [1],
             ),
-            "PAD (result) is read only where its output has a record of quantisation, even an empty one",
+            "PAD (result) is only read if its output has a record of quantisation, even an empty one",
         ),
     ],
 )
@@ -95,7 +95,7 @@ def test_a_fault_of_many_operators_is_told_once(read: Callable[[bytes], Network]
     chain: Sequence[Operator] = [Operator("TANH", [number], [number + 1]) for number in range(5)]
     network = read(small_tflite.file(tensors, chain, [0], [5]))
     assert network.faults == (
-        "TANH (t0, t1, t2 and 2 more) is no operator that tpu_mlir 1.7 reads of TFLite",
+        "TANH (t0, t1, t2 and 2 more) is not an operator that tpu_mlir 1.7 reads from TFLite",
     )
 
 
@@ -110,7 +110,7 @@ def test_an_operator_newer_than_the_list_is_told_by_its_number(read: Callable[[b
     data = single(Operator("DYNAMIC_UPDATE_SLICE", [0], [1]))
     assert data.count((151).to_bytes(4, "little")) == 1
     network = read(data.replace((151).to_bytes(4, "little"), (205).to_bytes(4, "little")))
-    assert network.faults == ("operator 205 (result) is no operator that tpu_mlir 1.7 reads of TFLite",)
+    assert network.faults == ("operator 205 (result) is not an operator that tpu_mlir 1.7 reads from TFLite",)
 
 
 @pytest.mark.parametrize("data", [b"", b"TFL3", b"\0\0\0\0TFL3", b"\xff\xff\xff\x7fTFL3" + b"\xff" * 40])
