@@ -67,7 +67,7 @@ def outputs(path: Path, text: str) -> tuple[Output, ...]:
 
 
 def _name(value: str, places: Mapping[str, str], aliases: Mapping[str, str]) -> str:
-    """The name of a value; `%4#1` is the second of the tensors that one layer puts out."""
+    """Return the name of a value; `%4#1` is the second output of a layer."""
     whole, _, number = value.partition("#")
     names = _names(places.get(whole, ""), aliases)
     return names[int(number or 0)] if int(number or 0) < len(names) else ""
