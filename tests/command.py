@@ -20,6 +20,9 @@ from cvimake.execution.image.recipe import Recipe
 
 CHECKOUT = Path(__file__).parents[1]
 
+# What the tests cover is counted, and shown once at the end.
+_COVERAGE = ("--cov", "--cov-report=")
+
 
 class Test(PlainCommand):
     """Runs the checks, then the tests with the real toolchain, whose image it makes where there is none."""
@@ -27,8 +30,9 @@ class Test(PlainCommand):
     doc_purpose = "check and test cvimake itself"
     doc_usage = "[PYTEST ARGUMENT ...]"
     doc_description = (
-        "Without arguments: ruff, the import checker, mypy, then all tests. With arguments, after `--`: "
-        "pytest alone. `./doit test -- tests/unit` needs no engine."
+        "Without arguments: ruff, the import checker, mypy, then all tests, those of `tests/unit` in a "
+        "random order and several at once. With arguments, after `--`: pytest alone. "
+        "`./doit test -- tests/unit` needs no engine."
     )
     takes_arguments = True
 
@@ -48,7 +52,12 @@ class Test(PlainCommand):
             [python, "-m", "ruff", "format", "--check"],
             [str(folder / "bin" / "lint-imports"), "--no-logo"],
             [python, "-m", "mypy"],
+            # In a random order, whose seed pytest prints, and as many at once as there are cores.
+            [python, "-m", "pytest", *_COVERAGE, "-p", "randomly", "-n", "auto", "tests/unit"],
         ]
+        if not arguments and sys.version_info >= (3, 12):
+            # The faster way of coverage to see which lines run.
+            os.environ.setdefault("COVERAGE_CORE", "sysmon")
         for command in [] if arguments else checks:
             code = _run(command)
             if code != 0:
@@ -59,10 +68,7 @@ class Test(PlainCommand):
             ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), CHECKOUT)
         if arguments:
             return _run([python, "-m", "pytest", *arguments])
-        if sys.version_info >= (3, 12):
-            # The faster way of coverage to see which lines run.
-            os.environ.setdefault("COVERAGE_CORE", "sysmon")
-        code = _run([python, "-m", "pytest", "--cov", "--cov-report="])
+        code = _run([python, "-m", "pytest", *_COVERAGE, "--cov-append", "tests/integration"])
         terminal.write(f"{_covered(python)}\n")
         return code
 

@@ -46,16 +46,22 @@ def perform(*arguments: str) -> int:
 
 def test_it_checks_and_then_tests_with_the_toolchain(calls: Calls) -> None:
     assert perform() == 0
-    assert calls.ran == ["ruff check", "ruff format --check", "lint-imports --no-logo", "mypy",
-        "pytest --cov --cov-report=", "coverage report --format=total",
-    ]  # fmt: skip
+    assert calls.ran == [
+        "ruff check",
+        "ruff format --check",
+        "lint-imports --no-logo",
+        "mypy",
+        "pytest --cov --cov-report= -p randomly -n auto tests/unit",
+        "pytest --cov --cov-report= --cov-append tests/integration",
+        "coverage report --format=total",
+    ]
     assert calls.needed_an_image
 
 
 def test_it_ends_with_the_exit_code_of_the_tests_and_a_line_about_coverage(
     calls: Calls, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    calls.failing = "pytest"
+    calls.failing = "pytest --cov --cov-report= --cov-append"
     assert perform() == 7
     assert capsys.readouterr().out == (
         "coverage: 87 % of the lines of cvimake/, without processes that tests start\n"
