@@ -19,7 +19,7 @@ from bench import project
 from bench.measure import Result, Runs, Scale, Unit, in_turns, timed
 from cvimake.core.action import Action, FileKind
 from cvimake.core.capacity import Share, granted
-from cvimake.execution.runtime import Runtime
+from cvimake.execution.runtime import Runtimes
 from cvimake.execution.sandbox import Sandbox
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel, read_declarations
@@ -99,10 +99,11 @@ def compare(program: Program, root: Path, stage: Stage, scratch: Path, repeats: 
     made: set[tuple[bytes, ...]] = set()
 
     def once(processes: int) -> Taken:
-        taken = _run(action, Runtime.of(root).sandbox, program, processes)
+        taken = _run(action, runtimes.plain().sandbox, program, processes)
         made.add(tuple(path.read_bytes() for path in tables))
         return taken
 
+    runtimes = Runtimes(root)
     with project.working_in(root):
         counts = (0, *sorted(program.bounds))
         runs = in_turns({count: functools.partial(once, count) for count in counts}, repeats)

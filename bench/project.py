@@ -19,7 +19,6 @@ from cvimake.builder.content_checker import OUTPUTS
 from cvimake.builder.records import Records
 from cvimake.camera.recognition import Recognition
 from cvimake.cli.new import DODO
-from cvimake.core.content import CONTENTS
 from cvimake.pipeline.cvimodel_info import Info
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -113,8 +112,8 @@ def mark_done(root: Path) -> None:
             # Works out what is to be remembered.
             records.get_status(task, known)
             task.save_extra_values()
-            task.values[OUTPUTS] = {target: CONTENTS.state(target) for target in task.targets}
-            inputs = {path: CONTENTS.state(path) for path in task.file_dep}
+            task.values[OUTPUTS] = {target: records.checker.contents.state(target) for target in task.targets}
+            inputs = {path: records.checker.contents.state(path) for path in task.file_dep}
             with records.checker.as_before(inputs):
                 records.save_success(task)
         records.close()

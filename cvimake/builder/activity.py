@@ -55,7 +55,7 @@ class Activity:
 
 
 class Activities:
-    """All running stages of this process. Several threads may call the methods."""
+    """All running stages of a build. Several threads may call the methods."""
 
     def __init__(self) -> None:
         self._running: dict[str, Activity] = {}
@@ -71,8 +71,9 @@ class Activities:
             activity.doing, activity.percent = doing, percent
 
     def end(self, name: str) -> float:
-        """Note that a stage has ended, and return the seconds that it took."""
-        return self._running.pop(name).elapsed
+        """Note that a stage has ended; return the seconds that it took, 0 if nobody began it."""
+        activity = self._running.pop(name, None)
+        return activity.elapsed if activity else 0.0
 
     def running(self) -> list[Activity]:
         """Return the running stages, the oldest first."""
@@ -82,7 +83,3 @@ class Activities:
         """Take a piece of the output of a stage's tool; ignored if the stage has not begun."""
         if activity := self._running.get(name):
             activity.read(output)
-
-
-# There is one terminal, and one build at a time in a process.
-ACTIVITIES = Activities()

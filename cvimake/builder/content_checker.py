@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from doit.dependency import FileChangedChecker
+from doit.dependency import Dependency, FileChangedChecker
 
-from cvimake.core.content import CONTENTS, NOT_THERE, State
+from cvimake.core.content import NOT_THERE, Contents, State
 
 # Under which doit keeps the states of a task's targets.
 OUTPUTS = "outputs"
@@ -19,9 +19,14 @@ INPUTS = "inputs"
 
 
 class ContentChecker(FileChangedChecker):
-    """A file has changed when its bytes have. doit's own checkers trust an equal modification time."""
+    """A file has changed when its bytes have. doit's own checkers trust an equal modification time.
 
-    def __init__(self) -> None:
+    Args:
+        contents: what the build knows of files.
+    """
+
+    def __init__(self, contents: Contents) -> None:
+        self.contents = contents
         self._before: Mapping[str, State] = {}
 
     @contextlib.contextmanager
@@ -35,7 +40,7 @@ class ContentChecker(FileChangedChecker):
 
     def check_modified(self, file_path: str, file_stat: os.stat_result, state: State) -> bool:
         """Whether a file's bytes differ from a recorded state."""
-        return not CONTENTS.matches(file_path, file_stat, state)
+        return not self.contents.matches(file_path, file_stat, state)
 
     def get_state(self, dep: str, current_state: State | None) -> State | None:
         """The state to record of a file, or None where the recorded one still holds.
@@ -47,18 +52,25 @@ class ContentChecker(FileChangedChecker):
         return None if state == current_state else state
 
 
-def intact(values: dict[str, Any], targets: list[str]) -> bool:
-    """Whether every target holds the bytes that were recorded when it was made.
+def intact(contents: Contents, values: dict[str, Any], targets: list[str]) -> bool:
+    """Tell whether every target holds the bytes that were recorded when it was made.
 
     Args:
+        contents: what the build knows of files.
         values: what doit keeps of the task; see `OUTPUTS`.
         targets: all that the task makes.
     """
     recorded = values.get(OUTPUTS, {})
     try:
         return all(
-            target in recorded and CONTENTS.matches(target, Path(target).stat(), recorded[target])
+            target in recorded and contents.matches(target, Path(target).stat(), recorded[target])
             for target in targets
         )
     except OSError:
         return False
+
+
+def contents_of(records: Dependency) -> Contents:
+    """Return what doit's records know of files: nothing where a `dodo.py` uses another checker than ours."""
+    checker = records.checker
+    return checker.contents if isinstance(checker, ContentChecker) else Contents()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 
 from doit.exceptions import BaseFail
 from doit.task import Task
 
-from cvimake.builder.activity import ACTIVITIES, Activity
+from cvimake.builder.activity import Activity
 from cvimake.builder.events import Done, EventStream, Finished, LeftOut, Progress, Started, failed, waits
 from cvimake.builder.failure import UserTaskError, error_of
 from cvimake.builder.reporter import BuildReporter, captured
@@ -99,21 +99,19 @@ class JsonReporter(BuildReporter):
         # The thread of the build sees for itself that nobody reads any more.
         with contextlib.suppress(OSError):
             while not self._ended.wait(PROGRESS_SECONDS):
-                for event in further(told):
+                for event in further(told, self.activities.running()):
                     self._events.write(event)
 
 
-def further(
-    told: dict[str, tuple[int | None, str]], running: Callable[[], list[Activity]] = ACTIVITIES.running
-) -> list[Progress]:
+def further(told: dict[str, tuple[int | None, str]], running: Iterable[Activity]) -> list[Progress]:
     """Return an event for every running stage that has come further.
 
     Args:
         told: how far each stage was the last time; is brought up to date.
-        running: gives the running stages.
+        running: the running stages.
     """
     events = []
-    for activity in running():
+    for activity in running:
         now = (activity.percent, activity.doing)
         if now != told.get(activity.name, (None, "")):
             told[activity.name] = now

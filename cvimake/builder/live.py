@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 
-from cvimake.builder.activity import ACTIVITIES, Activity
+from cvimake.builder.activity import Activities, Activity
 from cvimake.core import terminal
 from cvimake.core.units import duration
 
@@ -28,6 +28,7 @@ class LiveView:
 
     Args:
         out: a terminal.
+        activities: the stages that run.
         needed: the names of all tasks of this build.
         settled: the tasks that are done, failed or left out; grows while the build runs.
         expected: how long a task takes, in seconds; None if that is not known.
@@ -36,10 +37,12 @@ class LiveView:
     def __init__(
         self,
         out: TextIO,
+        activities: Activities,
         needed: AbstractSet[str],
         settled: AbstractSet[str],
         expected: Callable[[str], float | None],
     ) -> None:
+        self._activities = activities
         self._needed = needed
         self._settled = settled
         # Only the main thread may read doit's records, and another one draws.
@@ -69,7 +72,7 @@ class LiveView:
         self._console.print(terminal.styled(text.rstrip("\n")), soft_wrap=True)
 
     def _draw(self) -> RenderableType:
-        return view(ACTIVITIES.running(), self._status(), self._spinner)
+        return view(self._activities.running(), self._status(), self._spinner)
 
     def _status(self) -> str:
         done = len(self._needed & self._settled)
@@ -78,7 +81,7 @@ class LiveView:
         known = [seconds for seconds in left if seconds is not None]
         if not left or len(known) < len(left):
             return text
-        running = ACTIVITIES.running()
+        running = self._activities.running()
         spent = sum(min(activity.elapsed, activity.expected or 0.0) for activity in running)
         remaining = (sum(known) - spent) / max(1, len(running))
         return f"{text}, about {_whole(remaining)} left"

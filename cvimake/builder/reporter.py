@@ -12,7 +12,7 @@ from doit.reporter import ConsoleReporter
 from doit.task import Task
 
 from cvimake.builder import summary
-from cvimake.builder.activity import ACTIVITIES, Activity
+from cvimake.builder.activity import Activities, Activity
 from cvimake.builder.estimates import Estimates
 from cvimake.builder.failure import error_of
 from cvimake.builder.records import RESTORED
@@ -48,11 +48,13 @@ class BuildReporter(ConsoleReporter):
 
     Attributes:
         counts: how many stages came to which end; those without work are not counted.
+        activities: the running stages of the build; those of one that nobody else watches until it is set.
     """
 
     def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:
         super().__init__(outstream, options)
         self.counts = dict.fromkeys(State, 0)
+        self.activities = Activities()
         self._tasks: dict[str, Any] = {}
         self._selected: list[str] = []
         self._settled: set[str] = set()
@@ -66,7 +68,7 @@ class BuildReporter(ConsoleReporter):
         if task.actions:
             expected = self._estimates.of(task.name)
             seconds, is_guess = (expected.seconds, expected.is_guess) if expected else (None, False)
-            self._began(task, ACTIVITIES.begin(task.name, seconds, is_guess=is_guess))
+            self._began(task, self.activities.begin(task.name, seconds, is_guess=is_guess))
 
     def add_success(self, task: Task) -> None:
         """Note that a task's work is done."""
@@ -74,7 +76,7 @@ class BuildReporter(ConsoleReporter):
         if not task.actions:
             return
         Globals.dep_manager.backend.flush()
-        seconds = ACTIVITIES.end(task.name)
+        seconds = self.activities.end(task.name)
         state = State.RESTORED if RESTORED in task.values else State.BUILT
         self.counts[state] += 1
         self._succeeded(task, state, seconds)
@@ -89,8 +91,8 @@ class BuildReporter(ConsoleReporter):
     def add_failure(self, task: Task, fail: BaseFail) -> None:
         """Note that a task failed, or that it cannot begin since one that it needs has failed."""
         self._settled.add(task.name)
-        if task.name in {activity.name for activity in ACTIVITIES.running()}:
-            ACTIVITIES.end(task.name)
+        if task.name in {activity.name for activity in self.activities.running()}:
+            self.activities.end(task.name)
         if isinstance(fail, UnmetDependency):
             # A failure is told once, and not again for every task that needs the failed one.
             self.counts[State.LEFT_OUT] += bool(task.actions)
@@ -142,7 +144,9 @@ class Reporter(BuildReporter):
         if self._view is None and LOAD in _meta(task) and self.outstream.isatty():
             from cvimake.builder.live import LiveView  # noqa: PLC0415 - slow to import, and only needed here
 
-            self._view = LiveView(self.outstream, self._needed(), self._settled, self._expected)
+            self._view = LiveView(
+                self.outstream, self.activities, self._needed(), self._settled, self._expected
+            )
             self._view.start()
 
     def _succeeded(self, task: Task, state: State, seconds: float) -> None:

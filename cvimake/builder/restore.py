@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cvimake.builder.activity import ACTIVITIES
-from cvimake.builder.store.current import CURRENT
 from cvimake.core import digest
 from cvimake.core.action import Action
 from cvimake.core.capacity import own_share
-from cvimake.core.content import CONTENTS, State
+from cvimake.core.content import Contents, State
 from cvimake.core.errors import CvimakeError
 from cvimake.core.key import action_key
 from cvimake.core.paths import TOOLCHAIN
@@ -24,6 +22,7 @@ from cvimake.execution.sandbox import write_note
 from cvimake.execution.workspace import workspace
 
 if TYPE_CHECKING:
+    from cvimake.builder.build import Build
     from cvimake.builder.store import Entry
 
 
@@ -53,14 +52,14 @@ def key_of(action: Action, toolchain: str, inputs: Mapping[str, State]) -> str:
     return action_key(action, _fingerprint_of(toolchain), lambda path: str(inputs[str(path)][-1]))
 
 
-def recorded_toolchain(path: Path) -> tuple[str, State]:
+def recorded_toolchain(path: Path, contents: Contents) -> tuple[str, State]:
     """The text of a record of a toolchain, and the state of the file that holds it.
 
     Raises:
         CvimakeError: it was edited while it was read, or is no text.
         OSError: it cannot be read.
     """
-    state, held = CONTENTS.state(str(path)), path.read_bytes()
+    state, held = contents.state(str(path)), path.read_bytes()
     try:
         text = held.decode()
     except UnicodeDecodeError as error:
@@ -72,8 +71,8 @@ def recorded_toolchain(path: Path) -> tuple[str, State]:
     return text, state
 
 
-def _fingerprint(root: Path, toolchain: Path) -> str:
-    return _fingerprint_of(recorded_toolchain(root / toolchain)[0])
+def _fingerprint(build: Build, toolchain: Path) -> str:
+    return _fingerprint_of(recorded_toolchain(build.root / toolchain, build.contents)[0])
 
 
 # All stages of a build share one or two, and there can be thousands.
@@ -82,26 +81,26 @@ def _fingerprint_of(identity: str) -> str:
     return digest.of_value(json.loads(identity))
 
 
-def find(root: Path, action: Action, toolchain: Path = TOOLCHAIN) -> Found | None:
+def find(build: Build, action: Action, toolchain: Path = TOOLCHAIN) -> Found | None:
     """An action's result in the store; None where it is not there."""
-    store = CURRENT.store
+    store = build.store.store
     if store is None:
         return None
     try:
-        text, state = recorded_toolchain(root / toolchain)
-        inputs = {str(path): CONTENTS.state(str(path)) for path in action.paths()}
+        text, state = recorded_toolchain(build.root / toolchain, build.contents)
+        inputs = {str(path): build.contents.state(str(path)) for path in action.paths()}
         key = key_of(action, text, inputs)
     except (CvimakeError, OSError, ValueError):
         # What is missing is for the stage itself to say.
         return None
     entry = store.find(key)
     if entry is None:
-        CURRENT.miss()
+        build.store.miss()
         return None
     return Found(key, entry, {**inputs, str(toolchain): state})
 
 
-def restore(root: Path, action: Action, found: Found) -> bool:
+def restore(build: Build, action: Action, found: Found) -> bool:
     """Publishes an action's outputs from the store.
 
     Returns:
@@ -110,7 +109,7 @@ def restore(root: Path, action: Action, found: Found) -> bool:
     Raises:
         OSError: the results cannot be written.
     """
-    store = CURRENT.store
+    store, root = build.store.store, build.root
     if store is None:
         return False
     started = time.monotonic()
@@ -119,7 +118,7 @@ def restore(root: Path, action: Action, found: Found) -> bool:
 
         def beat() -> None:
             written = sum(path.stat().st_size for path in targets.values() if path.exists())
-            ACTIVITIES.tell(action.name, "from the store", 100 * written // max(1, found.entry.size))
+            build.activities.tell(action.name, "from the store", 100 * written // max(1, found.entry.size))
 
         if not store.restore(found.key, found.entry, targets, beat):
             return False
@@ -130,24 +129,24 @@ def restore(root: Path, action: Action, found: Found) -> bool:
         f"did not run here: its outputs came from the store {store.label}, key {found.key}\n"
         f"./doit --always-execute --single {action.name} runs it",
     )
-    CURRENT.hit(found.entry.seconds - (time.monotonic() - started))
+    build.store.hit(found.entry.seconds - (time.monotonic() - started))
     return True
 
 
-def foresee(root: Path, stages: Iterable[tuple[Iterable[str], Action | None, Path]]) -> list[bool]:
+def foresee(build: Build, stages: Iterable[tuple[Iterable[str], Action | None, Path]]) -> list[bool]:
     """Which of the stages that are stale would come from the store.
 
     Args:
-        root: the project's.
+        build: looks into its store.
         stages: in the order in which they run: the files that each makes, its action where it has one, and
             the record of what it would run in.
     """
-    store = CURRENT.store
+    store = build.store.store
     # What files will hold; None where that is not known before they are made.
     foreseen: dict[str, str | None] = {}
 
     def sha256_of(path: Path) -> str:
-        sha256 = foreseen[str(path)] if str(path) in foreseen else CONTENTS.state(str(path))[-1]
+        sha256 = foreseen[str(path)] if str(path) in foreseen else build.contents.state(str(path))[-1]
         if sha256 is None:
             raise FileNotFoundError(path)
         return str(sha256)
@@ -156,7 +155,7 @@ def foresee(root: Path, stages: Iterable[tuple[Iterable[str], Action | None, Pat
         if store is None or str(toolchain) in foreseen:
             return None
         try:
-            return store.find(action_key(action, _fingerprint(root, toolchain), sha256_of))
+            return store.find(action_key(action, _fingerprint(build, toolchain), sha256_of))
         except (CvimakeError, OSError):
             return None
 
@@ -173,16 +172,17 @@ def foresee(root: Path, stages: Iterable[tuple[Iterable[str], Action | None, Pat
     return found
 
 
-def keep(key: str, action: Action, seconds: float, outputs: Mapping[str, str]) -> None:
+def keep(build: Build, key: str, action: Action, seconds: float, outputs: Mapping[str, str]) -> None:
     """Puts the outputs of an action that has just finished into the store.
 
     Args:
+        build: has the store.
         key: by what its inputs held while it ran.
         action: that ran.
         seconds: how long.
         outputs: the sha256 of what it wrote, by the paths of its outputs. The store keeps nothing else.
     """
-    if CURRENT.store is None:
+    if build.store.store is None:
         return
     from cvimake.builder.store import Blob, Entry  # noqa: PLC0415 - slow to import, and only needed where something ran
 
@@ -196,4 +196,4 @@ def keep(key: str, action: Action, seconds: float, outputs: Mapping[str, str]) -
         cores=own_share().cores,
         outputs=blobs,
     )
-    CURRENT.keep(key, entry, {file.name: Path(file.path).absolute() for file in action.outputs})
+    build.store.keep(key, entry, {file.name: Path(file.path).absolute() for file in action.outputs})

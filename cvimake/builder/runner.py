@@ -17,17 +17,16 @@ from doit.runner import Runner as DoitRunner
 from doit.task import Task
 
 from cvimake.builder import reasons, staleness
-from cvimake.builder.activity import ACTIVITIES
-from cvimake.builder.content_checker import INPUTS, OUTPUTS, ContentChecker
+from cvimake.builder.build import Build
+from cvimake.builder.content_checker import INPUTS, OUTPUTS, ContentChecker, contents_of
 from cvimake.builder.failure import error_of
 from cvimake.builder.history import Failure, History
 from cvimake.builder.reasons import Reason
 from cvimake.builder.records import CORES, SECONDS
 from cvimake.builder.schedule import Schedule
-from cvimake.builder.store.current import CURRENT
 from cvimake.core import graph
 from cvimake.core.capacity import Capacity, Load, Share, cores_for, granted
-from cvimake.core.content import CONTENTS, State
+from cvimake.core.content import State
 
 # What a task's `meta` says of its stage.
 LOAD = "load"
@@ -73,6 +72,7 @@ class Runner(DoitRunner):
 
     Args:
         arguments: of doit's runner, as the options are.
+        build: has the store and what runs.
         ready_machine: makes ready what stages run on, which may take minutes; called before the first.
         history: where every success is written down with its reasons; None for nowhere.
         jobs: how many at once, whatever they take; 0 for as many as the machine bears.
@@ -81,12 +81,14 @@ class Runner(DoitRunner):
     def __init__(
         self,
         *arguments: Any,  # noqa: ANN401 - doit's own
+        build: Build,
         ready_machine: Callable[[], Machine],
         history: History | None = None,
         jobs: int = 0,
         **options: Any,  # noqa: ANN401 - doit's own
     ) -> None:
         super().__init__(*arguments, **options)
+        self._build, self._contents = build, contents_of(self.dep_manager)
         self._ready_machine = ready_machine
         self._machine: Machine | None = None
         self._jobs = jobs
@@ -119,7 +121,7 @@ class Runner(DoitRunner):
                     finished = self._wait(pool)
             except BaseException:
                 # Otherwise the pool would wait for what runs.
-                CURRENT.end()
+                self._build.store.end()
                 if self._machine:
                     self._machine.cancel()
                 raise
@@ -167,12 +169,11 @@ class Runner(DoitRunner):
                 self._futures[pool.submit(self._restore, node.task, outcome)] = node
         return finished
 
-    @staticmethod
-    def _restore(task: Task, restore: Restore) -> _Ran | None:
+    def _restore(self, task: Task, restore: Restore) -> _Ran | None:
         """Takes a task's outputs from the store, in any thread; None where it has to run."""
         values = restore()
         if values is None:
-            ACTIVITIES.end(task.name)
+            self._build.activities.end(task.name)
             return None
         if isinstance(values, BaseFail):
             return _Ran(values, {})
@@ -181,7 +182,7 @@ class Runner(DoitRunner):
 
     def _execute(self, task: Task, share: Share) -> _Ran:
         """Runs a task, in any thread. A stage tells what it has read; of other tasks it is what was there."""
-        before = {} if LOOK_UP in (task.meta or {}) else _inputs(task)
+        before = {} if LOOK_UP in (task.meta or {}) else self._inputs(task)
         with granted(share):
             failure = task.execute(self.stream)
         if INPUTS not in task.values:
@@ -206,7 +207,7 @@ class Runner(DoitRunner):
 
     def select_task(self, node: ExecNode, tasks_dict: dict[str, Task]) -> bool:
         """Whether a task is to run. For one that is not, it records which of its files were only touched."""
-        CONTENTS.renewed.clear()
+        self._contents.renewed.clear()
         selected = super().select_task(node, tasks_dict)
         if not isinstance(self.dep_manager.checker, ContentChecker):
             return selected
@@ -224,7 +225,7 @@ class Runner(DoitRunner):
         The files are not looked at again: they may have been edited since.
         """
         backend, outputs = self.dep_manager.backend, {}
-        for path, state in CONTENTS.renewed.items():
+        for path, state in self._contents.renewed.items():
             if path in task.file_dep:
                 backend.set(task.name, path, state)
             if path in task.targets:
@@ -302,6 +303,10 @@ class Runner(DoitRunner):
                     chosen.append((node, share))
         return chosen
 
+    def _inputs(self, task: Task) -> dict[str, State]:
+        """Return the states of a task's inputs. The task itself reports those that are missing by now."""
+        return {path: self._contents.state(path) for path in task.file_dep if Path(path).exists()}
+
     def _seconds(self, task: Task) -> float:
         """How long a task takes on one core: by when it last ran, or else by its load."""
         load = (task.meta or {}).get(LOAD)
@@ -314,11 +319,6 @@ class Runner(DoitRunner):
         if self._machine is None:
             self._machine = self._ready_machine()
         return Capacity(cores=self._jobs) if self._jobs else self._machine.capacity()
-
-
-def _inputs(task: Task) -> dict[str, State]:
-    """What a task's inputs hold. What is missing by now is the task's own to say."""
-    return {path: CONTENTS.state(path) for path in task.file_dep if Path(path).exists()}
 
 
 def _failure(task: Task, fail: BaseFail) -> Failure:

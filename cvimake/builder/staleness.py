@@ -15,7 +15,7 @@ from doit.dependency import Dependency
 from doit.task import Task
 from doit.tools import config_changed
 
-from cvimake.builder.content_checker import OUTPUTS
+from cvimake.builder.content_checker import OUTPUTS, contents_of
 from cvimake.builder.differences import Definition, definition_changes, identity_changes, members
 from cvimake.builder.history import History, Run
 from cvimake.builder.reasons import (
@@ -42,7 +42,7 @@ from cvimake.builder.reasons import (
 )
 from cvimake.builder.records import SECONDS
 from cvimake.core import digest, graph
-from cvimake.core.content import CONTENTS, State
+from cvimake.core.content import Contents, State
 from cvimake.core.paths import FINGERPRINTS
 
 # The key of a task's `meta` for the reasons why its model cannot be built as things are.
@@ -78,6 +78,7 @@ def of_task(
     """
     if hindered := hindrances(task):
         return hindered
+    contents = contents_of(records)
     status = records.get_status(task, tasks, get_log=True)
     if status.status == "up-to-date":
         return ()
@@ -94,7 +95,7 @@ def of_task(
         changed = [
             path
             for path in sorted(task.file_dep & past.inputs.keys())
-            if Path(path).exists() and _sha256(path) != past.inputs[path]
+            if Path(path).exists() and _sha256(path, contents) != past.inputs[path]
         ]
         inputs: Mapping[str, str] = past.inputs
     else:
@@ -110,9 +111,9 @@ def of_task(
         found.append(EngineChanged())
     found += _membership(task, inputs, past.definition if past else None, now)
     for path in changed:
-        found += _input(path, inputs[path], history)
+        found += _input(path, inputs[path], history, contents)
     found += (InputMissing(path) for path in sorted(status.reasons.get("missing_file_dep", ())))
-    found += _targets(task, values.get(OUTPUTS, {}))
+    found += _targets(task, values.get(OUTPUTS, {}), contents)
     return tuple(found) or (DefinitionChanged(),)
 
 
@@ -145,7 +146,7 @@ def record(history: History, task: Task, why: Iterable[Reason], inputs: Mapping[
     history.add(run, [text for text, sha256 in kept.items() if digest.of_text(text) == sha256])
 
 
-def untraced(task: Task, history: History) -> str:
+def untraced(task: Task, history: History, contents: Contents) -> str:
     """Why a task's files do not follow from its last run on record; empty where they do.
 
     doit's records only say what needs no build. The history says what ran: the command, the toolchain, and
@@ -157,10 +158,10 @@ def untraced(task: Task, history: History) -> str:
     if digest.of_value(run.definition) != digest.of_value(_definition(task)):
         return "its last run on record was declared otherwise"
     for path in sorted(task.file_dep):
-        if run.inputs.get(path) != _sha256(path):
+        if run.inputs.get(path) != _sha256(path, contents):
             return f"its last run on record read other contents of {path}"
     for path in sorted(task.targets):
-        if run.outputs.get(path) != _sha256(path):
+        if run.outputs.get(path) != _sha256(path, contents):
             return f"its last run on record wrote other contents of {path}"
     return ""
 
@@ -278,7 +279,7 @@ def _membership(task: Task, inputs: Mapping[str, str], old: Definition, new: Def
         yield MemberRemoved(path) if _is_in(path, before - now) else InputRemoved(path)
 
 
-def _input(path: str, old: str, history: History) -> tuple[Reason, ...]:
+def _input(path: str, old: str, history: History, contents: Contents) -> tuple[Reason, ...]:
     """What has changed in a file; of the toolchain's record, in which parts."""
     if Path(path) in FINGERPRINTS and (before := history.text(old)):
         # Whoever edited it may have left anything.
@@ -286,15 +287,15 @@ def _input(path: str, old: str, history: History) -> tuple[Reason, ...]:
             now = json.loads(Path(path).read_text(encoding="utf-8"))
             if parts := identity_changes(json.loads(before), now):
                 return parts
-    return (InputChanged(path, old, _sha256(path)),)
+    return (InputChanged(path, old, _sha256(path, contents)),)
 
 
-def _targets(task: Task, recorded: Mapping[str, State]) -> Iterator[Reason]:
+def _targets(task: Task, recorded: Mapping[str, State], contents: Contents) -> Iterator[Reason]:
     """Which targets are not what they were when they were made."""
     for target in task.targets:
         if not Path(target).exists():
             yield TargetMissing(target)
-        elif target in recorded and recorded[target][-1] != (now := _sha256(target)):
+        elif target in recorded and recorded[target][-1] != (now := _sha256(target, contents)):
             yield TargetDamaged(target, recorded[target][-1], now)
 
 
@@ -302,9 +303,9 @@ def _is_in(path: str, names: Iterable[str]) -> bool:
     return any(path.endswith(f"/{name}") for name in names)
 
 
-def _sha256(path: str) -> str:
+def _sha256(path: str, contents: Contents) -> str:
     """The sha256 of a file; empty where it cannot be read."""
     try:
-        return str(CONTENTS.state(path)[-1])
+        return str(contents.state(path)[-1])
     except OSError:
         return ""

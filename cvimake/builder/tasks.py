@@ -9,34 +9,30 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from doit.exceptions import BaseFail
 from doit.task import Task as DoitTask
 
 from cvimake.builder import checks, outcomes, restore, unbuildable
-from cvimake.builder.activity import ACTIVITIES
+from cvimake.builder.build import Build
 from cvimake.builder.content_checker import INPUTS, OUTPUTS, ContentChecker, intact
 from cvimake.builder.failure import failure_of
 from cvimake.builder.records import CORES, RESTORED, SECONDS
 from cvimake.builder.reporter import ROW, WAITING, Reporter
 from cvimake.builder.runner import LOAD, LOOK_UP, Restore
 from cvimake.builder.staleness import HINDRANCES, Unchanged
-from cvimake.builder.store.current import CURRENT, choose
 from cvimake.builder.unbuildable import Unbuildable
 from cvimake.core import announce, clock, terminal
 from cvimake.core.capacity import FRAMEWORKS_IMAGE, own_share
-from cvimake.core.content import CONTENTS, State, is_known, unchanged
+from cvimake.core.content import Contents, State, is_known, unchanged
 from cvimake.core.errors import CvimakeError, harmless
 from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
 from cvimake.execution.engine.choice import chosen, would_change
-from cvimake.execution.image.recipe import FrameworksRecipe, Recipe
+from cvimake.execution.image.recipe import FrameworksRecipe
 from cvimake.execution.sandbox import Ran, disk_errors
 from cvimake.pipeline.stage import Stage, StageOf
-from cvimake.project import Declarations, DeclaredModel, read_declarations
-
-if TYPE_CHECKING:
-    from cvimake.execution.runtime import Runtime
+from cvimake.project import DeclaredModel
 
 TOOLCHAIN_TASK, FRAMEWORKS_TASK = "toolchain", "frameworks"
 # What a task's `meta` says of what it does.
@@ -49,32 +45,26 @@ _OWN_OUTPUT: Task = {"io": {"capture": False}, "verbosity": 0}
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with models.
+    """The tasks of a project's build."""
 
-    Attributes:
-        root: its absolute path, the one that doit runs in.
-    """
-
-    root: Path
-    declarations: Declarations
-    recipe: Recipe
+    build: Build
 
     @property
     def models(self) -> tuple[DeclaredModel, ...]:
         """Its models, by name."""
-        return tuple(self.declarations.models.values())
+        return tuple(self.build.declarations.models.values())
 
     def toolchain_task(self) -> Task:
         """The task that finds or builds the image and records what computes in it."""
         return {
             "basename": TOOLCHAIN_TASK,
             "doc": "the image that every step runs in",
-            "actions": [(_guarded, [self._record_toolchain, [str(TOOLCHAIN)]])],
+            "actions": [(self._guarded, [self._record_toolchain, [str(TOOLCHAIN)]])],
             "targets": [str(TOOLCHAIN)],
             "uptodate": [
-                Unchanged(self.recipe.definition),
-                not would_change(self.root / TOOLCHAIN),
-                _intact,
+                Unchanged(self.build.recipe.definition),
+                not would_change(self.build.root / TOOLCHAIN),
+                self._intact,
             ],
             "clean": True,
             **_OWN_OUTPUT,
@@ -82,17 +72,17 @@ class Project:
 
     def frameworks_task(self) -> Task:
         """The same for the image that has PyTorch and TensorFlow too."""
-        recipe = FrameworksRecipe(base=self.recipe.base, wheel=self.recipe.wheel)
+        recipe = FrameworksRecipe(base=self.build.recipe.base, wheel=self.build.recipe.wheel)
         return {
             "basename": FRAMEWORKS_TASK,
             "doc": "the image that networks of Caffe, PyTorch and TFLite are read in",
             "actions": [
-                (_guarded, [self._make_frameworks, [str(FRAMEWORKS)]]),
+                (self._guarded, [self._make_frameworks, [str(FRAMEWORKS)]]),
             ],
             # It is made on the other one.
             "file_dep": [str(TOOLCHAIN)],
             "targets": [str(FRAMEWORKS)],
-            "uptodate": [Unchanged(recipe.definition), _intact],
+            "uptodate": [Unchanged(recipe.definition), self._intact],
             "clean": True,
             # Other stages run while it is made.
             "meta": {LOAD: FRAMEWORKS_IMAGE},
@@ -141,7 +131,7 @@ class Project:
     @functools.cached_property
     def unbuildable(self) -> dict[str, Unbuildable]:
         """All other models, by name."""
-        return unbuildable.of_declarations(self.declarations, self.root)
+        return unbuildable.of_declarations(self.build.declarations, self.build.root)
 
     @staticmethod
     def standing_for(model: Unbuildable) -> Iterator[Task]:
@@ -172,13 +162,13 @@ class Project:
             "basename": model,
             "name": name,
             "doc": ", ".join(target.rpartition("/")[2] for target in targets),
-            "actions": [(_guarded, [functools.partial(self._run, stage), targets])],
+            "actions": [(self._guarded, [functools.partial(self._run, stage), targets])],
             "file_dep": [str(path) for path in (stage.toolchain, *action.paths(), *stage.also_read)],
             "targets": targets,
             # One `Unchanged` for all: two of them in one task would share their record.
             "uptodate": [
                 Unchanged(lambda: [action.definition(), action.arrangement(), stage.concluded_with]),
-                _intact,
+                self._intact,
             ],
             "clean": True,
             "meta": {
@@ -190,11 +180,9 @@ class Project:
             **_OWN_OUTPUT,
         }
 
-    def _runtime(self, toolchain: Path) -> Runtime:
-        """What a stage runs in, by its record."""
-        from cvimake.execution.runtime import Runtime  # noqa: PLC0415 - only a step that runs needs an engine
-
-        return Runtime.recorded_in(toolchain, self.root)
+    @functools.cached_property
+    def _intact(self) -> _Intact:
+        return _Intact(self.build.contents)
 
     def _make_frameworks(self) -> None:
         """Makes the image, unless the toolchain can read none of the networks that need it.
@@ -211,33 +199,35 @@ class Project:
         self._record_toolchain(FRAMEWORKS)
 
     def _record_toolchain(self, toolchain: Path = TOOLCHAIN) -> None:
-        text = json.dumps(self._runtime(toolchain).image.identity, indent=1, sort_keys=True) + "\n"
-        path = self.root / toolchain
+        text = (
+            json.dumps(self.build.runtimes.recorded_in(toolchain).image.identity, indent=1, sort_keys=True)
+            + "\n"
+        )
+        path = self.build.root / toolchain
         if not path.exists() or path.read_bytes() != text.encode():
             path.write_text(text, encoding="utf-8")
 
     def _run(self, stage: Stage) -> Ran:
         checks.run(stage)
-        text, toolchain = restore.recorded_toolchain(self.root / stage.toolchain)
-        runtime = self._runtime(stage.toolchain)
+        build = self.build
+        text, toolchain = restore.recorded_toolchain(build.root / stage.toolchain, build.contents)
+        runtime = build.runtimes.recorded_in(stage.toolchain)
         runtime.check(json.loads(text), stage.toolchain)
         action, started = stage.action, time.monotonic()
-        ran = runtime.sandbox.run(action, functools.partial(ACTIVITIES.read, action.name))
+        ran = runtime.sandbox.run(action, functools.partial(build.activities.read, action.name))
         # For who will need the same.
-        restore.keep(
-            restore.key_of(action, text, ran.inputs), action, time.monotonic() - started, ran.outputs
-        )
+        key = restore.key_of(action, text, ran.inputs)
+        restore.keep(build, key, action, time.monotonic() - started, ran.outputs)
         inputs = {**ran.inputs, str(stage.toolchain): toolchain}
         return self._concluded(stage, Ran(inputs=inputs, outputs=ran.outputs))
 
-    @staticmethod
-    def _concluded(stage: Stage, ran: Ran) -> Ran:
+    def _concluded(self, stage: Stage, ran: Ran) -> Ran:
         """Makes what is made of a stage's outputs, and adds what is read for that.
 
         Raises:
             CvimakeError: what is read was edited meanwhile.
         """
-        also = {str(path): CONTENTS.state(str(path)) for path in stage.also_read}
+        also = {str(path): self.build.contents.state(str(path)) for path in stage.also_read}
         outcomes.conclude(stage)
         for path, state in also.items():
             if is_known(state) and not unchanged(Path(path), state):
@@ -246,9 +236,30 @@ class Project:
                 )
         return Ran(inputs={**also, **ran.inputs}, outputs=ran.outputs)
 
+    def _guarded(self, act: Callable[[], Ran | None], targets: list[str]) -> BaseFail | dict[str, Any]:
+        """Runs a task's work; what a user can put right becomes doit's failure (1) or error (2).
+
+        Args:
+            act: does the work, and tells what was read and written where it knows.
+            targets: all that the task makes.
+
+        Returns:
+            The failure, or what doit keeps of the run: the time it took, and what its targets hold.
+        """
+        started = time.monotonic()
+        try:
+            ran = act()
+            outputs = {target: self.build.contents.state(target) for target in targets}
+            if ran:
+                _check_outputs(ran, outputs)
+        except (CvimakeError, OSError) as error:
+            return failure_of(error)
+        values = {SECONDS: time.monotonic() - started, CORES: own_share().cores, OUTPUTS: outputs}
+        return {**values, INPUTS: dict(ran.inputs)} if ran else values
+
     def _look_up(self, stage: Stage, targets: list[str]) -> Restore | None:
         """What takes a stage's outputs from the store; None where they are not there."""
-        found = restore.find(self.root, stage.action, stage.toolchain)
+        found = restore.find(self.build, stage.action, stage.toolchain)
         return functools.partial(self._restore, stage, targets, found) if found else None
 
     def _restore(
@@ -257,15 +268,15 @@ class Project:
         """For the runner: takes a stage's outputs from the store; None where that was not possible."""
 
         def act() -> Ran:
-            with disk_errors(stage.action.name, self.root):
-                is_there = restore.restore(self.root, stage.action, found)
+            with disk_errors(stage.action.name, self.build.root):
+                is_there = restore.restore(self.build, stage.action, found)
             if not is_there:
                 raise _NotInStoreError
             outputs = {str(file.path): found.entry.outputs[file.name].sha256 for file in stage.action.outputs}
             return self._concluded(stage, Ran(inputs=found.inputs, outputs=outputs))
 
         try:
-            ended = _guarded(act, targets)
+            ended = self._guarded(act, targets)
         except _NotInStoreError:
             return None
         if isinstance(ended, dict):
@@ -280,62 +291,44 @@ class _NotInStoreError(Exception):
 
 def open_project(dodo_file: str) -> Project:
     """The project that a `dodo.py` stands in; ends the program where its declarations are wrong."""
-    root = Path(dodo_file).resolve().parent
+    build = Build(Path(dodo_file).resolve().parent)
     try:
         # Whether the toolchain's task is stale depends on it.
         chosen()
         # Every step's clock shows it.
         clock.epoch()
-        project = Project(root, read_declarations(Path()), Recipe.from_environment())
-        store = project.declarations.settings.store
-        for mistake in project.declarations.mistakes:
+        for mistake in build.declarations.mistakes:
             announce.note(f"warning: {mistake}")
-        CURRENT.choose(choose(root, store.url, read_only=store.read_only, limit=store.limit))
+        _ = build.recipe, build.choice
     except (CvimakeError, OSError) as error:
         terminal.complain(error)
         raise SystemExit(getattr(error, "exit_code", 2)) from error
-    return project
+    return Project(build)
 
 
 def doit_config(project: Project) -> dict[str, Any]:
     """Doit's own settings for a project."""
     return {
         "backend": "records",
-        "check_file_uptodate": ContentChecker,
+        "build": project.build,
+        "check_file_uptodate": functools.partial(ContentChecker, project.build.contents),
         "default_tasks": project.default_tasks(),
         "dep_file": "build/doit.sqlite",
         "reporter": Reporter,
     }
 
 
-def _intact(task: DoitTask, values: dict[str, Any]) -> bool:
+class _Intact:
     """For doit: whether a task's targets are what it made."""
-    return intact(values, task.targets)
 
+    # Without this, doit spends as much time on finding out its parameters as on the check.
+    __signature__ = inspect.signature(lambda task, values: None)  # noqa: ARG005 - only the names count
 
-_intact.__signature__ = inspect.signature(_intact)  # type: ignore[attr-defined] # for speed, as `Unchanged`
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
 
-
-def _guarded(act: Callable[[], Ran | None], targets: list[str]) -> BaseFail | dict[str, Any]:
-    """Runs a task's work; what a user can put right becomes doit's failure (1) or error (2).
-
-    Args:
-        act: does the work, and tells what was read and written where it knows.
-        targets: all that the task makes.
-
-    Returns:
-        The failure, or what doit keeps of the run: the time it took, and what its targets hold.
-    """
-    started = time.monotonic()
-    try:
-        ran = act()
-        outputs = {target: CONTENTS.state(target) for target in targets}
-        if ran:
-            _check_outputs(ran, outputs)
-    except (CvimakeError, OSError) as error:
-        return failure_of(error)
-    values = {SECONDS: time.monotonic() - started, CORES: own_share().cores, OUTPUTS: outputs}
-    return {**values, INPUTS: dict(ran.inputs)} if ran else values
+    def __call__(self, task: DoitTask, values: dict[str, Any]) -> bool:
+        return intact(self._contents, values, task.targets)
 
 
 def _check_outputs(ran: Ran, outputs: Mapping[str, State]) -> None:

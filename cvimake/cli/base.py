@@ -6,6 +6,7 @@ import contextlib
 import getopt
 from abc import abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from doit.cmd_base import Command, DoitCmdBase
@@ -13,6 +14,7 @@ from doit.cmdparse import CmdParse
 from doit.control import TaskControl
 
 from cvimake.builder import staleness
+from cvimake.builder.build import Build
 from cvimake.builder.history import HISTORY, History
 from cvimake.builder.records import Records, UnwrittenRecords
 from cvimake.builder.staleness import Verdict
@@ -76,9 +78,11 @@ class GraphCommand(DoitCmdBase):
     Its arguments are models, stages and paths, as a build takes them.
 
     Attributes:
+        build: that it looks at.
         history: what each stage was when it last succeeded.
     """
 
+    build: Build
     history: History
 
     @abstractmethod
@@ -107,6 +111,7 @@ class GraphCommand(DoitCmdBase):
                 return error.exit_code
 
     def _execute(self) -> int:
+        self.build = self._options.get("build") or Build(Path.cwd())
         control = TaskControl(self.task_list)
         control.process(stand_ins(self.sel_tasks, control.tasks, control.targets))
         # doit derives the dependencies from sets of files, so their order changes from run to run.

@@ -77,7 +77,7 @@ def _found(file: str) -> Path:
 def _examined(model: Path) -> cvimodel_info.Info:
     """List a cvimodel with model_tool, in a container."""
     from cvimake.core.action import Action, Input, Limits, Output  # noqa: PLC0415 - only a listing needs an engine
-    from cvimake.execution.runtime import Runtime  # noqa: PLC0415 - only a listing needs an engine
+    from cvimake.execution.runtime import Runtimes  # noqa: PLC0415 - only a listing needs an engine
     from cvimake.pipeline.info import ESTIMATE_TIME  # noqa: PLC0415 - only a file needs all this, and a task does not
     from cvimake.toolchain import commands  # noqa: PLC0415 - only a file needs all this, and a task does not
 
@@ -94,7 +94,7 @@ def _examined(model: Path) -> cvimodel_info.Info:
             ),
             limits=Limits(seconds=60.0),
         )
-        Runtime.of(Path.cwd()).sandbox.run(action)
+        Runtimes(Path.cwd()).plain().sandbox.run(action)
         estimated = json.loads(time.read_text(encoding="utf-8"))
         text = listing.read_text(encoding="utf-8", errors="replace")
         found = cvimodel_info.examine(model.name, model.stat().st_size, text, estimated, {})

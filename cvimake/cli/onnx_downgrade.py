@@ -115,7 +115,7 @@ def _converted(
 ) -> dict[str, Any]:
     """Run the conversion in a container, and return its summary."""
     from cvimake.core.action import Action, FileKind, Folder, Input, Output  # noqa: PLC0415 - the same
-    from cvimake.execution.runtime import Runtime  # noqa: PLC0415 - the same
+    from cvimake.execution.runtime import Runtimes  # noqa: PLC0415 - the same
     from cvimake.pipeline.onnx import EXTERNAL  # noqa: PLC0415 - the same
     from cvimake.project.model import ModelInput, OnnxTarget  # noqa: PLC0415 - the same
     from cvimake.toolchain import commands  # noqa: PLC0415 - only a conversion needs all this
@@ -144,7 +144,7 @@ def _converted(
             ),
             folders=(commands.ONNX_PROGRAM, *(folders if external else ())),
         )
-        Runtime.of(Path.cwd()).sandbox.run(action)
+        Runtimes(Path.cwd()).plain().sandbox.run(action)
         found: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
         return found
 

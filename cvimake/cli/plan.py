@@ -105,8 +105,7 @@ class Plan(GraphCommand):
             terminal.write(f"not counted, since its time is not known: {', '.join(unknown)}\n")
         return code
 
-    @staticmethod
-    def _kept(graph: TaskControl, running: list[str]) -> set[str]:
+    def _kept(self, graph: TaskControl, running: list[str]) -> set[str]:
         """Return the stages whose outputs are in the store."""
         tasks = [graph.tasks[name] for name in running]
         makes = []
@@ -114,7 +113,7 @@ class Plan(GraphCommand):
             stage = (task.meta or {}).get(STAGE)
             known = (stage.action, stage.toolchain) if stage else (None, TOOLCHAIN)
             makes.append((task.targets, *known))
-        foreseen = foresee(Path(), makes)
+        foreseen = foresee(self.build, makes)
         return {name for name, is_kept in zip(running, foreseen, strict=True) if is_kept}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from doit.reporter import ConsoleReporter
 from doit.task import Task
 
 from cvimake.builder import staleness, unbuildable
+from cvimake.builder.build import Build
 from cvimake.builder.content_checker import ContentChecker
 from cvimake.builder.history import HISTORY, History
 from cvimake.builder.records import UnwrittenRecords
@@ -27,7 +29,6 @@ from cvimake.core.git import Tree
 from cvimake.core.invocation import invoked_from
 from cvimake.core.paths import TOOLCHAIN
 from cvimake.execution.engine.choice import was_local
-from cvimake.execution.runtime import Runtime
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel, read_declarations
 from cvimake.project.names import NAME
@@ -106,8 +107,9 @@ class Release(Run):
         self.sel_tasks: list[str] = []
         return super().execute(params, args)
 
-    def _execute(self, jobs: int, reporter: str | type[ConsoleReporter]) -> int:  # type: ignore[override] # doit passes options by these names
+    def _execute(self, build: Build, jobs: int, reporter: str | type[ConsoleReporter]) -> int:  # type: ignore[override] # doit passes options by these names
         started = time.time()
+        self.build = build
         try:
             models, waiting = _models([] if self.sel_default_tasks else self.sel_tasks)
             # Mistakes in the command line are told before anything is built.
@@ -117,7 +119,9 @@ class Release(Run):
             code = 0
             if self.sel_tasks and models:
                 self.sel_tasks = list(models)
-                code = super()._execute(terminal.output(), continue_=True, reporter=reporter, jobs=jobs)
+                code = super()._execute(
+                    terminal.output(), build, continue_=True, reporter=reporter, jobs=jobs
+                )
             # The state of the tree counts when its digests are taken, and not before.
             tree = git.tree(Path())
             named = self._named(tree)
@@ -196,7 +200,7 @@ class Release(Run):
         if not stages:
             return []
         everything: dict[str, Task] = {task.name: task for task in self.task_list}
-        with _records(self.dep_manager) as records, contextlib.closing(History(HISTORY)) as history:
+        with self._records() as records, contextlib.closing(History(HISTORY)) as history:
             return [
                 name
                 for name, task in self._tasks(stages).items()
@@ -205,13 +209,26 @@ class Release(Run):
 
     def _ignored(self, stages: Iterable[Stage]) -> list[str]:
         """Return the stages that builds leave out because of `./doit ignore`."""
-        with _records(self.dep_manager) as records:
+        with self._records() as records:
             return [name for name, task in self._tasks(stages).items() if records.status_is_ignore(task)]
+
+    @contextlib.contextmanager
+    def _records(self) -> Iterator[Dependency]:
+        """Open the records that a build has left, for reading."""
+        checker = functools.partial(ContentChecker, self.build.contents)
+        records = Dependency(UnwrittenRecords, self.dep_manager.name, checker_cls=checker)
+        try:
+            yield records
+        finally:
+            records.close()
 
     def _untraced(self, stages: Iterable[Stage]) -> dict[str, str]:
         """Return the stages whose files do not come from the run on record, and why."""
         with contextlib.closing(History(HISTORY)) as history:
-            found = {name: staleness.untraced(task, history) for name, task in self._tasks(stages).items()}
+            found = {
+                name: staleness.untraced(task, history, self.build.contents)
+                for name, task in self._tasks(stages).items()
+            }
         return {name: why for name, why in found.items() if why}
 
     def _refuse(
@@ -245,7 +262,7 @@ class Release(Run):
         identities, runtimes = {}, {}
         for path in _records_of_images(stages):
             identities[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-            runtimes[path.stem] = Runtime.recorded_in(path, Path.cwd())
+            runtimes[path.stem] = self.build.runtimes.recorded_in(path)
             # If nothing had to be built, nothing has been checked yet.
             runtimes[path.stem].check(identities[path.stem], path)
         seen = machine.look(runtimes)
@@ -265,8 +282,8 @@ class Release(Run):
                 Path(), models.values(), (dataset.folder for dataset in declarations.datasets.values())
             ),
         )
-        draft = making.draft(origin, models, stages)
-        if changed := [*self._stale(stages), *map(str, making.edited(draft))]:
+        draft = making.draft(origin, models, stages, self.build.contents)
+        if changed := [*self._stale(stages), *map(str, making.edited(draft, self.build.contents))]:
             raise CvimakeError(
                 f"changed while the release was made: {', '.join(changed)}", "Start again when nobody edits."
             )
@@ -325,13 +342,3 @@ def _project_name() -> str:
         return ""
     project = toml.read(making.PYPROJECT)[1].get("project", {})
     return str(project.get("name", "")) if isinstance(project, dict) else ""
-
-
-@contextlib.contextmanager
-def _records(manager: Dependency) -> Iterator[Dependency]:
-    """Open the records that a build has left, for reading."""
-    records = Dependency(UnwrittenRecords, manager.name, checker_cls=ContentChecker)
-    try:
-        yield records
-    finally:
-        records.close()

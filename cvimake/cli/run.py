@@ -16,9 +16,10 @@ from doit.exceptions import InvalidCommand
 from doit.reporter import ConsoleReporter
 from doit.task import Stream
 
+from cvimake.builder.build import Build
 from cvimake.builder.history import HISTORY, History
-from cvimake.builder.runner import Machine, Runner
-from cvimake.builder.store.current import CURRENT
+from cvimake.builder.reporter import BuildReporter
+from cvimake.builder.runner import Runner
 from cvimake.builder.unbuildable import stand_ins, stops_others
 from cvimake.cli.closed_output import leave
 from cvimake.cli.interruption import ends_cleanly
@@ -75,6 +76,8 @@ class Run(DoitRun):
 
     def execute(self, params: dict[str, Any], args: list[str]) -> int | None:
         """Run the tasks."""
+        # A `dodo.py` of cvimake's gives its own.
+        params.setdefault("build", Build(Path.cwd()))
         try:
             if not params.get("json"):
                 return self._execute_told(params, args)
@@ -123,6 +126,7 @@ class Run(DoitRun):
     def _execute(  # noqa: PLR0913 - doit passes each of its options
         self,
         outfile: TextIO | str | None,
+        build: Build,
         *,
         verbosity: int | None = None,
         always: bool = False,
@@ -147,26 +151,31 @@ class Run(DoitRun):
         with _writable(outfile) as out, contextlib.closing(History(HISTORY)) as history:
             runner = Runner(
                 self.dep_manager,
-                self._json_reporter or self._reporter(reporter)(out, {}),
+                self._reporter(reporter, out, build),
                 continue_=continue_,
                 always_execute=always,
                 stream=Stream(verbosity),
-                ready_machine=_ready_machine,
+                build=build,
+                ready_machine=lambda: build.runtimes.plain(),  # noqa: PLW0108 - only a stage that runs needs an engine
                 history=history,
                 jobs=jobs,
             )
             try:
                 return int(runner.run_all(control.task_dispatcher()))
             finally:
-                CURRENT.finish()
+                build.store.finish()
                 if not continue_ and stops_others(control.selected_tasks, control.tasks):
                     announce.note(
                         "a wrong declaration stops a build; ./doit --continue builds the other models"
                     )
 
-    def _reporter(self, named: str | type[ConsoleReporter]) -> type[ConsoleReporter]:
-        """Return a class of doit's reporters, which the command line names and a `dodo.py` gives."""
-        return self.reporters[named] if isinstance(named, str) else named
+    def _reporter(self, named: str | type[ConsoleReporter], out: TextIO, build: Build) -> ConsoleReporter:
+        """Return the reporter of a build, whose class the command line names and a `dodo.py` gives."""
+        kind = self.reporters[named] if isinstance(named, str) else named
+        reporter = self._json_reporter or kind(out, {})
+        if isinstance(reporter, BuildReporter):
+            reporter.activities = build.activities
+        return reporter
 
     def parse_execute(self, in_args: list[str]) -> int | None:
         """Take the command line."""
@@ -178,12 +187,6 @@ def _building(targets: Sequence[str]) -> str:
     named = ", ".join(targets[:_MOST_NAMED]) or "everything"
     more = f" and {len(targets) - _MOST_NAMED} more" if len(targets) > _MOST_NAMED else ""
     return f"is building {named}{more} in this project"
-
-
-def _ready_machine() -> Machine:
-    from cvimake.execution.runtime import Runtime  # noqa: PLC0415 - only a stage that runs needs an engine
-
-    return Runtime.of(Path.cwd())
 
 
 @contextlib.contextmanager

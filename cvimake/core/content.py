@@ -62,7 +62,10 @@ def unchanged(path: Path, state: State) -> bool:
 
 
 class Contents:
-    """The states of files. Its methods may be called from several threads."""
+    """The states of files, each read once: a reference of 200 MB is an input of several stages.
+
+    One build has one, so that everything in it agrees about a file. Several threads may call its methods.
+    """
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -93,12 +96,6 @@ class Contents:
             self.renewed[path] = now
         return True
 
-    def forget(self) -> None:
-        """Forget everything."""
-        with self._guard:
-            self._known.clear()
-        self.renewed.clear()
-
     def _state(self, path: str, identity: list[int]) -> State:
         with self._guard:
             known = self._known.get(path)
@@ -126,7 +123,3 @@ def _settled(file: BinaryIO, path: Path) -> tuple[list[int], bool]:
 
 def _identity(status: os.stat_result) -> list[int]:
     return [status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size]
-
-
-# One for the process: a reference of 200 MB is an input of several tasks.
-CONTENTS = Contents()

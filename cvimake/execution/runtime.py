@@ -1,8 +1,7 @@
-"""What running steps takes: an engine and an image, found once for the whole process."""
+"""An engine with an image on it: what stages run in."""
 
 from __future__ import annotations
 
-import functools
 import platform
 import textwrap
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 
 from cvimake.core import announce, digest
 from cvimake.core.capacity import Capacity
+from cvimake.core.content import Contents
 from cvimake.core.errors import CvimakeError, ImageError
 from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
 from cvimake.core.system import WITHOUT_AVX2, has_avx2
@@ -36,55 +36,6 @@ class Runtime:
 
     image: ToolchainImage
     sandbox: Sandbox
-
-    @classmethod
-    @functools.cache
-    def of(cls, root: Path) -> Runtime:
-        """The runtime of a project; makes what is missing.
-
-        Raises:
-            CvimakeError: no engine answers, or the image cannot be built.
-        """
-        engine, found = _engine_and_toolchain(root)
-        return cls._checked(found, Sandbox(root=root, engine=engine, image=found.id))
-
-    @classmethod
-    @functools.cache
-    def with_frameworks(cls, root: Path) -> Runtime:
-        """The same engine with the image that has PyTorch and TensorFlow; makes what is missing.
-
-        Raises:
-            CvimakeError: no engine answers, or the image cannot be built, as without containers.
-        """
-        plain = cls.of(root)
-        engine = plain.sandbox.engine
-        if not isinstance(engine, DockerEngine):
-            raise ImageError(
-                "networks of Caffe, PyTorch and TFLite are read in an image of their own, and here steps run "
-                "without containers",
-                "Use a Docker engine, or export the network to ONNX.",
-            )
-        chosen_by_user = Recipe.from_environment()
-        recipe = FrameworksRecipe(
-            base=chosen_by_user.base, wheel=chosen_by_user.wheel, toolchain=plain.image.fingerprint
-        )
-        found = _unless_cancelled(engine, lambda: making.ensure(engine, recipe, root))
-        return cls._checked(found, Sandbox(root=root, engine=engine, image=found.id))
-
-    @classmethod
-    def _checked(cls, found: ToolchainImage, sandbox: Sandbox) -> Runtime:
-        """A runtime whose image was compared with what it is said to be."""
-        fingerprint.check(sandbox, found.identity, found.records)
-        return cls(found, sandbox)
-
-    @classmethod
-    def recorded_in(cls, record: Path, root: Path) -> Runtime:
-        """The runtime of the stages of a project whose image stands in this record.
-
-        Raises:
-            CvimakeError: as for the others.
-        """
-        return cls.with_frameworks(root) if record == FRAMEWORKS else cls.of(root)
 
     def capacity(self) -> Capacity:
         """What its machine bears."""
@@ -109,6 +60,72 @@ class Runtime:
                 f"the {record.stem} image is not the one that {record} describes",
                 f"Run `./doit forget {record.stem}` and start again; what is affected is then built anew.",
             )
+
+
+class Runtimes:
+    """The runtimes of one build. Each is found or made when it is first asked for; several threads may ask.
+
+    Args:
+        root: the project's folder.
+        contents: what the build knows of files.
+    """
+
+    def __init__(self, root: Path, contents: Contents | None = None) -> None:
+        self._root, self._contents = root, contents or Contents()
+        self._plain: Runtime | None = None
+        self._with_frameworks: Runtime | None = None
+        # One for each: while one image is made, the other is used.
+        self._finding_plain, self._finding_frameworks = threading.Lock(), threading.Lock()
+
+    def plain(self) -> Runtime:
+        """Return the engine with the toolchain image.
+
+        Raises:
+            CvimakeError: no engine answers, or the image cannot be built.
+        """
+        with self._finding_plain:
+            if self._plain is None:
+                engine, found = _engine_and_toolchain(self._root)
+                self._plain = self._checked(engine, found)
+            return self._plain
+
+    def with_frameworks(self) -> Runtime:
+        """Return the same engine with the image that has PyTorch and TensorFlow.
+
+        Raises:
+            CvimakeError: no engine answers, or the image cannot be built, as without containers.
+        """
+        plain = self.plain()
+        engine = plain.sandbox.engine
+        if not isinstance(engine, DockerEngine):
+            raise ImageError(
+                "networks of Caffe, PyTorch and TFLite are read in an image of their own, and here stages "
+                "run without containers",
+                "Use a Docker engine, or export the network to ONNX.",
+            )
+        with self._finding_frameworks:
+            if self._with_frameworks is None:
+                chosen_by_user = Recipe.from_environment()
+                recipe = FrameworksRecipe(
+                    base=chosen_by_user.base, wheel=chosen_by_user.wheel, toolchain=plain.image.fingerprint
+                )
+                found = _unless_cancelled(engine, lambda: making.ensure(engine, recipe, self._root))
+                self._with_frameworks = self._checked(engine, found)
+            return self._with_frameworks
+
+    def recorded_in(self, record: Path) -> Runtime:
+        """Return the runtime of the stages whose image is described in this record.
+
+        Raises:
+            CvimakeError: no engine answers, or the image cannot be built.
+        """
+        return self.with_frameworks() if record == FRAMEWORKS else self.plain()
+
+    def _checked(self, engine: Engine, found: ToolchainImage) -> Runtime:
+        """Compare what is in an image with what it is said to be."""
+        sandbox = Sandbox(root=self._root, engine=engine, image=found.id, contents=self._contents)
+        fingerprint.check(sandbox, found.identity, found.records)
+        return Runtime(found, sandbox)
 
 
 def _unless_cancelled(engine: DockerEngine, make: Callable[[], ToolchainImage]) -> ToolchainImage:

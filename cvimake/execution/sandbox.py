@@ -7,14 +7,14 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from cvimake.core import digest, lock, tail
 from cvimake.core.action import Action, Outcome, Output
 from cvimake.core.capacity import own_share
-from cvimake.core.content import State
+from cvimake.core.content import Contents, State
 from cvimake.core.errors import CvimakeError, DiskError, ToolFailedError, harmless
 from cvimake.core.publication import publish
 from cvimake.core.removal import remove_tree
@@ -56,11 +56,13 @@ class Sandbox:
     Attributes:
         root: the project's folder; relative paths of an Action are meant from here.
         image: the image's name or id.
+        contents: what the build knows of files.
     """
 
     root: Path
     engine: Engine
     image: str
+    contents: Contents = field(default_factory=Contents)
 
     def log_path(self, action: Action) -> Path:
         """Where an action's full log is kept."""
@@ -101,7 +103,7 @@ class Sandbox:
         inner, private, stays = workspace / "files", workspace / "inputs", self._fresh_inputs(action)
         for place in (inner, private):
             place.mkdir(mode=0o755)
-        inputs = snapshot.take(action, self.root, private, stays, self.engine.user)
+        inputs = snapshot.take(action, self.root, private, stays, self.engine.user, self.contents)
         texts = self._texts(action, stays)
         command = self._command(action, inner, {**inputs.files, **texts}, inputs.folders)
         self._make_places(command)

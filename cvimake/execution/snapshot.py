@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from cvimake.core import digest
 from cvimake.core.action import Action, Folder
-from cvimake.core.content import CONTENTS, State, is_known, observed, unchanged
+from cvimake.core.content import Contents, State, is_known, observed, unchanged
 from cvimake.core.copying import clone
 from cvimake.core.errors import CvimakeError
 
@@ -54,7 +54,9 @@ class Snapshot:
                 )
 
 
-def take(action: Action, root: Path, private: Path, kept: Path, user: tuple[int, int]) -> Snapshot:
+def take(  # noqa: PLR0913, PLR0917 - the places that a snapshot has to do with
+    action: Action, root: Path, private: Path, kept: Path, user: tuple[int, int], contents: Contents
+) -> Snapshot:
     """Takes a snapshot of all inputs of an action.
 
     A file is copied, unless it is large and its file system tells of every change. The members of a folder
@@ -67,6 +69,7 @@ def take(action: Action, root: Path, private: Path, kept: Path, user: tuple[int,
         private: an empty folder that is removed after the run, and that no other user can enter.
         kept: an empty folder that stays until the action runs again, on the file system of `private`.
         user: numeric user and group of the tool.
+        contents: what the build knows of files.
 
     Raises:
         CvimakeError: an input was edited while it was copied.
@@ -80,7 +83,7 @@ def take(action: Action, root: Path, private: Path, kept: Path, user: tuple[int,
         if path in sources:
             continue
         source = (root / file.path).resolve()
-        state = _provable(source, user)
+        state = _provable(source, user, contents)
         if state:
             sources[path], in_place[source] = source, state
         else:
@@ -90,7 +93,7 @@ def take(action: Action, root: Path, private: Path, kept: Path, user: tuple[int,
     folders: dict[str, Path] = {}
     for number, folder in enumerate(action.folders):
         folders[folder.target] = kept / str(number)
-        for path, state in _filled(folders[folder.target], folder, root).items():
+        for path, state in _filled(folders[folder.target], folder, root, contents).items():
             if states.setdefault(path, state)[-1] != state[-1]:
                 raise CvimakeError(
                     f"{action.name}: its input {path} was edited as the stage began", "Start again."
@@ -129,11 +132,11 @@ def can_read(path: Path, user: tuple[int, int]) -> bool:
     return bool(status.st_mode & stat.S_IROTH)
 
 
-def _provable(source: Path, user: tuple[int, int]) -> State | None:
+def _provable(source: Path, user: tuple[int, int], contents: Contents) -> State | None:
     """The state of a file that the tool can read where it lies; None for one that is to be copied."""
     if source.stat().st_size <= LARGEST_COPY or not can_read(source, user):
         return None
-    state = CONTENTS.state(str(source))
+    state = contents.state(str(source))
     return state if is_known(state) else None
 
 
@@ -150,13 +153,13 @@ def _copied(source: Path, target: Path) -> State:
     return state
 
 
-def _filled(place: Path, folder: Folder, root: Path) -> dict[str, State]:
+def _filled(place: Path, folder: Folder, root: Path, contents: Contents) -> dict[str, State]:
     """Makes a folder of exactly the files that belong in it; returns their states by their paths."""
     states: dict[str, State] = {}
     place.mkdir()
     with _locked(root / _MEMBERS) as members:
         for name, path in folder.files.items():
-            state, member = _member(members, (root / path).resolve())
+            state, member = _member(members, (root / path).resolve(), contents)
             states[str(path)] = state
             target = place / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -181,9 +184,9 @@ def _locked(members: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _member(members: Path, source: Path) -> tuple[State, Path]:
+def _member(members: Path, source: Path, contents: Contents) -> tuple[State, Path]:
     """A file's state, and our copy of it with the same bytes."""
-    state = CONTENTS.state(str(source))
+    state = contents.state(str(source))
     member = members / state[-1]
     if member.is_file() and digest.of_file(member) == state[-1]:
         return state, member

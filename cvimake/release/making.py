@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cvimake.core.content import CONTENTS
+from cvimake.core.content import Contents
 from cvimake.core.errors import CvimakeError
 from cvimake.pipeline.cvimodel_info import Info
 from cvimake.pipeline.stage import Stage
@@ -71,7 +71,9 @@ class Draft:
     paths: Mapping[Path, str]
 
 
-def draft(origin: Origin, models: Mapping[str, DeclaredModel], stages: Sequence[Stage]) -> Draft:
+def draft(
+    origin: Origin, models: Mapping[str, DeclaredModel], stages: Sequence[Stage], states: Contents
+) -> Draft:
     """All files of a release.
 
     Raises:
@@ -98,7 +100,7 @@ def draft(origin: Origin, models: Mapping[str, DeclaredModel], stages: Sequence[
     known: dict[Path, str] = {}
 
     def sha256(path: Path) -> str:
-        known[path] = str(CONTENTS.state(str(path))[-1])
+        known[path] = str(states.state(str(path))[-1])
         return known[path]
 
     digests = {
@@ -111,9 +113,9 @@ def draft(origin: Origin, models: Mapping[str, DeclaredModel], stages: Sequence[
     return Draft(files=files, paths=known)
 
 
-def edited(draft: Draft) -> list[Path]:
+def edited(draft: Draft, states: Contents) -> list[Path]:
     """The files that no longer hold what stands of them in a draft."""
-    return [path for path, sha256 in draft.paths.items() if CONTENTS.state(str(path))[-1] != sha256]
+    return [path for path, sha256 in draft.paths.items() if states.state(str(path))[-1] != sha256]
 
 
 def declarations(root: Path, models: Iterable[DeclaredModel], datasets: Iterable[Path]) -> tuple[Path, ...]:

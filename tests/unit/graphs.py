@@ -24,7 +24,7 @@ from cvimake.camera.recognition import Recognition
 from cvimake.cli.commands import PLUGINS
 from cvimake.core.action import Action
 from cvimake.core.capacity import Capacity
-from cvimake.core.content import CONTENTS
+from cvimake.core.content import Contents
 from cvimake.core.digest import of_file
 from cvimake.execution import runtime
 from cvimake.execution.image.making import ToolchainImage
@@ -73,8 +73,8 @@ class Workshop:
         monkeypatch.delenv("CVIMAKE_BASE", raising=False)
         monkeypatch.setattr(checks, "run", lambda _stage: None)
         monkeypatch.setattr(outcomes, "conclude", self.write_concluded)
-        monkeypatch.setattr(runtime.Runtime, "of", lambda _root: self._runtime(self.identity))
-        monkeypatch.setattr(runtime.Runtime, "with_frameworks", lambda _root: self._runtime(self.frameworks))
+        monkeypatch.setattr(runtime.Runtimes, "plain", lambda _of: self._runtime(self.identity))
+        monkeypatch.setattr(runtime.Runtimes, "with_frameworks", lambda _of: self._runtime(self.frameworks))
 
     @property
     def declaration(self) -> Path:
@@ -104,7 +104,9 @@ class Workshop:
     @contextlib.contextmanager
     def records(self) -> Iterator[Dependency]:
         """doit's records, to be read and written."""
-        records = Dependency(Records, str(self.root / "build" / "doit.sqlite"), checker_cls=ContentChecker)
+        records = Dependency(
+            Records, str(self.root / "build" / "doit.sqlite"), checker_cls=lambda: ContentChecker(Contents())
+        )
         with contextlib.closing(records):
             yield records
 
@@ -136,7 +138,7 @@ class Workshop:
 
     def run(self, action: Action, watch: Callable[[bytes], None]) -> Ran:
         """In the sandbox's place."""
-        inputs = {str(path): CONTENTS.state(str(path)) for path in action.paths()}
+        inputs = {str(path): Contents().state(str(path)) for path in action.paths()}
         from cvimake.core.errors import StepFailedError  # noqa: PLC0415
 
         self.ran.append(action.name)

@@ -1,6 +1,6 @@
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from doit.task import Task
@@ -48,7 +48,7 @@ class Dependency:
         self,
         db_class: type[SqliteDB],
         backend_name: str,
-        checker_cls: type[FileChangedChecker] = ...,
+        checker_cls: Callable[[], FileChangedChecker] = ...,
         codec_cls: type[JSONCodec] = ...,
     ) -> None: ...
     def close(self) -> None: ...

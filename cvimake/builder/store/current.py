@@ -1,4 +1,4 @@
-"""The store of this process: which one, and what it was good for in this build."""
+"""The store of a build: which one it is, and how useful it was."""
 
 from __future__ import annotations
 
@@ -93,20 +93,21 @@ def open_store(choice: Choice) -> Store:
 
 
 class Current:
-    """The store that a build uses. Results are put into it by a thread of its own, while stages go on."""
+    """The store that a build uses. A thread of its own puts results into it, while stages go on.
 
-    def __init__(self) -> None:
+    Args:
+        choice: tells which one it is; called when the store is first wanted.
+    """
+
+    def __init__(self, choice: Callable[[], Choice]) -> None:
+        self._chosen = choice
         self._choice: Choice | None = None
+        self._is_known = False
         self._store: Store | None = None
         self._guard = threading.Lock()
         self._uses: Uses | None = None
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._keeper: threading.Thread | None = None
-
-    def choose(self, choice: Choice) -> None:
-        """Says which one it is; nothing is opened by that."""
-        self._choice = choice if choice.url else None
-        self._store = None
 
     @property
     def store(self) -> Store | None:
@@ -114,6 +115,9 @@ class Current:
         from cvimake.builder.store.place import StoreError  # noqa: PLC0415 - only needed where something is stale
 
         with self._guard:
+            if not self._is_known:
+                choice, self._is_known = self._chosen(), True
+                self._choice = choice if choice.url else None
             if self._store is None and self._choice is not None:
                 try:
                     self._store = open_store(self._choice)
@@ -197,7 +201,3 @@ class Current:
 def database() -> Path:
     """Where it is kept what stores have been good for."""
     return user_cache() / "stores.sqlite"
-
-
-# There is one project, and one build at a time, in a process.
-CURRENT = Current()

@@ -11,7 +11,6 @@ from graphs import Workshop
 
 from cvimake.builder.content_checker import ContentChecker
 from cvimake.core import content
-from cvimake.core.content import CONTENTS
 
 
 @pytest.fixture
@@ -26,7 +25,6 @@ def source(workshop: Workshop) -> Path:
 
 def build(workshop: Workshop, *arguments: str) -> list[str]:
     """A build by a process of its own."""
-    CONTENTS.forget()
     return workshop.build("--output-file", os.devnull, *arguments)
 
 

@@ -29,7 +29,7 @@ from cvimake.camera.recognition import Recognition
 from cvimake.cli.new import DODO
 from cvimake.core import filesystem
 from cvimake.core.action import Action
-from cvimake.core.content import CONTENTS
+from cvimake.core.content import Contents
 from cvimake.core.errors import StepFailedError
 from cvimake.execution.sandbox import Ran
 from cvimake.pipeline.cvimodel_info import Info
@@ -342,7 +342,7 @@ class Yard(Workshop):
 
     def run(self, action: Action, watch: Callable[[bytes], None]) -> Ran:
         watch(b"")
-        inputs = {str(path): CONTENTS.state(str(path)) for path in action.paths()}
+        inputs = {str(path): Contents().state(str(path)) for path in action.paths()}
         self.ran.append(action.name)
         if action.name in self.failing:
             raise StepFailedError(f"{action.name}: its tool ended with exit code 1")
@@ -359,8 +359,6 @@ class Yard(Workshop):
         return stage.action.name.partition(":")[2] in self.constant
 
     def doit(self, *arguments: str) -> int:
-        # Every build is a process of its own.
-        CONTENTS.forget()
         return super().doit(*arguments)
 
     def told(self, *arguments: str) -> dict[str, dict[str, Any]]:

@@ -11,9 +11,7 @@ import pytest
 from graphs import STAGES, Workshop
 
 from cvimake.builder.store import Entry, Store
-from cvimake.builder.store.current import CURRENT
 from cvimake.core.action import Action
-from cvimake.core.content import CONTENTS
 from cvimake.execution.sandbox import Ran
 
 # An edit of the declaration that makes another calibration.
@@ -257,7 +255,6 @@ def test_no_store_is_said(
     monkeypatch.setenv("CVIMAKE_STORE", "none")
     first = workshop("first")
     assert sorted(first.build()) == sorted(STAGES)
-    assert CURRENT.store is None
     capsys.readouterr()
     assert first.doit("store") == 0
     assert capsys.readouterr().out == "no results are kept: the store is `none`\n"
@@ -287,7 +284,6 @@ def test_an_edit_while_a_result_is_found_in_the_store_is_not_recorded_as_built(
     second = workshop("second")
     edited_while_looked_for(second.root / "models" / "m0000" / "tiny.onnx", b"edited")
     assert second.build("m0000:onnx") == [], "it was found by what the source held before"
-    CONTENTS.forget()
     assert second.build("m0000:onnx") == ["m0000:onnx"]
 
 
@@ -299,7 +295,6 @@ def test_an_edit_while_a_result_is_looked_for_in_vain_is_built_and_kept_as_it_is
     before = source.read_bytes()
     edited_while_looked_for(source, b"edited")
     assert first.build("m0000:onnx") == ["m0000:onnx"]
-    CONTENTS.forget()
     assert first.build("m0000:onnx") == []
     second = workshop("second")
     (second.root / "models" / "m0000" / "tiny.onnx").write_bytes(b"edited")

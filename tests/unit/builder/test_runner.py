@@ -17,10 +17,12 @@ from doit.task import Stream, Task
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cvimake.builder.build import Build
 from cvimake.builder.content_checker import ContentChecker
 from cvimake.builder.records import CORES, SECONDS
 from cvimake.builder.runner import LOAD, LOOK_UP, Runner
 from cvimake.core.capacity import Capacity, Load, Share, own_share
+from cvimake.core.content import Contents
 
 ONE = Load(memory=1)
 SUCCESS, FAILURE = 0, 1
@@ -80,9 +82,10 @@ class Bench:
         control = TaskControl(list(tasks))
         control.process([task.name for task in tasks])
         runner = Runner(
-            Dependency(SqliteDB, database, checker_cls=ContentChecker), ZeroReporter(None, {}),
+            Dependency(SqliteDB, database, checker_cls=lambda: ContentChecker(Contents())),
+            ZeroReporter(None, {}),
             continue_=keep_going, stream=Stream(0),
-            ready_machine=lambda: self, jobs=jobs,
+            build=Build(Path()), ready_machine=lambda: self, jobs=jobs,
         )  # fmt: skip
         return int(runner.run_all(control.task_dispatcher()))
 
@@ -206,9 +209,9 @@ def test_a_stage_gets_its_part_of_the_cores(others: int, cores: int) -> None:
 def test_a_recorded_time_counts_for_more_than_an_estimate(
     recorded: dict[str, float] | None, seconds: float
 ) -> None:
-    records = SimpleNamespace(get_values=lambda _name: recorded)
+    records = SimpleNamespace(get_values=lambda _name: recorded, checker=None)
     bench = Bench(Capacity(cores=1))
-    runner = Runner(records, ZeroReporter(None, {}), ready_machine=lambda: bench)
+    runner = Runner(records, ZeroReporter(None, {}), build=Build(Path()), ready_machine=lambda: bench)
     assert runner._seconds(bench.task("a", Load(memory=1, seconds=9.0))) == seconds
 
 
@@ -307,9 +310,10 @@ def test_no_machine_is_made_ready_for_what_is_no_stage() -> None:
         raise AssertionError
 
     runner = Runner(
-        Dependency(SqliteDB, ":memory:", checker_cls=ContentChecker),
+        Dependency(SqliteDB, ":memory:", checker_cls=lambda: ContentChecker(Contents())),
         ZeroReporter(None, {}),
         stream=Stream(0),
+        build=Build(Path()),
         ready_machine=refuse,
     )
     assert runner.run_all(control.task_dispatcher()) == SUCCESS

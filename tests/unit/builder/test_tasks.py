@@ -12,6 +12,7 @@ from doit.exceptions import TaskError, TaskFailed
 from graphs import digests
 
 from cvimake.builder import checks, outcomes
+from cvimake.builder.build import Build
 from cvimake.builder.content_checker import ContentChecker
 from cvimake.builder.tasks import Project, Task, doit_config, open_project
 from cvimake.camera import feed
@@ -24,7 +25,7 @@ from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import Ran
 from cvimake.pipeline.outcomes import CvimodelInfo
 from cvimake.pipeline.stage import Stage
-from cvimake.project import DeclaredModel, read_declarations
+from cvimake.project import DeclaredModel
 from cvimake.project.model import Budget
 
 LOAD_OF_ALL = Load(memory=1)
@@ -71,14 +72,18 @@ def declare(root: Path, name: str = "net", *, source: bool = True, text: str = M
         (folder / "net.onnx").touch()
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project where doit would run it."""
+@pytest.fixture(autouse=True)
+def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts the process where doit would be."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "toolchain.json").write_text('{"python": "3.10.14"}', encoding="utf-8")
     declare(tmp_path)
-    return Project(tmp_path, read_declarations(tmp_path), Recipe())
+    return Project(Build(tmp_path))
 
 
 def tasks_of(project: Project, *stages: Stage) -> list[Task]:
@@ -105,11 +110,10 @@ def test_a_model_is_a_group_of_its_stages(project: Project) -> None:
 
 
 def test_the_description_that_doit_lists_cannot_steer_the_terminal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     declare(tmp_path, text=MODEL.replace("A network", r"A \u001b]0;title\u0007network\u202e"))
-    monkeypatch.chdir(tmp_path)
-    model, _task = tasks_of(Project(tmp_path, read_declarations(tmp_path), Recipe()), of())
+    model, _task = tasks_of(Project(Build(tmp_path)), of())
     assert "network" in model["doc"]
     assert not any(character in model["doc"] for character in "\x1b\x07\u202e")
 
@@ -149,7 +153,7 @@ def test_a_task_is_stale_when_its_definition_changes_and_not_when_its_limits_do(
 
 def test_a_variant_for_several_processors_is_a_task_that_builds_it_for_each(tmp_path: Path) -> None:
     declare(tmp_path, text=MODEL + 'processor = ["cv180x", "cv181x"]\n')
-    *_, group = tasks_of(Project(tmp_path, read_declarations(tmp_path), Recipe()))
+    *_, group = tasks_of(Project(Build(tmp_path)))
     assert group["name"] == "bf16"
     assert group["task_dep"] == [
         *("net:bf16_cv180x", "net:bf16_cv180x_info"),
@@ -163,17 +167,17 @@ def test_a_variant_for_several_processors_is_a_task_that_builds_it_for_each(tmp_
 def test_a_model_without_its_source_is_not_built_when_nothing_is_named(tmp_path: Path) -> None:
     declare(tmp_path, "there")
     declare(tmp_path, "waits", source=False)
-    assert Project(tmp_path, read_declarations(tmp_path), Recipe()).default_tasks() == ["there"]
+    assert Project(Build(tmp_path)).default_tasks() == ["there"]
 
 
 def test_a_model_without_its_source_says_where_to_put_it(tmp_path: Path) -> None:
     declare(tmp_path, source=False)
-    project = Project(tmp_path, read_declarations(tmp_path), Recipe())
+    project = Project(Build(tmp_path))
     assert project.buildable == []
     _group, waiting = project.standing_for(project.unbuildable["net"])
     result = perform(waiting)
     assert isinstance(result, TaskError)
-    assert f"put it at {tmp_path / 'models/net/net.onnx'}" in result.get_msg()
+    assert "put it at models/net/net.onnx" in result.get_msg()
 
 
 # What a task does
@@ -208,7 +212,7 @@ def with_runtime(
     monkeypatch: pytest.MonkeyPatch, sandbox: FakeSandbox, image: ToolchainImage = IMAGE
 ) -> None:
     found = runtime.Runtime(image, sandbox)  # type: ignore[arg-type]
-    monkeypatch.setattr(runtime.Runtime, "of", lambda _root: found)
+    monkeypatch.setattr(runtime.Runtimes, "plain", lambda _of: found)
 
 
 def perform(task: Task) -> Any:  # noqa: ANN401 - the values, or a failure of doit
@@ -241,7 +245,7 @@ def test_the_results_of_a_task_are_recorded(project: Project, monkeypatch: pytes
     task = task_of(project, of())
     kept = perform(task)
     assert list(kept["outputs"]) == ["build/net/net.cvimodel"]
-    (is_intact,) = [check for check in task["uptodate"] if getattr(check, "__name__", "") == "_intact"]
+    (is_intact,) = [check for check in task["uptodate"] if type(check).__name__ == "_Intact"]
     made = SimpleNamespace(targets=task["targets"])
     assert is_intact(made, kept)
     Path("build/net/net.cvimodel").write_bytes(b"edited")
@@ -323,7 +327,7 @@ def test_no_step_runs_in_another_image_than_the_recorded_one(
 def test_the_toolchains_identity_is_recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     with_runtime(monkeypatch, FakeSandbox())
     assert perform(project.toolchain_task()).keys() == {"seconds", "cores", "outputs"}
-    record = project.root / "build" / "toolchain.json"
+    record = project.build.root / "build" / "toolchain.json"
     assert record.read_text(encoding="utf-8") == '{\n "python": "3.10.14"\n}\n'
 
 
@@ -332,14 +336,15 @@ def test_an_equal_identity_leaves_the_record_as_it_is(
 ) -> None:
     with_runtime(monkeypatch, FakeSandbox())
     perform(project.toolchain_task())
-    record = project.root / "build" / "toolchain.json"
+    record = project.build.root / "build" / "toolchain.json"
     os.utime(record, ns=(0, 1))
     perform(project.toolchain_task())
     assert record.stat().st_mtime_ns == 1
 
 
 def test_the_toolchain_is_stale_when_the_recipe_changes(project: Project) -> None:
-    other = dataclasses.replace(project, recipe=Recipe(base="another"))
+    other = Project(Build(project.build.root))
+    other.build.recipe = Recipe(base="another")
     assert definition_in(other.toolchain_task()) != definition_in(project.toolchain_task())
 
 
@@ -350,13 +355,14 @@ def test_a_project_is_opened_and_left_as_it_is(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CVIMAKE_BASE", raising=False)
     monkeypatch.delenv("CVIMAKE_TPU_MLIR_WHEEL", raising=False)
-    assert open_project(str(tmp_path / "dodo.py")) == Project(tmp_path, read_declarations(Path()), Recipe())
+    project = open_project(str(tmp_path / "dodo.py"))
+    assert (project.build.root, project.build.recipe, project.models) == (tmp_path, Recipe(), ())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_doit_goes_by_contents_and_keeps_its_record_in_the_build_folder(project: Project) -> None:
     config = doit_config(project)
-    assert config["check_file_uptodate"] is ContentChecker
+    assert isinstance(config["check_file_uptodate"](), ContentChecker)
     assert config["dep_file"].startswith("build/")
     assert config["default_tasks"] == ["net"]
 

@@ -47,7 +47,7 @@ class FakeSandbox:
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> FakeSandbox:
     sandbox = FakeSandbox()
-    monkeypatch.setattr(runtime.Runtime, "of", lambda _root: SimpleNamespace(sandbox=sandbox))
+    monkeypatch.setattr(runtime.Runtimes, "plain", lambda _root: SimpleNamespace(sandbox=sandbox))
     return sandbox
 
 
@@ -146,7 +146,7 @@ def test_without_an_engine_it_is_a_clear_error(
     def fail(_root: Path) -> None:
         raise EngineError("no engine answers")
 
-    monkeypatch.setattr(runtime.Runtime, "of", fail)
+    monkeypatch.setattr(runtime.Runtimes, "plain", fail)
     assert info(str(model)) == 2
     assert capsys.readouterr().err == "cvimake: no engine answers\n"
 

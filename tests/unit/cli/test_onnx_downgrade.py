@@ -41,7 +41,7 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Action]:
         summary.path.write_text(json.dumps(SUMMARY), encoding="utf-8")
 
     made = SimpleNamespace(sandbox=SimpleNamespace(run=run))
-    monkeypatch.setattr(runtime.Runtime, "of", lambda _root: made)
+    monkeypatch.setattr(runtime.Runtimes, "plain", lambda _root: made)
     return actions
 
 

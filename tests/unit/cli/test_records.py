@@ -13,7 +13,6 @@ from graphs import Workshop
 from cvimake.cli import clean, records
 from cvimake.cli.commands import PLUGINS
 from cvimake.core import lock
-from cvimake.core.content import CONTENTS
 
 COMMANDS = {
     "clean": clean.Clean,
@@ -31,7 +30,6 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
 
 
 def build(workshop: Workshop, *arguments: str) -> list[str]:
-    CONTENTS.forget()
     return workshop.build("--output-file", os.devnull, *arguments)
 
 

@@ -11,7 +11,7 @@ from graphs import STAGES
 from releases import LABEL, Shop, git
 
 from cvimake.camera.recognition import Recognition
-from cvimake.core.content import CONTENTS
+from cvimake.core.content import Contents
 from cvimake.release import making, publish
 from cvimake.release.contents import Content
 from cvimake.release.making import Draft
@@ -316,7 +316,7 @@ def test_records_that_nothing_ran_for_are_no_release(shop: Shop, capsys: pytest.
     source.write_bytes(b"edited")
     shop.commit()
     with shop.records() as records:
-        records.backend.set("m0000:onnx", str(source), CONTENTS.state(str(source)))
+        records.backend.set("m0000:onnx", str(source), Contents().state(str(source)))
     assert shop.build() == [], "doit's records say that nothing has to run"
     told = error(shop, capsys)
     assert "m0000:onnx does not follow from what ran: its last run on record read other contents of" in told
@@ -331,9 +331,9 @@ def test_a_result_that_no_run_wrote_is_no_release(shop: Shop, capsys: pytest.Cap
     result.write_bytes(b"another")
     with shop.records() as records:
         values = records.get_values("m0000:int8")
-        outputs = {**values["outputs"], str(result): CONTENTS.state(str(result))}
+        outputs = {**values["outputs"], str(result): Contents().state(str(result))}
         records.backend.set("m0000:int8", "_values_:", {**values, "outputs": outputs})
-        records.backend.set("m0000:int8_info", str(result), CONTENTS.state(str(result)))
+        records.backend.set("m0000:int8_info", str(result), Contents().state(str(result)))
     told = error(shop, capsys)
     assert (
         f"m0000:int8 does not follow from what ran: its last run on record wrote other contents of {result}"
@@ -406,7 +406,6 @@ def test_an_edited_source_is_rebuilt_for_a_release_despite_doits_records(
     shop.commit()
     assert shop.doit(*command) == 0
     shop.ran.clear()
-    CONTENTS.forget()
     assert shop.release() == 0
     assert set(STAGES) <= set(shop.ran)
 

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from cvimake.builder.content_checker import OUTPUTS, ContentChecker, intact
 from cvimake.core import digest
-from cvimake.core.content import CONTENTS, NOT_THERE, Contents, is_known, observed, unchanged
+from cvimake.core.content import NOT_THERE, Contents, is_known, observed, unchanged
 from cvimake.core.copying import clone
 
 
 def recorded(path: Path) -> list[Any]:
-    return CONTENTS.state(str(path))
+    return Contents().state(str(path))
 
 
 def is_modified(path: Path, state: list[Any]) -> bool:
-    return bool(ContentChecker().check_modified(str(path), path.stat(), state))
+    return bool(ContentChecker(Contents()).check_modified(str(path), path.stat(), state))
 
 
 @settings(deadline=None, max_examples=30)
@@ -75,10 +75,11 @@ def test_a_file_that_grew_within_one_tick_is_modified(tmp_path: Path) -> None:
 def test_an_untouched_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"a")
-    state = recorded(path)
+    contents = Contents()
+    state = contents.state(str(path))
     monkeypatch.setattr("cvimake.core.digest.of_stream", lambda _file: pytest.fail("it was read"))
     assert not is_modified(path, state)
-    assert CONTENTS.state(str(path)) == state
+    assert contents.state(str(path)) == state
 
 
 def test_the_state_that_a_touched_file_was_compared_with_is_kept(tmp_path: Path) -> None:
@@ -87,16 +88,16 @@ def test_the_state_that_a_touched_file_was_compared_with_is_kept(tmp_path: Path)
     state = recorded(path)
     os.utime(path, ns=(0, state[1] + 1))
     changed = path.stat().st_ctime_ns
-    CONTENTS.forget()
-    assert not is_modified(path, state)
+    contents = Contents()
+    assert contents.matches(str(path), path.stat(), state)
     path.write_bytes(b"b")
-    assert CONTENTS.renewed == {str(path): [state[0], state[1] + 1, changed, *state[3:]]}
+    assert contents.renewed == {str(path): [state[0], state[1] + 1, changed, *state[3:]]}
 
 
 def test_a_command_that_runs_nothing_records_no_state_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"a")
-    assert ContentChecker().get_state(str(path), recorded(path)) == NOT_THERE
+    assert ContentChecker(Contents()).get_state(str(path), recorded(path)) == NOT_THERE
     assert is_modified(path, NOT_THERE)
 
 
@@ -126,7 +127,7 @@ def test_a_file_that_is_edited_while_it_is_read_is_read_again(tmp_path: Path, si
             path.write_bytes(edits.pop())
         return digest.of_file(copy)
 
-    assert observed(path, read) == CONTENTS.state(str(path))
+    assert observed(path, read) == Contents().state(str(path))
     edits.append(b"c" * size)
 
     def read_directly(file: BinaryIO) -> str:
@@ -135,7 +136,6 @@ def test_a_file_that_is_edited_while_it_is_read_is_read_again(tmp_path: Path, si
             path.write_bytes(edits.pop())
         return held
 
-    CONTENTS.forget()
     assert observed(path, read_directly)[-1] == digest.of_file(path)
     assert copy.read_bytes() == b"b" * size
 
@@ -154,7 +154,7 @@ def test_a_file_that_was_edited_and_edited_back_is_not_unchanged(tmp_path: Path)
 def test_a_named_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="not a plain file"):
-        CONTENTS.state(str(tmp_path / "pipe"))
+        Contents().state(str(tmp_path / "pipe"))
 
 
 def test_a_file_is_read_once_for_all_who_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,9 +177,9 @@ def test_a_state_is_not_taken_in_the_clock_step_of_a_change(tmp_path: Path) -> N
 def test_an_input_that_is_edited_meanwhile_counts_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    before = CONTENTS.state(str(path))
+    before = Contents().state(str(path))
     path.write_bytes(b"new")
-    checker = ContentChecker()
+    checker = ContentChecker(Contents())
     with checker.as_before({str(path): before}):
         assert checker.get_state(str(path), None) == before
     assert is_modified(path, before)
@@ -187,7 +187,7 @@ def test_an_input_that_is_edited_meanwhile_counts_as_it_was(tmp_path: Path) -> N
 
 
 def outputs_of(*paths: Path) -> dict[str, Any]:
-    return {OUTPUTS: {str(path): CONTENTS.state(str(path)) for path in paths}}
+    return {OUTPUTS: {str(path): Contents().state(str(path)) for path in paths}}
 
 
 def test_targets_are_intact_as_long_as_they_hold_what_was_made(tmp_path: Path) -> None:
@@ -195,9 +195,9 @@ def test_targets_are_intact_as_long_as_they_hold_what_was_made(tmp_path: Path) -
     first.write_bytes(b"first")
     second.write_bytes(b"other")
     made, targets = outputs_of(first, second), [str(first), str(second)]
-    assert intact(made, targets)
+    assert intact(Contents(), made, targets)
     os.utime(first, ns=(0, 0))
-    assert intact(made, targets), "touched is not changed"
+    assert intact(Contents(), made, targets), "touched is not changed"
     for damage in (
         lambda: first.write_bytes(b"firsT"),
         lambda: first.write_bytes(b"firs"),
@@ -208,13 +208,13 @@ def test_targets_are_intact_as_long_as_they_hold_what_was_made(tmp_path: Path) -
     ):
         if first.is_file():
             first.write_bytes(b"first")
-            assert intact(made, targets)
+            assert intact(Contents(), made, targets)
         damage()
-        assert not intact(made, targets)
+        assert not intact(Contents(), made, targets)
 
 
 def test_a_target_that_nobody_recorded_is_not_intact(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"a")
-    assert not intact({}, [str(path)])
-    assert intact({}, [])
+    assert not intact(Contents(), {}, [str(path)])
+    assert intact(Contents(), {}, [])

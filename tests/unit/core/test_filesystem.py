@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cvimake.core import filesystem
-from cvimake.core.content import CONTENTS, is_known
+from cvimake.core.content import Contents, is_known
 from cvimake.core.filesystem import CLOCK_STEP, settles_in
 
 # A whole second.
@@ -99,19 +99,19 @@ def test_an_edit_in_the_same_tick_of_a_coarse_clock_is_noticed(coarse: Path) -> 
     # Early in a second, so that both edits are in it.
     time.sleep(1.0 - time.time() % 1.0)
     path.write_bytes(b"one")
-    before = CONTENTS.state(str(path))
+    before = Contents().state(str(path))
     path.write_bytes(b"two")
     os.utime(path, ns=(0, before[1] or path.stat().st_mtime_ns))
     assert not is_known(before)
-    assert not CONTENTS.matches(str(path), path.stat(), before)
+    assert not Contents().matches(str(path), path.stat(), before)
 
 
 def test_a_file_on_a_coarse_clock_is_known_when_the_clock_has_moved_on_or_never(coarse: Path) -> None:
     path = coarse / "input"
     path.write_bytes(b"one")
     time.sleep(3.1)
-    before = CONTENTS.state(str(path))
+    before = Contents().state(str(path))
     written = path.stat().st_mtime_ns
     path.write_bytes(b"two")
     os.utime(path, ns=(written, written))
-    assert not CONTENTS.matches(str(path), path.stat(), before)
+    assert not Contents().matches(str(path), path.stat(), before)

@@ -13,7 +13,7 @@ from cvimake.execution.engine import connection
 from cvimake.execution.engine.local import LocalEngine
 from cvimake.execution.image import fingerprint, local, making
 from cvimake.execution.image.making import ToolchainImage
-from cvimake.execution.runtime import Runtime
+from cvimake.execution.runtime import Runtime, Runtimes
 from cvimake.execution.sandbox import Sandbox
 
 
@@ -73,9 +73,7 @@ class Engines:
 
 
 def made(tmp_path: Path) -> Runtime:
-    Runtime.of.cache_clear()
-    Runtime.with_frameworks.cache_clear()
-    return Runtime.of(tmp_path)
+    return Runtimes(tmp_path).plain()
 
 
 def test_docker_is_taken_where_it_can_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -135,8 +133,9 @@ def test_some_networks_are_read_in_an_image_of_their_own_on_the_same_engine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     engines = Engines(monkeypatch, docker=True)
-    plain = made(tmp_path)
-    runtime = Runtime.with_frameworks(tmp_path)
+    runtimes = Runtimes(tmp_path)
+    plain, runtime = runtimes.plain(), runtimes.with_frameworks()
+    assert runtimes.plain() is plain
     assert engines.checked == [plain.image.id, runtime.image.id]
     assert runtime.sandbox.engine is plain.sandbox.engine
     assert runtime.sandbox.image == runtime.image.id == f"frameworks on {plain.image.fingerprint}"
@@ -146,9 +145,8 @@ def test_without_containers_such_networks_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     Engines(monkeypatch, docker=False)
-    made(tmp_path)
-    with pytest.raises(ImageError, match=r"(?s)steps run without containers.*export the network to ONNX"):
-        Runtime.with_frameworks(tmp_path)
+    with pytest.raises(ImageError, match=r"(?s)stages run without containers.*export the network to ONNX"):
+        Runtimes(tmp_path).with_frameworks()
 
 
 def test_another_frameworks_image_is_refused_by_the_name_of_its_record(runtime: Runtime) -> None:

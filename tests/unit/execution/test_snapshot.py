@@ -10,7 +10,7 @@ from fake_engine import ACTION, FakeEngine, write_both
 
 from cvimake.core import filesystem
 from cvimake.core.action import Action, Folder, Input
-from cvimake.core.content import CONTENTS, is_known, unchanged
+from cvimake.core.content import Contents, is_known, unchanged
 from cvimake.core.digest import of_text
 from cvimake.core.errors import CvimakeError
 from cvimake.execution import snapshot
@@ -48,9 +48,9 @@ def edited_and_back(path: Path) -> None:
 
 def test_a_run_is_recorded_with_the_digests_that_the_tool_read_and_wrote(root: Path) -> None:
     ran = run(root, lambda _engine: None)
-    assert ran.inputs == {str(SOURCE): CONTENTS.state(str(root / SOURCE))}
+    assert ran.inputs == {str(SOURCE): Contents().state(str(root / SOURCE))}
     assert ran.outputs == {
-        str(file.path): CONTENTS.state(str(root / file.path))[-1] for file in ACTION.outputs
+        str(file.path): Contents().state(str(root / file.path))[-1] for file in ACTION.outputs
     }
 
 
@@ -90,7 +90,6 @@ def test_a_large_input_is_read_where_it_lies_only_if_a_change_would_show(
 
     monkeypatch.setattr(snapshot, "LARGEST_COPY", 3)
     run(root, look)
-    CONTENTS.forget()
     monkeypatch.setattr(filesystem, "_type", lambda _device: "vfat")
     ran = run(root, look)
     assert sources[0] == root / SOURCE
@@ -99,7 +98,7 @@ def test_a_large_input_is_read_where_it_lies_only_if_a_change_would_show(
 
 
 def test_a_folder_holds_its_members_in_copies_that_all_stages_share(root: Path) -> None:
-    before = CONTENTS.state(str(root / "samples/a.png"))
+    before = Contents().state(str(root / "samples/a.png"))
     seen: list[Path] = []
 
     def look(engine: FakeEngine) -> None:
@@ -162,9 +161,9 @@ def test_a_file_that_is_edited_between_two_copies_of_it_stops_the_stage(
     inputs = (Input(name="a.png", path=Path("samples/a.png")),)
     fill = snapshot._filled
 
-    def edit_and_fill(place: Path, folder: Folder, project: Path) -> object:
+    def edit_and_fill(place: Path, folder: Folder, project: Path, contents: Contents) -> object:
         (root / "samples/a.png").write_text("edited", encoding="utf-8")
-        return fill(place, folder, project)
+        return fill(place, folder, project, contents)
 
     monkeypatch.setattr(snapshot, "_filled", edit_and_fill)
     with pytest.raises(CvimakeError, match=r"its input samples/a\.png was edited as the stage began"):

@@ -69,9 +69,7 @@ def kept(current: Current, root: Path) -> Path:
 
 
 def chosen(folder: Path, limit: int = 10**9) -> Current:
-    current = Current()
-    current.choose(Choice(url=str(folder), read_only=False, limit=limit))
-    return current
+    return Current(lambda: Choice(url=str(folder), read_only=False, limit=limit))
 
 
 def test_stored_entries_are_complete_at_the_end_and_counted(tmp_path: Path, cache: Path) -> None:
@@ -96,15 +94,14 @@ def test_a_store_over_its_limit_is_reduced_at_the_end(tmp_path: Path) -> None:
 
 
 def test_without_a_store_nothing_is_kept_or_written(tmp_path: Path, cache: Path) -> None:
-    current = Current()
+    current = Current(lambda: Choice(url="", read_only=False, limit=1))
     kept(current, tmp_path)
     current.finish()
     assert not cache.exists()
 
 
 def test_a_store_that_cannot_be_opened_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    current = Current()
-    current.choose(Choice(url="nonsense://x", read_only=False, limit=1))
+    current = Current(lambda: Choice(url="nonsense://x", read_only=False, limit=1))
     assert [current.store for _ in range(2)] == [None, None]
     assert capsys.readouterr().err.count("the store nonsense://x is left alone in this build") == 1
 

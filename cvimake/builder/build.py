@@ -1,0 +1,74 @@
+"""One build of a project: all that its parts share, and that ends with it."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cvimake.builder.activity import Activities
+from cvimake.builder.store.current import Choice, Current, choose
+from cvimake.core.content import Contents
+from cvimake.execution.image.recipe import Recipe
+from cvimake.project import Declarations, read_declarations
+
+if TYPE_CHECKING:
+    from cvimake.execution.runtime import Runtimes
+
+
+class Build:
+    """A build of a project, or a look at what one would do.
+
+    Making it reads nothing: declarations are read when they are first asked for, and engine and store are
+    reached when something is stale.
+
+    Args:
+        root: the project's folder, absolute; doit works in it.
+
+    Attributes:
+        contents: what is known of files.
+        activities: what runs at the moment.
+        store: where results are found and kept.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.contents = Contents()
+        self.activities = Activities()
+        self.store = Current(lambda: self.choice)
+
+    @functools.cached_property
+    def declarations(self) -> Declarations:
+        """The project's declarations; the paths in them are relative to its folder.
+
+        Raises:
+            CvimakeError: `pyproject.toml` is wrong. Mistakes in models are part of the declarations.
+            OSError: a file cannot be read.
+        """
+        return read_declarations(Path())
+
+    @functools.cached_property
+    def recipe(self) -> Recipe:
+        """How the toolchain image is made.
+
+        Raises:
+            ImageError: the user's own wheel is missing.
+        """
+        return Recipe.from_environment()
+
+    @functools.cached_property
+    def choice(self) -> Choice:
+        """Which store the project and the user have chosen.
+
+        Raises:
+            CvimakeError: a variable of the environment has a value that it cannot have.
+        """
+        store = self.declarations.settings.store
+        return choose(self.root, store.url, read_only=store.read_only, limit=store.limit)
+
+    @functools.cached_property
+    def runtimes(self) -> Runtimes:
+        """The engine and its images."""
+        from cvimake.execution.runtime import Runtimes  # noqa: PLC0415 - only a stage that runs needs an engine
+
+        return Runtimes(self.root, self.contents)
