@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import getopt
+import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,7 +110,18 @@ class GraphCommand(DoitCmdBase):
                 return super().execute(params, args)
             except CvimakeError as error:
                 terminal.complain(error)
+                self._tell_program(error)
                 return error.exit_code
+            except SystemExit as error:
+                # The declarations cannot be read, and the user has been told.
+                if isinstance(error.__cause__, CvimakeError):
+                    self._tell_program(error.__cause__)
+                raise
+
+    def _tell_program(self, error: CvimakeError) -> None:
+        """Print an error as JSON if the answer was to be JSON."""
+        if self._options.get("json"):
+            terminal.write(json.dumps({"error": dataclasses.asdict(error.problem())}, indent=1) + "\n")
 
     def _execute(self) -> int:
         self.build = self._options.get("build") or Build(Path.cwd())

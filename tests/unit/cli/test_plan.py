@@ -376,3 +376,19 @@ def test_a_test_image_that_is_not_there_is_told_with_its_line(
     workshop.declare("../../datasets/samples/00.png", "nothing.png")
     assert workshop.doit("plan") == 2
     assert "verify.input: no file models/m0000/nothing.png" in capsys.readouterr().out
+
+
+def test_the_json_of_what_cannot_be_built_has_id_cause_and_remedy(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workshop.declaration.parent / "tiny.onnx").unlink()
+    (waits,) = Planned(workshop, capsys, "m0000").stages["m0000:waiting"]["reasons"]
+    assert waits["id"] == "source-missing"
+    assert waits["cause"] == "its source is missing"
+    assert waits["remedy"] == "Put it at models/m0000/tiny.onnx."
+    workshop.declare("expected_cos = 0.9999", "expected_cos = 2")
+    assert workshop.doit("plan", "--json", "m0000") == 2
+    told = json.loads(capsys.readouterr().out)
+    (wrong,) = (stage for stage in told["stages"] if stage["verdict"] == "cannot run")
+    assert wrong["reasons"][0]["id"] == "declaration"
+    assert wrong["reasons"][0]["cause"].startswith("models/m0000/model.toml:")

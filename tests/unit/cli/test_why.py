@@ -264,3 +264,10 @@ def test_records_of_another_version_are_skipped(
     with contextlib.closing(sqlite3.connect("build/history.sqlite")) as history, history:
         history.execute("update runs set reasons = ?", (reasons,))
     assert "m0000:mlir is up to date; it ran" in why(built, capsys, "m0000:mlir")
+
+
+def test_its_own_error_is_json_too(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert workshop.doit("why", "--json") == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error.keys() == {"id", "cause", "remedy", "link", "log"}
+    assert error["cause"] == "why takes a model, a stage or a file"
