@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -56,3 +57,10 @@ def test_a_line_is_read_back_as_its_event() -> None:
 def test_other_lines_are_no_events(line: str) -> None:
     with pytest.raises(ValidationError):
         Event.model_validate_json(line)
+
+
+def test_the_examples_of_the_docs_are_events() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "json.md").read_text(encoding="utf-8")
+    examples = [line.strip() for line in page.splitlines() if line.startswith('    {"event"')]
+    kinds = [Event.model_validate_json(line).root.event for line in examples]
+    assert kinds == ["started", "progress", "failed", "finished", "done"]
