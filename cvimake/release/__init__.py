@@ -1,1 +1,1 @@
-"""What is shipped: cvimodels with all that one needs to use, audit and rebuild them."""
+"""Releases: cvimodels with everything that is needed to use, audit and rebuild them."""

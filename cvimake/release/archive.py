@@ -1,7 +1,7 @@
 """A release as one file.
 
-It is a plain tar: what compressed bytes look like depends on the library and its version (zlib, zlib-ng,
-liblzma, zstd), and equal releases would be unequal archives. The ustar format has one way to write a name, a
+It is a plain tar without compression: compressed bytes depend on the library and its version (zlib, zlib-ng,
+liblzma, zstd), so equal releases could have unequal archives. The ustar format has one way to write a name, a
 mode and a time, and everything else in it is fixed here. Python 3.10 to 3.13 write the same bytes.
 """
 
@@ -17,19 +17,19 @@ from cvimake.core.errors import CvimakeError
 def write(
     out: BinaryIO, folder: str, names: Iterable[str], open_file: Callable[[str], BinaryIO], epoch: int
 ) -> None:
-    """Writes an archive.
+    """Write an archive.
 
     Args:
-        out: where to; only written to, front to back.
-        folder: that all files unpack into.
-        names: of the files.
+        out: is only written to, from front to back.
+        folder: the folder that all files unpack into.
+        names: the names of the files.
         open_file: opens one of them.
-        epoch: that all are dated with, in seconds since 1970.
+        epoch: the time that all files get, in seconds since 1970.
 
     Raises:
         CvimakeError: a name is longer than the format can hold.
     """
-    # As a stream: nothing need be known of what is behind.
+    # As a stream: `out` cannot seek.
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
         for name in sorted(names):
             member = tarfile.TarInfo(f"{folder}/{name}")

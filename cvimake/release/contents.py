@@ -1,4 +1,4 @@
-"""Which files make up a release."""
+"""The files of a release."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from cvimake.core.paths import BUILD
 from cvimake.pipeline.stage import Stage
 
 README, SUMS, PROVENANCE = "README.md", "SHA256SUMS", "provenance.intoto.json"
-# What a file of a release holds: the bytes themselves, or where they lie.
+# The content of a file of a release: its bytes, or the path of a file with them.
 Content = bytes | Path
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cvimodel:
-    """One cvimodel that is shipped, and what goes with it.
+    """One cvimodel of a release, and the files that go with it.
 
     Attributes:
-        variant: its stage's name.
-        file: where it was built.
-        info: the file that says what is in it.
+        variant: the name of its stage, without the model's.
+        file: its path in `build`.
+        info: the path of its info.
         tables: the calibration table and the qtable that it was made with, by their names in a release.
-        qtable: the name of the latter; empty where there is none.
+        qtable: the name of the qtable in a release; empty if there is none.
     """
 
     model: str
@@ -40,22 +40,22 @@ class Cvimodel:
 
     @property
     def name(self) -> str:
-        """Its name in a release."""
+        """Return its name in a release."""
         return f"{self.model}/{self.file.name}"
 
     @property
     def info_name(self) -> str:
-        """The name of its info in a release."""
+        """Return the name of its info in a release."""
         return f"{self.model}/{self.info.name}"
 
     @property
     def sidecar_name(self) -> str:
-        """The name in a release of what the camera wants to know of it."""
+        """Return the name in a release of its description for the camera."""
         return f"{self.model}/{self.file.stem}.json"
 
 
 def cvimodels(stages: Iterable[Stage]) -> Iterator[Cvimodel]:
-    """The cvimodels that stages make."""
+    """Yield the cvimodels that stages make."""
     for stage in stages:
         for output in stage.action.outputs:
             if output.kind is not FileKind.CVIMODEL or stage.row is None:
@@ -78,21 +78,21 @@ def cvimodels(stages: Iterable[Stage]) -> Iterator[Cvimodel]:
 
 
 def _named(action: Action, option: str) -> Input | None:
-    """The input that an option of the tool names."""
+    """Return the input that an option of the tool names; None if there is none."""
     prefix = f"--{option}="
     names = {part[len(prefix) :] for part in action.argv if part.startswith(prefix)}
     return next((file for file in action.inputs if file.name in names), None)
 
 
 def _table_name(stem: str, table: Input) -> str:
-    """Tables of the user's own may be called anything: they get the cvimodel's name."""
+    """Return a table's name in a release. A user's table can have any name, so it gets the cvimodel's."""
     return table.path.name if table.path.is_relative_to(BUILD) else f"{stem}_{table.name}"
 
 
 def sidecar(cvimodel: Cvimodel, classes: Sequence[str], md5: str, recognition: Recognition) -> bytes:
-    """What the camera wants to know of a model; see `getModelInfo` of its supervisor.
+    """Return the description of a model for the camera; see `getModelInfo` of the camera's supervisor.
 
-    The last two are for people: the camera hands them on and does not read them.
+    The last two fields are for people. The camera passes them on and does not read them.
     """
     return as_json(
         {
@@ -107,15 +107,15 @@ def sidecar(cvimodel: Cvimodel, classes: Sequence[str], md5: str, recognition: R
 
 
 def md5_of(path: Path) -> str:
-    """The md5 of a file, which the camera wants for a checksum."""
+    """Return the md5 of a file, which the camera uses as a checksum."""
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def as_json(value: object) -> bytes:
-    """A JSON value, the same bytes for equal values."""
+    """Return a JSON value as bytes, equal for equal values."""
     return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def sha256_of(content: Content) -> str:
-    """The sha256 of what a file of a release holds."""
+    """Return the sha256 of the content of a file of a release."""
     return hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else digest.of_file(content)

@@ -1,4 +1,4 @@
-"""What a person wants to read before shipping: where two releases differ, cvimodel by cvimodel."""
+"""Compares two releases, cvimodel by cvimodel, for a person who has to decide whether to ship the new one."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from cvimake.release.opened import Opened
 from cvimake.release.provenance import COMMIT, IMAGES, Provenance
 from cvimake.release.verify import read_provenance
 
-# Of every cvimodel, whatever it is called on.
+# The subject of changes that concern all cvimodels.
 EVERYTHING = ""
-# More changed files than that of one folder are counted, and not named.
+# If more files of one folder have changed, they are counted and not named.
 _MOST_OF_A_FOLDER = 5
-# More layers than that are not named.
+# At most this many layers are named.
 _MOST_LAYERS = 12
 
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that is not what it was.
+    """One difference between two releases.
 
     Attributes:
-        subject: the cvimodel, `MODEL/FILE`; EVERYTHING for what they share.
-        what: has changed.
-        old: as it was, for people; empty where it was not, of several things one a line.
-        new: as it is.
+        subject: the cvimodel, `MODEL/FILE`; EVERYTHING for all of them.
+        what: the thing that has changed.
+        old: its old value as text, one line for each of several values; empty if there was none.
+        new: its new value.
     """
 
     subject: str
@@ -45,11 +45,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a release tells of itself.
+    """The contents of a release that are compared.
 
     Attributes:
-        infos: what is in each cvimodel, by its name.
-        float_layers: which layers of each stay float by its qtable; None where it was made without one.
+        infos: the info of each cvimodel, by its name.
+        float_layers: for each cvimodel, the layers that its qtable keeps float; None if it has no qtable.
     """
 
     provenance: Provenance
@@ -58,10 +58,10 @@ class Contents:
 
 
 def read(release: Opened) -> Contents:
-    """Reads what a release tells of itself.
+    """Read the contents of a release that are compared.
 
     Raises:
-        CvimakeError: it is not one.
+        CvimakeError: its provenance or an info cannot be read.
     """
     infos, layers = {}, {}
     found = read_provenance(release)
@@ -80,7 +80,7 @@ def read(release: Opened) -> Contents:
 
 
 def changes(old: Contents, new: Contents) -> list[Change]:
-    """All that is not what it was."""
+    """Return all differences between two releases."""
     found = list(_shared(old.provenance, new.provenance))
     for name in sorted({*old.infos, *new.infos}):
         if name not in new.infos:
@@ -93,7 +93,7 @@ def changes(old: Contents, new: Contents) -> list[Change]:
 
 
 def _of_one(name: str, old: Contents, new: Contents) -> Iterator[Change]:
-    """What has changed of a cvimodel; one whose bytes differ in no such thing is told all the same."""
+    """Yield the differences of a cvimodel; the sha256 comes even if nothing else differs."""
     before, after = _facts(old.infos[name]), _facts(new.infos[name])
     for what, fact in before.items():
         if fact.text != after[what].text:
@@ -107,11 +107,11 @@ def _of_one(name: str, old: Contents, new: Contents) -> Iterator[Change]:
 
 @dataclass(frozen=True)
 class _Fact:
-    """What a person asks of a cvimodel.
+    """A property of a cvimodel.
 
     Attributes:
-        text: as it is shown.
-        amount: what can have grown; None where that says nothing.
+        text: its value as text.
+        amount: its value as a number, to tell how much it has grown; None if that says nothing.
     """
 
     text: str
@@ -119,7 +119,7 @@ class _Fact:
 
 
 def _facts(info: Info) -> dict[str, _Fact]:
-    """All that a person asks of a cvimodel."""
+    """Return the properties of a cvimodel, by their names."""
     first = info.similarity[0] if info.similarity else None
     return {
         "size": _Fact(f"{units.size(info.size)} ({info.size})", info.size),
@@ -136,7 +136,7 @@ def _facts(info: Info) -> dict[str, _Fact]:
 
 
 def _time(estimate: Estimate | None) -> _Fact:
-    """The estimated time; it is compared at the slowest clock."""
+    """Return the estimated time. Its amount is that at the slowest clock."""
     if estimate is None or estimate.milliseconds is None:
         return _Fact("no estimate")
     return _Fact(f"{estimate} ({estimate.milliseconds:.3f})", estimate.milliseconds)
@@ -147,7 +147,7 @@ def _similarity(value: float | None) -> _Fact:
 
 
 def _growth(old: float | None, new: float | None) -> str:
-    """By how much something has grown, in words to be put behind it."""
+    """Return how much a property has grown, as text to add to its value."""
     return f", {(new - old) / old:+.1%}" if old and new is not None else ""
 
 
@@ -156,9 +156,9 @@ def _tensors(tensors: Any) -> _Fact:  # noqa: ANN401 - a tuple of cvimodel.Tenso
 
 
 def _layers(name: str, old: Sequence[str] | None, new: Sequence[str] | None) -> Iterator[Change]:
-    """Which layers a qtable no longer quantises, and which it does now."""
+    """Yield the layers that are float now, and those that are no longer float."""
     if (old is None) != (new is None) or len(old or ()) != len(new or ()):
-        counts = ("by no qtable" if layers is None else str(len(layers)) for layers in (old, new))
+        counts = ("no qtable" if layers is None else str(len(layers)) for layers in (old, new))
         yield Change(name, "float layers", *counts)
     before, after = old or (), new or ()
     if came := [layer for layer in after if layer not in before]:
@@ -173,7 +173,7 @@ def _named(layers: Sequence[str]) -> str:
 
 
 def _float_layers(release: Opened, name: str, found: Provenance) -> tuple[str, ...] | None:
-    """The layers that the qtable of a cvimodel lists; None where it was made without one."""
+    """Return the layers that a cvimodel's qtable lists; None if it has no qtable."""
     table = _option(_deployment(name, found).get("argv", []), "quantize_table")
     if not table:
         return None
@@ -190,7 +190,7 @@ def _option(argv: list[str], option: str) -> str:
 
 
 def _deployment(name: str, found: Provenance) -> dict[str, Any]:
-    """The definition of the action that made a cvimodel; an empty one where none did."""
+    """Return the definition of the action that made a cvimodel; empty if there is none."""
     model, _, file = name.partition("/")
     for action in found.internal["actions"]:
         if action["name"].startswith(f"{model}:") and file in action["outputs"]:
@@ -200,7 +200,7 @@ def _deployment(name: str, found: Provenance) -> dict[str, Any]:
 
 
 def _options(subject: str, prefix: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
-    """The options of one stage that are not what they were."""
+    """Yield the changed options of one stage."""
     for change in differences.definition_changes([old], [new]):
         yield Change(
             subject, prefix + change.name.removeprefix("option "), change.old or "", change.new or ""
@@ -208,7 +208,7 @@ def _options(subject: str, prefix: str, old: dict[str, Any], new: dict[str, Any]
 
 
 def _shared(old: Provenance, new: Provenance) -> Iterator[Change]:
-    """What is not of one cvimodel: version, commit, toolchain, sources."""
+    """Yield the differences that concern all cvimodels: version, commit, toolchain, sources."""
     for field in ("name", "version", "sourceDateEpoch"):
         if old.external[field] != new.external[field]:
             yield Change(EVERYTHING, field, str(old.external[field]), str(new.external[field]))
@@ -229,7 +229,7 @@ def _shared(old: Provenance, new: Provenance) -> Iterator[Change]:
 
 
 def _images(old: Provenance, new: Provenance) -> Iterator[Change]:
-    """What is another in the images that steps ran in; what several have in common once."""
+    """Yield the differences of the images that stages ran in, each once."""
     told = set()
     for name in (name for name in IMAGES if name in old.images or name in new.images):
         if name not in old.images or name not in new.images:
@@ -244,7 +244,7 @@ def _images(old: Provenance, new: Provenance) -> Iterator[Change]:
 
 
 def _sources(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
-    """The files that are not what they were; many of one folder on one line, as those of a dataset."""
+    """Yield the changed sources. Many files of one folder, such as a dataset's, become one line."""
     folders: dict[str, list[str]] = {}
     for source in sorted({*old, *new} - {*IMAGES}):
         if old.get(source) != new.get(source):

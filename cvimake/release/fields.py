@@ -1,4 +1,4 @@
-"""Where two files that should be equal differ, down to the field: for people who look for the reason."""
+"""Finds the fields in which two files differ that should be equal, for people who look for the reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from cvimake.toolchain.cvimodel import Listing
 
-# `CviModel`, the size of the description, versions, an md5 over the rest, the processor.
+# `CviModel`, the size of the description, two bytes of version, the md5 of the rest, the processor.
 _HEADER = struct.Struct("<8sI2B16s16s2x")
 _HEADER_FIELDS = (
     (8, "magic"),
@@ -21,18 +21,18 @@ _HEADER_FIELDS = (
     (46, "processor"),
     (48, "padding"),
 )
-# More says nothing more.
+# At most this many differences of a file are named.
 _MOST = 8
 
 
 def differences(name: str, old: bytes, new: bytes, listing: Listing | None = None) -> list[str]:
-    """Where two files differ; empty where they are equal.
+    """Return the places where two files differ; empty if they are equal.
 
     Args:
-        name: theirs; its ending says how they are read.
-        old: the one's bytes.
-        new: the other's.
-        listing: what is in the old one, for cvimodels.
+        name: their name. Its ending says how they are read.
+        old: the bytes of the one.
+        new: the bytes of the other.
+        listing: the sections of the old one, if it is a cvimodel.
     """
     if old == new:
         return []
@@ -51,10 +51,10 @@ def differences(name: str, old: bytes, new: bytes, listing: Listing | None = Non
 
 
 def first_difference(old: bytes, new: bytes) -> int:
-    """The offset of the first byte that differs; the length of the shorter where one begins the other."""
+    """Return the offset of the first byte that differs, or the shorter's length if it begins the other."""
     shorter = min(len(old), len(new))
     low, high = 0, shorter
-    # The longest common beginning, by halves: a loop over bytes takes seconds for a megabyte.
+    # A binary search for the longest common beginning: a loop over bytes takes seconds for a megabyte.
     while low < high:
         middle = (low + high + 1) // 2
         if old[low:middle] == new[low:middle]:
@@ -72,7 +72,7 @@ def _bytes(old: bytes, new: bytes) -> str:
 
 
 def _offsets(old: bytes, new: bytes) -> Iterator[int]:
-    """Where blocks of 16 bytes begin to differ."""
+    """Yield the offset of the first difference in each block of 16 bytes that differs."""
     for start in range(0, max(len(old), len(new)), 4096):
         if old[start : start + 4096] != new[start : start + 4096]:
             for offset in range(start, start + 4096, 16):
@@ -106,7 +106,7 @@ def _in_section(offset: int, listing: Listing | None) -> str:
                 if 0 <= inner - weight.offset < weight.size:
                     return f"{place}, tensor {weight.name}, at its byte {inner - weight.offset}"
         return f"{place}, at its byte {inner}"
-    return f"byte {offset} behind the description"
+    return f"byte {offset} after the description"
 
 
 def _json(old: bytes, new: bytes) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The machine that steps run on: what it could not hold still, and what the build record says of it."""
+"""The machine that stages run on: why its results may differ from others, and facts for the build record."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Machine:
     """The engine's machine, which may not be this one.
 
     Attributes:
-        not_held: what could make other bytes elsewhere, for people.
-        record: what else is known of it; a JSON value.
+        not_held: reasons why another machine may make other bytes, as text for people.
+        record: other facts about it, as a JSON value.
     """
 
     not_held: tuple[str, ...]
@@ -31,10 +31,10 @@ class Machine:
 
 
 def look(runtimes: Mapping[str, Runtime]) -> Machine:
-    """Looks at it from inside a step.
+    """Describe the machine, seen from inside a container.
 
     Args:
-        runtimes: what the steps ran in, by the image's name; the first one is looked from.
+        runtimes: the runtimes that stages ran in, by the image's name. The first one is used.
 
     Raises:
         CvimakeError: the engine failed.
@@ -56,7 +56,7 @@ def look(runtimes: Mapping[str, Runtime]) -> Machine:
 
 
 def described(text: str, runtimes: Mapping[str, Runtime]) -> Machine:
-    """What is known of a machine that calls itself so and has such processors (`/proc/cpuinfo`)."""
+    """Describe a machine by the output of `uname -srm`, followed by its `/proc/cpuinfo`."""
     runtime = next(iter(runtimes.values()))
     kernel, _, processors = text.partition("\n")
     engine = runtime.sandbox.engine

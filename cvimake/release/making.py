@@ -1,4 +1,4 @@
-"""A release from what a build has made: what goes into it, and what stands in its way."""
+"""Makes a release from the results of a build: collects its files, and what prevents it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PYPROJECT = Path("pyproject.toml")
 def built(
     models: Mapping[str, DeclaredModel], stages: Sequence[Stage], unfinished: frozenset[str]
 ) -> tuple[list[Built], list[str]]:
-    """What became of each cvimodel, and the stages that did not succeed and belong to no single one.
+    """Return the outcome of each cvimodel, and the failed stages that belong to no single cvimodel.
 
     Args:
-        models: those of the release, by name.
-        stages: theirs.
-        unfinished: the names of those that did not succeed.
+        models: the models of the release, by name.
+        stages: their stages.
+        unfinished: the names of the stages that did not succeed.
     """
     found = []
     left = set(unfinished)
@@ -43,7 +43,7 @@ def built(
         ]
         left -= set(own)
         name = f"{cvimodel.model}:{cvimodel.variant}"
-        # Without its cvimodel, an info is of an earlier one.
+        # If the cvimodel failed, the info that is there belongs to an earlier one.
         info = None if name in unfinished else read_info(cvimodel.info)
         budget = models[cvimodel.model].model.budget
         found.append(Built(name=name, info=info, budget=budget, unfinished=own))
@@ -51,7 +51,7 @@ def built(
 
 
 def read_info(path: Path) -> Info | None:
-    """What is in a cvimodel; None where that is not known."""
+    """Read the info of a cvimodel; None if there is none or it cannot be read."""
     try:
         return Info.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
@@ -60,10 +60,10 @@ def read_info(path: Path) -> Info | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A release that is complete but for being written.
+    """A release that is complete and not yet written.
 
     Attributes:
-        files: what each of its files holds.
+        files: the content of each file, by its name in the release.
         paths: every file whose digest stands in it: another digest later means that it is not true any more.
     """
 
@@ -74,7 +74,7 @@ class Draft:
 def draft(
     origin: Origin, models: Mapping[str, DeclaredModel], stages: Sequence[Stage], states: Contents
 ) -> Draft:
-    """All files of a release.
+    """Return a release with all its files.
 
     Raises:
         CvimakeError: a file of class names cannot be read.
@@ -114,28 +114,28 @@ def draft(
 
 
 def edited(draft: Draft, states: Contents) -> list[Path]:
-    """The files that no longer hold what stands of them in a draft."""
+    """Return the files that were edited since the draft was made."""
     return [path for path, sha256 in draft.paths.items() if states.state(str(path))[-1] != sha256]
 
 
 def declarations(root: Path, models: Iterable[DeclaredModel], datasets: Iterable[Path]) -> tuple[Path, ...]:
-    """The files in which it is declared what is released."""
+    """Return the files that declare the models and datasets of a release."""
     candidates = [PYPROJECT, Path("dodo.py"), *(model.folder / "model.toml" for model in models)]
     candidates += [folder / "dataset.toml" for folder in datasets]
     return tuple(path for path in candidates if (root / path).is_file())
 
 
 def declared(model: DeclaredModel) -> dict[str, Any]:
-    """What a model declares, as far as it is given; a JSON value."""
+    """Return the options that a model's declaration gives, as a JSON value."""
     value: dict[str, Any] = json.loads(model.model.model_dump_json(exclude_unset=True))
     return value
 
 
 def class_names(models: Mapping[str, DeclaredModel]) -> dict[str, tuple[str, ...]]:
-    """The class names of each model that declares some.
+    """Return the class names of each model that declares a file of them.
 
     Raises:
-        CvimakeError: files of them cannot be read; names all of those.
+        CvimakeError: some of these files cannot be read. The error names all of them.
     """
     found, wrong = {}, []
     for name, model in models.items():

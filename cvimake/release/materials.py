@@ -1,4 +1,4 @@
-"""The bill of materials of an image that steps run in: CycloneDX 1.6.
+"""The bill of materials of an image, in the format CycloneDX 1.6.
 
 Source: https://cyclonedx.org/docs/1.6/json/
 """
@@ -12,19 +12,19 @@ from typing import Any
 from cvimake import __version__
 from cvimake.core import digest
 
-# Serial numbers are uuids; this makes them from a fingerprint, equal for equal images.
+# A serial number is a uuid, made with this one from the fingerprint: equal for equal images.
 _SERIALS = uuid.UUID("6f1d3a52-4d0e-5b4e-9f0a-3f6b1b6a7c11")
 _SHA256_DIGITS = 64
-# Of Python packages: the toolchain's own, and the one that converts ONNX networks.
+# The two Python environments of an image: that of the toolchain, and the one that converts ONNX networks.
 _ENVIRONMENTS = ("packages", "onnx_packages")
 
 
 def bill(name: str, identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The bill; a JSON value, equal for equal images.
+    """Return the bill of materials as a JSON value, equal for equal images.
 
     Args:
-        name: the image's.
-        identity: what computes in it; see `toolchain/container/toolchain_identity.py`.
+        name: the name of the image.
+        identity: its contents; see `toolchain/container/toolchain_identity.py`.
     """
     fingerprint = digest.of_value(identity)
     return {
@@ -54,7 +54,7 @@ def _components(identity: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             purl = f"pkg:pypi/{name}@{package['version'].replace('+', '%2B')}"
             yield {
                 "type": "library",
-                # A package can be in both.
+                # A package can be in both environments.
                 "bom-ref": f"{environment}:{purl}",
                 "name": name,
                 "version": package["version"],
@@ -62,7 +62,7 @@ def _components(identity: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 "hashes": [{"alg": "SHA-256", "content": package["sha256"]}],
             }
     for name, version in sorted(identity["system"].items()):
-        # Where there is no package manager, each library is known by its bytes.
+        # Without a package manager, the version of a library is the sha256 of its file.
         if len(version) == _SHA256_DIGITS:
             hashes = [{"alg": "SHA-256", "content": version}]
             yield {"type": "file", "bom-ref": f"file:{name}", "name": name, "hashes": hashes}

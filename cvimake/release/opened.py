@@ -1,6 +1,6 @@
-"""A release that somebody gave us, as a folder or an archive: read without trusting anything in it.
+"""Reads a release that may come from a stranger, as a folder or an archive, without trusting anything in it.
 
-Nothing is unpacked, no link is followed, and no name is used that was not found among the files themselves.
+Nothing is unpacked, no link is followed, and only names are used that were found among the files themselves.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from cvimake.core.errors import CvimakeError
 from cvimake.release import sums
 
 ARCHIVE_SUFFIX, SIGNATURE_SUFFIX = ".tar", ".sig"
-# Nothing of a release comes near these; more is an attack on whoever reads it.
+# A real release is far below these limits. A larger one is an attack on its reader.
 LARGEST_FILE, MOST_FILES = 2 * 1024**3, 100_000
 LARGEST_TEXT = 64 * 1024**2
 _BLOCK = 1024 * 1024
 
 
 class Opened(Protocol):
-    """A release's files.
+    """The files of a release.
 
     Attributes:
-        path: where it is.
+        path: the path of the folder or archive.
         label: NAME-VERSION.
-        sizes: bytes of each file, by name.
-        faults: what is there and belongs in no release.
+        sizes: the size of each file in bytes, by its name.
+        faults: things that are there and do not belong in a release.
     """
 
     path: Path
@@ -41,7 +41,7 @@ class Opened(Protocol):
     faults: list[str]
 
     def open(self, name: str) -> BinaryIO:
-        """Opens one of its files."""
+        """Open one of its files for reading."""
         ...
 
 
@@ -57,12 +57,12 @@ class FolderRelease:
             self.faults.append(entry)
 
     def open(self, name: str) -> BinaryIO:
-        """See `Opened.open`."""
+        """Open one of its files for reading."""
         descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         return os.fdopen(descriptor, "rb")
 
     def _walk(self, folder: Path, prefix: str) -> Iterator[str]:
-        """Takes note of all files of a folder; yields what is wrong with them."""
+        """Collect the files of a folder, and yield the faults."""
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         if not entries:
             yield f"{prefix or '.'}: an empty folder"
@@ -70,7 +70,7 @@ class FolderRelease:
             name = prefix + entry.name
             status = entry.stat(follow_symlinks=False)
             if not sums.is_safe(name):
-                yield f"{name!r}: no file of a release is called so"
+                yield f"{name!r}: no file of a release can have this name"
             elif stat.S_ISDIR(status.st_mode):
                 yield from self._walk(folder / entry.name, f"{name}/")
             elif not stat.S_ISREG(status.st_mode):
@@ -108,7 +108,7 @@ class ArchiveRelease:
                 self.faults.append(f"{member.name!r}: larger than the archive, or cut off")
                 return
             if folder != self.label or not sums.is_safe(name):
-                self.faults.append(f"{member.name!r}: no file of {self.label} is called so")
+                self.faults.append(f"{member.name!r}: no file of {self.label} can have this name")
             elif member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
                 self.faults.append(f"{name}: not a plain file")
             elif name in self.sizes:
@@ -122,22 +122,22 @@ class ArchiveRelease:
                 self.sizes[name] = member.size
                 self._places[name] = member.offset_data
 
-        # A damaged header looks like the end.
+        # A damaged header looks like the end of the archive, so its length has to fit too.
         blocks = sum(1 + -(-size // tarfile.BLOCKSIZE) for size in self.sizes.values()) + 2
         if end != -(-blocks * tarfile.BLOCKSIZE // tarfile.RECORDSIZE) * tarfile.RECORDSIZE:
             last = max(self.sizes, default="its beginning", key=self._places.__getitem__)
-            self.faults.append(f"{self.path.name}: damaged or cut off behind {last}")
+            self.faults.append(f"{self.path.name}: damaged or cut off after {last}")
 
     def open(self, name: str) -> BinaryIO:
-        """See `Opened.open`."""
+        """Open one of its files for reading."""
         return cast("BinaryIO", io.BufferedReader(_Part(self.path, self._places[name], self.sizes[name])))
 
 
 def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    """Reads an archive's headers, one after another.
+    """Yield the headers of an archive, one after another.
 
-    Not by `tarfile.open`, which follows headers about other headers: chained, they end in a RecursionError,
-    and with sizes of their own they ask for any amount of memory. An archive of a release has none.
+    `tarfile.open` is not used: it follows headers about other headers. A chain of them ends in a
+    RecursionError, and their sizes can ask for any amount of memory. An archive of a release has none.
     """
     offset = 0
     while True:
@@ -154,7 +154,7 @@ def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
 
 
 class _Part(io.RawIOBase):
-    """A part of a file, as a file to read from front to back."""
+    """A part of a file, as a file for reading."""
 
     def __init__(self, path: Path, start: int, size: int) -> None:
         self._file = path.open("rb")
@@ -162,27 +162,27 @@ class _Part(io.RawIOBase):
         self._file.seek(start)
 
     def close(self) -> None:
-        """As of any file."""
+        """Close the file."""
         self._file.close()
         super().close()
 
     def readable(self) -> bool:
-        """As of any file."""
+        """Tell that it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """As of any file."""
+        """Tell that it has places to go to."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # it is always given one
-        """As of any file."""
+        """Read bytes into a buffer, and return their number."""
         left = self._start + self._size - self._file.tell()
         data = self._file.read(min(len(buffer), left))
         buffer[: len(data)] = data
         return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """As of any file."""
+        """Go to a place in the part, and return it."""
         start = {
             os.SEEK_SET: self._start,
             os.SEEK_CUR: self._file.tell(),
@@ -192,12 +192,12 @@ class _Part(io.RawIOBase):
 
 
 def open_release(path: Path) -> Opened:
-    """Opens a release.
+    """Open a release.
 
     Raises:
-        CvimakeError: there is none.
+        CvimakeError: there is none at this path.
     """
-    # Not one that leads to itself.
+    # A link that leads to itself does not exist.
     if path.is_symlink() and path.exists():
         path = path.resolve()
     if path.is_dir():
@@ -210,7 +210,7 @@ def open_release(path: Path) -> Opened:
 
 
 def read(opened: Opened, name: str) -> bytes:
-    """What a small file of a release holds.
+    """Return the bytes of a small file of a release.
 
     Raises:
         CvimakeError: it is missing, or too large to be read at once.
@@ -218,13 +218,13 @@ def read(opened: Opened, name: str) -> bytes:
     if name not in opened.sizes:
         raise CvimakeError(f"{name}: missing")
     if opened.sizes[name] > LARGEST_TEXT:
-        raise CvimakeError(f"{name}: larger than it can be")
+        raise CvimakeError(f"{name}: larger than such a file can be")
     with opened.open(name) as file:
         return file.read(LARGEST_TEXT + 1)
 
 
 def sha256(opened: Opened, name: str) -> str:
-    """The sha256 of a file of a release."""
+    """Return the sha256 of a file of a release."""
     hashed = hashlib.sha256()
     with opened.open(name) as file:
         while block := file.read(_BLOCK):
@@ -233,7 +233,7 @@ def sha256(opened: Opened, name: str) -> str:
 
 
 def beside(opened: Opened, suffix: str) -> Path | None:
-    """The archive or the signature that lies beside a release."""
+    """Return the path of the archive or signature beside a release; None if there is none."""
     path = opened.path.parent / f"{opened.label}{suffix}"
     with contextlib.suppress(OSError):
         if path.is_file() and path != opened.path:

@@ -1,7 +1,7 @@
-"""How a release came about, as an in-toto Statement v1 with SLSA v1 provenance.
+"""The provenance of a release: an in-toto Statement v1 with SLSA v1 provenance.
 
 Source: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md and
-https://slsa.dev/spec/v1.0/provenance. It holds what decides the bytes, and nothing of when, where or by whom.
+https://slsa.dev/spec/v1.0/provenance. It has everything that decides the bytes, but no time, place or user.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:cvimake:release:v1"
 BUILDER = "urn:cvimake:doit"
-# What a dependency is called that is no file.
+# The name of the one dependency that is not a file or an image.
 COMMIT = "commit"
-# The second is made on the first, and has all that is in it.
-# Files that are read by cvimake itself, wherever they lie.
+# Names of files that cvimake itself reads, in whatever folder they are.
 _DECLARATIONS = frozenset({"dataset.toml", "dodo.py", "model.toml", "pyproject.toml"})
+# The second image is made from the first.
 IMAGES = (TOOLCHAIN.stem, FRAMEWORKS.stem)
 
 Sha256 = Callable[[Path], str]
@@ -38,19 +38,19 @@ Sha256 = Callable[[Path], str]
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a release is made of.
+    """The sources and conditions that a release is made from.
 
     Attributes:
-        models: those that are in it, by name.
-        commit: of git; empty where there is none.
-        dirty: whether the tree held something else than the commit.
-        epoch: that everything is dated with, in seconds since 1970.
-        allowed: what was let pass that would have stopped the release.
-        not_held: what the machine could not hold still, so that others may get other bytes.
-        identities: what computes in each image that steps ran in, by the image's name; see
+        models: the names of its models.
+        commit: the git commit; empty if there is none.
+        dirty: whether there were uncommitted changes.
+        epoch: the time that all files get, in seconds since 1970.
+        allowed: options that let something pass which would have stopped the release.
+        not_held: reasons why another machine may make other bytes.
+        identities: the contents of each image that stages ran in, by the image's name; see
             `toolchain/container/toolchain_identity.py`.
-        declared: what each model declares; JSON values.
-        declarations: the files that they stand in, relative to the project.
+        declared: the declaration of each model, as JSON values.
+        declarations: the paths of the declarations' files, relative to the project.
     """
 
     name: str
@@ -67,20 +67,20 @@ class Origin:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """The fingerprint of each image, by its name."""
+        """Return the fingerprint of each image, by its name."""
         return {name: digest.of_value(identity) for name, identity in sorted(self.identities.items())}
 
 
 def statement(
     origin: Origin, stages: Sequence[Stage], sha256: Sha256, files: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The statement; a JSON value.
+    """Return the statement, as a JSON value.
 
     Args:
-        origin: what the release is made of.
-        stages: all that ran for it.
-        sha256: of each file that they read and wrote.
-        files: the sha256 of each file of the release that is not about its other files, by name.
+        origin: the sources and conditions of the release.
+        stages: all stages that it needs.
+        sha256: returns the sha256 of a file that they read or wrote.
+        files: the sha256 of each file of the release, by name, except the sums and the provenance.
     """
     fingerprints = origin.fingerprints
     dependencies: list[dict[str, Any]] = [
@@ -137,7 +137,7 @@ def _action(stage: Stage, fingerprints: Mapping[str, str], sha256: Sha256) -> di
 
 
 def sources(actions: Iterable[Action], declarations: Iterable[Path]) -> dict[str, Path]:
-    """The files that no action makes, by names that are the same in every folder."""
+    """Return the files that no action makes, by names that are the same in every project folder."""
     actions = list(actions)
     made = {file.path for action in actions for file in action.outputs}
     paths = {path for action in actions for path in action.paths()} - made
@@ -145,7 +145,7 @@ def sources(actions: Iterable[Action], declarations: Iterable[Path]) -> dict[str
 
 
 def _portable(path: Path) -> str:
-    """A path from the project's folder, as everybody has it."""
+    """Return a name for a path that is the same in every project folder."""
     steps = resources.step("").parent
     if path.is_relative_to(steps):
         return f"cvimake/toolchain/container/{path.relative_to(steps).as_posix()}"
@@ -157,40 +157,40 @@ def _portable(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Provenance:
-    """A statement that was read; its shape is that of `statement`.
+    """A statement that was read. It has the shape that `statement` returns.
 
     Attributes:
-        value: the whole of it.
+        value: the whole statement.
     """
 
     value: dict[str, Any]
 
     @property
     def definition(self) -> dict[str, Any]:
-        """SLSA's buildDefinition."""
+        """Return SLSA's buildDefinition."""
         found: dict[str, Any] = self.value["predicate"]["buildDefinition"]
         return found
 
     @property
     def external(self) -> dict[str, Any]:
-        """What the user asked for."""
+        """Return what the user asked for."""
         found: dict[str, Any] = self.definition["externalParameters"]
         return found
 
     @property
     def internal(self) -> dict[str, Any]:
-        """All else that decides the bytes."""
+        """Return everything else that decides the bytes."""
         found: dict[str, Any] = self.definition["internalParameters"]
         return found
 
     @property
     def subjects(self) -> dict[str, str]:
-        """The sha256 of each file that it is about."""
+        """Return the sha256 of each file of the release, by its name."""
         return {subject["name"]: subject["digest"]["sha256"] for subject in self.value["subject"]}
 
     @property
     def sources(self) -> dict[str, str]:
-        """The digest of each source, with the commit and the images among them."""
+        """Return the digest of each source by its name, including the commit and the images."""
         return {
             item["name"]: next(iter(item["digest"].values()))
             for item in self.definition["resolvedDependencies"]
@@ -198,21 +198,21 @@ class Provenance:
 
     @property
     def images(self) -> dict[str, dict[str, Any]]:
-        """What computes in each image that steps ran in, by the image's name."""
+        """Return the contents of each image that stages ran in, by the image's name."""
         found: dict[str, dict[str, Any]] = self.internal["images"]
         return found
 
     @property
     def cvimake(self) -> str:
-        """The version of what made it."""
+        """Return the version of the cvimake that made the release."""
         return str(self.value["predicate"]["runDetails"]["builder"]["version"]["cvimake"])
 
 
 def read(text: bytes) -> Provenance:
-    """Reads a statement.
+    """Read a statement.
 
     Raises:
-        ValueError: it is no JSON, or not one of ours.
+        ValueError: it is not JSON, or not a statement of cvimake.
     """
     shape.check(text)
     found = Provenance(json.loads(text))
@@ -226,11 +226,11 @@ def read(text: bytes) -> Provenance:
 
 
 def inconsistencies(found: Provenance) -> Iterator[str]:
-    """Where a statement contradicts itself: keys that do not follow, results that nothing made."""
+    """Yield the contradictions in a statement: wrong keys, results that no action made."""
     fingerprints = {name: digest.of_value(identity) for name, identity in found.images.items()}
     for name in sorted({*fingerprints, *(found.sources.keys() & {*IMAGES})}):
         if found.sources.get(name) != fingerprints.get(name):
-            yield f"the digest of the {name} image is not that of what is listed of it"
+            yield f"the digest of the {name} image does not follow from its listed contents"
     made: dict[str, str] = {}
     for action in found.internal["actions"]:
         parts = {part: action[part] for part in ("definition", "inputs", "folders")}
@@ -240,7 +240,7 @@ def inconsistencies(found: Provenance) -> Iterator[str]:
         model = action["name"].partition(":")[0]
         for name, sha256 in action["inputs"].items():
             if made.get(f"{model}/{name}", sha256) != sha256:
-                yield f"{action['name']}: it read another {name} than was made"
+                yield f"{action['name']}: it read another {name} than the one that was made"
         made |= {f"{model}/{name}": sha256 for name, sha256 in action["outputs"].items()}
     for name, sha256 in found.subjects.items():
         if name.endswith(".cvimodel") and made.get(name) != sha256:
@@ -249,7 +249,7 @@ def inconsistencies(found: Provenance) -> Iterator[str]:
 
 
 def _unread(found: Provenance) -> Iterator[str]:
-    """Sources that no action has read, and the other way round: what was read without being a source."""
+    """Yield the sources that no action read, and the inputs that are neither a source nor made."""
     actions = found.internal["actions"]
     made = {sha256 for action in actions for sha256 in action["outputs"].values()}
     read = {sha256 for action in actions for sha256 in action["inputs"].values()}
@@ -259,7 +259,7 @@ def _unread(found: Provenance) -> Iterator[str]:
     sources = {name: sha256 for name, sha256 in found.sources.items() if name not in {COMMIT, *IMAGES}}
     for name, sha256 in sources.items():
         if sha256 not in read and not _is_declaration(name, found):
-            yield f"resolvedDependencies: no action has read {name} as it is there"
+            yield f"resolvedDependencies: no action has read {name} with this digest"
     for action in actions:
         for name, sha256 in action["inputs"].items():
             if sha256 not in made and sha256 not in sources.values():
@@ -267,6 +267,6 @@ def _unread(found: Provenance) -> Iterator[str]:
 
 
 def _is_declaration(name: str, found: Provenance) -> bool:
-    """Whether a source is read by cvimake itself and not by an action; `--rebuild` alone confirms it."""
+    """Tell whether cvimake itself reads a source, and no action does. Only `--rebuild` can confirm those."""
     classes = {str(declared.get("classes")) for declared in found.internal["declared"].values()}
     return Path(name).name in _DECLARATIONS or any(name.endswith(f"/{file}") for file in classes)

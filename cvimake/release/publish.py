@@ -1,4 +1,4 @@
-"""Writes a release so that it is there as a whole or not at all."""
+"""Writes a release: completely or not at all."""
 
 from __future__ import annotations
 
@@ -21,34 +21,35 @@ _MOST_SHOWN = 20
 
 
 def publish(place: Path, files: Mapping[str, Content], epoch: int) -> bool:
-    """Writes a release's folder, and its archive beside it.
+    """Write the folder of a release, and its archive beside it.
 
     Args:
-        place: the folder that is made.
-        files: what each of its files holds.
-        epoch: that all are dated with, in seconds since 1970.
+        place: the path of the folder.
+        files: the content of each file, by its name in the release.
+        epoch: the time that all files get, in seconds since 1970.
 
     Returns:
-        False where exactly this release is there already.
+        False if exactly this release is there already.
 
     Raises:
-        CvimakeError: another one of this name is there; names what differs. Or a file was edited meanwhile.
+        CvimakeError: another release of this name is there; the error names the differences. Or a file was
+            edited while the release was made.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     for leftover in place.parent.glob(f".{place.name}.*"):
-        # Of one that was killed by force; nobody else is at it, who releases holds the project's lock.
+        # A killed process left this. No other process is using it: this one holds the project's lock.
         remove_tree(leftover) if leftover.is_dir() else leftover.unlink()
     if is_new := not place.exists():
         _write_folder(place, files, epoch)
     elif differing := differences(files, existing(place)):
         more = [f"and {len(differing) - _MOST_SHOWN} more"] if len(differing) > _MOST_SHOWN else []
         raise CvimakeError(
-            f"{place} is there already, and is another release",
+            f"{place} exists, and is another release",
             "\n".join(
                 [
                     *differing[:_MOST_SHOWN],
                     *more,
-                    "Give this one another version (--version), or move that one away.",
+                    "Give the new release another version (--version), or move the old one away.",
                 ]
             ),
         )
@@ -57,14 +58,14 @@ def publish(place: Path, files: Mapping[str, Content], epoch: int) -> bool:
 
 
 def existing(place: Path) -> dict[str, Content]:
-    """The files of a folder, by their names in it."""
+    """Return the files of a folder, by their paths in it."""
     return {
         path.relative_to(place).as_posix(): path for path in sorted(place.rglob("*")) if not path.is_dir()
     }
 
 
 def differences(files: Mapping[str, Content], others: Mapping[str, Content]) -> list[str]:
-    """Which files are not the same in two releases, and where they differ."""
+    """Return the files that differ between two releases, each with the places where it differs."""
     found = []
     for name in sorted({*files, *others}):
         if name not in files or name not in others:
@@ -75,7 +76,7 @@ def differences(files: Mapping[str, Content], others: Mapping[str, Content]) -> 
 
 
 def write_record(place: Path, files: Mapping[str, Content]) -> None:
-    """Writes the build record of a release, in the place of an earlier one."""
+    """Write the build record of a release, and replace an earlier one."""
     with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as folder:
         fresh = Path(folder) / "fresh"
         _fill(fresh, files)
@@ -97,7 +98,7 @@ def _write_folder(place: Path, files: Mapping[str, Content], epoch: int) -> None
 
 
 def _fill(folder: Path, files: Mapping[str, Content]) -> None:
-    """Writes files with the same rights whatever those of new files here are."""
+    """Write files with fixed permissions, whatever the umask is."""
     folder.mkdir()
     folder.chmod(0o755)
     for name, content in files.items():
@@ -113,10 +114,10 @@ def _fill(folder: Path, files: Mapping[str, Content]) -> None:
 
 
 def _check(folder: Path, files: Mapping[str, Content]) -> None:
-    """Sees that the copied files are those whose digests the release lists.
+    """Check that the copied files have the digests that the release lists.
 
     Raises:
-        CvimakeError: one was edited after its digest was taken.
+        CvimakeError: a file was edited after its digest was taken.
     """
     listed, _ = sums.read(_bytes(files[SUMS]).decode())
     for name, content in files.items():
@@ -127,7 +128,7 @@ def _check(folder: Path, files: Mapping[str, Content]) -> None:
 def _write_archive(place: Path, files: Mapping[str, Content], epoch: int) -> None:
     path = place.with_name(place.name + ARCHIVE_SUFFIX)
     fresh = place.with_name(f".{path.name}.new")
-    opener: Callable[[str], BinaryIO] = lambda name: (place / name).open("rb")  # noqa: E731 - a name for its type
+    opener: Callable[[str], BinaryIO] = lambda name: (place / name).open("rb")  # noqa: E731 - the annotation gives it a type
     with fresh.open("wb") as file:
         archive.write(file, place.name, files, opener, epoch)
         file.flush()

@@ -1,4 +1,4 @@
-"""The page of a release that a person reads first."""
+"""The README of a release."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from cvimake.release.contents import PROVENANCE, SUMS, Cvimodel
 from cvimake.release.provenance import Origin
 
 _SHOWN_OF_DIGEST = 12
-_DIRTY = "**Made of a tree that no commit holds (`--allow-dirty`): it cannot be rebuilt from its sources.**"
+_DIRTY = "**Made from uncommitted sources (`--allow-dirty`): it cannot be built again.**"
 
 
 def write(origin: Origin, infos: Sequence[tuple[Cvimodel, Info]], descriptions: Mapping[str, str]) -> bytes:
-    """The page.
+    """Return the README, in UTF-8.
 
     Args:
-        origin: what the release is made of.
-        infos: what is in each cvimodel.
-        descriptions: of the models, by name.
+        origin: the sources and conditions of the release.
+        infos: the info of each cvimodel.
+        descriptions: the description of each model, by its name.
     """
     changed = ", and changes to it" if origin.dirty else ""
     commit = (f"`{origin.commit}`" if origin.commit else "none") + changed
@@ -35,44 +35,45 @@ def write(origin: Origin, infos: Sequence[tuple[Cvimodel, Info]], descriptions: 
         "|---|--:|--:|--:|--:|---|---|---|",
         *(_row(cvimodel, info) for cvimodel, info in infos),
         "",
-        "Similarity is the least cosine of any compared layer with the float network. Recognised as is the",
-        "kind of model that the camera takes the file for, by its outputs; the next column says whether the",
-        "camera decodes it rightly. Both follow from the firmware's sources, and were not tried on a camera.",
+        "Similarity is the smallest cosine between a compared layer and the same layer of the float network.",
+        "The camera recognises a kind of model by the file's outputs; the column after it says whether the",
+        "camera then decodes them correctly. Both follow from the firmware's sources and were not tried on a",
+        "camera.",
         f"TPU time is {MEANING}.",
         "",
         *_troubles(infos),
         *([*described, ""] if described else []),
-        "Beside each `NAME.cvimodel` lie `NAME.json`, what the camera wants to know of it (there:",
-        "`/userdata/Models/model.json`), `NAME_info.json`, what is in it and which tensor of the source",
-        "network each output is (`declared`), and the calibration table and the qtable that made it.",
+        "Beside each `NAME.cvimodel` are `NAME.json`, its description for the camera (there:",
+        "`/userdata/Models/model.json`), `NAME_info.json` with its contents and the tensor of the source",
+        "network that each output is (`declared`), and the calibration table and qtable that made it.",
         "",
-        "## Made of",
+        "## Made from",
         "",
         f"- commit: {commit}",
         *_images(origin),
-        f"- dated {clock.written(origin.epoch)} UTC, whenever it was built",
+        f"- all files have the time {clock.written(origin.epoch)} UTC, whenever they were built",
         *(f"- option: `{option}`" for option in origin.allowed),
         "",
     ]
     if origin.not_held:
-        lines += ["What could not be held still, so that another machine may get other bytes:", ""]
+        lines += ["Reasons why another machine may get other bytes:", ""]
         lines += [*(f"- {text}" for text in origin.not_held), ""]
     lines += [
         f"`{PROVENANCE}` has every source, option, action and digest.",
         "",
-        "## To check it",
+        "## How to check it",
         "",
         f"In this folder: `sha256sum --check {SUMS}`. In a checkout of the project:",
         "",
-        f"    ./doit release:verify {label}              # that, signature and provenance",
-        f"    ./doit release:verify {label} --rebuild    # builds it anew, and compares",
+        f"    ./doit release:verify {label}              # the sums, the signature, the provenance",
+        f"    ./doit release:verify {label} --rebuild    # also builds it again and compares",
         "",
     ]
     return "\n".join(lines).encode()
 
 
 def _row(cvimodel: Cvimodel, info: Info) -> str:
-    """A cvimodel's line of the table."""
+    """Return a cvimodel's row of the table."""
     cosine = info.similarity[0].cosine if info.similarity else None
     cells = (
         f"[{cvimodel.file.name}]({cvimodel.name})",
@@ -88,7 +89,7 @@ def _row(cvimodel: Cvimodel, info: Info) -> str:
 
 
 def _troubles(infos: Sequence[tuple[Cvimodel, Info]]) -> Iterator[str]:
-    """A line for each cvimodel that does not work on the camera as it should."""
+    """Yield a line for each cvimodel that does not work on the camera, and an empty one after them."""
     troubled = [
         f"- **{cvimodel.name}**: {info.recognition.trouble}"
         for cvimodel, info in infos
@@ -99,13 +100,13 @@ def _troubles(infos: Sequence[tuple[Cvimodel, Info]]) -> Iterator[str]:
 
 
 def _images(origin: Origin) -> Iterator[str]:
-    """What the steps ran in."""
+    """Yield a line for each image that stages ran in."""
     shown = {name: fingerprint[:_SHOWN_OF_DIGEST] for name, fingerprint in origin.fingerprints.items()}
     packages = origin.identities[TOOLCHAIN.stem].get("packages", {})
     version = packages.get("tpu-mlir", {}).get("version", "unknown")
     yield f"- toolchain: tpu_mlir {version}, fingerprint `{shown[TOOLCHAIN.stem]}`"
     if FRAMEWORKS.stem in shown:
         yield (
-            "- networks of Caffe, PyTorch and TFLite were read in the frameworks image, "
+            "- Caffe, PyTorch and TFLite networks were read in the frameworks image, "
             f"fingerprint `{shown[FRAMEWORKS.stem]}`"
         )

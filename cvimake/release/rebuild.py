@@ -1,4 +1,4 @@
-"""Builds a release anew, in an empty folder and without any kept result."""
+"""Builds a release again, in an empty folder and without the store, and compares the two."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ from cvimake.release.refusal import SWITCHES
 RELEASES = Path("release")
 _LAST_LINES = 20
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
-# What git has in the place of a file that git-lfs keeps.
+# The beginning of the text that git has instead of a file that git-lfs keeps.
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _SCRATCH, _LOCK = ".rebuild-", "lock"
-# How long what is interrupted may take to end its steps, in seconds.
+# Seconds that an interrupted build gets to end its stages.
 _PATIENCE = 30.0
-# A kept result would only show that it was kept.
+# A result from the store would not show that it can be built again.
 _WITHOUT_STORE = {"CVIMAKE_STORE": "none"}
 
 
 def differences(release: Opened, known: Provenance, project: Path) -> list[str]:
-    """Where a release and the same one built anew are not equal, byte by byte; empty where they are.
+    """Build a release again and return the differences; empty if all bytes are equal.
 
     Args:
-        release: whose sums and provenance are good.
+        release: a release whose sums and provenance are good.
         known: its provenance.
-        project: with the repository that has its commit.
+        project: a folder in the repository that has its commit.
 
     Raises:
-        CvimakeError: it cannot be built anew; says why.
+        CvimakeError: it cannot be built again. The error says why.
     """
     label = f"{known.external['name']}-{known.external['version']}"
     if not NAME.fullmatch(label):
         raise CvimakeError(f"{label!r} is not a name of a release")
     external = known.external
     if unknown := [option for option in external["allowed"] if option not in SWITCHES]:
-        # They become arguments of a command: nothing that a stranger wrote may be one.
-        raise CvimakeError(f"its provenance names options that there are not: {unknown}")
+        # These become arguments of a command, so a stranger's text must not be among them.
+        raise CvimakeError(f"its provenance names options that do not exist: {unknown}")
     if unknown := [model for model in external["models"] if not NAME.fullmatch(model)]:
-        raise CvimakeError(f"its provenance names models that cannot be: {unknown}")
+        raise CvimakeError(f"its provenance has names that no model can have: {unknown}")
     if known.internal["dirty"] or not known.sources.get(COMMIT):
         raise CvimakeError(
-            "it was made of a tree that no commit holds, and cannot be built anew from its sources",
-            "What it is made of stands in its provenance, with digests.",
+            "it was made from uncommitted sources, so it cannot be built again",
+            "Its provenance lists the sources that it was made from, with their digests.",
         )
     if known.cvimake != __version__:
         announce.note(f"warning: it was made by cvimake {known.cvimake}, and this is {__version__}")
@@ -72,7 +72,7 @@ def differences(release: Opened, known: Provenance, project: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _checkout(project: Path, known: Provenance) -> Iterator[Path]:
-    """An empty folder with the commit, and the sources that are in no commit."""
+    """Make a folder with the commit and the sources that are in no commit."""
     tree = git.tree(project)
     if not tree.commit:
         raise CvimakeError(f"there is no repository to build from: {tree.reason}")
@@ -93,10 +93,10 @@ def _checkout(project: Path, known: Provenance) -> Iterator[Path]:
 def _refuse_foreign(project: Path, commit: str) -> None:
     """Refuse a commit that is on none of the user's own branches and tags: building it runs its `dodo.py`.
 
-    A provenance can name any commit, such as one of a stranger's pull request that was fetched.
+    A provenance can name any commit, such as that of a stranger's pull request that was fetched.
 
     Raises:
-        CvimakeError: it is not there, or on nobody's branch.
+        CvimakeError: the commit is not there, or on no branch and under no tag.
     """
     try:
         git.git(project, "cat-file", "-e", f"{commit}^{{commit}}")
@@ -109,17 +109,17 @@ def _refuse_foreign(project: Path, commit: str) -> None:
     if not git.git(project, "rev-list", "--max-count=1", commit, "--not", "HEAD"):
         return
     raise CvimakeError(
-        f"its commit {commit} is on no branch and under no tag of this repository, and building it anew "
-        "would run the code that is in it",
+        f"its commit {commit} is on no branch and under no tag of this repository, and building it again "
+        "would run the code in it",
         f"Look at it (git show {commit[:12]}), then make a branch of it: git branch rebuild {commit[:12]}",
     )
 
 
 @contextlib.contextmanager
 def _scratch(beside: Path) -> Iterator[Path]:
-    """An empty folder that is gone afterwards; those of processes that were killed by force go too.
+    """Make an empty folder that is removed afterwards, and remove those that killed processes left.
 
-    It lies beside what is built here: an engine that sees that sees this too.
+    It is in the project's `build`, so an engine that can read the project's files can read it too.
     """
     beside.mkdir(exist_ok=True)
     for leftover in beside.glob(f"{_SCRATCH}*"):
@@ -135,10 +135,10 @@ def _scratch(beside: Path) -> Iterator[Path]:
 
 
 def _add_sources(project: Path, folder: Path, sources: Mapping[str, str]) -> None:
-    """Copies sources that git does not keep (large ones, often), if they are what they were.
+    """Copy the sources that are not in git, often large ones, if they have not changed.
 
     Raises:
-        CvimakeError: some are not; names all of them.
+        CvimakeError: some are missing or have changed. The error names all of them.
     """
     wrong = []
     for name, digest in sources.items():
@@ -146,25 +146,25 @@ def _add_sources(project: Path, folder: Path, sources: Mapping[str, str]) -> Non
             continue
         path = folder / name
         if name.partition("/")[0] == ".git":
-            wrong.append(f"{name}: no source lies there")
+            wrong.append(f"{name}: a source cannot be in .git")
         elif path.is_file() and not path.read_bytes().startswith(_LFS_POINTER):
             if _sha256(path) != digest:
-                wrong.append(f"{name}: the commit holds another one")
+                wrong.append(f"{name}: the commit has another version of it")
         elif not sums.is_safe(name):
-            # Outside of the project it is where it was: nothing is written there.
+            # It is outside of the project, where nothing is written. So it has to be in its place already.
             if not path.is_file() or _sha256(path) != digest:
-                wrong.append(f"{name}: not there, or another one")
+                wrong.append(f"{name}: missing or changed")
         elif not (project / name).is_file() or _sha256(project / name) != digest:
-            wrong.append(f"{name}: not in the commit, and not here as it was")
+            wrong.append(f"{name}: not in the commit, and missing or changed in this folder")
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(project / name, path)
     if wrong:
-        raise CvimakeError("sources of the release are not there", "\n".join(wrong))
+        raise CvimakeError("sources of the release are missing or have changed", "\n".join(wrong))
 
 
 def _build(folder: Path, known: Provenance) -> None:
-    """Runs `./doit release` as it was run."""
+    """Run `./doit release` with the options of the release."""
     external = known.external
     command = [
         sys.executable, "-m", "cvimake.cli", "release",
@@ -173,16 +173,16 @@ def _build(folder: Path, known: Provenance) -> None:
     ]  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name != INVOKED_FROM}
     environment |= {clock.VARIABLE: str(external["sourceDateEpoch"]), **_WITHOUT_STORE}
-    with announce.step("building it anew in an empty folder"):
+    with announce.step("building it again in an empty folder"):
         code, printed = _run(command, folder, environment)
     if code != 0:
-        raise CvimakeError("building it anew failed", tail.last_lines(printed, _LAST_LINES))
+        raise CvimakeError("building it again failed", tail.last_lines(printed, _LAST_LINES))
 
 
 def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
-    """Runs a build; returns its exit code and what it printed.
+    """Run a build, and return its exit code and its output.
 
-    Where we are interrupted it gets the time to remove its containers: nobody else would.
+    If this process is interrupted, the build gets time to remove its containers.
     """
     with tempfile.TemporaryFile() as out:
         child = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT)
@@ -201,13 +201,13 @@ def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> tu
 
 
 def _compared(release: Opened, rebuilt: Path) -> Iterator[str]:
-    """Where the files of a release are not those of a folder."""
+    """Yield the differences between a release and the one that was built again."""
     others = {path.relative_to(rebuilt).as_posix() for path in rebuilt.rglob("*") if path.is_file()}
     for name in sorted({*release.sizes, *others}):
         if name not in others:
-            yield f"{name}: not in what was built anew"
+            yield f"{name}: missing in the release that was built again"
         elif name not in release.sizes:
-            yield f"{name}: only in what was built anew"
+            yield f"{name}: only in the release that was built again"
         else:
             with release.open(name) as file:
                 old = file.read()
@@ -215,7 +215,7 @@ def _compared(release: Opened, rebuilt: Path) -> Iterator[str]:
             if old != new:
                 info = read_info(rebuilt / f"{name.removesuffix('.cvimodel')}_info.json")
                 places = "; ".join(fields.differences(name, old, new, info))
-                yield f"{name}: built anew it is another: {places}"
+                yield f"{name}: differs after building it again: {places}"
 
 
 def _sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""What is worth knowing of one build of a release, and differs from build to build: it lies beside it."""
+"""The build record: facts about one build of a release that differ from build to build."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def files(
     machine: Mapping[str, Any],
     started: float,
 ) -> dict[str, Content]:
-    """The files of a build record.
+    """Return the files of a build record.
 
     Args:
-        stages: those that made the release.
-        history: says when each last ran, and for how long.
-        identities: what computes in each image that they ran in, by the image's name.
-        machine: the engine's; a JSON value.
-        started: when the release began, in seconds since 1970.
+        stages: the names of the stages that made the release.
+        history: has the time and duration of their last runs.
+        identities: the contents of each image that they ran in, by the image's name.
+        machine: the engine's machine, as a JSON value.
+        started: the time at which the release began, in seconds since 1970.
     """
     names = list(stages)
     logs = {

@@ -1,4 +1,4 @@
-"""Why a release is not made; all reasons at once."""
+"""The reasons why a release is refused, all at once."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from cvimake.project.model import Budget
 ALLOW_DIRTY, ALLOW_LOCAL, ALLOW_UNVALIDATED = "--allow-dirty", "--allow-local", "--allow-unvalidated"
 REQUIRE_RECOGNISED = "--require-recognised"
 SWITCHES = frozenset({ALLOW_DIRTY, ALLOW_LOCAL, ALLOW_UNVALIDATED, REQUIRE_RECOGNISED})
-# What the tool calls the outputs of the finished file, run on the simulator, when it compares them.
+# The end of the name under which the tool compares the outputs of the finished cvimodel on the simulator.
 _FINISHED = "_model_outputs.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """What became of one cvimodel.
+    """The outcome of one cvimodel.
 
     Attributes:
         name: `MODEL:VARIANT`.
-        info: what is in it; None where it was not built.
-        budget: what was declared of it.
-        unfinished: those of its stages that did not succeed.
+        info: its info; None if it was not built.
+        budget: its declared budget.
+        unfinished: the names of its stages that did not succeed.
     """
 
     name: str
@@ -36,15 +36,15 @@ class Built:
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """How a release was to be made.
+    """The conditions under which a release is made.
 
     Attributes:
-        waiting: why models wait, and for what.
-        local: whether steps ran without containers.
-        unfinished: stages that did not succeed and belong to no cvimodel.
-        ignored: stages that the user has builds leave out.
-        untraced: for each stage whose files do not follow from what ran, why.
-        allowed: the options that let something pass, and those that ask for more.
+        waiting: for each model that cannot be built yet, what it waits for.
+        local: whether stages ran without containers.
+        unfinished: stages that did not succeed and belong to no single cvimodel.
+        ignored: stages that builds leave out (`./doit ignore`).
+        untraced: the stages whose files were not made by their last recorded run, each with the reason.
+        allowed: the given options, which allow or require something.
     """
 
     tree: Tree
@@ -57,12 +57,12 @@ class Conditions:
 
 
 def reasons(conditions: Conditions, cvimodels: Sequence[Built]) -> list[str]:
-    """All that stops a release; empty where nothing does."""
+    """Return everything that stops a release; empty if nothing does."""
     found = list(_of_the_tree(conditions))
     found += (f"{text}, or name the models to release" for text in conditions.waiting)
     if conditions.local and ALLOW_LOCAL not in conditions.allowed:
         found.append(
-            f"the steps ran without containers, which hold less still; use a Docker engine, or {ALLOW_LOCAL}"
+            f"the stages ran without containers, and others may get other bytes; use Docker, or {ALLOW_LOCAL}"
         )
     found += (f"{stage} did not succeed" for stage in conditions.unfinished)
     found += (
@@ -70,7 +70,7 @@ def reasons(conditions: Conditions, cvimodels: Sequence[Built]) -> list[str]:
         for stage in conditions.ignored
     )
     found += (
-        f"{stage} does not follow from what ran: {why}; `./doit forget {stage}` has it built anew"
+        f"{stage} has files that no recorded run made: {why}; `./doit forget {stage}`, then build it again"
         for stage, why in conditions.untraced.items()
     )
     for built in cvimodels:
@@ -85,11 +85,11 @@ def _of_the_tree(conditions: Conditions) -> Iterator[str]:
     if ALLOW_DIRTY in conditions.allowed:
         return
     if not tree.commit:
-        yield f"there is no commit to make it of ({' '.join(tree.reason.split())}); commit, or {ALLOW_DIRTY}"
+        yield f"there is no commit ({' '.join(tree.reason.split())}); make one, or use {ALLOW_DIRTY}"
     elif tree.changes:
         yield (
-            f"the tree holds what commit {tree.commit[:12]} does not: {git.shortened(tree.changes)}; "
-            f"commit, or {ALLOW_DIRTY}"
+            f"there are changes that are not in commit {tree.commit[:12]}: {git.shortened(tree.changes)}; "
+            f"commit them, or use {ALLOW_DIRTY}"
         )
 
 
@@ -97,7 +97,7 @@ def _of_one(built: Built, allowed: frozenset[str]) -> Iterator[str]:
     excesses = over_budget(built.info, built.budget) if built.info else []
     yield from (f"{built.name} is over its budget: {excess}" for excess in excesses)
     for stage in built.unfinished:
-        # Its own failure is the excess.
+        # The info stage failed because the budget was exceeded, which is said already.
         if not (excesses and stage.endswith("_info")):
             yield f"{stage} did not succeed"
     if built.info is None:

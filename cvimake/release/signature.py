@@ -1,6 +1,6 @@
-"""Signatures with the SSH keys that people have: `ssh-keygen -Y`, over `SHA256SUMS`.
+"""Signatures of `SHA256SUMS` with SSH keys, made by `ssh-keygen -Y`.
 
-A signature lies beside its release, not in it: who signs changes nothing of what is signed.
+A signature lies beside its release and not in it, so signing a release does not change it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 
 from cvimake.core.errors import CvimakeError
 
-# What a signature is for, so that one of a mail or a commit cannot be passed off as one of a release.
+# The purpose of a signature: the signature of a mail or a commit must not be valid for a release.
 NAMESPACE = "cvimake-release"
 _LARGEST = 64 * 1024
 _BEGIN, _END, _LINE = b"-----BEGIN SSH SIGNATURE-----\n", b"-----END SSH SIGNATURE-----\n", 70
 
 
 def sign(sums: bytes, key: Path) -> bytes:
-    """A signature.
+    """Return a signature.
 
     Args:
-        sums: what is signed.
+        sums: the bytes to sign.
         key: a private key, or a public one whose private half is in the SSH agent.
 
     Raises:
@@ -37,22 +37,22 @@ def sign(sums: bytes, key: Path) -> bytes:
 
 
 def check(sums: bytes, path: Path, signers: Path | None) -> str:
-    """Whether a signature is one of these sums.
+    """Check that a signature is one of these sums.
 
     Args:
-        sums: what was signed.
+        sums: the signed bytes.
         path: the signature.
-        signers: who may sign, in the form of ssh-keygen's ALLOWED SIGNERS; None for anybody.
+        signers: a file with the people who may sign, as ssh-keygen's ALLOWED SIGNERS; None for anybody.
 
     Returns:
-        Who has signed, for people.
+        The signers, as text for people.
 
     Raises:
-        CvimakeError: it is not, or somebody else's.
+        CvimakeError: it is no signature of these sums, or one by somebody else.
     """
     if path.stat().st_size > _LARGEST:
         raise CvimakeError(f"{path.name}: larger than any signature")
-    # ssh-keygen reads past what it does not know; every byte counts here.
+    # ssh-keygen skips bytes that it does not know. Here every byte must be right.
     text = path.read_bytes()
     if not _is_as_written(text):
         raise CvimakeError(f"{path.name}: not a signature as ssh-keygen writes it")
@@ -67,12 +67,12 @@ def check(sums: bytes, path: Path, signers: Path | None) -> str:
 
 
 def _signed_by(sums: bytes, path: Path, signers: Path) -> str:
-    """Say by which signers a signature is, one on each line.
+    """Return the signers that a signature is from, one on each line.
 
-    ssh-keygen goes by the first line alone that a key stands on, so each line is asked by itself.
+    ssh-keygen only looks at the first line that has the key, so each line is checked by itself.
 
     Raises:
-        CvimakeError: it is by none of them; the last refusal.
+        CvimakeError: it is from none of them. The error is that of the last check.
     """
     refusals = [CvimakeError("no signer has its key")]
     accepted: dict[str, None] = {}
@@ -92,7 +92,7 @@ def _signed_by(sums: bytes, path: Path, signers: Path) -> str:
 
 
 def _signed_by_line(sums: bytes, path: Path, signer: Path) -> Iterator[str]:
-    """Check a signature against one line of the signers; yields a line for each name that it stands for."""
+    """Check a signature against one line of the signers, and yield a line for each name in it."""
     known = ("-f", str(signer), "-s", str(path))
     for names in _keygen("find-principals", *known).splitlines():
         for name in names.split(","):
@@ -100,7 +100,7 @@ def _signed_by_line(sums: bytes, path: Path, signer: Path) -> Iterator[str]:
 
 
 def _is_as_written(text: bytes) -> bool:
-    """Whether an armoured signature has exactly the form that ssh-keygen gives it."""
+    """Tell whether an armoured signature has exactly the form that ssh-keygen gives it."""
     body = text.removeprefix(_BEGIN).removesuffix(_END)
     try:
         encoded = base64.b64encode(base64.b64decode(body.replace(b"\n", b""), validate=True))

@@ -1,4 +1,4 @@
-"""The shape of a release's provenance, for reading one that a stranger wrote: exactly this and nothing else.
+"""The exact shape of a provenance, to check one that a stranger wrote.
 
 Source: in-toto's Statement v1 and SLSA's provenance v1, as far as `provenance.statement` fills them in.
 """
@@ -105,7 +105,7 @@ def check(text: bytes) -> None:
     """Check that a text is a statement of this shape.
 
     Raises:
-        ValueError: it is not; names the first fields that are missing, unknown or of another type.
+        ValueError: it is not. The error names the first fields that are missing, unknown or of another type.
     """
     try:
         _Statement.model_validate_json(text)

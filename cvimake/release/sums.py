@@ -10,12 +10,12 @@ _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
 def write(sums: Mapping[str, str]) -> str:
-    """The file's text: one line for each name and its sha256, by name."""
+    """Return the text of the file: one line for each name and its sha256, in the order of the names."""
     return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
 
 
 def read(text: str) -> tuple[dict[str, str], list[str]]:
-    """The sha256 of each name, and what is wrong with the text; a wrong line lists nothing."""
+    """Read the text of the file. Return the sha256 of each name, and the faults; wrong lines are left out."""
     listed: dict[str, str] = {}
     faults = []
     for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
@@ -23,18 +23,18 @@ def read(text: str) -> tuple[dict[str, str], list[str]]:
         if match is None:
             faults.append(f"line {number} is not a sha256, two spaces and a name")
         elif not is_safe(match[2]):
-            faults.append(f"line {number}: {match[2]!r} is not a name of a file in a release")
+            faults.append(f"line {number}: {match[2]!r} cannot be the name of a file in a release")
         elif match[2] in listed:
-            faults.append(f"line {number}: {match[2]} stands there twice")
+            faults.append(f"line {number}: {match[2]} is listed twice")
         else:
             listed[match[2]] = match[1]
     if not faults and write(listed) != text:
-        faults.append("its lines are not in order, or its last one does not end")
+        faults.append("its lines are not in order, or the last line has no line break")
     return listed, faults
 
 
 def is_safe(name: str) -> bool:
-    """Whether a name can only mean a file inside the folder that it is meant from."""
+    """Tell whether a relative path certainly stays inside the folder that it starts from."""
     path = PurePosixPath(name)
     return (
         bool(name)

@@ -1,4 +1,4 @@
-"""Whether a release is what it says: every byte of it, and nothing beside it."""
+"""Checks a release: every file is there with the listed bytes, and there are no other files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cvimake.release.provenance import Provenance
 
 
 class _Hash:
-    """A file that keeps nothing but the sha256 of what is written to it."""
+    """A file for writing that only keeps the sha256 of the bytes."""
 
     def __init__(self) -> None:
         self.sha256 = hashlib.sha256()
@@ -26,7 +26,7 @@ class _Hash:
 
 
 def faults(release: Opened) -> list[str]:
-    """All that is wrong with a release; empty for a good one. Each names the file that it is about."""
+    """Return everything that is wrong with a release, each with the file's name; empty for a good one."""
     found = list(release.faults)
     listed, known = _listed(release, found)
     found += _bytes(release, listed, known)
@@ -39,7 +39,7 @@ def faults(release: Opened) -> list[str]:
 
 
 def read_provenance(release: Opened) -> Provenance:
-    """A release's provenance.
+    """Return the provenance of a release.
 
     Raises:
         CvimakeError: it is missing or cannot be read.
@@ -51,7 +51,7 @@ def read_provenance(release: Opened) -> Provenance:
 
 
 def _listed(release: Opened, found: list[str]) -> tuple[dict[str, str], Provenance | None]:
-    """What the sums list, and the provenance; what is wrong with either is added to what was found."""
+    """Read the sums and the provenance, and add the faults of both to `found`."""
     listed: dict[str, str] = {}
     try:
         listed, wrong = sums.read(opened.read(release, SUMS).decode())
@@ -68,7 +68,7 @@ def _listed(release: Opened, found: list[str]) -> tuple[dict[str, str], Provenan
 
 
 def _bytes(release: Opened, listed: dict[str, str], known: Provenance | None) -> Iterator[str]:
-    """Files that are there and are not listed, the other way round, or hold something else."""
+    """Yield the files that are not listed, are missing, or hold other bytes than listed."""
     there = set(release.sizes) - {SUMS}
     subjects = known.subjects if known else {}
     for name in sorted(there - listed.keys()):
@@ -81,7 +81,7 @@ def _bytes(release: Opened, listed: dict[str, str], known: Provenance | None) ->
 
 
 def _other_bytes(name: str, *, is_as_made: bool) -> str:
-    """What to say of a file that is not what the sums say of it."""
+    """Return the fault of a file whose sha256 is not the listed one."""
     if is_as_made:
         return f"{SUMS}: its sha256 of {name} is wrong; the provenance has the right one"
     if name == PROVENANCE:
@@ -90,19 +90,19 @@ def _other_bytes(name: str, *, is_as_made: bool) -> str:
 
 
 def _subjects(release: Opened, listed: dict[str, str], known: Provenance) -> Iterator[str]:
-    """What sums that were changed to fit would let pass: the provenance says what was made."""
+    """Yield the files that differ from the provenance: somebody could have changed the sums to fit."""
     there = set(release.sizes) - {SUMS, PROVENANCE}
     for name in sorted(there):
         if name not in known.subjects:
-            yield f"{name}: the provenance does not know it"
+            yield f"{name}: the provenance does not list it"
         elif name in listed and known.subjects[name] != listed[name]:
-            yield f"{name}: {SUMS} and the provenance say different things of it"
+            yield f"{name}: {SUMS} and the provenance have different digests of it"
     for name in sorted(known.subjects.keys() - there):
-        yield f"{name}: missing; the provenance names it"
+        yield f"{name}: missing; the provenance lists it"
 
 
 def _about(release: Opened, known: Provenance) -> Iterator[str]:
-    """What is wrong with the provenance by itself."""
+    """Yield the faults in the provenance itself."""
     if f"{known.external['name']}-{known.external['version']}" != release.label:
         yield (
             f"it is of {known.external['name']}-{known.external['version']}, "
@@ -112,7 +112,7 @@ def _about(release: Opened, known: Provenance) -> Iterator[str]:
 
 
 def _sidecars(release: Opened) -> Iterator[str]:
-    """Cvimodels that their own sidecar does not belong to."""
+    """Yield the cvimodels whose sidecar is that of another file."""
     for name in sorted(release.sizes):
         if not name.endswith(".cvimodel"):
             continue
@@ -122,7 +122,7 @@ def _sidecars(release: Opened) -> Iterator[str]:
         except CvimakeError as error:
             yield str(error)
         except (ValueError, TypeError, KeyError):
-            yield f"{sidecar}: not what the camera wants to know of a model"
+            yield f"{sidecar}: not a description of a model for the camera"
         else:
             with release.open(name) as file:
                 md5 = _md5(file)
@@ -138,7 +138,7 @@ def _md5(file: BinaryIO) -> str:
 
 
 def _archive(release: Opened, known: Provenance) -> Iterator[str]:
-    """Whether the archive, where there is one, is the one of exactly these files."""
+    """Yield a fault if there is an archive that does not hold exactly these files."""
     path = release.path if isinstance(release, ArchiveRelease) else opened.beside(release, ARCHIVE_SUFFIX)
     if path is None:
         return

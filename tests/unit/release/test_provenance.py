@@ -105,7 +105,7 @@ def test_an_action_in_the_frameworks_image_names_that_image(
     # Whatever is changed of it shows.
     found.images["frameworks"]["packages"]["torch"]["version"] = "2.0.2"
     key = "m0000:mlir: its key does not follow from its definition, image and inputs"
-    listed = "the digest of the frameworks image is not that of what is listed of it"
+    listed = "the digest of the frameworks image does not follow from its listed contents"
     assert list(provenance.inconsistencies(found)) == [listed, key]
     del found.images["frameworks"]
     assert list(provenance.inconsistencies(found)) == [listed, key]
@@ -124,7 +124,7 @@ def test_an_input_that_nothing_made_so_is_one(told: dict[str, Any]) -> None:
         if action["name"] == "m0000:mlir":
             action["outputs"]["m0000.mlir"] = "0" * 64
     found = list(provenance.inconsistencies(provenance.read(json.dumps(told).encode())))
-    assert "m0000:int8: it read another m0000.mlir than was made" in found
+    assert "m0000:int8: it read another m0000.mlir than the one that was made" in found
 
 
 def test_a_source_that_no_action_read_is_one(told: dict[str, Any]) -> None:
@@ -134,7 +134,7 @@ def test_a_source_that_no_action_read_is_one(told: dict[str, Any]) -> None:
     dependencies.append({"name": "models/m0000/other.onnx", "digest": {"sha256": "1" * 64}})
     found = list(provenance.inconsistencies(provenance.read(json.dumps(told).encode())))
     for name in ("models/m0000/tiny.onnx", "models/m0000/other.onnx"):
-        assert f"resolvedDependencies: no action has read {name} as it is there" in found
+        assert f"resolvedDependencies: no action has read {name} with this digest" in found
     actions = told["predicate"]["buildDefinition"]["internalParameters"]["actions"]
     (source,) = (
         name

@@ -82,12 +82,12 @@ def test_a_commit_of_a_stranger_that_was_only_fetched_is_not_run(shop: Shop, ane
 def test_a_file_that_comes_out_as_another_is_named(shop: Shop, anew: Anew) -> None:
     anew.change = "m0000/m0000_cv181x_int8.cvimodel"
     (fault,) = differences(shop)
-    assert fault.startswith(f"{anew.change}: built anew it is another: from byte 0 on: ")
+    assert fault.startswith(f"{anew.change}: differs after building it again: from byte 0 on: ")
 
 
 def test_a_failing_build_says_why(shop: Shop, anew: Anew) -> None:
     anew.code = 1
-    with pytest.raises(CvimakeError, match="building it anew failed") as caught:
+    with pytest.raises(CvimakeError, match="building it again failed") as caught:
         differences(shop)
     assert "its own error" in str(caught.value)
 
@@ -137,7 +137,7 @@ def test_the_folder_of_a_killed_rebuild_is_removed(shop: Shop, anew: Anew) -> No
 def test_a_dirty_one_cannot_be_built_anew(shop: Shop) -> None:
     (shop.root / "more").touch()
     assert shop.release("--allow-dirty") == 0
-    with pytest.raises(CvimakeError, match="no commit holds"):
+    with pytest.raises(CvimakeError, match="from uncommitted sources"):
         differences(shop, f"{LABEL}-dirty")
 
 
@@ -156,9 +156,11 @@ def test_a_source_that_git_does_not_keep_is_taken_from_here_if_it_is_what_it_was
     Anew(shop, monkeypatch)
     assert differences(shop) == []
     (shop.root / "models" / "m0000" / "tiny.onnx").write_bytes(b"another")
-    with pytest.raises(CvimakeError, match="sources of the release are not there") as caught:
+    with pytest.raises(CvimakeError, match="sources of the release are missing or have changed") as caught:
         differences(shop)
-    assert "models/m0000/tiny.onnx: not in the commit, and not here as it was" in str(caught.value)
+    assert "models/m0000/tiny.onnx: not in the commit, and missing or changed in this folder" in str(
+        caught.value
+    )
 
 
 def test_a_commit_that_is_not_here_is_told(shop: Shop, anew: Anew) -> None:
@@ -175,9 +177,9 @@ def test_a_commit_that_is_not_here_is_told(shop: Shop, anew: Anew) -> None:
 @pytest.mark.parametrize(
     ("place", "wrong", "told"),
     [
-        ("allowed", ["--file=/tmp/dodo.py"], "options that there are not"),
-        ("allowed", ["--sign=id_ed25519"], "options that there are not"),
-        ("models", ["--dir=/tmp"], "models that cannot be"),
+        ("allowed", ["--file=/tmp/dodo.py"], "options that do not exist"),
+        ("allowed", ["--sign=id_ed25519"], "options that do not exist"),
+        ("models", ["--dir=/tmp"], "names that no model can have"),
         ("version", "../../x", "is not a name of a release"),
         ("commit", "--upload-pack=x", "is not a commit"),
     ],
@@ -201,6 +203,6 @@ def test_a_source_in_gits_own_folder_is_refused(shop: Shop, anew: Anew) -> None:
     release = opened.open_release(shop.root / "release" / LABEL)
     known = verify.read_provenance(release)
     known.definition["resolvedDependencies"].append({"name": ".git/hooks/x", "digest": {"sha256": "0"}})
-    with pytest.raises(CvimakeError, match="sources of the release are not there"):
+    with pytest.raises(CvimakeError, match="sources of the release are missing or have changed"):
         rebuild.differences(release, known, shop.root)
     assert not anew.command

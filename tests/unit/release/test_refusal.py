@@ -28,8 +28,8 @@ def test_all_reasons_for_a_refusal_are_told_at_once() -> None:
     assert "--allow-local" in local
     assert unfinished == "net:mlir did not succeed"
     assert untraced == (
-        "net:f16 does not follow from what ran: no run of it is on record; "
-        "`./doit forget net:f16` has it built anew"
+        "net:f16 has files that no recorded run made: no run of it is on record; "
+        "`./doit forget net:f16`, then build it again"
     )
 
 

@@ -116,7 +116,8 @@ def test_a_changed_file_with_sums_that_fit_contradicts_the_provenance(folder: Pa
     resum(folder)
     found = faults(folder)
     assert (
-        "m0000/m0000_cv181x_int8.cvimodel: SHA256SUMS and the provenance say different things of it" in found
+        "m0000/m0000_cv181x_int8.cvimodel: SHA256SUMS and the provenance have different digests of it"
+        in found
     )
     assert (
         "m0000/m0000_cv181x_int8.json: its checksum is not the md5 of m0000/m0000_cv181x_int8.cvimodel"
@@ -133,7 +134,9 @@ def test_an_action_that_was_changed_no_longer_has_its_key(folder: Path) -> None:
     resum(folder)
     found = faults(folder)
     assert f"{PROVENANCE}: m0000:mlir: its key does not follow from its definition, image and inputs" in found
-    assert f"{PROVENANCE}: the digest of the toolchain image is not that of what is listed of it" in found
+    assert (
+        f"{PROVENANCE}: the digest of the toolchain image does not follow from its listed contents" in found
+    )
 
 
 def test_a_release_under_another_name_says_so(folder: Path) -> None:
@@ -185,7 +188,7 @@ def add_strange_name(folder: Path) -> None:
     ("act", "name"),
     [
         (add_file, "m0000/more: not listed"),
-        (add_listed_file, "m0000/more: the provenance does not know it"),
+        (add_listed_file, "m0000/more: the provenance does not list it"),
         (add_link, "more: not a plain file"),
         (add_folder_link, "more: not a plain file"),
         (add_pipe, "more: not a plain file"),
