@@ -28,7 +28,7 @@ def faults(inputs: ModelInput, variant: Variant) -> Iterator[Fault]:
         found = variant.customization_format or "something else"
         yield Fault(
             "customization_format",
-            f"the camera gives packed RGB, and the network takes {found}",
+            f"the camera gives packed RGB, but the network takes {found}",
             f'declare customization_format = "{FORMAT}"',
         )
     elif width := _width(inputs):

@@ -142,8 +142,7 @@ def test_input_faults(files: Sequence[str]) -> Iterator[str]:
     suffixes = {Path(file).suffix.lower() for file in files}
     readable = {*FUSABLE_IMAGES, ".npy", ".npz"}
     if unknown := sorted(suffixes - readable):
-        what = unknown[0] or "a file without a suffix"
-        yield f"{what} cannot be used: the tool reads {', '.join(sorted(readable))}"
+        yield f"{unknown[0] or 'no suffix'} cannot be used: the tool reads {', '.join(sorted(readable))}"
     if ".npz" in suffixes and len(files) > 1:
         yield "an npz holds all inputs, so it must be the only file"
 

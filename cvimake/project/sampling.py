@@ -77,7 +77,9 @@ def _checked(
 ) -> tuple[Samples | None, list[str]]:
     try:
         samples = samples_of()
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        return None, [file.mistake(key, f"{prefix}{error.filename} cannot be read: {error.strerror}")]
+    except ValueError as error:
         return None, [file.mistake(key, f"{prefix}{error}")]
     reasons = [] if samples.files else ["has no samples (images, npz or npy)"]
     if reason := mixed(samples.kinds):
