@@ -77,10 +77,10 @@ class DefinitionChanged:
 
 @dataclass(frozen=True)
 class EngineChanged:
-    """Steps would now run with containers and did not, or the other way round."""
+    """Stages would now run with containers and did not, or the other way round."""
 
     def __str__(self) -> str:
-        return "steps would run on another kind of engine (with or without containers)"
+        return "stages would run on another kind of engine (with or without containers)"
 
 
 @dataclass(frozen=True)

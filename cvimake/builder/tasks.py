@@ -58,7 +58,7 @@ class Project:
         """The task that finds or builds the image and records what computes in it."""
         return {
             "basename": TOOLCHAIN_TASK,
-            "doc": "the image that every step runs in",
+            "doc": "the image that every stage runs in",
             "actions": [(self._guarded, [self._record_toolchain, [str(TOOLCHAIN)]])],
             "targets": [str(TOOLCHAIN)],
             "uptodate": [

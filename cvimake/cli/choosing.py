@@ -49,7 +49,7 @@ def choose(examined: Examined, images: Mapping[str, Path], root: Path) -> tuple[
 
 
 def _run(examined: Examined, found: Findings, images: Mapping[str, Path], root: Path) -> str:
-    from cvimake.core.resources import step  # noqa: PLC0415 - the same
+    from cvimake.core.resources import container_program  # noqa: PLC0415 - the same
     from cvimake.pipeline.onnx import EXTERNAL  # noqa: PLC0415 - the same
     from cvimake.toolchain import commands  # noqa: PLC0415 - only a network that is run needs it
 
@@ -76,7 +76,7 @@ def _run(examined: Examined, found: Findings, images: Mapping[str, Path], root: 
             environment=commands.environment(),
             inputs=(
                 Input(name="source.onnx", path=examined.path.resolve()),
-                Input(name="choose_image.py", path=step("choose_image")),
+                Input(name="choose_image.py", path=container_program("choose_image")),
             ),
             texts=(Text(name="wanted.json", text=json.dumps(wanted)),),
             outputs=(Output(name=result.name, path=result, kind=FileKind.JSON),),

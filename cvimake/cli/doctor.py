@@ -176,7 +176,7 @@ def _without_engine(error: CvimakeError) -> Finding:
     stays = connection.can_bring_up() or chosen() == DOCKER or not connection.is_this_machines()
     if stays or python is None:
         return Finding("engine", good=False, seen=error.cause, remedy=remedy)
-    seen = f"{error.cause}: steps would run without containers, with {python}"
+    seen = f"{error.cause}: stages would run without containers, with {python}"
     return Finding("engine", good=True, seen=seen, remedy=f"For isolation:\n{remedy}")
 
 

@@ -14,13 +14,13 @@ def docker_folder() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / "docker"
 
 
-def step(name: str) -> Path:
+def container_program(name: str) -> Path:
     """Return the path of a container program, which is a file of `cvimake/toolchain/container`."""
     return _PACKAGE / "toolchain" / "container" / f"{name}.py"
 
 
 @functools.cache
-def step_package(name: str) -> dict[str, Path]:
+def container_package(name: str) -> dict[str, Path]:
     """Return the files of a container program that is a package, by their paths in the container."""
     folder = _PACKAGE / "toolchain" / "container" / name
     return {f"{name}/{path.name}": path for path in sorted(folder.glob("*.py"))}

@@ -194,7 +194,7 @@ class Sandbox:
         # mktemp makes it ours, and only root runs the command as another user.
         owner = f' && chown {user}:{group} "$W"' if os.geteuid() == 0 else ""
         return (
-            f"# {action.name}: to run this step by hand, paste the next line; the results are then in $W.\n"
+            f"# {action.name}: to run this stage by hand, paste the next line; the results are then in $W.\n"
             f"W=$(mktemp -d){owner} && {by_hand}\n\n"
         )
 

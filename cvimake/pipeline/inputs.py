@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cvimake.core.action import FileKind, Folder, Input, Output, Text
-from cvimake.core.resources import step
+from cvimake.core.resources import container_program
 from cvimake.pipeline import files
 from cvimake.pipeline.target import Target
 from cvimake.project.dataset import Samples
@@ -19,7 +19,7 @@ SOURCE = "_source"
 
 def program(name: str) -> Input:
     """Return a program of `toolchain/container`, which runs in the container."""
-    return Input(name=f"{name}.py", path=step(name))
+    return Input(name=f"{name}.py", path=container_program(name))
 
 
 RUN_TOOL = program("run_tool")

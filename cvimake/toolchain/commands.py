@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from cvimake.core import clock
 from cvimake.core.action import Folder
-from cvimake.core.resources import step_package
+from cvimake.core.resources import container_package
 
 # The folder of the package in the image (docker/Dockerfile).
 PREFIX = "/opt/tpu_mlir"
@@ -114,7 +114,7 @@ def info_command(model: str, listing: str, time: str) -> tuple[str, ...]:
 
 # The program that converts ONNX networks, and its Python: docker/Dockerfile gives it newer packages than the
 # toolchain can use.
-ONNX_PROGRAM = Folder(target="/program", files=step_package("onnx_downgrade"))
+ONNX_PROGRAM = Folder(target="/program", files=container_package("onnx_downgrade"))
 _ONNX_PYTHON = f"{PREFIX}/onnx/bin/python3"
 
 

@@ -82,7 +82,7 @@ def _case(  # noqa: PLR0913, PLR0917 - all that a case is made of
             time.sleep(fraction * _BEGINNING_SECONDS)
         elif until(lambda: site.has_begun(stage), process):
             time.sleep(fraction * undisturbed.seconds[stage])
-        running = sorted(one.labels[f"{LABEL}.step"] for one in containers(client, process.pid))
+        running = sorted(one.labels[f"{LABEL}.action"] for one in containers(client, process.pid))
         struck = victim.strike(Scene(process, client, engine, chance))
         try:
             output, _ = process.communicate(timeout=ENDING_SECONDS)

@@ -466,7 +466,7 @@ CASES: dict[str, Case] = {
     "test input: npz cut off": Case(test_with("in.npz", npz({"images.npy": GOOD_NPY})[:-40]), "is no npz"),
     "test input: empty npz": Case(test_with("in.npz", npz({})), "holds no arrays"),
     "test input: text in npz": Case(test_with("in.npz", npz({"images.npy": b"no array"})), "is no array"),
-    "test input: npz bomb": Case(both(FROM_NPZ, bomb), "more than the step's memory limit"),
+    "test input: npz bomb": Case(both(FROM_NPZ, bomb), "more than the stage's memory limit"),
     "test input: npz of 60,000": Case(both(FROM_NPZ, many_arrays), "more than 10000 arrays"),
     "test input: npz that says it is immense": Case(both(FROM_NPZ, immense_array), "is cut off"),
     "test input: text for npy": Case(test_with("in.npy", b"no array"), "is no array"),

@@ -11,7 +11,7 @@ from lab import Lab
 
 from cvimake.core.action import Action, FileKind, Folder, Input, Limits, Output
 from cvimake.core.capacity import Share, granted
-from cvimake.core.resources import step
+from cvimake.core.resources import container_program
 from cvimake.pipeline import calibration
 from cvimake.toolchain import commands
 
@@ -44,7 +44,7 @@ class Subject:
             ),
             environment=commands.environment(),
             inputs=(
-                *(Input(name=f"{name}.py", path=step(name)) for name in calibration.PROGRAMS),
+                *(Input(name=f"{name}.py", path=container_program(name)) for name in calibration.PROGRAMS),
                 *(Input(name=path.name, path=path) for path in sorted(self.lab.root.glob("net/*"))),
             ),
             outputs=(Output(name="table", path=Path("out/table"), kind=FileKind.TABLE),),

@@ -83,16 +83,16 @@ class Lab:
         return sorted(path.name for path in self.root.glob("build/.work/*"))
 
 
-def containers(engine: DockerEngine, step: str) -> list[Container]:
-    """The containers of a step, running or not."""
+def containers(engine: DockerEngine, action: str) -> list[Container]:
+    """Return the containers of an action, running or not."""
     found: list[Container] = engine.client.containers.list(
-        all=True, ignore_removed=True, filters={"label": f"{LABEL}.step={step}"}
+        all=True, ignore_removed=True, filters={"label": f"{LABEL}.action={action}"}
     )
     return found
 
 
-def is_running(engine: DockerEngine, step: str) -> bool:
-    return any(container.status == "running" for container in containers(engine, step))
+def is_running(engine: DockerEngine, action: str) -> bool:
+    return any(container.status == "running" for container in containers(engine, action))
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 15.0) -> None:

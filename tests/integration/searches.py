@@ -11,7 +11,7 @@ from typing import Any
 from lab import PROBES, Lab
 
 from cvimake.core.action import Limits
-from cvimake.core.resources import step
+from cvimake.core.resources import container_program
 from cvimake.pipeline import qtable
 
 _LIMITS = Limits(seconds=1800.0)
@@ -42,7 +42,7 @@ def compare(lab: Lab, searched: Searched) -> dict[str, Any]:
         searched: what is compared.
     """
     for name in ("run_tool", *qtable.PROGRAMS):
-        shutil.copy(step(name), lab.root / "in" / f"{name}.py")
+        shutil.copy(container_program(name), lab.root / "in" / f"{name}.py")
     lab.add_input("samples.txt", "".join(f"../{name.replace(',', ',../')}\n" for name in searched.samples))
     lab.add_input("calibration.txt", "".join(f"{name}\n" for name in searched.samples))
     wanted = {

@@ -342,7 +342,7 @@ def resumed(
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     log = project.folder / "build" / "logs" / "tiny" / "f16.log"
-    wait_until(lambda: log.exists() and b"INFO" in log.read_bytes(), "the last step ran", SECONDS)
+    wait_until(lambda: log.exists() and b"INFO" in log.read_bytes(), "the last stage ran", SECONDS)
     process.send_signal(request.param)
     process.wait(SECONDS)
     assert not (project.folder / CVIMODEL).exists()

@@ -34,13 +34,13 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Build:
-    """A `doit` that runs a step which sleeps."""
+    """A `doit` that runs a stage which sleeps."""
 
     folder: Path
     process: subprocess.Popen[str]
 
     @property
-    def step(self) -> str:
+    def action(self) -> str:
         return f"sleeper:{self.folder.name}"
 
     def end(self) -> tuple[int, str]:
@@ -88,7 +88,7 @@ def start(
         build = Build(folder, run_doit(folder, *arguments))
         builds.append(build)
         # The container runs, and its caller waits for what it prints.
-        wait_until(build.is_asleep, "the step ran")
+        wait_until(build.is_asleep, "the stage ran")
         return build
 
     yield start_one
@@ -97,7 +97,7 @@ def start(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(build.process.pid, signal.SIGKILL)
         build.process.communicate()
-        for container in containers(engine, build.step):
+        for container in containers(engine, build.action):
             container.remove(force=True)
 
 
@@ -110,7 +110,7 @@ def test_a_signal_ends_the_container_before_the_build(
     build = start()
     build.process.send_signal(number)
     code, output = build.end()
-    assert containers(engine, build.step) == []
+    assert containers(engine, build.action) == []
     assert code == exit_code
     assert "cvimake: interrupted" in output
     assert "Traceback" not in output
@@ -122,7 +122,7 @@ def test_a_closed_terminal_ends_the_container(start: Callable[..., Build], engin
     build = start()
     build.process.send_signal(signal.SIGHUP)
     build.end()
-    assert containers(engine, build.step) == []
+    assert containers(engine, build.action) == []
 
 
 def test_an_impatient_second_interrupt_ends_the_container_too(
@@ -130,13 +130,13 @@ def test_an_impatient_second_interrupt_ends_the_container_too(
 ) -> None:
     build = start()
     build.process.send_signal(signal.SIGINT)
-    wait_until(lambda: not is_running(engine, build.step), "the first one had its effect", SECONDS)
+    wait_until(lambda: not is_running(engine, build.action), "the first one had its effect", SECONDS)
     if build.process.poll() is None:
         build.process.send_signal(signal.SIGINT)
     build.end()
     # If the second one came in between, the next engine removes it.
     start_another_engine()
-    assert containers(engine, build.step) == []
+    assert containers(engine, build.action) == []
 
 
 def test_an_exception_in_the_process_ends_the_container(lab: Lab, engine: DockerEngine) -> None:
@@ -150,7 +150,7 @@ def test_an_exception_in_the_process_ends_the_container(lab: Lab, engine: Docker
     log = lab.sandbox.log_path(action)
 
     def interrupt() -> None:
-        wait_until(lambda: log.exists() and "\nasleep" in log.read_text(encoding="utf-8"), "the step ran")
+        wait_until(lambda: log.exists() and "\nasleep" in log.read_text(encoding="utf-8"), "the stage ran")
         os.kill(os.getpid(), signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, fail)
@@ -172,10 +172,10 @@ def test_the_next_engine_removes_only_what_a_killed_build_left(
     killed.process.kill()
     killed.end()
     # Nobody was there to remove it.
-    assert is_running(engine, killed.step)
+    assert is_running(engine, killed.action)
     start_another_engine()
-    assert containers(engine, killed.step) == []
-    assert is_running(engine, living.step)
+    assert containers(engine, killed.action) == []
+    assert is_running(engine, living.action)
     assert living.process.poll() is None
 
 
@@ -186,7 +186,7 @@ def test_the_workspace_of_a_killed_build_is_removed_by_the_next_build(start: Cal
     again = run_doit(build.folder)
     left = set(build.work_folders())
     try:
-        wait_until(lambda: bool(set(build.work_folders()) - left), "the next build ran its step")
+        wait_until(lambda: bool(set(build.work_folders()) - left), "the next build ran its stage")
         assert not left & set(build.work_folders())
     finally:
         again.send_signal(signal.SIGINT)
@@ -197,7 +197,7 @@ def test_a_container_that_somebody_kills_is_a_failed_step(lab: Lab, engine: Dock
     action = lab.action(ASLEEP)
     with ThreadPoolExecutor() as pool:
         run = pool.submit(lab.run, action)
-        wait_until(lambda: is_running(engine, action.name), "the step ran")
+        wait_until(lambda: is_running(engine, action.name), "the stage ran")
         for container in containers(engine, action.name):
             subprocess.run(["docker", "kill", str(container.id)], check=True, capture_output=True)
         with pytest.raises(StepFailedError, match="its tool was killed"):
@@ -210,7 +210,7 @@ def test_a_container_that_somebody_removes_is_a_clear_error(lab: Lab, engine: Do
     action = lab.action(ASLEEP)
     with ThreadPoolExecutor() as pool:
         run = pool.submit(lab.run, action)
-        wait_until(lambda: is_running(engine, action.name), "the step ran")
+        wait_until(lambda: is_running(engine, action.name), "the stage ran")
         for container in containers(engine, action.name):
             container.remove(force=True)
         with pytest.raises((StepFailedError, EngineError), match=f"^{action.name}: "):
@@ -255,7 +255,7 @@ def test_the_timer_of_a_step_cannot_hold_the_process_up(lab: Lab, engine: Docker
     action = lab.action("import time; time.sleep(2); open('out.json', 'w').write('{}')")
     with ThreadPoolExecutor() as pool:
         run = pool.submit(lab.run, action)
-        wait_until(lambda: is_running(engine, action.name), "the step ran")
+        wait_until(lambda: is_running(engine, action.name), "the stage ran")
         wait_until(lambda: bool(timers()), "its timer ran")
         seen = timers()
         run.result(SECONDS)

@@ -63,7 +63,7 @@ def test_the_tiny_chain_has_the_bytes_of_the_containers(prefix: Path, tmp_path: 
     assert contained.returncode == 0, contained.stdout + contained.stderr
     assert results(tmp_path / "here") == results(tmp_path / "contained")
     # One warning at the start, one under the table.
-    assert here.stderr.count("warning: steps run on this machine without containers") == 1
+    assert here.stderr.count("warning: stages run on this machine without containers") == 1
     assert here.stdout.count("Built without containers") == 1
     assert "without containers" not in contained.stdout + contained.stderr
 

@@ -15,7 +15,7 @@ from networks import Network, save_images
 from projects import Project
 
 from cvimake.core.action import Limits
-from cvimake.core.resources import step
+from cvimake.core.resources import container_program
 from cvimake.pipeline import mlir
 from cvimake.project import read_declarations
 from cvimake.project.names import LONGEST_NAME, NAME, RESERVED_NAMES
@@ -80,7 +80,7 @@ def test_the_transform_writes_the_files_that_the_stage_expects(
         save(lab.root / "in")
         (lab.root / "in" / "0.png").rename(lab.root / "in" / "test_input.png")
         (lab.root / "in" / "net.onnx").rename(lab.root / "in" / "_source.onnx")
-        lab.add_input("reduce_reference.py", step("reduce_reference").read_bytes())
+        lab.add_input("reduce_reference.py", container_program("reduce_reference").read_bytes())
         probe = lab.action(
             PROBES / "transform_names.py", "out.json", json.dumps(commands), limits=Limits(seconds=3600.0)
         )

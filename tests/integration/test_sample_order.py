@@ -21,7 +21,7 @@ from lab import PROBES, Lab
 from networks import Network, save_images
 
 from cvimake.core.action import Limits
-from cvimake.core.resources import step
+from cvimake.core.resources import container_program
 from cvimake.pipeline import calibration, qtable
 
 ROUNDS = int(os.environ.get("CVIMAKE_TEST_ROUNDS", "1"))
@@ -44,7 +44,7 @@ class Comparison:
     def __post_init__(self) -> None:
         save_images(self.lab.root / "in", SAMPLES, (self.size, self.size))
         for name in STEPS:
-            self.lab.add_input(f"{name}.py", step(name).read_bytes())
+            self.lab.add_input(f"{name}.py", container_program(name).read_bytes())
 
     def add(self, name: str, *, searched: bool = False) -> Path:
         """The place for a network."""

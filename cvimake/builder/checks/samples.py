@@ -136,7 +136,7 @@ def _in_npz(file: BinaryIO, size: int, memory: int) -> Mapping[str, Shape]:
             total = sum(member.file_size for member in members)
             if total > memory:
                 raise _FaultError(
-                    f"unpacks to {total / 1024**3:.1f} GiB, more than the step's memory limit "
+                    f"unpacks to {total / 1024**3:.1f} GiB, more than the stage's memory limit "
                     f"({memory / 1024**3:.1f} GiB, [tool.cvimake.limits])"
                 )
             if not members:

@@ -58,7 +58,7 @@ class DockerEngine:
         architecture = str(facts.get("Architecture") or "")
         self.platform = None if architecture in {"", "x86_64", "amd64"} else PLATFORM
         if self.platform:
-            announce.note(f"the engine's machine is {architecture}: steps are emulated, many times slower")
+            announce.note(f"the engine's machine is {architecture}: stages are emulated, many times slower")
         self._files = _way_of_files()()
         self._guard = threading.Lock()
         self._running: set[Container] = set()
@@ -194,7 +194,7 @@ class DockerEngine:
             "log_config": {"Type": "none"},
             "labels": {
                 LABEL: str(os.getpid()),
-                f"{LABEL}.step": command.name,
+                f"{LABEL}.action": command.name,
                 f"{LABEL}.processes": process.space(),
             },
             "detach": True,

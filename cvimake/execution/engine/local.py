@@ -56,7 +56,7 @@ class LocalEngine:
 
     def shortcomings(self) -> str:
         """What a container would give and this does not."""
-        lacks = "steps run on this machine without containers: no isolation of files and network"
+        lacks = "stages run on this machine without containers: no isolation of files and network"
         if not self.clock:
             lacks += ", and no fixed clock (libfaketime is not installed): results hold the time of day"
         return lacks
@@ -67,7 +67,7 @@ class LocalEngine:
             () if self.clock else ("the clock: libfaketime is not installed, and files hold the time of day",)
         )
         return (
-            "steps ran without containers: host name, and the paths of home, temporary and working folder",
+            "stages ran without containers: host name, and the paths of home, temporary and working folder",
             *clock,
         )
 

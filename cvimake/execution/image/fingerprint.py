@@ -12,8 +12,8 @@ from typing import Any
 from cvimake.core import announce
 from cvimake.core.action import Action, FileKind, Input, Limits, Output, Text
 from cvimake.core.errors import ImageError, StepFailedError
-from cvimake.core.resources import step
-from cvimake.execution.image.recipe import FILES_STEP, Recipe
+from cvimake.core.resources import container_program
+from cvimake.execution.image.recipe import FILES_PROGRAM, Recipe
 from cvimake.execution.sandbox import Sandbox
 from cvimake.toolchain import commands
 
@@ -40,18 +40,18 @@ class Identified:
 def identify(
     sandbox: Sandbox,
     *records: str,
-    steps: Sequence[str] = Recipe.identity_steps,
+    programs: Sequence[str] = Recipe.identity_programs,
     what: str = "image",
 ) -> Identified:
     """Finds out what computes in an image.
 
     Args:
-        sandbox: runs steps in the image.
+        sandbox: runs actions in the image.
         records: the folder with pip's reports, where it is not an image's own.
-        steps: the program that finds it out, and what that imports.
+        programs: the program that reads the identity, and the modules that it imports.
         what: people call the image.
     """
-    scripts = [step(name) for name in steps]
+    scripts = [container_program(name) for name in programs]
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
         result, listing = Path(name) / "identity.json", Path(name) / LISTING
         action = Action(
@@ -77,7 +77,7 @@ def check(sandbox: Sandbox, identity: Mapping[str, Any], records: str = RECORDS)
     """Compares a sample of an image's files with those that its identity counts.
 
     Args:
-        sandbox: runs steps in the image.
+        sandbox: runs actions in the image.
         identity: the image's.
         records: the folder with the list of its files.
 
@@ -85,7 +85,10 @@ def check(sandbox: Sandbox, identity: Mapping[str, Any], records: str = RECORDS)
         ImageError: a file is missing or has changed.
     """
     remedy = f"Remove it and start again; it is then made anew: {sandbox.engine.removal(sandbox.image)}"
-    program, expected = step(FILES_STEP), Text(name="digests.json", text=json.dumps(identity["files"]))
+    program, expected = (
+        container_program(FILES_PROGRAM),
+        Text(name="digests.json", text=json.dumps(identity["files"])),
+    )
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
         result = Path(name) / "changed.json"
         command = ("python3", program.name, f"{records}/{LISTING}", expected.name, result.name)

@@ -129,7 +129,7 @@ def _build(engine: DockerEngine, recipe: Recipe, folder: Path, logs: Path) -> To
         )
         what = "image" if recipe.what == Recipe.what else f"{recipe.what} image"
         sandbox = Sandbox(root=folder, engine=engine, image=raw)
-        identified = identify(sandbox, steps=recipe.identity_steps, what=what)
+        identified = identify(sandbox, programs=recipe.identity_programs, what=what)
         finished = _label(engine, raw, recipe, origin, identified)
     return ToolchainImage(id=str(finished.id), base=origin, identity=identified.identity)
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from cvimake.core import digest
 from cvimake.core.errors import ImageError
-from cvimake.core.resources import docker_folder, step
+from cvimake.core.resources import container_program, docker_folder
 
 WHEEL_VARIABLE = "CVIMAKE_TPU_MLIR_WHEEL"
 BASE_VARIABLE = "CVIMAKE_BASE"
@@ -22,8 +22,8 @@ FILES = (
     "source-requirements.txt",
 )
 # The program that finds out the identity of what was made, and what it imports.
-FILES_STEP = "installed_files"
-IDENTITY_STEPS = ("toolchain_identity", FILES_STEP)
+FILES_PROGRAM = "installed_files"
+IDENTITY_PROGRAMS = ("toolchain_identity", FILES_PROGRAM)
 # The same of the image with PyTorch and TensorFlow, beside the toolchain image that it is made on.
 FRAMEWORKS_FILES = (
     "frameworks.Dockerfile",
@@ -31,7 +31,7 @@ FRAMEWORKS_FILES = (
     "frameworks-requirements.txt",
     "without-cuda.sh",
 )
-FRAMEWORKS_IDENTITY_STEPS = ("frameworks_identity", *IDENTITY_STEPS)
+FRAMEWORKS_IDENTITY_PROGRAMS = ("frameworks_identity", *IDENTITY_PROGRAMS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +42,14 @@ class Recipe:
         base: the base image's name; empty for the official one, or a bootstrapped one in its place.
         wheel: a local tpu_mlir wheel; None for the locked one.
         files: what it is made from beside the base; a Dockerfile and what that copies.
-        identity_steps: the program that finds out what computes in it, and what that imports.
+        identity_programs: the program that finds out what computes in it, and what that imports.
         what: people call it.
     """
 
     base: str = ""
     wheel: Path | None = None
     files: ClassVar[tuple[str, ...]] = FILES
-    identity_steps: ClassVar[tuple[str, ...]] = IDENTITY_STEPS
+    identity_programs: ClassVar[tuple[str, ...]] = IDENTITY_PROGRAMS
     what: ClassVar[str] = "toolchain"
 
     @classmethod
@@ -70,7 +70,7 @@ class Recipe:
             "base": self.base,
             "wheel": digest.of_file(self.wheel) if self.wheel else "",
             "files": {name: digest.of_file(docker_folder() / name) for name in FILES},
-            "identity": {name: digest.of_file(step(name)) for name in IDENTITY_STEPS},
+            "identity": {name: digest.of_file(container_program(name)) for name in IDENTITY_PROGRAMS},
         }
 
     def digest(self) -> str:
@@ -88,7 +88,7 @@ class FrameworksRecipe(Recipe):
 
     toolchain: str = ""
     files: ClassVar[tuple[str, ...]] = FRAMEWORKS_FILES
-    identity_steps: ClassVar[tuple[str, ...]] = FRAMEWORKS_IDENTITY_STEPS
+    identity_programs: ClassVar[tuple[str, ...]] = FRAMEWORKS_IDENTITY_PROGRAMS
     what: ClassVar[str] = "frameworks"
 
     def definition(self) -> dict[str, object]:
@@ -97,5 +97,5 @@ class FrameworksRecipe(Recipe):
             "toolchain": super().definition(),
             "fingerprint": self.toolchain,
             "files": {name: digest.of_file(docker_folder() / name) for name in FRAMEWORKS_FILES},
-            "identity": digest.of_file(step(FRAMEWORKS_IDENTITY_STEPS[0])),
+            "identity": digest.of_file(container_program(FRAMEWORKS_IDENTITY_PROGRAMS[0])),
         }

@@ -105,7 +105,7 @@ def test_doctor_says_that_stages_would_run_without_containers(
     monkeypatch.setattr(doctor, "find_python", lambda **_options: Path("/usr/bin/python3.10"))
     code, text = examine(capsys)
     assert code == 0
-    assert "steps would run without containers, with /usr/bin/python3.10" in text
+    assert "stages would run without containers, with /usr/bin/python3.10" in text
     assert connection.by_hand() in text
     monkeypatch.setenv("CVIMAKE_ENGINE", "docker")
     assert examine(capsys)[0] == 2

@@ -13,4 +13,4 @@ def test_the_recipe_of_the_image_is_found(name: str) -> None:
 
 
 def test_a_container_program_is_found() -> None:
-    assert resources.step("toolchain_identity").is_file()
+    assert resources.container_program("toolchain_identity").is_file()

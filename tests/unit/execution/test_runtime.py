@@ -89,7 +89,7 @@ def test_without_docker_stages_run_on_this_machine_with_a_warning(
     runtime = made(tmp_path)
     assert isinstance(runtime.sandbox.engine, LocalEngine)
     said = capsys.readouterr().err
-    assert "warning: steps run on this machine without containers" in said
+    assert "warning: stages run on this machine without containers" in said
     assert "\n  no Docker engine answers\n    Install it." in said
 
 

@@ -418,7 +418,7 @@ def test_removing_the_workspace_does_not_follow_links(root: Path) -> None:
 def test_the_log_begins_with_the_line_that_does_it_by_hand(root: Path) -> None:
     run(root, FakeEngine(write_both, b"hello\n"))
     text = (root / "build/logs/net/transform.log").read_text(encoding="utf-8")
-    assert text.startswith("# net:transform: to run this step by hand")
+    assert text.startswith("# net:transform: to run this stage by hand")
     assert "&& docker run sha256:abc $W\n\nhello\n" in text
 
 

@@ -15,7 +15,7 @@ STANDARD = {"collections", "dataclasses", "enum", "functools", "json", "math", "
 SYSTEM = {"io", "mmap", "os", "shutil", "socket", "subprocess", "sys", "tempfile"}
 # Values and the name of a file, from modules that also read the disk.
 VALUES = {
-    "cvimake.core.resources": {"step"},
+    "cvimake.core.resources": {"container_program"},
     "cvimake.project.dataset": {"Samples"},
     "cvimake.project.declarations": {"DeclaredModel", "DeclaredVariant", "as_files"},
 }

@@ -81,7 +81,7 @@ def test_an_npz_is_refused_by_its_directory_where_it_would_fill_the_memory(tmp_p
     path = tmp_path / "a.npz"
     np.savez_compressed(path, images=np.zeros(1024**2, dtype=np.float32))
     sample_check.check("net:mlir", alone([path]), 5 * 1024**2)
-    assert "unpacks to 0.0 GiB, more than the step's memory limit" in fault(path, 3 * 1024**2)
+    assert "unpacks to 0.0 GiB, more than the stage's memory limit" in fault(path, 3 * 1024**2)
 
 
 def test_an_npz_of_more_arrays_than_its_directory_may_hold_is_not_opened(tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def test_the_line_by_hand_is_one_line_that_a_shell_reads() -> None:
 def test_a_container_says_whose_it_is() -> None:
     labels = settings_of(COMMAND)["labels"]
     assert labels["cvimake"] == str(os.getpid())
-    assert labels["cvimake.step"] == "net:bf16"
+    assert labels["cvimake.action"] == "net:bf16"
     assert labels["cvimake.processes"]
 
 
@@ -416,7 +416,7 @@ def test_another_processor_is_asked_to_emulate_with_a_line_that_says_so(
 ) -> None:
     client = client_on(Architecture=architecture)
     assert settings_of(COMMAND, client)["platform"] == "linux/amd64"
-    assert f"the engine's machine is {architecture}: steps are emulated" in capsys.readouterr().err
+    assert f"the engine's machine is {architecture}: stages are emulated" in capsys.readouterr().err
     assert values_after(words_of(COMMAND, client), "--platform") == ["linux/amd64"]
 
 

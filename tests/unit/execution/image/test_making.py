@@ -318,8 +318,8 @@ def test_the_frameworks_image_is_built_on_the_toolchain_image_under_a_tag_of_its
 ) -> None:
     asked: list[tuple[str, ...]] = []
 
-    def identify(*_arguments: object, steps: tuple[str, ...], what: str) -> Identified:
-        asked.append((what, *steps))
+    def identify(*_arguments: object, programs: tuple[str, ...], what: str) -> Identified:
+        asked.append((what, *programs))
         return IDENTIFIED
 
     monkeypatch.setattr(making, "identify", identify)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cvimake.core.errors import ImageError
-from cvimake.core.resources import docker_folder, step
+from cvimake.core.resources import container_program, docker_folder
 from cvimake.execution.image import recipe
 from cvimake.execution.image.recipe import FILES, FRAMEWORKS_FILES, FrameworksRecipe, Recipe
 
@@ -72,8 +72,10 @@ def test_recipes_differ_in_the_programs_that_find_out_the_identity(
 ) -> None:
     before = Recipe().digest()
     changed = tmp_path / "step.py"
-    changed.write_bytes(step(program).read_bytes() + b"#")
-    monkeypatch.setattr(recipe, "step", lambda name: changed if name == program else step(name))
+    changed.write_bytes(container_program(program).read_bytes() + b"#")
+    monkeypatch.setattr(
+        recipe, "container_program", lambda name: changed if name == program else container_program(name)
+    )
     assert Recipe().digest() != before
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from cvimake.core.resources import step
+from cvimake.core.resources import container_program
 
 
 @pytest.fixture
 def identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """The program, as where it runs: the other one lies beside it, and finds one package of the system."""
-    monkeypatch.syspath_prepend(str(step("frameworks_identity").parent))
+    monkeypatch.syspath_prepend(str(container_program("frameworks_identity").parent))
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module("frameworks_identity")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import fake_toolchain
 import pytest
 
-from cvimake.core.resources import step
+from cvimake.core.resources import container_program
 from cvimake.toolchain.container import run_tool
 
-STEPS = step("search").parent
+STEPS = container_program("search").parent
 # What is checked of the real toolchain is left out where this one is to be stood in for.
 STAND_IN = """
 import sys

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cvimake.core.resources import step
+from cvimake.core.resources import container_program
 
 identity: Any
 
@@ -21,7 +21,7 @@ identity: Any
 def program(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program, as where it runs: what it imports lies beside it."""
     global identity  # noqa: PLW0603 - it cannot be imported before
-    monkeypatch.syspath_prepend(str(step("toolchain_identity").parent))
+    monkeypatch.syspath_prepend(str(container_program("toolchain_identity").parent))
     identity = importlib.import_module("toolchain_identity")
 
 
