@@ -58,7 +58,8 @@ def told_as_json(outfile: object) -> Iterator[Told]:
             raise
         except (CmdParseError, InvalidCommand, InvalidDodoFile, InvalidTask) as error:
             # doit tells them to people, on standard error.
-            told.reporter.tell(CommandLineError(str(error)))
+            cause, _, remedy = str(error).strip().partition("\n")
+            told.reporter.tell(CommandLineError(cause, remedy))
             raise
         finally:
             told.reporter.finish(told.exit_code)

@@ -138,7 +138,7 @@ class Run(DoitRun):
         """Run the selected tasks as doit does, but with our runner."""
         if jobs < 0:
             raise InvalidCommand(
-                f"-n is how many cores the stages take together, 0 for what there is; not {jobs}."
+                f"-n is the number of cores for all running stages, 0 for all of the machine's; not {jobs}."
             )
         control = TaskControl(self.task_list)
         control.process(stand_ins(self.sel_tasks, control.tasks, control.targets))

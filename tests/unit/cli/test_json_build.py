@@ -119,7 +119,7 @@ def test_a_name_that_doit_does_not_know_is_told_too(
 ) -> None:
     failed, _ = events(workshop, capsys, "run", "--json", "other", code=3)
     assert (failed["stage"], failed["id"]) == (None, "command-line")
-    assert '"other"' in failed["cause"]
+    assert failed["cause"] == 'Invalid parameter: "other". Must be a command, task, or a target.'
 
 
 def test_the_events_can_go_to_a_file(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:

@@ -243,7 +243,7 @@ def test_a_file_that_changes_meanwhile_stops_the_release(
         (("m0000:int8",), "A release is of whole models: m0000"),
         (("--name", "../x"), "'../x' cannot be a release's name"),
         (("--sign", "no-key"), "--sign: no file"),
-        (("-n", "-1"), "-n is how many cores the stages take together"),
+        (("-n", "-1"), "-n is the number of cores for all running stages"),
     ],
 )
 def test_a_wrong_command_line_is_refused(
