@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cvimake.builder.activity import Activities
 from cvimake.builder.store.current import Choice, Current, choose
+from cvimake.core import announce
 from cvimake.core.content import Contents
 from cvimake.execution.image.recipe import Recipe
 from cvimake.project import Declarations, read_declarations
@@ -29,12 +30,14 @@ class Build:
         contents: what is known of files.
         activities: what runs at the moment.
         store: where results are found and kept.
+        warnings: tells a warning about a model once, whatever number of its stages finds it.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.contents = Contents()
         self.activities = Activities()
+        self.warnings = announce.Once()
         self.store = Current(lambda: self.choice)
 
     @functools.cached_property

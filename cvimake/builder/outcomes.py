@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
     from cvimake.pipeline.named_outputs import NamedOutput
 
 
-def conclude(stage: Stage) -> None:
+def conclude(stage: Stage, warn_once: Callable[[str], None] = announce.note) -> None:
     """Conclude a stage's outcome from its outputs, which are in place.
+
+    Args:
+        stage: the stage.
+        warn_once: tells the user a warning that several stages of a model find.
 
     Raises:
         StepFailedError: the outputs are not as they are declared to be.
@@ -32,7 +37,7 @@ def conclude(stage: Stage) -> None:
         case ComputedTypes() as outcome:
             _computed_types(stage.action.name, outcome)
         case CvimodelInfo() as outcome:
-            _cvimodel_info(outcome)
+            _cvimodel_info(outcome, warn_once)
 
 
 def _network_outputs(stage: str, outcome: NetworkOutputs) -> None:
@@ -79,7 +84,7 @@ def _computed_types(stage: str, outcome: ComputedTypes) -> None:
         announce.note(f"{stage}: its qtable keeps no layer float, so the cvimodel equals INT8's")
 
 
-def _cvimodel_info(outcome: CvimodelInfo) -> None:
+def _cvimodel_info(outcome: CvimodelInfo, warn_once: Callable[[str], None]) -> None:
     from cvimake.pipeline.cvimodel_info import examine, over_budget  # noqa: PLC0415 - slow to import, as above
     from cvimake.toolchain.cvimodel import ListingError  # noqa: PLC0415 - the same
 
@@ -100,7 +105,10 @@ def _cvimodel_info(outcome: CvimodelInfo) -> None:
         ) from error
     _write(outcome.result, known.model_dump_json(indent=1, by_alias=True).encode() + b"\n")
     for warning in known.recognition.warnings:
-        announce.note(f"warning: {outcome.variant}: {warning}")
+        if warning in outcome.declared.of_input:
+            warn_once(f"warning: {outcome.variant.partition(':')[0]}: {warning}")
+        else:
+            announce.note(f"warning: {outcome.variant}: {warning}")
     if excesses := list(over_budget(known, outcome.budget)):
         raise StepFailedError(f"{outcome.variant}: over its budget", "\n".join(excesses))
 

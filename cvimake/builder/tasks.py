@@ -228,7 +228,7 @@ class Project:
             CvimakeError: what is read was edited meanwhile.
         """
         also = {str(path): self.build.contents.state(str(path)) for path in stage.also_read}
-        outcomes.conclude(stage)
+        outcomes.conclude(stage, self.build.warnings.note)
         for path, state in also.items():
             if is_known(state) and not unchanged(Path(path), state):
                 raise CvimakeError(

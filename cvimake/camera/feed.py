@@ -78,10 +78,12 @@ class Declared:
 
     Attributes:
         fault: the first thing that makes it see another picture.
-        warnings: where calibration and checks, or `sscma-model`, see another picture.
+        of_input: where calibration and checks see another picture, by [input]: equal for all variants.
+        warnings: where `sscma-model` sees another picture.
     """
 
     fault: Fault | None = None
+    of_input: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

@@ -106,7 +106,7 @@ def recognise(
         works=verdict.works,
         reason=verdict.reason,
         remedy=verdict.remedy,
-        warnings=(*_lookalikes(kind, image, shapes), *declared.warnings),
+        warnings=(*_lookalikes(kind, image, shapes), *declared.of_input, *declared.warnings),
     )
 
 

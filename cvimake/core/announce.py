@@ -23,6 +23,22 @@ def note(text: str) -> None:
         terminal.complain(text)
 
 
+class Once:
+    """Tells each text to the user only once. Several threads may call it."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+        self._lock = threading.Lock()
+
+    def note(self, text: str) -> None:
+        """Tell a text, unless it was told before."""
+        with self._lock:
+            is_new = text not in self._told
+            self._told.add(text)
+        if is_new:
+            note(text)
+
+
 @contextlib.contextmanager
 def step(what: str) -> Iterator[Callable[[str], None]]:
     """Write the name of a piece of work, and when it has ended, the time that it took.

@@ -13,7 +13,7 @@ _IMAGE_AXES = 4
 def declared(inputs: ModelInput, variant: Variant) -> Declared:
     """Return everything in a variant's declaration that differs from the camera."""
     fault = next(faults(inputs, variant), None)
-    return Declared(fault, (*differences(inputs), *by_hand(inputs, variant)))
+    return Declared(fault, tuple(differences(inputs)), tuple(by_hand(inputs, variant)))
 
 
 def faults(inputs: ModelInput, variant: Variant) -> Iterator[Fault]:

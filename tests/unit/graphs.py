@@ -127,7 +127,7 @@ class Workshop:
     def see(self, stage: Stage) -> None:
         """Called with every stage of the graph."""
 
-    def write_concluded(self, stage: Stage) -> None:
+    def write_concluded(self, stage: Stage, _warn_once: Callable[[str], None]) -> None:
         """In the place of `outcomes.conclude`: the tool's files are not looked into."""
         for place in stage.concluded:
             place.write_text(_INFO.model_dump_json(by_alias=True), encoding="utf-8")

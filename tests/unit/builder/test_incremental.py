@@ -336,7 +336,7 @@ class Yard(Workshop):
     def see(self, stage: Stage) -> None:
         self.stages[stage.action.name] = stage
 
-    def write_concluded(self, stage: Stage) -> None:
+    def write_concluded(self, stage: Stage, _warn_once: Callable[[str], None]) -> None:
         for place, held in concluded_by(stage, self.read, constant=self.is_constant(stage)).items():
             (self.root / place).write_bytes(held)
 

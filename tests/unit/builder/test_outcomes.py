@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from onnx_networks import network
 
 from cvimake.builder.outcomes import conclude, read_outputs
 from cvimake.camera import feed
+from cvimake.core import announce
 from cvimake.core.action import Action
 from cvimake.core.capacity import Load
 from cvimake.core.errors import CvimakeError, StepFailedError
@@ -169,7 +171,11 @@ def outcome_in(folder: Path, budget: Budget, declared: feed.Declared = feed.NOTH
 
 
 def info(
-    folder: Path, budget: Budget, listing: str = CLASSIFIER, declared: feed.Declared = feed.NOTHING
+    folder: Path,
+    budget: Budget,
+    listing: str = CLASSIFIER,
+    declared: feed.Declared = feed.NOTHING,
+    warn_once: Callable[[str], None] = announce.note,
 ) -> dict[str, Any]:
     files = {
         "info.txt": listing.encode(),
@@ -180,7 +186,7 @@ def info(
     }
     for name, held in files.items():
         (folder / name).write_bytes(held)
-    conclude(stage_with(outcome_in(folder, budget, declared)))
+    conclude(stage_with(outcome_in(folder, budget, declared)), warn_once)
     return written(folder)
 
 
@@ -260,3 +266,15 @@ def test_a_declaration_that_differs_from_the_camera_is_warned_of_and_recorded(
     values = info(tmp_path, Budget(), declared=feed.Declared(warnings=("another border",)))
     assert "cvimake: warning: net:int8: another border\n" in capsys.readouterr().err
     assert values["recognition"]["warnings"] == ["another border"]
+
+
+def test_a_warning_about_the_input_is_told_once_for_all_variants(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    once = announce.Once()
+    for variant in ("int8", "bf16"):
+        (tmp_path / variant).mkdir()
+        declared = feed.Declared(of_input=("another border",))
+        values = info(tmp_path / variant, Budget(), declared=declared, warn_once=once.note)
+        assert values["recognition"]["warnings"] == ["another border"]
+    assert capsys.readouterr().err == "cvimake: warning: net: another border\n"

@@ -234,7 +234,9 @@ def test_a_result_that_is_edited_before_it_is_recorded_is_not_taken_for_what_was
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_runtime(monkeypatch, FakeSandbox())
-    monkeypatch.setattr(outcomes, "conclude", lambda _: ACTION.outputs[0].path.write_bytes(b"edited"))
+    monkeypatch.setattr(
+        outcomes, "conclude", lambda _stage, _warn: ACTION.outputs[0].path.write_bytes(b"edited")
+    )
     ended = perform(task_of(project, of()))
     assert isinstance(ended, TaskError)
     assert "net.cvimodel was edited right after it was made" in ended.get_msg()
@@ -264,7 +266,9 @@ def test_a_stage_is_checked_before_its_tool_runs_and_concluded_after_it(
 
     with_runtime(monkeypatch, Recording())
     monkeypatch.setattr(checks, "run", lambda stage: order.append(f"checks of {stage.action.name}"))
-    monkeypatch.setattr(outcomes, "conclude", lambda stage: order.append(f"outcome of {stage.action.name}"))
+    monkeypatch.setattr(
+        outcomes, "conclude", lambda stage, _warn: order.append(f"outcome of {stage.action.name}")
+    )
     assert perform(task_of(project, of())).keys() == {"seconds", "cores", "outputs", "inputs"}
     assert order == ["checks of net:bf16", "net:bf16", "outcome of net:bf16"]
 
@@ -283,7 +287,7 @@ def test_no_tool_runs_if_a_check_fails(project: Project, monkeypatch: pytest.Mon
 def test_an_outcome_that_refuses_the_result_is_doits_failure(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_stage: Stage) -> None:
+    def refuse(_stage: Stage, _warn: object) -> None:
         raise StepFailedError("over its budget")
 
     with_runtime(monkeypatch, FakeSandbox())

@@ -157,4 +157,5 @@ def test_a_declaration_has_its_first_fault_and_all_its_warnings() -> None:
     declared = feed.declared(inputs(224, pad_value=0, pad_type="normal"), variant())
     assert declared.fault is not None
     assert declared.fault.key == "aligned_input"
-    assert len(declared.warnings) == 2
+    assert len(declared.of_input) == 2
+    assert declared.warnings == ()
