@@ -118,7 +118,7 @@ def over_budget(known: Info, budget: Budget) -> list[str]:
     if budget.recognised_as is not None and known.recognised_as != budget.recognised_as:
         seen = known.recognised_as or f"nothing: {known.recognition.reason}"
         excesses.append(
-            f"recognised_as: {budget.recognised_as} is declared, and the camera takes it for {seen}"
+            f"recognised_as: {budget.recognised_as} is declared, but the camera takes it for {seen}"
         )
     if budget.works_on_camera and known.recognition.trouble:
         excesses.append(f"works_on_camera: {known.recognition.trouble}")
@@ -132,7 +132,7 @@ def _too_slow(time: device_time.Estimate | None, most: float | None) -> list[str
     taken = time.milliseconds if time else None
     if taken is None:
         reason = time.unknown if time else "its info was written by an earlier version"
-        return [f"milliseconds: at most {most:g} are declared, and there is no estimate: {reason}"]
+        return [f"milliseconds: at most {most:g} are declared, but there is no estimate: {reason}"]
     if taken > most:
         return [f"milliseconds: {taken:.3f} are estimated at 500 MHz, at most {most:g} are declared"]
     return []

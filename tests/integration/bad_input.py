@@ -401,7 +401,7 @@ CASES: dict[str, Case] = {
     ),
     "dataset: channels last": Case(
         dataset("", put("a.npy", npy(np.zeros((1, 128, 128, 3), dtype=np.float32)))),
-        "its channels stand last",
+        "its channels are the last axis",
     ),
     "dataset: npz of two for one": Case(
         dataset("", put("a.npz", npz({"images.npy": GOOD_NPY, "mask.npy": GOOD_NPY}))), "holds 2 arrays"
@@ -481,12 +481,12 @@ CASES: dict[str, Case] = {
     ),
     "test input: npy of another shape": Case(
         test_with("in.npy", npy(np.zeros((1, 3, 16, 16), dtype=np.float32))),
-        "in.npy: is of shape [1, 3, 16, 16]",
+        "in.npy: has the shape [1, 3, 16, 16]",
     ),
     "test input: npy without a batch": Case(
         test_with("in.npy", npy(np.zeros((3, 128, 128), dtype=np.float32))), "array[None] adds it"
     ),
-    "test input: npy of a number": Case(test_with("in.npy", npy(np.array(3.0))), "is of shape []"),
+    "test input: npy of a number": Case(test_with("in.npy", npy(np.array(3.0))), "has the shape []"),
     "test input: npy of texts": Case(test_with("in.npy", npy(np.array(["a", "b"]))), "not numbers"),
     "test input: npy of complex numbers": Case(
         test_with("in.npy", npy(np.zeros((1, 3, 128, 128), dtype=np.complex64))), "not numbers"
@@ -497,7 +497,7 @@ CASES: dict[str, Case] = {
     ),
     "test input: two for one": Case(
         both(edit('"images/00.png"', '["a.npy", "b.npy"]'), put("a.npy", GOOD_NPY), put("b.npy", GOOD_NPY)),
-        "2 files for a network of 1 input (images)",
+        "2 files, but the network has 1 input (images)",
     ),
     # Files that commands are given
     "init: not there": given("a.onnx", lambda _path: None, "no file"),
@@ -561,18 +561,24 @@ CASES: dict[str, Case] = {
         own_table("# table\nother_Conv 2.5 -2.5 2.5\n"), "the network has no layer"
     ),
     "table: text": Case(
-        own_table("once upon a time\n"), "table:1: 'once upon a time' is not LAYER THRESHOLD"
+        own_table("once upon a time\n"), "table:1: 'once upon a time' is not of the form LAYER THRESHOLD"
     ),
     "table: of some layers": Case(own_table("images 1.0 0.0 1.0\n"), "has no threshold for", 2),
-    "table: cut off": Case(own_table("images 1.0 0.0"), "table:1: 'images 1.0 0.0' is not LAYER THRESHOLD"),
-    "table: zero bytes": Case(own_table("\0" * 4096), "is not LAYER THRESHOLD"),
+    "table: cut off": Case(
+        own_table("images 1.0 0.0"), "table:1: 'images 1.0 0.0' is not of the form LAYER THRESHOLD"
+    ),
+    "table: zero bytes": Case(own_table("\0" * 4096), "is not of the form LAYER THRESHOLD"),
     "table: an image": Case(both(own_table(""), put("table", IMAGE)), "is not UTF-8 text"),
     "qtable: of another network": Case(
         own_qtable("/model.0/conv_Conv BF16\n/model.1/conv_Conv BF16\n"), "it is the table of another network"
     ),
     "qtable: mistyped layer": Case(own_qtable("relu1_Rleu BF16\n"), "did you mean relu1"),
-    "qtable: without modes": Case(own_qtable("relu1_Relu\n"), "qtable:1: 'relu1_Relu' is not LAYER MODE"),
-    "qtable: mode of another processor": Case(own_qtable("relu1_Relu W8F16\n"), "is not LAYER MODE"),
+    "qtable: without modes": Case(
+        own_qtable("relu1_Relu\n"), "qtable:1: 'relu1_Relu' is not of the form LAYER MODE"
+    ),
+    "qtable: mode of another processor": Case(
+        own_qtable("relu1_Relu W8F16\n"), "is not of the form LAYER MODE"
+    ),
 }
 
 

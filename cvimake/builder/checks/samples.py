@@ -1,4 +1,4 @@
-"""Images, npy and npz as they lie on the disk: whether a tool can read them, by their heads alone."""
+"""Check images, npy and npz on the disk: the beginning of a file shows whether a tool can read it."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from cvimake.pipeline.checks import sample_fit
 from cvimake.pipeline.checks.sample_fit import Sample, Shape
 from cvimake.project.dataset import IMAGES
 
-# What the tool's reader (OpenCV) takes, whatever the file is called.
+# Beginnings of the files that the tool's reader (OpenCV) takes, under any name.
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _BEGINNINGS = (_JPEG, b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF", b"II*\0", b"MM\0*")
 _PNG, _PNG_END = b"\x89PNG", b"IEND"
 _NPY = b"\x93NUMPY"
 _MOST_HEADER = 64 * 1024
-# The directory of a zip: it is read whole, so its size is looked at first.
+# The directory of a zip is read as a whole, so its size is checked first.
 _ZIP_END, _ZIP_END_BYTES, _MOST_COMMENT = b"PK\x05\x06", 22, 65535
 _MOST_ARRAYS, _MOST_DIRECTORY = 10_000, 4 * 1024 * 1024
 _MANY = 5
-# How numpy calls a type of numbers, with its bytes.
+# numpy's name of a type of numbers, with its bytes.
 _NUMBER = re.compile(r"[<>|=]?[fiub](\d+)")
 
 
 class _FaultError(Exception):
-    """What is wrong with a file."""
+    """A fault of a file."""
 
 
 def check(
     name: str, samples: Iterable[Sample], memory: int, inputs: Mapping[str, Shape] | None = None
 ) -> None:
-    """Sees that tools can read samples, and that they are what the network takes, before a container starts.
+    """Check that tools can read samples, and that the samples fit the network.
 
     Args:
-        name: of the stage that they are for.
-        samples: images, npy and npz; what is not there is for others to judge.
+        name: the stage that reads the samples.
+        samples: images, npy and npz; missing files are not reported here.
         memory: bytes that the stage may use.
-        inputs: those of the network, with their shapes; None where they are not known.
+        inputs: the shapes of the network's inputs; None if they are not known.
 
     Raises:
-        CvimakeError: some cannot be read, or are something else; says which, and why.
+        CvimakeError: some cannot be read, or do not fit; the error names them, with the reasons.
     """
     found: dict[Path, Mapping[str, Shape] | None] = {}
     faults: dict[str, None] = {}
@@ -66,11 +66,11 @@ def check(
     if faults:
         told = list(faults)
         shown = [*told[:_MANY], *([f"and {len(told) - _MANY} more"] if len(told) > _MANY else [])]
-        raise CvimakeError(f"{name}: what it reads is not as it should be", "\n".join(shown))
+        raise CvimakeError(f"{name}: some of its samples cannot be used", "\n".join(shown))
 
 
 def unreadable(path: Path, memory: int) -> str:
-    """Why no tool can read a sample; empty where one can, or where there is no such file.
+    """Say why no tool can read a sample; return an empty text if one can, or if the file is missing.
 
     Args:
         path: an image, npy or npz.
@@ -84,10 +84,10 @@ def unreadable(path: Path, memory: int) -> str:
 
 
 def _arrays(path: Path, memory: int) -> Mapping[str, Shape] | None:
-    """The shapes of the arrays in a file, by name; none in an image, None of a file that is not there.
+    """Return the shapes of the arrays in a file, by name; empty for an image, None for a missing file.
 
     Raises:
-        _FaultError: no tool can read it.
+        _FaultError: no tool can read the file.
     """
     kind = path.suffix.lower()
     try:
@@ -121,7 +121,7 @@ def _check_image(file: BinaryIO, size: int) -> None:
 
 
 def _ends_in_a_scan(file: BinaryIO) -> bool:
-    """Whether a JPEG ends before its last scan does; behind that, cameras write more than an image."""
+    """Tell whether a JPEG ends before its last scan does. Cameras may write more data after the image."""
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN) or data.rfind(_JPEG_SCAN) < 0
 
@@ -160,7 +160,7 @@ def _in_npz(file: BinaryIO, size: int, memory: int) -> Mapping[str, Shape]:
 
 
 def _directory_fault(file: BinaryIO, size: int) -> str:
-    """Why a zip's directory is better not read; empty if it may be."""
+    """Say why a zip's directory must not be read; return an empty text if it may be."""
     file.seek(max(0, size - _ZIP_END_BYTES - _MOST_COMMENT))
     end = file.read()
     place = end.rfind(_ZIP_END)
@@ -173,14 +173,14 @@ def _directory_fault(file: BinaryIO, size: int) -> str:
 
 
 def _head(file: IO[bytes], most: int) -> Shape:
-    """An array's shape, by its head.
+    """Read an array's shape from the beginning of its file.
 
     Args:
         file: the array, from its beginning.
-        most: how many bytes there are.
+        most: bytes of the whole array.
 
     Raises:
-        _FaultError: it is none, holds no numbers, or is cut off.
+        _FaultError: the file is not an array of numbers, or is cut off.
     """
     head = file.read(8)
     if len(head) < 8 or not head.startswith(_NPY):  # noqa: PLR2004 - magic and two numbers of the version

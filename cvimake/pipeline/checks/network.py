@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cvimake.pipeline.checks.sample_fit import Shape
+from cvimake.pipeline.checks.sample_fit import Shape, counted
 from cvimake.project.declarations import DeclaredModel, DeclaredVariant, as_files
 from cvimake.project.mistakes import did_you_mean
 from cvimake.project.model import RAW
@@ -37,10 +37,8 @@ def shape_faults(model: DeclaredModel, inputs: Mapping[str, Shape]) -> Iterator[
     declared = model.inputs.shapes
     if declared and len(declared) != len(inputs):
         network = "the network, ended in the declared outputs," if model.model.output.names else "the network"
-        yield (
-            "input.shapes",
-            f"has {len(declared)} shapes, and {network} {len(inputs)} inputs: {', '.join(inputs)}",
-        )
+        counts = f"{counted(len(declared), 'shape')}, but {network} has {counted(len(inputs), 'input')}"
+        yield "input.shapes", f"has {counts}: {', '.join(inputs)}"
         return
     channel_axis = -1 if model.inputs.channel_format == "nhwc" else 1
     pixels = model.inputs.pixel_format or "bgr"
@@ -54,16 +52,15 @@ def shape_faults(model: DeclaredModel, inputs: Mapping[str, Shape]) -> Iterator[
     for number, (name, shape) in enumerate(inputs.items()):
         own = tuple(declared[number]) if declared and number < len(declared) else shape
         if len(own) != len(shape) and shape:
-            yield (
-                "input.shapes",
-                f"{list(own)} is not of {len(shape)} axes, as the network's {name} {list(shape)}",
-            )
+            counts = f"{len(own)} axes, but the network's input {name} has {len(shape)}"
+            yield "input.shapes", f"{list(own)} has {counts}: {list(shape)}"
             continue
         if len(shape) != _IMAGE_AXES:
             continue
         channels = shape[channel_axis]
         if channels and own[channel_axis] != channels:
-            yield "input.shapes", f"{list(own)} is not of {channels} channels, as the network's {name}"
+            counts = f"{counted(own[channel_axis], 'channel')}, but the network's input {name} has {channels}"
+            yield "input.shapes", f"{list(own)} has {counts}"
         elif (
             with_images
             and channels in _FOR_CHANNELS
@@ -71,12 +68,15 @@ def shape_faults(model: DeclaredModel, inputs: Mapping[str, Shape]) -> Iterator[
             and _CHANNELS.get(pixels, 3) != channels
         ):
             what = (
-                f"{pixels} does not fit a network of {channels} channels ({name}). "
-                f"Say {_FOR_CHANNELS[channels]}"
+                f"{pixels} does not fit the network's input {name}, which has "
+                f"{counted(channels, 'channel')}. Use {_FOR_CHANNELS[channels]}"
             )
             yield "input.pixel_format", what
         if not all(own):
-            yield "input.shapes", f"is missing: the network leaves axes of {name} open, {_open(shape)}"
+            yield (
+                "input.shapes",
+                f"is missing: the network's input {name} has axes without a length, {_open(shape)}",
+            )
 
 
 def _open(shape: Shape) -> str:

@@ -57,8 +57,9 @@ def faults(
     # If there are too few images, model_transform repeats the last one.
     if len(sample.files) != len(inputs) and not (is_images and sample.purpose is Purpose.TRANSFORM):
         yield (
-            f"{first}: {_counted(len(sample.files), 'file')} for a network of "
-            f"{_counted(len(inputs), 'input')} ({_listed(inputs)}): one for each, or one npz with all"
+            f"{first}: {counted(len(sample.files), 'file')}, but the network has "
+            f"{counted(len(inputs), 'input')} ({_listed(inputs)}): give one file for each, or "
+            "one npz with all"
         )
         return
     for path, (name, shape) in zip(sample.files, inputs.items(), strict=False):
@@ -70,7 +71,7 @@ def faults(
 def _npz_faults(purpose: Purpose, arrays: Mapping[str, Shape], inputs: Mapping[str, Shape]) -> Iterator[str]:
     if len(inputs) == 1 and purpose is Purpose.CALIBRATE and len(arrays) > 1:
         name = next(iter(inputs))
-        yield f"holds {len(arrays)} arrays ({_listed(arrays)}), and the network has one input: {name}"
+        yield f"holds {len(arrays)} arrays ({_listed(arrays)}), but the network has one input: {name}"
         return
     keys = {name: name for name in inputs}
     if len(keys) == len(arrays) == 1 and purpose is not Purpose.SEARCH:
@@ -104,14 +105,15 @@ def _is(own: Shape, shape: Shape) -> bool:
 def _misfit(own: Shape, name: str, shape: Shape) -> str:
     hint = ""
     if len(own) == len(shape) == 4 and own == (shape[0], shape[2], shape[3], shape[1]):  # noqa: PLR2004 - batch, channels, height, width
-        hint = ": its channels stand last, numpy.transpose(array, (0, 3, 1, 2)) puts them first"
+        hint = ": its channels are the last axis, numpy.transpose(array, (0, 3, 1, 2)) puts them first"
     elif (1, *own) == shape:
         hint = ": it has no axis for the batch, array[None] adds it"
-    return f"is of shape {_shown(own)}, and the network's input {name} of {_shown(shape)}{hint}"
+    return f"has the shape {_shown(own)}, but the network's input {name} has {_shown(shape)}{hint}"
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' if count > 1 else ''}"
+def counted(count: int, what: str) -> str:
+    """Return a count of something in words, as in `2 inputs`."""
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 def _shown(shape: Shape) -> str:

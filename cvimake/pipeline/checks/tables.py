@@ -26,10 +26,11 @@ _MODE = re.compile(r"(?P<layer>\S+)\s+(?:BF16|F16|F32|INT8)", re.IGNORECASE)
 
 # The remedy for each kind of table, by its key in model.toml.
 REMEDIES = {
-    "calibration_table": "Leave calibration_table out, so that one is made, or take one that was made from "
-    "this network with the same [output] names",
-    "qtable": "The toolchain would pass over such lines, and the layers stay INT8. They are called as in "
-    'build/MODEL/MODEL.mlir, in loc("..."). With qtable = {} they are searched for',
+    "calibration_table": "Leave calibration_table out, so that cvimake makes one, or use a table that was "
+    "made from this network with the same [output] names",
+    "qtable": "The toolchain would ignore such lines, and the layers would stay INT8. The names of the "
+    'layers are in build/MODEL/MODEL.mlir, in loc("..."). With qtable = {} cvimake searches for '
+    "the layers itself",
 }
 
 
@@ -63,7 +64,7 @@ def parse_qtable(path: Path, text: str) -> Table:
     Raises:
         CvimakeError: a line is not as it has to be.
     """
-    return _parse(path, text, _MODE, "LAYER MODE, with BF16, F16, F32 or INT8 as the mode")
+    return _parse(path, text, _MODE, "LAYER MODE, where MODE is BF16, F16, F32 or INT8")
 
 
 def _parse(path: Path, text: str, row: re.Pattern[str], form: str) -> Table:
@@ -75,7 +76,7 @@ def _parse(path: Path, text: str, row: re.Pattern[str], form: str) -> Table:
             continue
         match = row.fullmatch(line)
         if match is None:
-            raise CvimakeError(f"{path}:{number}: {line[:60]!r} is not {form}")
+            raise CvimakeError(f"{path}:{number}: {line[:60]!r} is not of the form {form}")
         rows[match["layer"]] = number
     return Table(path, rows)
 
@@ -119,8 +120,8 @@ def _unknown(table: Table, is_known: Callable[[str], bool], known: Collection[st
     where = f"{table.path}:{table.rows[first]}"
     if len(unknown) == len(table.rows) > 1:
         return (
-            f"{where}: none of its {len(table.rows)} layers is one of the network's, {first!r} for one: it "
-            "is the table of another network"
+            f"{where}: the network has none of the {len(table.rows)} layers of this table, for example "
+            f"{first!r}: it is the table of another network"
         )
     told = [f"{layer!r} (line {table.rows[layer]})" for layer in others]
     also = f", nor {_listed(told)}" if told else ""

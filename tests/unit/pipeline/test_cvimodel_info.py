@@ -60,7 +60,7 @@ def test_a_cvimodel_within_its_budget_passes(budget: dict[str, Any]) -> None:
         ),
         (
             {"recognised_as": "YOLO11"},
-            "recognised_as: YOLO11 is declared, and the camera takes it for classifier",
+            "recognised_as: YOLO11 is declared, but the camera takes it for classifier",
         ),
     ],
 )
@@ -90,7 +90,7 @@ def test_an_unrecognised_cvimodel_is_reported_with_the_reason() -> None:
 def test_a_budget_of_time_that_nobody_can_check_is_an_excess() -> None:
     info = known(time={"unknown": "another processor"})
     (excess,) = over_budget(info, Budget(milliseconds=1000))
-    assert excess == ("milliseconds: at most 1000 are declared, and there is no estimate: another processor")
+    assert excess == ("milliseconds: at most 1000 are declared, but there is no estimate: another processor")
 
 
 # The outputs

@@ -69,9 +69,9 @@ def test_an_output_that_is_not_there_is_told_with_its_line_and_the_nearest_name(
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
-        ("1, 3, 128", "1, 1, 128", "model.toml:3: input.shapes: [1, 1, 128, 128] is not of 3 channels"),
-        ("128, 128]", "128]", "is not of 4 axes, as the network's images [1, 3, 128, 128]"),
-        ('"rgb"', '"gray"', "gray does not fit a network of 3 channels (images). Say rgb or bgr"),
+        ("1, 3, 128", "1, 1, 128", "model.toml:3: input.shapes: [1, 1, 128, 128] has 1 channel, but"),
+        ("128, 128]", "128]", "has 3 axes, but the network's input images has 4: [1, 3, 128, 128]"),
+        ('"rgb"', '"gray"', "gray does not fit the network's input images, which has 3 channels. Use rgb"),
     ],
 )  # fmt: skip
 def test_shapes_and_channels_are_the_networks(
@@ -84,7 +84,7 @@ def test_the_number_of_shapes_must_equal_that_of_the_inputs(declared: Callable[.
     model = declared('[output]\nnames = ["scores"]\n')
     two = model.inputs.model_copy(update={"shapes": [[1, 3, 128, 128], [1, 3, 128, 128]]})
     object.__setattr__(model, "inputs", two)
-    assert "has 2 shapes, and the network 1 inputs: images" in mistakes(model)
+    assert "has 2 shapes, but the network has 1 input: images" in mistakes(model)
 
 
 def test_an_open_axis_has_to_be_declared(declared: Callable[..., DeclaredModel]) -> None:
@@ -93,7 +93,7 @@ def test_an_open_axis_has_to_be_declared(declared: Callable[..., DeclaredModel])
     proto = onnx.load(model.source)
     proto.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
     model.source.write_bytes(proto.SerializeToString())
-    assert "the network leaves axes of images open, [1, 3, ?, 128]" in mistakes(model)
+    assert "the network's input images has axes without a length, [1, 3, ?, 128]" in mistakes(model)
 
 
 def test_weights_in_other_files_are_refused_with_what_to_do(declared: Callable[..., DeclaredModel]) -> None:
@@ -175,7 +175,8 @@ def test_the_table_of_another_network_is_told_with_its_line_and_that_in_the_decl
     model = tabled(key, text)
     said = mistakes(model)
     assert (
-        f"variant.v.{key}: {model.folder / 'own'}:{2 if key == 'qtable' else 1}: none of its 3 layers" in said
+        f"variant.v.{key}: {model.folder / 'own'}:{2 if key == 'qtable' else 1}: the network has none of "
+        "the 3 layers of this table" in said
     )
     assert "it is the table of another network. " in said
 
@@ -193,7 +194,7 @@ def test_layers_that_a_postprocessing_adds_are_none_of_another_network(
 def test_a_line_that_is_none_is_told_before_anything_runs(
     tabled: Callable[[str, str], DeclaredModel],
 ) -> None:
-    assert "own:1: 'relu1_Relu' is not LAYER MODE" in mistakes(tabled("qtable", "relu1_Relu\n"))
+    assert "own:1: 'relu1_Relu' is not of the form LAYER MODE" in mistakes(tabled("qtable", "relu1_Relu\n"))
 
 
 def test_a_layer_that_the_toolchain_calls_otherwise_is_told_before_the_variant(
@@ -206,7 +207,7 @@ def test_a_layer_that_the_toolchain_calls_otherwise_is_told_before_the_variant(
     assert str(caught.value).startswith(
         f"tiny:v: {model.folder / 'own'}:1: the network has no layer 'relu1_Conv'"
     )
-    assert "did you mean relu1_Relu?\n  The toolchain would pass over such lines" in str(caught.value)
+    assert "did you mean relu1_Relu?\n  The toolchain would ignore such lines" in str(caught.value)
 
 
 def test_a_layer_without_a_threshold_is_told_before_the_variant(

@@ -118,7 +118,7 @@ def test_a_sample_that_does_not_fit_is_reported_once_per_file(tmp_path: Path) ->
     with pytest.raises(CvimakeError) as caught:
         sample_check.check("net:mix_qtable", samples, MEMORY, {"image": (1, 3, 8, 9)})
     shape, name = str(caught.value).splitlines()[1:]
-    assert shape.endswith("a.npy: is of shape [1, 3, 8, 8], and the network's input image of [1, 3, 8, 9]")
+    assert shape.endswith("a.npy: has the shape [1, 3, 8, 8], but the network's input image has [1, 3, 8, 9]")
     assert name.endswith("which is an input of the network; it holds other, images; did you mean images?")
 
 

@@ -16,7 +16,7 @@ def test_lines_may_end_as_on_windows(tmp_path: Path) -> None:
 def test_each_kind_of_table_has_its_own_form(tmp_path: Path) -> None:
     (tmp_path / "table").write_text("stem_Relu 4.8 0.0 7.1\n", encoding="utf-8")
     assert tables.read("calibration_table", tmp_path / "table").rows == {"stem_Relu": 1}
-    with pytest.raises(CvimakeError, match="is not LAYER MODE"):
+    with pytest.raises(CvimakeError, match="is not of the form LAYER MODE"):
         tables.read("qtable", tmp_path / "table")
 
 
@@ -25,7 +25,7 @@ def test_a_table_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         tables.read("qtable", tmp_path / "table")
     for key in ("calibration_table", "qtable"):
         (tmp_path / "table").write_bytes(b"\0" * 2000)
-        with pytest.raises(CvimakeError, match=r"table:1: .* is not LAYER"):
+        with pytest.raises(CvimakeError, match=r"table:1: .* is not of the form LAYER"):
             tables.read(key, tmp_path / "table")
     (tmp_path / "table").write_bytes(b"\xff\xfe")
     with pytest.raises(CvimakeError, match="is not UTF-8 text"):

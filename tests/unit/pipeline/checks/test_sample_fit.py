@@ -43,14 +43,16 @@ def test_fitting_samples_are_accepted_for_all_tools(purpose: Purpose) -> None:
 @pytest.mark.parametrize("array", [npy(1, 3, 8, 7), npz(images=(1, 3, 8, 7))])
 def test_a_sample_of_another_shape_is_reported(array: tuple[str, Arrays], purpose: Purpose) -> None:
     (what,) = told(ONE, purpose, array)
-    assert "is of shape [1, 3, 8, 7], and the network's input images of [1, 3, 8, 6]" in what
+    assert "has the shape [1, 3, 8, 7], but the network's input images has [1, 3, 8, 6]" in what
     assert what.startswith(array[0])
 
 
 @pytest.mark.parametrize("purpose", Purpose)
 def test_channels_that_stand_last_are_told_as_such(purpose: Purpose) -> None:
     (what,) = told(ONE, purpose, npy(1, 8, 6, 3))
-    assert what.endswith("its channels stand last, numpy.transpose(array, (0, 3, 1, 2)) puts them first")
+    assert what.endswith(
+        "its channels are the last axis, numpy.transpose(array, (0, 3, 1, 2)) puts them first"
+    )
 
 
 def test_an_array_without_a_batch_is_a_sample_and_no_test_input() -> None:
@@ -97,7 +99,7 @@ def test_surplus_arrays_are_refused_for_calibration_alone() -> None:
     for purpose in Purpose:
         found = told(ONE, purpose, npz(images=(1, 3, 8, 6), more=(1, 2)))
         assert bool(found) is (purpose is Purpose.CALIBRATE)
-    assert "holds 2 arrays (images, more), and the network has one input: images" in str(
+    assert "holds 2 arrays (images, more), but the network has one input: images" in str(
         told(ONE, Purpose.CALIBRATE, npz(images=(1, 3, 8, 6), more=(1, 2)))
     )
 
@@ -108,7 +110,10 @@ def test_surplus_arrays_are_refused_for_calibration_alone() -> None:
 @pytest.mark.parametrize("purpose", Purpose)
 def test_samples_have_one_npy_for_each_input(purpose: Purpose) -> None:
     (what,) = told(TWO, purpose, npy(1, 3, 8, 6))
-    assert "1 file for a network of 2 inputs (left, right): one for each, or one npz with all" in what
+    assert (
+        "1 file, but the network has 2 inputs (left, right): give one file for each, or one npz with all"
+        in what
+    )
 
 
 def test_fewer_images_than_inputs_are_enough_for_the_transform_alone() -> None:

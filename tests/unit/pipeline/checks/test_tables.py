@@ -63,14 +63,14 @@ def test_the_modes_that_these_processors_take(mode: str) -> None:
 def test_a_line_of_a_qtable_in_another_form_is_told_with_its_place(line: str) -> None:
     with pytest.raises(CvimakeError) as caught:
         parse_qtable(PATH, f"# q\n{line}\n")
-    assert f"{PATH}:2: {line!r} is not LAYER MODE, with BF16" in str(caught.value)
+    assert f"{PATH}:2: {line!r} is not of the form LAYER MODE, where MODE is BF16" in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "line", ["no such thing", "a 1.0 2.0", "a 1.0e+0 0.0 1.0", "a nan 0.0 1.0", "a - - -"]
 )
 def test_a_line_of_a_calibration_table_in_another_form_is_told_with_its_place(line: str) -> None:
-    with pytest.raises(CvimakeError, match=r"table:8: .* is not LAYER THRESHOLD MIN MAX"):
+    with pytest.raises(CvimakeError, match=r"table:8: .* is not of the form LAYER THRESHOLD MIN MAX"):
         parse_calibration(PATH, f"{CALIBRATION}{line}\n")
 
 
@@ -82,7 +82,7 @@ def test_a_name_that_is_nearly_right_is_answered_with_the_right_one() -> None:
 
 def test_the_table_of_another_network_is_called_one() -> None:
     table = parse_qtable(PATH, "".join(f"/model.{number}/conv_Conv BF16\n" for number in range(45)))
-    told = f"{PATH}:1: none of its 45 layers is one of the network's, '/model.0/conv_Conv' for one: it is the"
+    told = f"{PATH}:1: the network has none of the 45 layers of this table, for example '/model.0/conv_Conv'"
     assert unknown_layers(table, LAYERS).startswith(told)
     assert foreign_names(table, TENSORS).startswith(told)
 
