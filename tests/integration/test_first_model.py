@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -19,10 +20,12 @@ import pytest
 from lab import EXAMPLE, ROOT, environment, wait_until
 
 from cvimake.core import digest
+from cvimake.dodo import STAGES
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.engine.service import SOCKET
 from cvimake.execution.image.making import LABEL_IDENTITY, LABEL_RECIPE, REPOSITORY, ToolchainImage
 from cvimake.execution.image.recipe import Recipe
+from cvimake.project import read_declarations
 
 # Of no user of this machine.
 OTHER_USER = 54321
@@ -164,6 +167,23 @@ def test_another_folder_gives_the_same_bytes(
     built: Project, elsewhere: tuple[Project, dict[str, str]]
 ) -> None:
     assert elsewhere[1] == built.results()
+
+
+def test_another_process_runs_each_stage_from_its_pickle(
+    built: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project.make(tmp_path / "project")
+    assert project.build("toolchain") == ["toolchain"]
+    monkeypatch.chdir(project.folder)
+    (model,) = read_declarations(Path()).models.values()
+    program = ROOT / "tests" / "integration" / "run_stage.py"
+    for stage in (stage for stages in STAGES for stage in stages(model)):
+        ran = subprocess.run(
+            [sys.executable, program], input=pickle.dumps(stage), env=environment(HOME=str(tmp_path)),
+            capture_output=True, check=False, timeout=SECONDS,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr.decode()
+    assert project.results() == built.results()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
