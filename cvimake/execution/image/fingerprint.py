@@ -65,7 +65,7 @@ def identify(
             ),
             limits=Limits(seconds=1800.0),
         )
-        with announce.step(f"reading what the {what} computes with"):
+        with announce.step(f"reading the fingerprint of the {what}"):
             sandbox.run(action)
         return Identified(
             identity=json.loads(result.read_text(encoding="utf-8")),
