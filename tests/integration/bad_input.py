@@ -512,7 +512,7 @@ CASES: dict[str, Case] = {
         "a.onnx", b"\x08\x08\x3a\xff\xff\xff\xff\xff\xff\xff\x7f", "is not an ONNX file"
     ),
     "init: opset of the future": given(
-        "a.onnx", changed(lambda proto: setattr(proto.opset_import[0], "version", 999)), "is opset 999"
+        "a.onnx", changed(lambda proto: setattr(proto.opset_import[0], "version", 999)), "has opset 999"
     ),
     "init: weights outside": given("a.onnx", changed(external("../../../../etc/passwd")), "leads out of"),
     "init: weights in a link to itself": given(
@@ -532,7 +532,9 @@ CASES: dict[str, Case] = {
         "a.pt", npz({"net/code/a.py": b"1"})[:-40], "is not TorchScript, or is cut off"
     ),
     "init: text for TFLite": given("a.tflite", b"once upon a time", "is not TFLite"),
-    "init: Caffe without weights": given("a.prototxt", b'name: "a"', "there is no a.caffemodel beside it"),
+    "init: Caffe without weights": given(
+        "a.prototxt", b'name: "a"', "a.caffemodel, the file with its weights, is not beside it"
+    ),
     "init: Keras": given("a.h5", b"\x89HDF", "is Keras'"),
     "init: no suffix": given("a", b"", "no suffix: the toolchain reads"),
     "init: name of a command": given(
