@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from cvimake.builder.tasks import Task, doit_config, open_project
+from cvimake.builder.build import Build
+from cvimake.builder.tasks import Project, Task, doit_config
+from cvimake.core import terminal
+from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.pipeline import calibration, cvimodel, info, mlir, onnx, qtable
 from cvimake.pipeline.stage import StageOf
 
@@ -33,17 +37,20 @@ Graph = tuple[dict[str, Any], Callable[[], Iterator[Task]], Callable[[], Iterato
 def graph(dodo_file: str, stages: Sequence[StageOf] = STAGES) -> Graph:
     """Return the settings for doit, and the functions that make the tasks of a project.
 
+    Nothing is read or printed before doit asks for the tasks. A wrong declaration then ends the program.
+
     Args:
         dodo_file: the path of the project's `dodo.py`.
         stages: for each kind of stage, a function that makes a model's stages of that kind.
     """
-    # All objects made until the tasks are known stay to the end. With many models, the garbage collector
-    # would search them again and again, which takes longer than everything else here.
-    gc.disable()
-    project = open_project(dodo_file)
+    project = Project(Build(Path(dodo_file).resolve().parent))
 
     def task_toolchain() -> Iterator[Task]:
         """Make the images that stages run in."""
+        # All objects made until the tasks are known stay to the end. With many models, the garbage collector
+        # would search them again and again, which takes longer than everything else here.
+        gc.disable()
+        _read(project)
         yield project.toolchain_task()
         if project.takes_frameworks:
             yield project.frameworks_task()
@@ -58,3 +65,13 @@ def graph(dodo_file: str, stages: Sequence[StageOf] = STAGES) -> Graph:
         gc.enable()
 
     return doit_config(project), task_toolchain, task_models
+
+
+def _read(project: Project) -> None:
+    """Read the project; end the program with a message and an exit code if a declaration is wrong."""
+    try:
+        project.read()
+    except (CvimakeError, OSError) as error:
+        terminal.complain(error)
+        code = error.exit_code if isinstance(error, CvimakeError) else EXIT_NOT_POSSIBLE
+        raise SystemExit(code) from error

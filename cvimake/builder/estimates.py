@@ -12,8 +12,8 @@ from doit.dependency import Dependency
 from doit.task import Task
 
 from cvimake.builder.history import History
+from cvimake.builder.meta import meta_of
 from cvimake.builder.records import CORES, SECONDS
-from cvimake.builder.runner import LOAD
 from cvimake.core.capacity import Load
 
 # A loop in Python, and the seconds that it takes on the machine that the loads were measured on.
@@ -80,8 +80,7 @@ class Estimates:
         return min(_SLOWEST, max(_FASTEST, ratio))
 
     def _load(self, name: str) -> Load | None:
-        load: Load | None = (self._tasks[name].meta or {}).get(LOAD) if name in self._tasks else None
-        return load
+        return meta_of(self._tasks[name]).load if name in self._tasks else None
 
     def _values(self, name: str) -> Mapping[str, float]:
         values: Mapping[str, float] = self._records.get_values(name) or {}

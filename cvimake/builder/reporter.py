@@ -15,8 +15,8 @@ from cvimake.builder import summary
 from cvimake.builder.activity import Activities, Activity
 from cvimake.builder.estimates import Estimates
 from cvimake.builder.failure import error_of
+from cvimake.builder.meta import meta_of
 from cvimake.builder.records import RESTORED
-from cvimake.builder.runner import LOAD
 from cvimake.builder.summary import SEVERITY, Result, State
 from cvimake.core.errors import CvimakeError
 from cvimake.core.paths import TOOLCHAIN
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
 # doit's levels of verbosity from which on a task's streams are seen as they come.
 _SHOWS_ERRORS, _SHOWS_OUTPUT = 1, 2
-# The key of a task's `meta` for the row of the final table that it counts for.
-ROW = "row"
-# The key of a task's `meta` for the error of a model that waits for something.
-WAITING = "waiting"
 # The last line of a build, in this order.
 _COUNTED = {
     State.BUILT: "built",
@@ -116,7 +112,7 @@ class BuildReporter(ConsoleReporter):
     def _waiting(self) -> Iterator[tuple[str, CvimakeError]]:
         """Yield the task of each model that waits for something and was not asked for, and its error."""
         for task in self._tasks.values():
-            error = _meta(task).get(WAITING)
+            error = meta_of(task).waiting
             if error and task.name not in self._settled:
                 yield task.name, error
 
@@ -141,7 +137,7 @@ class Reporter(BuildReporter):
 
     def _began(self, task: Task, _activity: Activity) -> None:
         # A task that is no stage draws its own progress.
-        if self._view is None and LOAD in _meta(task) and self.outstream.isatty():
+        if self._view is None and meta_of(task).load and self.outstream.isatty():
             from cvimake.builder.live import LiveView  # noqa: PLC0415 - slow to import, and only needed here
 
             self._view = LiveView(
@@ -170,7 +166,7 @@ class Reporter(BuildReporter):
         for message in self.runtime_errors:
             self.write(f"{message}\n")
         # In the order of declaration, and not in the order in which the stages ended.
-        place = {_meta(task).get(ROW): number for number, task in enumerate(self._tasks.values())}
+        place = {meta_of(task).row: number for number, task in enumerate(self._tasks.values())}
         rows = sorted(self._results, key=place.__getitem__)
         summary.write({row: self._results[row] for row in rows}, self.outstream)
         for _, error in self._waiting():
@@ -196,7 +192,7 @@ class Reporter(BuildReporter):
 
     def _count(self, task: Task, state: State, seconds: float = 0.0) -> None:
         """Add a task's end to the row of the table that the task belongs to."""
-        if row := _meta(task).get(ROW):
+        if row := meta_of(task).row:
             result = self._results.setdefault(row, Result(known=False))
             result.known |= str(row.info) in task.targets
             result.seconds += seconds
@@ -218,10 +214,6 @@ class Reporter(BuildReporter):
                 needed.add(name)
                 left += self._tasks[name].task_dep
         return {name for name in needed if self._tasks[name].actions}
-
-
-def _meta(task: Task) -> dict[str, Any]:
-    return task.meta or {}
 
 
 def captured(task: Task) -> str:

@@ -21,6 +21,7 @@ from cvimake.builder.build import Build
 from cvimake.builder.content_checker import INPUTS, OUTPUTS, ContentChecker, contents_of
 from cvimake.builder.failure import error_of
 from cvimake.builder.history import Failure, History
+from cvimake.builder.meta import Restore, meta_of
 from cvimake.builder.reasons import Reason
 from cvimake.builder.records import CORES, SECONDS
 from cvimake.builder.schedule import Schedule
@@ -28,10 +29,6 @@ from cvimake.core import graph
 from cvimake.core.capacity import Capacity, Load, Share, cores_for, granted
 from cvimake.core.content import State
 
-# What a task's `meta` says of its stage.
-LOAD = "load"
-# What a task's `meta` says of the store: a function that finds its outputs there.
-LOOK_UP = "look_up"
 # No machine runs more stages at once; threads are made as they are needed.
 _MOST_THREADS = 64
 
@@ -46,10 +43,6 @@ class Machine(Protocol):
     def cancel(self) -> None:
         """Ends every stage that runs on it, and lets no other begin."""
         ...
-
-
-# Takes a task's outputs from the store; returns doit's failure or the task's values, None where it could not.
-Restore = Callable[[], BaseFail | dict[str, Any] | None]
 
 
 class _Ran(NamedTuple):
@@ -128,7 +121,7 @@ class Runner(DoitRunner):
 
     def _look_up(self, node: ExecNode, pool: Executor) -> None:
         """Lets the store be looked into for a stale task, where that makes sense; otherwise it is ready."""
-        look_up = None if self.always_execute else (node.task.meta or {}).get(LOOK_UP)
+        look_up = None if self.always_execute else meta_of(node.task).look_up
         if look_up:
             self._looked_for[node] = None
             self._futures[pool.submit(look_up)] = node
@@ -182,7 +175,7 @@ class Runner(DoitRunner):
 
     def _execute(self, task: Task, share: Share) -> _Ran:
         """Runs a task, in any thread. A stage tells what it has read; of other tasks it is what was there."""
-        before = {} if LOOK_UP in (task.meta or {}) else self._inputs(task)
+        before = {} if meta_of(task).look_up else self._inputs(task)
         with granted(share):
             failure = task.execute(self.stream)
         if INPUTS not in task.values:
@@ -294,8 +287,11 @@ class Runner(DoitRunner):
         chosen: list[tuple[ExecNode, Share | None]] = []
         waiting = [*self._ready, *self._looked_for]
         work = schedule.work(node.task.name for node in (*waiting, *self._running))
-        for node in sorted(filter(_load, waiting), key=lambda node: -schedule.chain(node.task.name)):
-            load, capacity = (node.task.meta or {})[LOAD], self._capacity()
+        for node in sorted(waiting, key=lambda node: -schedule.chain(node.task.name)):
+            load = _load(node)
+            if load is None:
+                continue
+            capacity = self._capacity()
             wanted = cores_for(schedule.chain(node.task.name), work, capacity)
             if share := capacity.share(shares, load, wanted):
                 shares.append(share)
@@ -309,7 +305,7 @@ class Runner(DoitRunner):
 
     def _seconds(self, task: Task) -> float:
         """How long a task takes on one core: by when it last ran, or else by its load."""
-        load = (task.meta or {}).get(LOAD)
+        load = meta_of(task).load
         values = self.dep_manager.get_values(task.name) or {}
         if SECONDS in values:
             return float(values[SECONDS] * values.get(CORES, 1))
@@ -326,7 +322,7 @@ def _failure(task: Task, fail: BaseFail) -> Failure:
 
 
 def _load(node: ExecNode) -> Load | None:
-    return (node.task.meta or {}).get(LOAD)
+    return meta_of(node.task).load
 
 
 def _selected(dispatcher: TaskDispatcher) -> Mapping[str, Task]:

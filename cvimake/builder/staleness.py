@@ -18,6 +18,7 @@ from doit.tools import config_changed
 from cvimake.builder.content_checker import OUTPUTS, contents_of
 from cvimake.builder.differences import Definition, definition_changes, identity_changes, members
 from cvimake.builder.history import History, Run
+from cvimake.builder.meta import meta_of
 from cvimake.builder.reasons import (
     ChoiceOpen,
     DeclarationWrong,
@@ -44,9 +45,6 @@ from cvimake.builder.records import SECONDS
 from cvimake.core import digest, graph
 from cvimake.core.content import Contents, State
 from cvimake.core.paths import FINGERPRINTS
-
-# The key of a task's `meta` for the reasons why its model cannot be built as things are.
-HINDRANCES = "hindrances"
 
 
 class Unchanged(config_changed):
@@ -119,8 +117,7 @@ def of_task(
 
 def hindrances(task: Task) -> tuple[Reason, ...]:
     """The reasons why a task's model cannot be built as things are; empty for a task that can run."""
-    found: tuple[Reason, ...] = (task.meta or {}).get(HINDRANCES, ())
-    return found
+    return meta_of(task).hindrances
 
 
 def record(history: History, task: Task, why: Iterable[Reason], inputs: Mapping[str, str]) -> None:

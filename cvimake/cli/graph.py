@@ -12,9 +12,9 @@ from doit.control import TaskControl
 from doit.task import Task
 
 import cvimake
+from cvimake.builder.meta import meta_of
 from cvimake.builder.reasons import ChoiceOpen, DeclarationWrong, Reason, SourceMissing
 from cvimake.builder.records import SECONDS
-from cvimake.builder.reporter import ROW
 from cvimake.builder.staleness import Verdict, hindrances, in_order
 from cvimake.builder.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
 from cvimake.camera.recognition import Recognition
@@ -112,7 +112,7 @@ class Graph(GraphCommand):
         seconds = self.dep_manager.get_values(task.name).get(SECONDS)
         if seconds is None and (run := self.history.last(task.name)):
             seconds = run.seconds
-        row = (task.meta or {}).get(ROW)
+        row = meta_of(task).row
         kind, title = Kind.STAGE, task.name.partition(":")[2] or task.name
         details = tuple(_place(reason) for reason in hindrances(task))
         if row and str(row.info) in task.targets:

@@ -15,10 +15,10 @@ from doit.task import Task
 from cvimake.builder import summary
 from cvimake.builder.checks import samples
 from cvimake.builder.estimates import Estimates
+from cvimake.builder.meta import meta_of
 from cvimake.builder.reasons import Follows, to_json
 from cvimake.builder.restore import foresee
 from cvimake.builder.staleness import Verdict, critical_path, hindrances
-from cvimake.builder.tasks import STAGE
 from cvimake.cli.base import OPTION_JSON, GraphCommand
 from cvimake.cli.run import with_info
 from cvimake.core import terminal, units
@@ -110,7 +110,7 @@ class Plan(GraphCommand):
         tasks = [graph.tasks[name] for name in running]
         makes = []
         for task in tasks:
-            stage = (task.meta or {}).get(STAGE)
+            stage = meta_of(task).stage
             known = (stage.action, stage.toolchain) if stage else (None, TOOLCHAIN)
             makes.append((task.targets, *known))
         foreseen = foresee(self.build, makes)
@@ -122,7 +122,7 @@ def _unreadable(tasks: Iterable[Task]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     seen: set[str] = set()
     for task in tasks:
-        stage = (task.meta or {}).get(STAGE)
+        stage = meta_of(task).stage
         if stage is None:
             continue
         for path in sorted(map(os.path.normpath, stage.action.paths())):

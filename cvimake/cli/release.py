@@ -19,8 +19,8 @@ from cvimake.builder import staleness, unbuildable
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import ContentChecker
 from cvimake.builder.history import HISTORY, History
+from cvimake.builder.meta import meta_of
 from cvimake.builder.records import UnwrittenRecords
-from cvimake.builder.tasks import STAGE
 from cvimake.cli.base import options_first
 from cvimake.cli.run import Run
 from cvimake.core import clock, git, terminal, toml, units
@@ -185,7 +185,7 @@ class Release(Run):
         return _Named(name=name, version=version)
 
     def _stages(self, models: Mapping[str, DeclaredModel]) -> list[Stage]:
-        found = [(task.meta or {}).get(STAGE) for task in self.task_list]
+        found = [meta_of(task).stage for task in self.task_list]
         return [stage for stage in found if stage and stage.action.name.partition(":")[0] in models]
 
     def _tasks(self, stages: Iterable[Stage]) -> dict[str, Task]:

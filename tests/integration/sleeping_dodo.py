@@ -5,13 +5,14 @@ from pathlib import Path
 
 from lab import ASLEEP
 
-from cvimake.builder.tasks import Task, doit_config, open_project
+from cvimake.builder.build import Build
+from cvimake.builder.tasks import Project, Task, doit_config
 from cvimake.core.action import Action, FileKind, Output
 from cvimake.pipeline.estimates import LISTING
 from cvimake.pipeline.stage import Stage
 from cvimake.toolchain import commands
 
-project = open_project(__file__)
+project = Project(Build(Path(__file__).resolve().parent))
 DOIT_CONFIG = {**doit_config(project), "default_tasks": None}
 
 

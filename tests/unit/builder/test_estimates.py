@@ -10,8 +10,8 @@ from doit.dependency import Dependency
 from cvimake.builder import estimates
 from cvimake.builder.estimates import Estimates, Expected
 from cvimake.builder.history import History, Run
+from cvimake.builder.meta import Meta
 from cvimake.builder.records import CORES, SECONDS
-from cvimake.builder.runner import LOAD
 from cvimake.core.capacity import Load
 
 
@@ -24,7 +24,7 @@ class Records(Dependency):
 
 
 def tasks(**loads: Load | None) -> dict[str, Any]:
-    return {name: SimpleNamespace(meta={LOAD: load} if load else None) for name, load in loads.items()}
+    return {name: SimpleNamespace(meta=Meta(load=load).for_doit()) for name, load in loads.items()}
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,10 @@ import pytest
 from doit.exceptions import TaskFailed, UnmetDependency
 from doit.globals import Globals
 
+from cvimake.builder.meta import Meta
 from cvimake.builder.records import SECONDS
-from cvimake.builder.reporter import ROW, WAITING, Reporter
-from cvimake.builder.runner import LOAD
+from cvimake.builder.reporter import Reporter
+from cvimake.core.errors import CvimakeError
 from cvimake.pipeline.estimates import LISTING
 from cvimake.pipeline.stage import Row
 
@@ -25,7 +26,7 @@ ACTION = SimpleNamespace(out=None, err=None)
 
 
 def task(name: str, *needs: str, row: Row | None = None) -> Task:
-    meta = {LOAD: LISTING, ROW: row}
+    meta = Meta(load=LISTING, row=row).for_doit()
     targets = [str(row.info)] if row and name.endswith("_info") else []
     return Task(
         name=name,
@@ -195,7 +196,12 @@ def test_stages_that_need_a_failed_one_are_left_out_silently(tmp_path: Path, out
 
 
 def test_a_model_that_cannot_be_built_yet_is_named_at_the_end(out: io.StringIO) -> None:
-    waiting = Task(name="net:waiting", actions=["act"], task_dep=[], meta={WAITING: "net waits: put it at x"})
+    waiting = Task(
+        name="net:waiting",
+        actions=["act"],
+        task_dep=[],
+        meta=Meta(waiting=CvimakeError("net waits: put it at x")).for_doit(),
+    )
     reporter_of(out, waiting).complete_run()
     assert out.getvalue() == "net waits: put it at x\n0 built, 0 unchanged\n"
 

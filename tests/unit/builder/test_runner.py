@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import ContentChecker
+from cvimake.builder.meta import Meta, meta_of
 from cvimake.builder.records import CORES, SECONDS
-from cvimake.builder.runner import LOAD, LOOK_UP, Runner
+from cvimake.builder.runner import Runner
 from cvimake.core.capacity import Capacity, Load, Share, own_share
 from cvimake.core.content import Contents
 
@@ -74,7 +75,7 @@ class Bench:
         needs: tuple[str, ...] = (),
         act: Callable[[], Any] = lambda: None,
     ) -> Task:
-        meta = {LOAD: load} if load else None
+        meta = Meta(load=load).for_doit()
         io = {"capture": False}
         return Task(name, [self.action(name, act)], task_dep=needs, meta=meta, io=io, verbosity=0)
 
@@ -171,7 +172,7 @@ def test_a_stage_that_is_looked_up_in_the_store_keeps_its_place() -> None:
         another_began.wait(0.2)
 
     long = bench.task("long", Load(memory=1, seconds=5), needs=("first",))
-    long.meta = {**(long.meta or {}), LOOK_UP: look_up}
+    long.meta = Meta(load=meta_of(long).load, look_up=look_up).for_doit()
     tasks = [
         bench.task("first", Load(memory=1, seconds=9)),
         bench.task("short", act=another_began.set),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 from doit.exceptions import TaskError, TaskFailed
 from graphs import digests
 
+from cvimake import dodo
 from cvimake.builder import checks, outcomes
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import ContentChecker
-from cvimake.builder.tasks import Project, Task, doit_config, open_project
+from cvimake.builder.tasks import Project, Task, doit_config
 from cvimake.camera import feed
 from cvimake.core.action import Action, FileKind, Folder, Input, Limits, Output, Text
 from cvimake.core.capacity import Load
@@ -359,7 +361,8 @@ def test_a_project_is_opened_and_left_as_it_is(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CVIMAKE_BASE", raising=False)
     monkeypatch.delenv("CVIMAKE_TPU_MLIR_WHEEL", raising=False)
-    project = open_project(str(tmp_path / "dodo.py"))
+    project = Project(Build(tmp_path))
+    project.read()
     assert (project.build.root, project.build.recipe, project.models) == (tmp_path, Recipe(), ())
     assert list(tmp_path.iterdir()) == []
 
@@ -368,15 +371,31 @@ def test_doit_goes_by_contents_and_keeps_its_record_in_the_build_folder(project:
     config = doit_config(project)
     assert isinstance(config["check_file_uptodate"](), ContentChecker)
     assert config["dep_file"].startswith("build/")
-    assert config["default_tasks"] == ["net"]
+    assert list(config["default_tasks"]) == ["net"]
 
 
-def test_wrong_settings_end_the_program(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_dodo_file_reads_nothing_before_doit_asks_for_tasks_and_then_ends_with_the_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").write_text("[tool.cvimake]\nmodells = 1", encoding="utf-8")
+    _config, task_toolchain, _task_models = dodo.graph(str(tmp_path / "dodo.py"))
+    assert capsys.readouterr().err == ""
     with pytest.raises(SystemExit) as caught:
-        open_project(str(tmp_path / "dodo.py"))
+        next(task_toolchain())
+    gc.enable()
     assert caught.value.code == 2
     assert "cvimake: pyproject.toml:2: modells: no such key; did you mean models?" in capsys.readouterr().err
+
+
+def test_warnings_are_printed_when_doit_asks_for_tasks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unused = tmp_path / "datasets" / "unused"
+    unused.mkdir(parents=True)
+    (unused / "dataset.toml").write_text("sampels = 3", encoding="utf-8")
+    config, task_toolchain, task_models = dodo.graph(str(tmp_path / "dodo.py"))
+    assert capsys.readouterr().err == ""
+    tasks = [*task_toolchain(), *task_models()]
+    assert [task["basename"] for task in tasks] == ["toolchain"]
+    assert list(config["default_tasks"]) == []
+    assert "cvimake: warning: datasets/unused/dataset.toml" in capsys.readouterr().err
