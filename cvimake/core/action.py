@@ -160,7 +160,7 @@ class Action:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Ending:
     """The way in which a command ended.
 
     Attributes:

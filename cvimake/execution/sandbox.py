@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cvimake.core import digest, lock, tail
-from cvimake.core.action import Action, Outcome, Output
+from cvimake.core.action import Action, Ending, Output
 from cvimake.core.capacity import own_share
 from cvimake.core.content import Contents, State
 from cvimake.core.errors import CvimakeError, DiskError, ToolFailedError, harmless
@@ -114,13 +114,13 @@ class Sandbox:
             by_hand = self._command(action, inner, lasting, inputs.folders)
             log.write(self._log_head(action, by_hand).encode())
             log.flush()
-            outcome = self.engine.run(command, _WatchedLog(log, watch))
-        if outcome.exit_code != 0 or outcome.timed_out or outcome.out_of_memory or outcome.overfull:
-            raise self._failed(action, outcome, f"its tool ended with exit code {outcome.exit_code}")
+            ending = self.engine.run(command, _WatchedLog(log, watch))
+        if ending.exit_code != 0 or ending.timed_out or ending.out_of_memory or ending.overfull:
+            raise self._failed(action, ending, f"its tool ended with exit code {ending.exit_code}")
         _open_up(inner, [file.name for file in action.outputs])
         faults = [fault for file in action.outputs if (fault := _fault(inner / file.name, file))]
         if faults:
-            raise self._failed(action, outcome, "; ".join(faults))
+            raise self._failed(action, ending, "; ".join(faults))
         inputs.check(action.name)
         outputs = {str(file.path): digest.of_file(inner / file.name) for file in action.outputs}
         publish({inner / file.name: self.root / file.path for file in action.outputs})
@@ -198,14 +198,14 @@ class Sandbox:
             f"W=$(mktemp -d){owner} && {by_hand}\n\n"
         )
 
-    def _failed(self, action: Action, outcome: Outcome, reason: str) -> ToolFailedError:
+    def _failed(self, action: Action, ending: Ending, reason: str) -> ToolFailedError:
         """Return the cause and the remedy of a known failure, else the reason and the log's last lines."""
         from cvimake.toolchain.diagnose import diagnose, telling  # noqa: PLC0415 - many patterns, for failures alone
 
         kept = self.log_path(action)
         _, lines = read_log(kept, _LOG_END)
         lines = [line[:_LONGEST_LINE] for line in lines]
-        found = diagnose(outcome, "\n".join(lines), action.limits)
+        found = diagnose(ending, "\n".join(lines), action.limits)
         if found is None:
             last = telling(lines)[-tail.LINES :]
             return ToolFailedError(f"{action.name}: {reason}", log=kept, excerpt=last)

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from cvimake.core.action import GIBIBYTE, Limits, Outcome
+from cvimake.core.action import GIBIBYTE, Ending, Limits
 from cvimake.toolchain.known_failures import KNOWN, Known
 
 _KILLED = 137
@@ -59,17 +59,17 @@ class Layer:
     euclidean: float
 
 
-def diagnose(outcome: Outcome, log: str, limits: Limits) -> Diagnosis | None:
+def diagnose(ending: Ending, log: str, limits: Limits) -> Diagnosis | None:
     """Return the first known failure that fits; None if none does.
 
     Args:
-        outcome: the end of the command.
+        ending: the end of the command.
         log: the output of the command, or the end of a long one.
         limits: the limits of the command.
     """
     for known in KNOWN:
         if isinstance(known.sign, str):
-            if known.sign == _limit(outcome):
+            if known.sign == _limit(ending):
                 return _with_ranking(_diagnosis(known, {}, limits), log)
         elif match := known.sign.search(log):
             found = _diagnosis(known, {name: text or "" for name, text in match.groupdict().items()}, limits)
@@ -131,14 +131,14 @@ def _with_ranking(found: Diagnosis, log: str) -> Diagnosis:
     return replace(found, remedy="\n".join([head, *rows, found.remedy]))
 
 
-def _limit(outcome: Outcome) -> str:
-    if outcome.timed_out:
+def _limit(ending: Ending) -> str:
+    if ending.timed_out:
         return "time"
-    if outcome.out_of_memory:
+    if ending.out_of_memory:
         return "memory"
-    if outcome.overfull or outcome.exit_code == _FILE_TOO_LARGE:
+    if ending.overfull or ending.exit_code == _FILE_TOO_LARGE:
         return "workspace"
-    return "killed" if outcome.exit_code == _KILLED else ""
+    return "killed" if ending.exit_code == _KILLED else ""
 
 
 def _diagnosis(known: Known, found: dict[str, str], limits: Limits) -> Diagnosis:

@@ -24,7 +24,7 @@ from lab import ROOT
 from networks import Network, save_images
 from onnx import TensorProto, helper, numpy_helper
 
-from cvimake.core.action import Action, Input, Limits, Outcome
+from cvimake.core.action import Action, Ending, Input, Limits
 from cvimake.core.errors import StepFailedError
 from cvimake.execution.engine import Command, Log, connection
 from cvimake.execution.engine.docker import DockerEngine
@@ -547,11 +547,11 @@ FAILURES: dict[str, Failure] = {
 class RecordingEngine(DockerEngine):
     """An engine that remembers how its last command ended."""
 
-    outcome: Outcome | None = None
+    ending: Ending | None = None
 
-    def run(self, command: Command, log: Log) -> Outcome:
-        self.outcome = super().run(command, log)
-        return self.outcome
+    def run(self, command: Command, log: Log) -> Ending:
+        self.ending = super().run(command, log)
+        return self.ending
 
 
 @dataclass(frozen=True)
@@ -560,21 +560,21 @@ class Failed:
 
     Attributes:
         error: what a user is told.
-        outcome: how the engine says that it ended.
+        ending: how the engine says that it ended.
         lines: what it printed.
     """
 
     error: StepFailedError
-    outcome: Outcome
+    ending: Ending
     lines: list[str]
     limits: Limits
 
     def log(self) -> str:
-        """What the unit tests read: the outcome as JSON, and the lines; of many the middle is left out."""
+        """What the unit tests read: the ending as JSON, and the lines; of many the middle is left out."""
         lines = self.lines
         if len(lines) > _FIRST + _LAST:
             lines = [*lines[:_FIRST], "...", *lines[-_LAST:]]
-        return "\n".join([json.dumps(dataclasses.asdict(self.outcome)), *lines, ""])
+        return "\n".join([json.dumps(dataclasses.asdict(self.ending)), *lines, ""])
 
 
 def fail(failure: Failure, root: Path, engine: RecordingEngine, image_id: str) -> Failed:
@@ -592,9 +592,9 @@ def fail(failure: Failure, root: Path, engine: RecordingEngine, image_id: str) -
             try:
                 sandbox.run(action)
             except StepFailedError as error:
-                assert engine.outcome is not None
+                assert engine.ending is not None
                 lines = read_log(sandbox.log_path(action))[1]
-                return Failed(error, engine.outcome, lines, action.limits)
+                return Failed(error, engine.ending, lines, action.limits)
     raise AssertionError("nothing failed")
 
 

@@ -18,7 +18,7 @@ def test_a_known_failure_happens_as_it_did(
 ) -> None:
     failure = FAILURES[name]
     failed = fail(failure, tmp_path, RecordingEngine(engine.client), toolchain_image.id)
-    found = diagnose(failed.outcome, "\n".join(failed.lines), failed.limits)
+    found = diagnose(failed.ending, "\n".join(failed.lines), failed.limits)
     assert found is not None
     assert found.id == failure.id
     assert found.cause in str(failed.error)

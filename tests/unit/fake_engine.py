@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cvimake.core.action import Action, FileKind, Input, Limits, Outcome, Output
+from cvimake.core.action import Action, Ending, FileKind, Input, Limits, Output
 from cvimake.core.capacity import Capacity
 from cvimake.execution.engine import Command, Log, Mount
 
@@ -19,7 +19,7 @@ class FakeEngine:
 
     user = NOBODY
 
-    def __init__(self, act: Callable[[Path], Outcome | None], output: bytes = b"") -> None:
+    def __init__(self, act: Callable[[Path], Ending | None], output: bytes = b"") -> None:
         self.act = act
         self.output = output
         self.commands: list[Command] = []
@@ -31,10 +31,10 @@ class FakeEngine:
     def cancel(self) -> None:
         raise AssertionError("a sandbox runs, and cancels nothing")
 
-    def run(self, command: Command, log: Log) -> Outcome:
+    def run(self, command: Command, log: Log) -> Ending:
         self.commands.append(command)
         log.write(self.output)
-        return self.act(self.mount("/workspace").source) or Outcome(exit_code=0)
+        return self.act(self.mount("/workspace").source) or Ending(exit_code=0)
 
     def removal(self, image: str) -> str:
         raise AssertionError(f"a sandbox does not remove {image}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cvimake.core.action import Limits, Outcome
+from cvimake.core.action import Ending, Limits
 from cvimake.core.capacity import Capacity
 
 # Beside the host's working directory: a link to the place elsewhere where the command really runs, so that
@@ -104,7 +104,7 @@ class Engine(Protocol):
         """What its machine bears."""
         ...
 
-    def run(self, command: Command, log: Log) -> Outcome:
+    def run(self, command: Command, log: Log) -> Ending:
         """Runs a command to its end, its standard output and error going to the log.
 
         However this ends, also by an exception, nothing of the command goes on running.

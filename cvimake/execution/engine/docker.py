@@ -15,7 +15,7 @@ from docker.types import Ulimit
 
 import docker
 from cvimake.core import announce, process
-from cvimake.core.action import Outcome
+from cvimake.core.action import Ending
 from cvimake.core.capacity import Capacity
 from cvimake.core.errors import EngineError
 from cvimake.core.resources import docker_folder
@@ -88,7 +88,7 @@ class DockerEngine:
         """Whether nothing may begin any more."""
         return self._cancelled
 
-    def run(self, command: Command, log: Log) -> Outcome:
+    def run(self, command: Command, log: Log) -> Ending:
         """See `Engine.run`."""
         try:
             return self._run(command, log)
@@ -105,7 +105,7 @@ class DockerEngine:
                 "`./doit doctor` looks at it.",
             ) from error
 
-    def _run(self, command: Command, log: Log) -> Outcome:
+    def _run(self, command: Command, log: Log) -> Ending:
         container = self.client.containers.create(command.image, **self._settings(command))
         try:
             with self._guard:
@@ -147,7 +147,7 @@ class DockerEngine:
             state = self.client.api.inspect_container(str(container.id))["State"]
             if exit_code == 0:
                 self._files.fetch(command, container)
-            return Outcome(
+            return Ending(
                 exit_code=exit_code,
                 out_of_memory=bool(state["OOMKilled"]),
                 timed_out=timed_out.is_set(),

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvimake.core.action import Limits, Outcome
+from cvimake.core.action import Ending, Limits
 from cvimake.core.capacity import Capacity
 from cvimake.core.errors import EngineError
 from cvimake.core.removal import remove_tree
@@ -90,21 +90,21 @@ class LocalEngine:
             for process in self._running:
                 _end(process)
 
-    def run(self, command: Command, log: Log) -> Outcome:
+    def run(self, command: Command, log: Log) -> Ending:
         """See `Engine.run`."""
         with _place(command) as place:
             for folder in (place.files, place.temporary):
                 os.chown(folder, *command.user)
-            outcome = self._run(command, place, log)
-            if outcome.exit_code == 0:
+            ending = self._run(command, place, log)
+            if ending.exit_code == 0:
                 for name in command.results:
                     result = place.files / name
                     # What is no plain file is left, and so missing there.
                     if result.is_file() and not result.is_symlink():
                         shutil.move(result, command.host_folder / name)
-            return outcome
+            return ending
 
-    def _run(self, command: Command, place: _Place, log: Log) -> Outcome:
+    def _run(self, command: Command, place: _Place, log: Log) -> Ending:
         timed_out = threading.Event()
         process = self._start(command, place)
         with self._guard:
@@ -141,7 +141,7 @@ class LocalEngine:
                 self._running.discard(process)
         if self._cancelled:
             raise EngineError(f"{command.name}: cancelled")
-        return Outcome(
+        return Ending(
             exit_code=code if code >= 0 else 128 - code,
             timed_out=timed_out.is_set(),
             overfull=watch.has_ended_it,

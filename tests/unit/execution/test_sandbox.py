@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fake_engine import ACTION, MLIR, NOBODY, NPZ, FakeEngine, write_both
 
-from cvimake.core.action import Action, FileKind, Input, Limits, Outcome, Output
+from cvimake.core.action import Action, Ending, FileKind, Input, Limits, Output
 from cvimake.core.capacity import Share, granted
 from cvimake.core.errors import CvimakeError, EngineError, StepFailedError
 from cvimake.execution.engine import Command, Log
@@ -311,19 +311,19 @@ def test_every_fault_is_named(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "reason"),
+    ("ending", "reason"),
     [
-        (Outcome(exit_code=3), "its tool ended with exit code 3"),
-        (Outcome(exit_code=137), "the tool was killed"),
-        (Outcome(exit_code=137, out_of_memory=True), "the tool needs more than its memory limit of 2.0 GiB"),
-        (Outcome(exit_code=0, out_of_memory=True), "the tool needs more than its memory limit of 2.0 GiB"),
-        (Outcome(exit_code=137, timed_out=True), "the tool was stopped after its time limit of 90 s"),
+        (Ending(exit_code=3), "its tool ended with exit code 3"),
+        (Ending(exit_code=137), "the tool was killed"),
+        (Ending(exit_code=137, out_of_memory=True), "the tool needs more than its memory limit of 2.0 GiB"),
+        (Ending(exit_code=0, out_of_memory=True), "the tool needs more than its memory limit of 2.0 GiB"),
+        (Ending(exit_code=137, timed_out=True), "the tool was stopped after its time limit of 90 s"),
     ],
 )
-def test_a_tool_that_fails_publishes_nothing(root: Path, outcome: Outcome, reason: str) -> None:
-    def act(files: Path) -> Outcome:
+def test_a_tool_that_fails_publishes_nothing(root: Path, ending: Ending, reason: str) -> None:
+    def act(files: Path) -> Ending:
         write_both(files)
-        return outcome
+        return ending
 
     assert f"net:transform: {reason}" in failure(root, FakeEngine(act))
     assert published(root) == set()
@@ -393,7 +393,7 @@ def test_the_workspace_is_removed_whatever_happens(
 
 
 def test_the_workspace_is_removed_after_a_failure_and_after_a_success(root: Path) -> None:
-    failure(root, FakeEngine(lambda _files: Outcome(exit_code=1)))
+    failure(root, FakeEngine(lambda _files: Ending(exit_code=1)))
     assert work_left(root) == []
     run(root, FakeEngine(write_both))
     assert work_left(root) == []
@@ -424,18 +424,18 @@ def test_the_log_begins_with_the_line_that_does_it_by_hand(root: Path) -> None:
 
 def test_a_failure_shows_the_end_of_the_log_and_where_it_is(root: Path) -> None:
     output = b"".join(b"line %d\n" % number for number in range(100))
-    lines = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), output)).splitlines()
+    lines = failure(root, FakeEngine(lambda _files: Ending(exit_code=1), output)).splitlines()
     assert lines[1:-1] == [f"  line {number}" for number in range(88, 100)]
     assert lines[-1] == f"  The whole log: {root / 'build/logs/net/transform.log'}"
 
 
 def test_only_the_last_state_of_a_progress_bar_is_shown(root: Path) -> None:
-    text = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), b" 10%\r 50%\r100%\ndone\n\n"))
+    text = failure(root, FakeEngine(lambda _files: Ending(exit_code=1), b" 10%\r 50%\r100%\ndone\n\n"))
     assert text.splitlines()[1:3] == ["  100%", "  done"]
 
 
 def test_output_that_is_not_utf8_is_shown_as_far_as_it_goes(root: Path) -> None:
-    assert "caf\ufffd" in failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), b"caf\xe9\n"))
+    assert "caf\ufffd" in failure(root, FakeEngine(lambda _files: Ending(exit_code=1), b"caf\xe9\n"))
 
 
 def test_a_log_is_of_the_last_run_alone(root: Path) -> None:
@@ -454,7 +454,7 @@ def test_a_log_does_not_fill_the_disk(root: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("cvimake.execution.sandbox.LOG_LIMIT", 10)
 
     class Talkative(FakeEngine):
-        def run(self, command: Command, log: Log) -> Outcome:
+        def run(self, command: Command, log: Log) -> Ending:
             for output in (b"12345678", b"abcdefgh", b"more"):
                 log.write(output)
             return super().run(command, log)
@@ -473,7 +473,7 @@ def test_somebody_may_watch_what_a_tool_prints(root: Path) -> None:
 
 def test_a_known_failure_is_told_with_what_to_do_and_where_more_is(root: Path) -> None:
     printed = b"loading\nRuntimeError: Op not support:{'Mod'}\n"
-    said = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), printed))
+    said = failure(root, FakeEngine(lambda _files: Ending(exit_code=1), printed))
     first, *rest = said.splitlines()
     assert first == "net:transform: tpu_mlir 1.7 does not have the operator 'Mod'"
     assert "loading" not in said
@@ -482,7 +482,7 @@ def test_a_known_failure_is_told_with_what_to_do_and_where_more_is(root: Path) -
 
 
 def test_control_characters_of_a_tool_do_not_reach_the_terminal(root: Path) -> None:
-    said = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), b"\x1b[31mred\x07\n"))
+    said = failure(root, FakeEngine(lambda _files: Ending(exit_code=1), b"\x1b[31mred\x07\n"))
     assert "red" in said
     assert "\x1b" not in said
     assert "\x07" not in said
@@ -490,7 +490,7 @@ def test_control_characters_of_a_tool_do_not_reach_the_terminal(root: Path) -> N
 
 def test_only_the_end_of_a_long_log_is_searched(root: Path) -> None:
     printed = b"x" * 99 + b"\n" + b"y" * 5 * 1024**2 + b"\nOp not support:{'Mod'}\n"
-    said = failure(root, FakeEngine(lambda _files: Outcome(exit_code=1), printed))
+    said = failure(root, FakeEngine(lambda _files: Ending(exit_code=1), printed))
     assert "operator 'Mod'" in said
 
 

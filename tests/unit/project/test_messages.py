@@ -16,7 +16,7 @@ from types import ModuleType
 import declaration_mistakes
 import pytest
 
-from cvimake.core.action import Limits, Outcome
+from cvimake.core.action import Ending, Limits
 from cvimake.core.errors import ToolFailedError
 from cvimake.project import names, presence, rules, sampling
 from cvimake.toolchain.diagnose import diagnose
@@ -50,7 +50,7 @@ def failures() -> Iterator[str]:
     order = {known.id: number for number, known in enumerate(KNOWN)}
     for path in sorted(DATA.glob("logs/*/*.log"), key=lambda path: (order[path.parent.name], path.name)):
         head, _, log = path.read_text(encoding="utf-8").partition("\n")
-        found = diagnose(Outcome(**json.loads(head)), log, Limits())
+        found = diagnose(Ending(**json.loads(head)), log, Limits())
         assert found is not None
         error = ToolFailedError(
             f"MODEL:STAGE: {found.cause}", found.remedy, log=Path("LOG"), known=found.id, link=found.link

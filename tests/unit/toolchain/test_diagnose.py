@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cvimake.core.action import Limits, Outcome
+from cvimake.core.action import Ending, Limits
 from cvimake.toolchain.diagnose import Diagnosis, diagnose, missed_layers, telling
 from cvimake.toolchain.known_failures import KNOWN
 
@@ -16,10 +16,10 @@ ROOT = Path(__file__).resolve().parents[3]
 LOGS = sorted((Path(__file__).parents[1] / "data" / "logs").glob("*/*.log"))
 
 
-def read(case: str) -> tuple[Outcome, str]:
+def read(case: str) -> tuple[Ending, str]:
     (path,) = [path for path in LOGS if path.stem == case]
     head, _, log = path.read_text(encoding="utf-8").partition("\n")
-    return Outcome(**json.loads(head)), log
+    return Ending(**json.loads(head)), log
 
 
 def of(case: str, limits: Limits | None = None) -> Diagnosis:
@@ -38,21 +38,21 @@ def test_every_known_failure_has_a_real_log() -> None:
 
 
 def test_the_file_that_was_compared_tells_whose_fault_it_is() -> None:
-    outcome, log = read("tolerance")
-    found = diagnose(outcome, log.replace("_tpu_outputs.npz", "_model_outputs.npz"), Limits())
+    ending, log = read("tolerance")
+    found = diagnose(ending, log.replace("_tpu_outputs.npz", "_model_outputs.npz"), Limits())
     assert found is not None
     assert found.id == "miscompiled"
 
 
 def test_an_unknown_failure_stays_unknown() -> None:
-    assert diagnose(Outcome(exit_code=1), "Segmentation fault\nbye", Limits()) is None
-    assert diagnose(Outcome(exit_code=1), "", Limits()) is None
+    assert diagnose(Ending(exit_code=1), "Segmentation fault\nbye", Limits()) is None
+    assert diagnose(Ending(exit_code=1), "", Limits()) is None
 
 
 def test_the_log_of_a_success_is_no_failure() -> None:
     _, log = read("out-of-memory")
     assert "[Success]" in log
-    assert diagnose(Outcome(exit_code=1), log, Limits()) is None
+    assert diagnose(Ending(exit_code=1), log, Limits()) is None
 
 
 def test_the_cause_quotes_the_log() -> None:
@@ -79,7 +79,7 @@ def test_a_search_without_a_qtable_ranks_the_layers(case: str) -> None:
 
 def test_a_search_that_ran_into_a_limit_ranks_the_layers_that_it_had_compared() -> None:
     found = diagnose(
-        Outcome(exit_code=137, timed_out=True),
+        Ending(exit_code=137, timed_out=True),
         "Processing b:  10%|#\n\nLayer: a_Conv Cos: 0.999000\nrubbish\nLayer: b_Conv Cos: 0.980000\n",
         Limits(),
     )
@@ -96,7 +96,7 @@ def test_the_cause_names_the_limit() -> None:
 
 def test_a_limit_takes_precedence_over_the_log() -> None:
     _, log = read("mod")
-    found = diagnose(Outcome(exit_code=137, out_of_memory=True), log, Limits())
+    found = diagnose(Ending(exit_code=137, out_of_memory=True), log, Limits())
     assert found is not None
     assert found.id == "out-of-memory"
 

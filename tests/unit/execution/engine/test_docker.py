@@ -16,7 +16,7 @@ import docker.errors
 import pytest
 import requests.exceptions
 
-from cvimake.core.action import Limits, Outcome
+from cvimake.core.action import Ending, Limits
 from cvimake.core.capacity import Capacity
 from cvimake.core.errors import EngineError
 from cvimake.execution.engine import Command, Mount
@@ -281,7 +281,7 @@ def test_commands_run_as_an_unprivileged_user(
 def test_all_that_is_printed_goes_to_the_log() -> None:
     container = FakeContainer(iter([b"one\n", b"two\n"]))
     log = io.BytesIO()
-    assert engine_over(FakeClient(container)).run(COMMAND, log) == Outcome(exit_code=0)
+    assert engine_over(FakeClient(container)).run(COMMAND, log) == Ending(exit_code=0)
     assert log.getvalue() == b"one\ntwo\n"
     assert container.calls == ["attach", "start", "remove"]
 
@@ -292,7 +292,7 @@ def test_the_exit_code_is_the_commands() -> None:
 
 def test_a_command_that_the_memory_limit_killed_is_told_apart() -> None:
     client = FakeClient(FakeContainer(exit_code=137), out_of_memory=True)
-    assert engine_over(client).run(COMMAND, io.BytesIO()) == Outcome(exit_code=137, out_of_memory=True)
+    assert engine_over(client).run(COMMAND, io.BytesIO()) == Ending(exit_code=137, out_of_memory=True)
 
 
 def test_a_command_that_takes_too_long_is_killed() -> None:
@@ -304,8 +304,8 @@ def test_a_command_that_takes_too_long_is_killed() -> None:
 
     container.output = print_until_killed()
     hasty = dataclasses.replace(COMMAND, limits=Limits(seconds=0.01))
-    outcome = engine_over(FakeClient(container)).run(hasty, io.BytesIO())
-    assert outcome == Outcome(exit_code=137, timed_out=True)
+    ending = engine_over(FakeClient(container)).run(hasty, io.BytesIO())
+    assert ending == Ending(exit_code=137, timed_out=True)
     assert container.calls[-1] == "remove"
 
 
@@ -354,7 +354,7 @@ def conflict() -> docker.errors.APIError:
 def test_a_container_that_is_gone_already_is_no_error(error: Exception) -> None:
     container = FakeContainer()
     container.remove_error = error
-    assert engine_over(FakeClient(container)).run(COMMAND, io.BytesIO()) == Outcome(exit_code=0)
+    assert engine_over(FakeClient(container)).run(COMMAND, io.BytesIO()) == Ending(exit_code=0)
 
 
 # What earlier processes left behind

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cvimake.core.action import Limits, Outcome
+from cvimake.core.action import Ending, Limits
 from cvimake.core.errors import EngineError
 from cvimake.execution.engine import PLACE, Command, Mount
 from cvimake.execution.engine.local import LocalEngine
@@ -59,15 +59,15 @@ def command(tmp_path: Path, program: str, *arguments: str, limits: Limits | None
     )
 
 
-def run(engine: LocalEngine, command: Command) -> tuple[Outcome, str]:
+def run(engine: LocalEngine, command: Command) -> tuple[Ending, str]:
     log = io.BytesIO()
-    outcome = engine.run(command, log)
-    return outcome, log.getvalue().decode()
+    ending = engine.run(command, log)
+    return ending, log.getvalue().decode()
 
 
 def test_a_command_sees_its_inputs_and_its_results_come_back(engine: LocalEngine, tmp_path: Path) -> None:
     wanted = command(tmp_path, "cat net.onnx; echo aside >&2; echo result >out; echo other >other")
-    assert run(engine, wanted) == (Outcome(exit_code=0), "onnxaside\n")
+    assert run(engine, wanted) == (Ending(exit_code=0), "onnxaside\n")
     files = tmp_path / "work" / "files"
     assert [path.name for path in files.iterdir()] == ["out"]
     assert (files / "out").read_text() == "result\n"
@@ -98,12 +98,12 @@ def test_only_plain_files_come_back(engine: LocalEngine, tmp_path: Path, program
 
 
 def test_a_failed_command_gives_its_exit_code_and_no_results(engine: LocalEngine, tmp_path: Path) -> None:
-    assert run(engine, command(tmp_path, "echo x >out; exit 7"))[0] == Outcome(exit_code=7)
+    assert run(engine, command(tmp_path, "echo x >out; exit 7"))[0] == Ending(exit_code=7)
     assert list((tmp_path / "work" / "files").iterdir()) == []
 
 
 def test_a_killed_command_has_the_code_that_docker_would_give(engine: LocalEngine, tmp_path: Path) -> None:
-    assert run(engine, command(tmp_path, "kill -9 $$"))[0] == Outcome(exit_code=137)
+    assert run(engine, command(tmp_path, "kill -9 $$"))[0] == Ending(exit_code=137)
 
 
 def test_a_command_that_takes_too_long_ends_with_all_that_it_started(
@@ -111,7 +111,7 @@ def test_a_command_that_takes_too_long_ends_with_all_that_it_started(
 ) -> None:
     slow = command(tmp_path, "sleep 60 & sleep 60", limits=Limits(seconds=0.3))
     started = time.monotonic()
-    assert run(engine, slow)[0] == Outcome(exit_code=137, timed_out=True)
+    assert run(engine, slow)[0] == Ending(exit_code=137, timed_out=True)
     assert time.monotonic() - started < 20
 
 
@@ -219,15 +219,15 @@ def test_a_process_in_its_own_session_ends_with_the_command(engine: LocalEngine,
     # It holds the pipe that the command prints to.
     program = ESCAPED.format(pid=tmp_path / "pid")
     started = time.monotonic()
-    assert run(engine, command(tmp_path, f"{program}\necho done")) == (Outcome(exit_code=0), "done\n")
+    assert run(engine, command(tmp_path, f"{program}\necho done")) == (Ending(exit_code=0), "done\n")
     assert time.monotonic() - started < 20
     assert is_gone(tmp_path / "pid")
 
 
 def test_a_process_in_its_own_session_ends_at_the_time_limit(engine: LocalEngine, tmp_path: Path) -> None:
     program = f"{ESCAPED.format(pid=tmp_path / 'pid')}\nsleep 60"
-    outcome, _ = run(engine, command(tmp_path, program, limits=Limits(seconds=2.0)))
-    assert outcome == Outcome(exit_code=137, timed_out=True)
+    ending, _ = run(engine, command(tmp_path, program, limits=Limits(seconds=2.0)))
+    assert ending == Ending(exit_code=137, timed_out=True)
     assert is_gone(tmp_path / "pid")
 
 
@@ -259,7 +259,7 @@ def test_a_process_in_its_own_session_ends_with_a_killed_build(tmp_path: Path) -
 
 def test_a_command_that_closes_its_output_is_waited_for(engine: LocalEngine, tmp_path: Path) -> None:
     program = "exec >/dev/null 2>&1; sleep 0.5; echo late >out"
-    assert run(engine, command(tmp_path, program))[0] == Outcome(exit_code=0)
+    assert run(engine, command(tmp_path, program))[0] == Ending(exit_code=0)
     assert (tmp_path / "work" / "files" / "out").read_text() == "late\n"
 
 
@@ -277,11 +277,11 @@ def test_a_command_that_closes_its_output_is_waited_for(engine: LocalEngine, tmp
 )
 def test_a_command_that_writes_too_much_is_ended(engine: LocalEngine, tmp_path: Path, program: str) -> None:
     limits = Limits(seconds=60.0, workspace=1_000_000, files=50)
-    outcome, _ = run(engine, command(tmp_path, program, limits=limits))
-    assert outcome == Outcome(exit_code=137, overfull=True)
+    ending, _ = run(engine, command(tmp_path, program, limits=limits))
+    assert ending == Ending(exit_code=137, overfull=True)
 
 
 def test_no_file_is_larger_than_all_may_be(engine: LocalEngine, tmp_path: Path) -> None:
     limits = Limits(seconds=60.0, workspace=1_000_000)
-    outcome, _ = run(engine, command(tmp_path, "exec head -c 2M /dev/zero >out", limits=limits))
-    assert outcome.exit_code == 128 + signal.SIGXFSZ
+    ending, _ = run(engine, command(tmp_path, "exec head -c 2M /dev/zero >out", limits=limits))
+    assert ending.exit_code == 128 + signal.SIGXFSZ
