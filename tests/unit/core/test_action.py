@@ -143,7 +143,7 @@ def test_a_kind_is_known_by_its_first_bytes_and_fits_no_other(kind: FileKind, be
     assert {other for other in told_apart if other.fits(beginning)} <= {kind}
 
 
-@pytest.mark.parametrize("kind", set(FileKind) - {FileKind.TEXT})
+@pytest.mark.parametrize("kind", [kind for kind in FileKind if kind is not FileKind.TEXT])
 def test_no_kind_fits_an_empty_file(kind: FileKind) -> None:
     assert not kind.fits(b"")
 
