@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 
-from cvimake.core.errors import EXIT_STEP_FAILED, CvimakeError, DiskError
+from cvimake.core.errors import EXIT_STAGE_FAILED, CvimakeError, DiskError
 
 
 class _KeepsError(BaseFail):
@@ -37,7 +37,7 @@ def failure_of(error: CvimakeError | OSError) -> BaseFail:
     """Return an error as doit's failure of the task that it ended."""
     if isinstance(error, OSError):
         error = DiskError(str(error))
-    return (_StageFailedError if error.exit_code == EXIT_STEP_FAILED else _NotPossibleError)(error)
+    return (_StageFailedError if error.exit_code == EXIT_STAGE_FAILED else _NotPossibleError)(error)
 
 
 def error_of(fail: BaseFail) -> CvimakeError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cvimake.core import announce
-from cvimake.core.errors import CvimakeError, StepFailedError
+from cvimake.core.errors import CvimakeError, StageFailedError
 from cvimake.pipeline.outcomes import ComputedTypes, CvimodelInfo, NetworkOutputs, SearchEnding
 from cvimake.pipeline.stage import Stage
 
@@ -24,7 +24,7 @@ def conclude(stage: Stage, warn_once: Callable[[str], None] = announce.note) -> 
         warn_once: tells the user a warning that several stages of a model find.
 
     Raises:
-        StepFailedError: the outputs are not as they are declared to be.
+        StageFailedError: the outputs are not as they are declared to be.
         CvimakeError: a file that is read is damaged.
     """
     match stage.outcome:
@@ -99,7 +99,7 @@ def _cvimodel_info(outcome: CvimodelInfo, warn_once: Callable[[str], None]) -> N
             declared=outcome.declared,
         )
     except ListingError as error:
-        raise StepFailedError(
+        raise StageFailedError(
             f"{outcome.variant}: {error}",
             f"The cvimodel itself is made: {outcome.cvimodel}. The whole listing: {outcome.listing}",
         ) from error
@@ -110,7 +110,7 @@ def _cvimodel_info(outcome: CvimodelInfo, warn_once: Callable[[str], None]) -> N
         else:
             announce.note(f"warning: {outcome.variant}: {warning}")
     if excesses := list(over_budget(known, outcome.budget)):
-        raise StepFailedError(f"{outcome.variant}: over its budget", "\n".join(excesses))
+        raise StageFailedError(f"{outcome.variant}: over its budget", "\n".join(excesses))
 
 
 def read_outputs(path: Path) -> tuple[NamedOutput, ...]:

@@ -24,7 +24,7 @@ from cvimake.builder.records import UnwrittenRecords
 from cvimake.cli.base import options_first
 from cvimake.cli.run import Run
 from cvimake.core import clock, git, terminal, toml, units
-from cvimake.core.errors import EXIT_STEP_FAILED, CvimakeError
+from cvimake.core.errors import EXIT_STAGE_FAILED, CvimakeError
 from cvimake.core.git import Tree
 from cvimake.core.invocation import invoked_from
 from cvimake.core.paths import TOOLCHAIN
@@ -246,7 +246,7 @@ class Release(Run):
         conditions = replace(conditions, unfinished=others, untraced=untraced)
         if found := reasons(conditions, built):
             error = CvimakeError("no release is made:", "\n".join(f"- {reason}" for reason in found))
-            error.exit_code = EXIT_STEP_FAILED if code == EXIT_STEP_FAILED else error.exit_code
+            error.exit_code = EXIT_STAGE_FAILED if code == EXIT_STAGE_FAILED else error.exit_code
             raise error
 
     def _make(  # noqa: PLR0913, PLR0917 - one place where all that a release is made of comes together

@@ -7,7 +7,7 @@ from typing import Any
 
 from cvimake.cli.base import PlainCommand, options_first
 from cvimake.core import terminal
-from cvimake.core.errors import EXIT_STEP_FAILED, CvimakeError
+from cvimake.core.errors import EXIT_STAGE_FAILED, CvimakeError
 from cvimake.core.invocation import invoked_from
 
 _OPTIONS = (
@@ -70,7 +70,7 @@ class ReleaseVerify(PlainCommand):
             terminal.line(f"{release.label}: NOT as it should be")
             for fault in found:
                 terminal.line(f"  {fault}")
-            return EXIT_STEP_FAILED
+            return EXIT_STAGE_FAILED
         terminal.line(
             f"{release.label}: {len(release.sizes)} files, all as listed; the provenance holds together"
         )

@@ -13,7 +13,7 @@ from cvimake.builder.store.folder import FolderPlace
 from cvimake.builder.store.place import StoreError
 from cvimake.cli.base import OPTION_JSON, PlainCommand
 from cvimake.core import announce, terminal, units
-from cvimake.core.errors import EXIT_STEP_FAILED, CvimakeError
+from cvimake.core.errors import EXIT_STAGE_FAILED, CvimakeError
 from cvimake.project.reader import read_settings
 
 _GIBIBYTE = 1024**3
@@ -145,4 +145,4 @@ class StoreVerify(_StoreCommand):
             f"{len(held.actions)} results and {len(held.blobs)} files read, "
             f"{len(broken)} not sound{removed}\n"
         )
-        return EXIT_STEP_FAILED if broken else 0
+        return EXIT_STAGE_FAILED if broken else 0

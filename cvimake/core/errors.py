@@ -22,7 +22,7 @@ from pathlib import Path
 
 from cvimake.core import tail
 
-EXIT_STEP_FAILED = 1
+EXIT_STAGE_FAILED = 1
 EXIT_NOT_POSSIBLE = 2
 EXIT_INTERRUPTED = 130
 EXIT_BY_SIGNAL = 128
@@ -117,14 +117,14 @@ class ImageError(CvimakeError):
     id = "image"
 
 
-class StepFailedError(CvimakeError):
+class StageFailedError(CvimakeError):
     """A stage's tool failed, did not write what it should, or made a result that is refused."""
 
     id = "stage-failed"
-    exit_code = EXIT_STEP_FAILED
+    exit_code = EXIT_STAGE_FAILED
 
 
-class ToolFailedError(StepFailedError):
+class ToolFailedError(StageFailedError):
     """A stage's tool failed, and its log is there.
 
     Args:

@@ -84,7 +84,7 @@ def examine(  # noqa: PLR0913 - everything that is known of a cvimodel comes tog
         declared: how its declaration differs from the camera's picture.
 
     Raises:
-        StepFailedError: the cvimodel has other outputs, or has them in another order.
+        StageFailedError: the cvimodel has other outputs, or has them in another order.
         ListingError: the listing is not as tpu_mlir 1.7 writes it.
     """
     parsed = cvimodel.parse(listing)

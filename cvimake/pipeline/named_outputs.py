@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from cvimake.core.errors import StepFailedError
+from cvimake.core.errors import StageFailedError
 from cvimake.toolchain import mlir_names
 from cvimake.toolchain.cvimodel import Tensor
 
@@ -70,10 +70,10 @@ def of_mlir(
         relative_boxes: as in `NamedOutput`.
 
     Raises:
-        StepFailedError: the network has other outputs, or has them in another order.
+        StageFailedError: the network has other outputs, or has them in another order.
     """
     if names and (fault := _fault(names, found, exact=exact)):
-        raise StepFailedError(
+        raise StageFailedError(
             f"{stage}: {fault}",
             "Declare the outputs in the order in which they come ([output] names), or convert the network to "
             "ONNX: cvimake puts the outputs of an ONNX network into any order.",
@@ -88,14 +88,14 @@ def of_cvimodel(name: str, outputs: Sequence[Tensor], named: Sequence[NamedOutpu
     """Check that the outputs of a cvimodel are those of its MLIR, in the same order.
 
     Raises:
-        StepFailedError: the cvimodel has other outputs, or has them in another order.
+        StageFailedError: the cvimodel has other outputs, or has them in another order.
     """
     found = [mlir_names.Output(tensor.name, tensor.name, _size(tensor)) for tensor in outputs]
     fault = _fault([output.mlir for output in named], found)
     if not fault and [output.size for output in found] != [output.size for output in named]:
         fault = "the outputs of the cvimodel have other sizes than those of its MLIR"
     if fault:
-        raise StepFailedError(
+        raise StageFailedError(
             f"{name}: {fault}",
             "The toolchain changed the outputs in a way that cvimake does not know. Declare them in another "
             "order ([output] names), and report this to the authors of cvimake.",

@@ -25,7 +25,7 @@ from networks import Network, save_images
 from onnx import TensorProto, helper, numpy_helper
 
 from cvimake.core.action import Action, Ending, Input, Limits
-from cvimake.core.errors import StepFailedError
+from cvimake.core.errors import StageFailedError
 from cvimake.execution.engine import Command, Log, connection
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import making
@@ -564,7 +564,7 @@ class Failed:
         lines: what it printed.
     """
 
-    error: StepFailedError
+    error: StageFailedError
     ending: Ending
     lines: list[str]
     limits: Limits
@@ -591,7 +591,7 @@ def fail(failure: Failure, root: Path, engine: RecordingEngine, image_id: str) -
             action = failure.change(stage.action)
             try:
                 sandbox.run(action)
-            except StepFailedError as error:
+            except StageFailedError as error:
                 assert engine.ending is not None
                 lines = read_log(sandbox.log_path(action))[1]
                 return Failed(error, engine.ending, lines, action.limits)

@@ -17,7 +17,7 @@ from onnx import helper
 from projects import Project
 from test_shared_models import SHARED
 
-from cvimake.core.errors import StepFailedError
+from cvimake.core.errors import StageFailedError
 
 SIZE = 16
 ONNX = ("net.onnx",)
@@ -208,7 +208,7 @@ def test_a_process_that_dies_ends_the_step_with_its_message(
     lines = [f"/dataset/images/{number}.png" for number in range(10)]
     lines.insert(-1, "/dataset/broken.png")
     (tmp_path / "list.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with pytest.raises(StepFailedError, match="an image cannot be read") as error:
+    with pytest.raises(StageFailedError, match="an image cannot be read") as error:
         replace(one, files=files).calibrate("--data_list=/dataset/list.txt", "--tune_num=1", processes=3)
     log = Path(str(error.value).partition("The whole log: ")[2]).read_text(encoding="utf-8")
     assert "AttributeError" in log

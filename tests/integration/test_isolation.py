@@ -16,7 +16,7 @@ import pytest
 from lab import ASLEEP, PROBES, Lab, containers, wait_until
 
 from cvimake.core.action import GIBIBYTE, Limits
-from cvimake.core.errors import StepFailedError
+from cvimake.core.errors import StageFailedError
 from cvimake.execution.engine import connection
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image.making import LABEL_IDENTITY, LABEL_RECIPE, ToolchainImage
@@ -345,7 +345,7 @@ def test_memory_and_processes_are_limited_as_declared(observed: Facts) -> None:
 def test_memory_beyond_the_limit_ends_the_step_and_the_error_says_so(lab: Lab) -> None:
     program = "blocks = [bytes(1024 * 1024) + b'x' for _ in range(1024)]"
     limits = Limits(memory=128 * 1024 * 1024, seconds=60.0)
-    with pytest.raises(StepFailedError, match=r"needs more than its memory limit of 0\.1 GiB"):
+    with pytest.raises(StageFailedError, match=r"needs more than its memory limit of 0\.1 GiB"):
         lab.run(lab.action(program, limits=limits))
     assert lab.published() == []
 
@@ -421,7 +421,7 @@ def test_files_beyond_the_limit_end_the_step_and_the_error_says_so(
     with contextlib.closing(connection.find()) as client:
         lab = Lab(Sandbox(root=tmp_path, engine=DockerEngine(client), image=toolchain_image.id))
         limits = Limits(seconds=60.0, workspace=50 * 2**20, files=500)
-        with pytest.raises(StepFailedError, match=r"wrote more than 0\.0488281 GiB, or more than 500 files"):
+        with pytest.raises(StageFailedError, match=r"wrote more than 0\.0488281 GiB, or more than 500 files"):
             lab.run(lab.action(FILLERS[filler], limits=limits))
     assert lab.left_over() == []
 
@@ -433,7 +433,7 @@ def test_the_time_limit_ends_a_step_that_ignores_signals(lab: Lab, engine: Docke
         f"{ASLEEP}\n"
     )
     action = lab.action(program, limits=Limits(seconds=1.5))
-    with pytest.raises(StepFailedError, match=r"was stopped after its time limit of 1\.5 s"):
+    with pytest.raises(StageFailedError, match=r"was stopped after its time limit of 1\.5 s"):
         lab.run(action)
     assert containers(engine, action.name) == []
     assert lab.left_over() == []

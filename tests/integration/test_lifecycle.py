@@ -22,7 +22,7 @@ import pytest
 from lab import ASLEEP, ROOT, Lab, containers, environment, is_running, wait_until
 
 from cvimake.core.action import FileKind, Limits
-from cvimake.core.errors import EngineError, StepFailedError
+from cvimake.core.errors import EngineError, StageFailedError
 from cvimake.execution.engine import connection
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image.making import ToolchainImage
@@ -193,14 +193,14 @@ def test_the_workspace_of_a_killed_build_is_removed_by_the_next_build(start: Cal
         again.communicate(timeout=SECONDS)
 
 
-def test_a_container_that_somebody_kills_is_a_failed_step(lab: Lab, engine: DockerEngine) -> None:
+def test_a_container_that_somebody_kills_is_a_failed_stage(lab: Lab, engine: DockerEngine) -> None:
     action = lab.action(ASLEEP)
     with ThreadPoolExecutor() as pool:
         run = pool.submit(lab.run, action)
         wait_until(lambda: is_running(engine, action.name), "the stage ran")
         for container in containers(engine, action.name):
             subprocess.run(["docker", "kill", str(container.id)], check=True, capture_output=True)
-        with pytest.raises(StepFailedError, match="its tool was killed"):
+        with pytest.raises(StageFailedError, match="the tool was killed"):
             run.result(SECONDS)
     assert containers(engine, action.name) == []
     assert lab.published() == []
@@ -213,7 +213,7 @@ def test_a_container_that_somebody_removes_is_a_clear_error(lab: Lab, engine: Do
         wait_until(lambda: is_running(engine, action.name), "the stage ran")
         for container in containers(engine, action.name):
             container.remove(force=True)
-        with pytest.raises((StepFailedError, EngineError), match=f"^{action.name}: "):
+        with pytest.raises((StageFailedError, EngineError), match=f"^{action.name}: "):
             run.result(SECONDS)
     assert lab.published() == []
     assert lab.left_over() == []

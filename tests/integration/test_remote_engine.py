@@ -20,7 +20,7 @@ from lab import EXAMPLE, ROOT, Lab, environment, wait_until
 import docker
 from cvimake.core import digest
 from cvimake.core.action import Limits
-from cvimake.core.errors import StepFailedError
+from cvimake.core.errors import StageFailedError
 from cvimake.execution.engine.docker import FILES_VARIABLE, DockerEngine
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.execution.sandbox import Sandbox
@@ -185,14 +185,14 @@ def test_inputs_are_there_and_cannot_be_changed(lab: Lab) -> None:
     ],
 )
 def test_incomplete_outputs_are_not_published(lab: Lab, remote: Remote, program: str, fault: str) -> None:
-    with pytest.raises(StepFailedError, match=fault):
+    with pytest.raises(StageFailedError, match=fault):
         lab.run(lab.action(program))
     assert lab.published() == []
     assert nothing_is_left(remote)
 
 
 def test_a_time_limit_holds(lab: Lab, remote: Remote) -> None:
-    with pytest.raises(StepFailedError, match="stopped after its time limit"):
+    with pytest.raises(StageFailedError, match="stopped after its time limit"):
         lab.run(lab.action("import time; time.sleep(60)", limits=Limits(seconds=2.0)))
     assert nothing_is_left(remote)
 

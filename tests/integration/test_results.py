@@ -15,7 +15,7 @@ import pytest
 from lab import PROBES, Lab
 
 from cvimake.core.action import FileKind
-from cvimake.core.errors import CvimakeError, StepFailedError
+from cvimake.core.errors import CvimakeError, StageFailedError
 
 WRITE = "open('out.json', 'w').write('{}')\n"
 READ = "import json\nwith open('out.json', 'w') as file: json.dump([open({!r}).read()], file)"
@@ -43,14 +43,14 @@ TWO = {"out.json": FileKind.JSON, "other.npz": FileKind.NPZ}
          "second name", "pipe", "socket", "folder"],
 )  # fmt: skip
 def test_only_complete_plain_files_are_published(lab: Lab, program: str, fault: str) -> None:
-    with pytest.raises(StepFailedError, match=fault):
+    with pytest.raises(StageFailedError, match=fault):
         lab.run(lab.action(program))
     assert lab.published() == []
     assert lab.left_over() == []
 
 
 def test_if_one_of_two_outputs_is_missing_neither_is_published(lab: Lab) -> None:
-    with pytest.raises(StepFailedError, match=r"its tool did not write other\.npz"):
+    with pytest.raises(StageFailedError, match=r"its tool did not write other\.npz"):
         lab.run(lab.action(WRITE, outputs=TWO))
     assert lab.published() == []
 
@@ -60,14 +60,14 @@ def test_a_failure_leaves_former_results_as_they_are(lab: Lab) -> None:
     lab.run(lab.action(program, outputs=TWO))
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in lab.root.glob("out/*")}
     for broken in ("open('out.json', 'w').write('[]')", program.replace("{}", "[]") + "raise SystemExit(3)"):
-        with pytest.raises(StepFailedError):
+        with pytest.raises(StageFailedError):
             lab.run(lab.action(broken, outputs=TWO))
     assert len(before) == 2
     assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in lab.root.glob("out/*")}
 
 
 def test_the_exit_code_of_a_failed_tool_is_told(lab: Lab) -> None:
-    with pytest.raises(StepFailedError, match="its tool ended with exit code 7"):
+    with pytest.raises(StageFailedError, match="its tool ended with exit code 7"):
         lab.run(lab.action(WRITE + "raise SystemExit(7)"))
 
 
@@ -161,7 +161,7 @@ def test_the_log_holds_all_that_the_tool_printed(lab: Lab, stream: str) -> None:
 # The engine reads the two streams one beside the other.
 def test_the_error_of_a_failed_tool_ends_with_its_last_lines_and_the_logs_path(lab: Lab) -> None:
     action = lab.action("for number in range(100): print('line', number)\nraise SystemExit('why')")
-    with pytest.raises(StepFailedError) as caught:
+    with pytest.raises(StageFailedError) as caught:
         lab.run(action)
     lines = caught.value.remedy.splitlines()
     assert "line 99" in lines

@@ -139,7 +139,7 @@ class Workshop:
     def run(self, action: Action, watch: Callable[[bytes], None]) -> Ran:
         """In the sandbox's place."""
         inputs = {str(path): Contents().state(str(path)) for path in action.paths()}
-        from cvimake.core.errors import StepFailedError  # noqa: PLC0415
+        from cvimake.core.errors import StageFailedError  # noqa: PLC0415
 
         self.ran.append(action.name)
         log = log_path(self.root, action.name)
@@ -148,7 +148,7 @@ class Workshop:
         log.write_bytes(b"# head\nW=$(mktemp -d) && tool\n\n" + printed)
         watch(printed)
         if action.name in self.failing:
-            raise StepFailedError(f"{action.name}: its tool ended with exit code 1")
+            raise StageFailedError(f"{action.name}: its tool ended with exit code 1")
         told = json.dumps(action.definition()).encode()
         read = b"".join((self.root / path).read_bytes() for path in action.paths())
         content = "same" if action.name in self.same else hashlib.sha256(told + read).hexdigest()

@@ -11,7 +11,7 @@ from typing import Any
 
 from cvimake.core import announce
 from cvimake.core.action import Action, FileKind, Input, Limits, Output, Text
-from cvimake.core.errors import ImageError, StepFailedError
+from cvimake.core.errors import ImageError, StageFailedError
 from cvimake.core.resources import container_program
 from cvimake.execution.image.recipe import FILES_PROGRAM, Recipe
 from cvimake.execution.sandbox import Sandbox
@@ -103,7 +103,7 @@ def check(sandbox: Sandbox, identity: Mapping[str, Any], records: str = RECORDS)
         )
         try:
             sandbox.run(action)
-        except StepFailedError as error:
+        except StageFailedError as error:
             raise ImageError(
                 "the toolchain cannot be compared with its list of files", f"{error}\n{remedy}"
             ) from error

@@ -4,11 +4,11 @@ import pytest
 from doit.exceptions import DependencyError, TaskError, TaskFailed
 
 from cvimake.builder.failure import error_of, failure_of
-from cvimake.core.errors import CvimakeError, EngineError, StepFailedError
+from cvimake.core.errors import CvimakeError, EngineError, StageFailedError
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"), [(StepFailedError("it died", "look"), TaskFailed), (EngineError("gone"), TaskError)]
+    ("error", "kind"), [(StageFailedError("it died", "look"), TaskFailed), (EngineError("gone"), TaskError)]
 )
 def test_a_failure_keeps_its_error_and_is_what_doit_takes_its_exit_code_from(
     error: CvimakeError, kind: type[TaskFailed]

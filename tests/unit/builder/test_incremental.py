@@ -30,7 +30,7 @@ from cvimake.cli.new import DODO
 from cvimake.core import filesystem
 from cvimake.core.action import Action
 from cvimake.core.content import Contents
-from cvimake.core.errors import StepFailedError
+from cvimake.core.errors import StageFailedError
 from cvimake.execution.sandbox import Ran
 from cvimake.pipeline.cvimodel_info import Info
 from cvimake.pipeline.stage import Stage
@@ -345,7 +345,7 @@ class Yard(Workshop):
         inputs = {str(path): Contents().state(str(path)) for path in action.paths()}
         self.ran.append(action.name)
         if action.name in self.failing:
-            raise StepFailedError(f"{action.name}: its tool ended with exit code 1")
+            raise StageFailedError(f"{action.name}: its tool ended with exit code 1")
         stage = self.stages[action.name]
         for place, held in made_by(stage, self.read, constant=self.is_constant(stage)).items():
             (self.root / place).parent.mkdir(parents=True, exist_ok=True)

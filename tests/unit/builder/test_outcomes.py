@@ -16,7 +16,7 @@ from cvimake.camera import feed
 from cvimake.core import announce
 from cvimake.core.action import Action
 from cvimake.core.capacity import Load
-from cvimake.core.errors import CvimakeError, StepFailedError
+from cvimake.core.errors import CvimakeError, StageFailedError
 from cvimake.pipeline import named_outputs
 from cvimake.pipeline.cvimodel_info import Info, examine
 from cvimake.pipeline.outcomes import ComputedTypes, CvimodelInfo, NetworkOutputs, Outcome, SearchEnding
@@ -73,7 +73,7 @@ def test_without_any_names_the_outputs_have_those_of_the_mlir(transformed: Netwo
 
 
 def test_outputs_in_another_order_fail_the_stage(transformed: NetworkOutputs) -> None:
-    with pytest.raises(StepFailedError, match="net:stage: its outputs come as"):
+    with pytest.raises(StageFailedError, match="net:stage: its outputs come as"):
         conclude(stage_with(dataclasses.replace(transformed, names=("box", "cls_8"))))
     assert not transformed.result.exists()
 
@@ -220,7 +220,7 @@ def test_the_same_cvimodel_is_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_every_excess_is_told_and_the_info_is_written_all_the_same(tmp_path: Path) -> None:
-    with pytest.raises(StepFailedError) as caught:
+    with pytest.raises(StageFailedError) as caught:
         info(tmp_path, Budget(size=1, ion_memory=1.0, milliseconds=1.0, recognised_as="YOLO11"))
     assert [line.partition(":")[0].strip() for line in str(caught.value).splitlines()[1:]] == [
         "size",
@@ -234,7 +234,7 @@ def test_every_excess_is_told_and_the_info_is_written_all_the_same(tmp_path: Pat
 def test_a_listing_that_is_not_understood_fails_the_stage_and_names_the_line(tmp_path: Path) -> None:
     info(tmp_path, Budget())
     (tmp_path / "info.txt").write_text(CLASSIFIER.replace("0.127721", "0,127721"), encoding="utf-8")
-    with pytest.raises(StepFailedError) as caught:
+    with pytest.raises(StageFailedError) as caught:
         conclude(stage_with(outcome_in(tmp_path, Budget())))
     assert "'0,127721'" in str(caught.value)
     assert f"The cvimodel itself is made: {tmp_path / 'net.cvimodel'}" in str(caught.value)

@@ -20,7 +20,7 @@ from cvimake.builder.tasks import Project, Task, doit_config
 from cvimake.camera import feed
 from cvimake.core.action import Action, FileKind, Folder, Input, Limits, Output, Text
 from cvimake.core.capacity import Load
-from cvimake.core.errors import CvimakeError, EngineError, ImageError, StepFailedError
+from cvimake.core.errors import CvimakeError, EngineError, ImageError, StageFailedError
 from cvimake.execution import runtime
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.execution.image.recipe import Recipe
@@ -290,7 +290,7 @@ def test_an_outcome_that_refuses_the_result_is_doits_failure(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_stage: Stage, _warn: object) -> None:
-        raise StepFailedError("over its budget")
+        raise StageFailedError("over its budget")
 
     with_runtime(monkeypatch, FakeSandbox())
     monkeypatch.setattr(outcomes, "conclude", refuse)
@@ -298,7 +298,7 @@ def test_an_outcome_that_refuses_the_result_is_doits_failure(
 
 
 def test_a_failed_step_is_doits_failure(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_runtime(monkeypatch, FakeSandbox(StepFailedError("net:bf16: exit code 1", "look here")))
+    with_runtime(monkeypatch, FakeSandbox(StageFailedError("net:bf16: exit code 1", "look here")))
     result = perform(task_of(project, of()))
     assert isinstance(result, TaskFailed)
     assert "net:bf16: exit code 1\n  look here" in result.get_msg()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cvimake.cli.base import PlainCommand
-from cvimake.core.errors import EngineError, StepFailedError
+from cvimake.core.errors import EngineError, StageFailedError
 
 
 class Example(PlainCommand):
@@ -42,7 +42,7 @@ def test_arguments_that_a_command_does_not_take_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(EngineError("what", "remedy"), 2), (StepFailedError("what"), 1)]
+    ("error", "code"), [(EngineError("what", "remedy"), 2), (StageFailedError("what"), 1)]
 )
 def test_an_error_is_printed_and_has_its_exit_code(
     example: Example, capsys: pytest.CaptureFixture[str], error: EngineError, code: int

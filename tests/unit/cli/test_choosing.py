@@ -9,7 +9,7 @@ from small_networks import exported_bytes
 
 from cvimake.cli import choosing
 from cvimake.core.action import Action
-from cvimake.core.errors import StepFailedError
+from cvimake.core.errors import StageFailedError
 from cvimake.project.networks.examine import Examined, examine
 
 
@@ -24,7 +24,7 @@ class Sandbox:
         self.action = action
         wanted = json.loads(action.texts[0].text)
         if self.number >= len(wanted["samples"]):
-            raise StepFailedError("init:test_image: its tool ended with exit code 1")
+            raise StageFailedError("init:test_image: its tool ended with exit code 1")
         action.outputs[0].path.write_text(
             json.dumps({"chosen": wanted["samples"][self.number]}), encoding="utf-8"
         )

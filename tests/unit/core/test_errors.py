@@ -12,7 +12,7 @@ from cvimake.core.errors import (
     EngineError,
     ImageError,
     Problem,
-    StepFailedError,
+    StageFailedError,
     ToolFailedError,
     harmless,
 )
@@ -29,7 +29,7 @@ def test_an_error_without_a_remedy_is_one_line() -> None:
 
 
 def test_a_failed_stage_exits_with_1() -> None:
-    assert StepFailedError("x").exit_code == 1
+    assert StageFailedError("x").exit_code == 1
 
 
 @pytest.mark.parametrize("kind", [CvimakeError, DeclarationError, EngineError, ImageError])

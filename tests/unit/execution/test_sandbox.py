@@ -14,7 +14,7 @@ from fake_engine import ACTION, MLIR, NOBODY, NPZ, FakeEngine, write_both
 
 from cvimake.core.action import Action, Ending, FileKind, Input, Limits, Output
 from cvimake.core.capacity import Share, granted
-from cvimake.core.errors import CvimakeError, EngineError, StepFailedError
+from cvimake.core.errors import CvimakeError, EngineError, StageFailedError
 from cvimake.execution.engine import Command, Log
 from cvimake.execution.sandbox import Sandbox
 from cvimake.toolchain.container.process_group import MEMORY, PROCESSES
@@ -34,7 +34,7 @@ def run(root: Path, engine: FakeEngine, action: Action = ACTION) -> None:
 
 
 def failure(root: Path, engine: FakeEngine, action: Action = ACTION) -> str:
-    with pytest.raises(StepFailedError) as caught:
+    with pytest.raises(StageFailedError) as caught:
         run(root, engine, action)
     return str(caught.value)
 

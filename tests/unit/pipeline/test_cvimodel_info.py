@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from cvimodel_listings import CLASSIFIER, COMPARISONS, LISTING, TIME, outputs
 
-from cvimake.core.errors import CvimakeError, StepFailedError
+from cvimake.core.errors import CvimakeError, StageFailedError
 from cvimake.pipeline.cvimodel_info import Info, examine, over_budget
 from cvimake.project.model import Budget
 
@@ -110,5 +110,5 @@ def test_the_declaration_of_relative_boxes_decides_whether_a_yolov5_works() -> N
 
 def test_outputs_in_another_order_are_refused() -> None:
     swapped = LISTING.replace("boxes_f32,scores", "scores,boxes_f32")
-    with pytest.raises(StepFailedError, match=r"come as scores, boxes_f32; declared are boxes, scores"):
+    with pytest.raises(StageFailedError, match=r"come as scores, boxes_f32; declared are boxes, scores"):
         examine("net.cvimodel", 0, swapped, TIME, {}, outputs=outputs(LISTING))

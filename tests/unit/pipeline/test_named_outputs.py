@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cvimake.core.errors import CvimakeError, StepFailedError
+from cvimake.core.errors import CvimakeError, StageFailedError
 from cvimake.pipeline import named_outputs
 from cvimake.pipeline.named_outputs import NamedOutput
 from cvimake.toolchain import mlir_names
@@ -63,7 +63,7 @@ def test_outputs_are_known_by_their_places() -> None:
 )
 def test_outputs_that_are_others_or_in_another_order_are_told(names: tuple[str, ...]) -> None:
     told = re.escape(f"net:mlir: its outputs come as {', '.join(MADE)}; declared are {', '.join(names)}")
-    with pytest.raises(StepFailedError, match=told) as caught:
+    with pytest.raises(StageFailedError, match=told) as caught:
         named_outputs.of_mlir("net:mlir", mlir(), names)
     assert "convert the network to ONNX" in caught.value.remedy
 
@@ -78,7 +78,7 @@ def test_one_tensor_may_be_two_outputs() -> None:
 def test_a_name_that_begins_another_is_not_taken_for_it() -> None:
     path = mlir("%4#0, %3 : tensor<1x2xf32>, tensor<1x4x8x8xf32>")
     assert named_outputs.of_mlir("net", path, ("best", "box"))
-    with pytest.raises(StepFailedError):
+    with pytest.raises(StageFailedError):
         named_outputs.of_mlir("net", path, ("box", "best"))
 
 
@@ -88,7 +88,7 @@ def test_names_that_tflite_keeps_say_the_order() -> None:
     text = text.replace("box_Conv", "Identity_1").replace(MADE[0], "Identity")
     found = mlir_names.outputs(Path("net.mlir"), text)
     assert named_outputs.of_mlir("net", found, ("Identity_1", "Identity"), exact=True)
-    with pytest.raises(StepFailedError, match="come as Identity_1, Identity; declared are Identity"):
+    with pytest.raises(StageFailedError, match="come as Identity_1, Identity; declared are Identity"):
         named_outputs.of_mlir("net", found, ("Identity", "Identity_1"), exact=True)
 
 
@@ -127,7 +127,7 @@ def test_the_outputs_of_a_cvimodel_are_those_of_its_mlir() -> None:
     ],
 )
 def test_a_cvimodel_with_other_outputs_than_its_mlir_is_told(outputs: tuple[Tensor, ...], told: str) -> None:
-    with pytest.raises(StepFailedError, match=re.escape(told)):
+    with pytest.raises(StageFailedError, match=re.escape(told)):
         named_outputs.of_cvimodel("net:int8", outputs, NAMED)
 
 

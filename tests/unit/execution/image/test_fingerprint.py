@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cvimake.core.action import Action
-from cvimake.core.errors import ImageError, StepFailedError
+from cvimake.core.errors import ImageError, StageFailedError
 from cvimake.execution.image import fingerprint
 
 IDENTITY = {"files": {"packages": "00"}}
@@ -29,7 +29,7 @@ class FakeSandbox:
     def run(self, action: Action) -> None:
         self.actions.append(action)
         if self.changed is None:
-            raise StepFailedError("image:check: its tool ended with exit code 1")
+            raise StageFailedError("image:check: its tool ended with exit code 1")
         text = json.dumps(self.changed)
         Path(action.outputs[0].path).write_text(text, encoding="utf-8")
 
