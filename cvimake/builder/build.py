@@ -61,7 +61,7 @@ class Build:
 
     @functools.cached_property
     def choice(self) -> Choice:
-        """Which store the project and the user have chosen.
+        """The store that the project and the user have chosen.
 
         Raises:
             CvimakeError: a variable of the environment has a value that it cannot have.

@@ -12,9 +12,9 @@ from doit.dependency import Dependency, FileChangedChecker
 
 from cvimake.core.content import NOT_THERE, Contents, State
 
-# Under which doit keeps the states of a task's targets.
+# The key of the states of a task's targets, in the values that doit keeps of a task.
 OUTPUTS = "outputs"
-# Under which a task that has run tells the states of the files that it has read.
+# The key of the states of the files that a task has read, in the values that it returns.
 INPUTS = "inputs"
 
 
@@ -31,7 +31,7 @@ class ContentChecker(FileChangedChecker):
 
     @contextlib.contextmanager
     def as_before(self, states: Mapping[str, State]) -> Iterator[None]:
-        """Takes files to be what they were: an input that was edited meanwhile was not what was read."""
+        """Use these states for files: an input that was edited meanwhile is not the input that was read."""
         self._before = states
         try:
             yield
@@ -39,11 +39,11 @@ class ContentChecker(FileChangedChecker):
             self._before = {}
 
     def check_modified(self, file_path: str, file_stat: os.stat_result, state: State) -> bool:
-        """Whether a file's bytes differ from a recorded state."""
+        """Tell whether a file's bytes differ from a recorded state."""
         return not self.contents.matches(file_path, file_stat, state)
 
     def get_state(self, dep: str, current_state: State | None) -> State | None:
-        """The state to record of a file, or None where the recorded one still holds.
+        """Return the state to record of a file, or None if the recorded one still holds.
 
         It is the one that the task ran with. The file's present contents say nothing of that, and no command
         of doit's can record them: without a run, a file counts as changed.

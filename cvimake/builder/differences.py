@@ -1,4 +1,4 @@
-"""What differs between two definitions of a stage, and between two toolchains."""
+"""The differences between two definitions of a stage, and between two toolchains."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Definition = Any  # a JSON value; see `Action.definition`
 
 
 def definition_changes(old: Definition, new: Definition) -> tuple[OptionChanged, ...]:
-    """Every part of a definition that is another: the tool's options, the environment, texts, budgets.
+    """Return every changed part of a definition: the tool's options, the environment, texts, budgets.
 
-    Which files are read, also those of datasets, is left to who knows their paths.
+    Changes of input files are not among them: only the caller knows their paths.
     """
     before, now = _options(old), _options(new)
     changed = [
@@ -43,13 +43,13 @@ def identity_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[To
 
 
 def members(definition: Definition) -> frozenset[str]:
-    """The names of all members of a definition's folders."""
+    """Return the names of all members of a definition's folders."""
     action, _ = _parts(definition)
     return frozenset(name for names in action.get("folders", {}).values() for name in names)
 
 
 def _parts(definition: Definition) -> tuple[Mapping[str, Any], Any]:
-    """A definition's action, and the rest."""
+    """Return a definition's action, and the rest of the definition."""
     if isinstance(definition, list) and definition and isinstance(definition[0], dict):
         return definition[0], definition[1:]
     return {}, definition
@@ -71,7 +71,7 @@ def _options(definition: Definition) -> dict[str, str]:
 
 
 def _words(definition: Definition) -> list[str]:
-    """The arguments of a definition's command that have no name."""
+    """Return the arguments of a definition's command that have no name."""
     action, _ = _parts(definition)
     return [argument for argument in action.get("argv", ()) if not argument.startswith("--")]
 

@@ -19,13 +19,13 @@ from cvimake.core.capacity import Load
 # A loop in Python, and the seconds that it takes on the machine that the loads were measured on.
 _STEPS, _REFERENCE = 200_000, 0.012
 _SLOWEST, _FASTEST = 4.0, 0.5
-# So many stages with known times are enough to tell how fast a machine is.
+# The times of so many stages tell how fast the machine is.
 _ENOUGH = 100
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a stage should take.
+    """The expected time of a stage.
 
     Attributes:
         is_guess: it never ran here.
@@ -36,7 +36,7 @@ class Expected:
 
 
 class Estimates:
-    """What the stages of a project should take.
+    """The expected times of a project's stages.
 
     Args:
         tasks: all of the graph.
@@ -50,7 +50,7 @@ class Estimates:
         self._tasks, self._records, self._history = tasks, records, history
 
     def of(self, name: str) -> Expected | None:
-        """What a stage should take; None where nothing is known, as of an image that has to be made."""
+        """Return the expected time of a stage; None if nothing is known, as of an image to be made."""
         seconds = self._values(name).get(SECONDS)
         if seconds is None and self._history and (run := self._history.last(name)):
             seconds = run.seconds

@@ -1,6 +1,6 @@
-"""What each stage was when it last succeeded, and how it has failed since, for `plan` and `why`.
+"""The history: each stage as it was when it last succeeded, and its failures since, for `plan` and `why`.
 
-Kept apart from doit's records: those are read by every build, and this by none that has nothing to do.
+It is apart from doit's records: every build reads those, and a build with nothing to do does not read this.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class History:
         self._writing: sqlite3.Connection | None = None
 
     def last(self, task: str) -> Run | None:
-        """A task's last success; None where none is known."""
+        """Return a task's last success; None if none is known."""
         row = self._row(_LAST, task)
         if row is None:
             return None
@@ -114,7 +114,7 @@ class History:
             return None
 
     def failure(self, task: str) -> Failure | None:
-        """A task's last failure; None where it has succeeded since, or none is known."""
+        """Return a task's last failure; None if it has succeeded since, or if none is known."""
         row = self._row("select ended, problem from problems where task = ?", task)
         try:
             if row is None:
@@ -124,12 +124,12 @@ class History:
             return None
 
     def text(self, sha256: str) -> str | None:
-        """What was in a file that was kept; None where it was not."""
+        """Return the text of a file that was kept; None if it was not kept."""
         row = self._row("select text from texts where sha256 = ?", sha256)
         return None if row is None else str(row[0])
 
     def add(self, run: Run, kept: Iterable[str] = ()) -> None:
-        """Writes down a run, in the place of the task's earlier one and of its failure.
+        """Write down a run. It replaces the task's earlier run and its failure.
 
         Args:
             run: what has succeeded.
@@ -154,7 +154,7 @@ class History:
         self._write(run.task, write)
 
     def add_failure(self, failure: Failure) -> None:
-        """Writes down a failure, beside the task's last success."""
+        """Write down a failure, beside the task's last success."""
         row = (failure.task, failure.ended, json.dumps(dataclasses.asdict(failure.problem)))
 
         def write(database: sqlite3.Connection) -> None:
@@ -169,7 +169,7 @@ class History:
             except sqlite3.DatabaseError as error:
                 if not is_damage(error):
                     raise
-                # No build depends on the history: it can begin anew.
+                # A build does not need the history, so a damaged one is replaced by an empty one.
                 self.close()
                 remove(self._path)
                 self._write_once(write)
@@ -181,7 +181,7 @@ class History:
             self._writing = sqlite3.connect(self._path)
             self._writing.executescript(_TABLES)
             if "outputs" not in {column[1] for column in self._writing.execute("pragma table_info(runs)")}:
-                # Of an older version.
+                # An older version wrote the database.
                 self._writing.execute("alter table runs add column outputs text")
         with self._writing:
             write(self._writing)

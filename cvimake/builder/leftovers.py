@@ -11,7 +11,7 @@ LOGS = "logs"
 
 @dataclass(frozen=True)
 class Leftover:
-    """What is left of a model.
+    """The remains of a model that is no longer declared.
 
     Attributes:
         name: the model's.
@@ -27,7 +27,7 @@ class Leftover:
         return sum(path.stat().st_size for path in self.files)
 
     def remove(self) -> None:
-        """Removes its files, and the folders that are empty then."""
+        """Remove its files, and the folders that are empty then."""
         for path in self.files:
             path.unlink(missing_ok=True)
         for folder in {path.parent for path in self.files}:

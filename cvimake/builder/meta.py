@@ -23,7 +23,7 @@ _KEY = "cvimake"
 
 @dataclass(frozen=True, kw_only=True)
 class Meta:
-    """What cvimake knows of a task.
+    """cvimake's own data of a task.
 
     Attributes:
         load: the part of the machine that it takes; None for a task that runs alone.
@@ -51,6 +51,6 @@ _NOTHING = Meta()
 
 
 def meta_of(task: Task) -> Meta:
-    """Return what cvimake knows of a task; nothing of a task that is not ours."""
+    """Return cvimake's own data of a task; an empty one for a task that is not ours."""
     meta: Meta = (task.meta or {}).get(_KEY, _NOTHING)
     return meta

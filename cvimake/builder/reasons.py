@@ -12,7 +12,7 @@ from typing import Any
 
 from cvimake.core.errors import DeclarationError, Problem
 
-# Longer ones are cut when they are shown.
+# Longer values are cut when they are shown.
 _LONGEST_VALUE = 60
 _SHOWN_OF_SHA256 = 12
 
@@ -219,7 +219,7 @@ class MemberRemoved:
 
 @dataclass(frozen=True)
 class ToolchainChanged:
-    """What computes is another.
+    """A part of the toolchain changed.
 
     Attributes:
         part: its place in the toolchain's identity.
@@ -281,7 +281,7 @@ Reason = (
     | ChoiceOpen | DeclarationWrong | OptionChanged | InputAdded | InputRemoved | InputChanged
     | InputMissing | MemberAdded | MemberRemoved | ToolchainChanged | TargetMissing | TargetDamaged | Follows
 )  # fmt: skip
-# Why a model cannot be built as things are.
+# Reasons why a model cannot be built
 Hindrance = SourceMissing | ChoiceOpen | DeclarationWrong
 _KINDS: dict[str, type[Reason]] = {kind.__name__: kind for kind in typing.get_args(Reason)}
 
@@ -314,7 +314,7 @@ def _shown(value: str | None) -> str:
 
 
 def _place(path: str) -> str:
-    """A path without the way back that a declaration goes to it."""
+    """Return a path without the `..` by which a declaration reaches it."""
     return os.path.normpath(path)
 
 

@@ -11,11 +11,11 @@ from doit.dependency import DatabaseException, SqliteDB
 
 from cvimake.core import announce
 
-# Under which doit keeps how long a task took.
+# The key of the seconds that a task took, in the values that doit keeps of a task.
 SECONDS = "seconds"
-# On how many cores that was.
+# The key of the number of cores that it had.
 CORES = "cores"
-# Under which it keeps how long it took to take a task's outputs from the store, where it did not run.
+# The key of the seconds that it took to restore a task from the store, if it did not run.
 RESTORED = "restored"
 
 
@@ -25,7 +25,7 @@ class Records(SqliteDB):
     desc = "sqlite3, written after every task"
 
     def _sqlite3(self, name: str) -> sqlite3.Connection:
-        # Nothing else is there before the first task runs.
+        # The folder does not exist before the first build.
         Path(name).parent.mkdir(exist_ok=True)
         if (connection := self._opened(name)) is None:
             announce.note(f"warning: {name} is damaged; it is begun anew, and everything is built once more")
@@ -36,7 +36,7 @@ class Records(SqliteDB):
         return connection
 
     def _opened(self, name: str) -> sqlite3.Connection | None:
-        """The database; None where it is damaged."""
+        """Open the database; return None if it is damaged."""
         try:
             connection: sqlite3.Connection = super()._sqlite3(name)
         except DatabaseException as error:
@@ -49,7 +49,7 @@ class Records(SqliteDB):
         return None
 
     def _get_task_data(self, task_id: str) -> dict[str, Any]:
-        """A task's record; of a damaged one nothing."""
+        """Return a task's record; nothing if it is damaged."""
         try:
             record = super()._get_task_data(task_id)
         except ValueError:
@@ -57,13 +57,13 @@ class Records(SqliteDB):
         return record if isinstance(record, dict) else {}
 
     def set(self, task_id: str, dependency: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Changes one item of a task's record, and leaves the others as they are."""
-        # doit's own forgets all that it has not read yet.
+        """Change one item of a task's record, and leave the others as they are."""
+        # The method of doit would drop the items that it has not read yet.
         self.get(task_id, dependency)
         super().set(task_id, dependency, value)
 
     def flush(self) -> None:
-        """Writes what is known to the disk."""
+        """Write all records to the disk."""
         for task in self._dirty:
             record = self.codec.encode(self._cache[task])
             self._conn.execute("insert or replace into doit values (?, ?)", (task, record))
@@ -93,15 +93,15 @@ class UnwrittenRecords(Records):
         return super()._sqlite3(":memory:")
 
     def flush(self) -> None:
-        """Writes nothing."""
+        """Write nothing."""
 
     def dump(self) -> None:
-        """Writes nothing."""
+        """Write nothing."""
         self._conn.close()
 
 
 def opened_to_read(path: Path) -> sqlite3.Connection:
-    """A database that can only be read.
+    """Open a database for reading only.
 
     Raises:
         sqlite3.Error: it is not there, or is none.
@@ -110,12 +110,12 @@ def opened_to_read(path: Path) -> sqlite3.Connection:
 
 
 def is_damage(error: BaseException | None) -> bool:
-    """Whether an error of SQLite says that a file is no database; others say that it cannot be had now."""
+    """Tell whether an error of SQLite means that a file is no database, and not that it is busy or closed."""
     return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
 
 
 def is_sound(connection: sqlite3.Connection) -> bool:
-    """Whether the whole of a database can be read."""
+    """Tell whether the whole of a database can be read."""
     cursor = connection.cursor()
     # doit's connections make each row a dictionary.
     cursor.row_factory = None
@@ -128,6 +128,6 @@ def is_sound(connection: sqlite3.Connection) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Removes a database, with what SQLite keeps beside it."""
+    """Remove a database, and the journal that SQLite keeps beside it."""
     for name in (path.name, f"{path.name}-journal"):
         path.with_name(name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a stage has to do with the store: its key there, taking its outputs out, and putting them in."""
+"""A stage and the store: its key there, taking its outputs from the store, and putting them in."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Found:
 
 
 def key_of(action: Action, toolchain: str, inputs: Mapping[str, State]) -> str:
-    """The key of an action.
+    """Return the key of an action.
 
     Args:
         action: what would run, or has run.
@@ -53,7 +53,7 @@ def key_of(action: Action, toolchain: str, inputs: Mapping[str, State]) -> str:
 
 
 def recorded_toolchain(path: Path, contents: Contents) -> tuple[str, State]:
-    """The text of a record of a toolchain, and the state of the file that holds it.
+    """Return the text of a record of a toolchain, and the state of the file that holds it.
 
     Raises:
         CvimakeError: it was edited while it was read, or is no text.
@@ -75,14 +75,14 @@ def _fingerprint(build: Build, toolchain: Path) -> str:
     return _fingerprint_of(recorded_toolchain(build.root / toolchain, build.contents)[0])
 
 
-# All stages of a build share one or two, and there can be thousands.
+# Thousands of stages share one or two records of a toolchain.
 @functools.lru_cache(maxsize=8)
 def _fingerprint_of(identity: str) -> str:
     return digest.of_value(json.loads(identity))
 
 
 def find(build: Build, action: Action, toolchain: Path = TOOLCHAIN) -> Found | None:
-    """An action's result in the store; None where it is not there."""
+    """Find an action's result in the store; return None if it is not there."""
     store = build.store.store
     if store is None:
         return None
@@ -91,7 +91,7 @@ def find(build: Build, action: Action, toolchain: Path = TOOLCHAIN) -> Found | N
         inputs = {str(path): build.contents.state(str(path)) for path in action.paths()}
         key = key_of(action, text, inputs)
     except (CvimakeError, OSError, ValueError):
-        # What is missing is for the stage itself to say.
+        # The stage itself reports a missing file.
         return None
     entry = store.find(key)
     if entry is None:
@@ -101,10 +101,10 @@ def find(build: Build, action: Action, toolchain: Path = TOOLCHAIN) -> Found | N
 
 
 def restore(build: Build, action: Action, found: Found) -> bool:
-    """Publishes an action's outputs from the store.
+    """Publish an action's outputs from the store.
 
     Returns:
-        Whether they are there now; where not, why has been said.
+        True if they are there now; otherwise the reason has been printed.
 
     Raises:
         OSError: the results cannot be written.
@@ -134,7 +134,7 @@ def restore(build: Build, action: Action, found: Found) -> bool:
 
 
 def foresee(build: Build, stages: Iterable[tuple[Iterable[str], Action | None, Path]]) -> list[bool]:
-    """Which of the stages that are stale would come from the store.
+    """Tell for each stale stage whether its outputs would come from the store.
 
     Args:
         build: looks into its store.
@@ -142,7 +142,7 @@ def foresee(build: Build, stages: Iterable[tuple[Iterable[str], Action | None, P
             the record of what it would run in.
     """
     store = build.store.store
-    # What files will hold; None where that is not known before they are made.
+    # The sha256 that files will have; None if it is not known before they are made.
     foreseen: dict[str, str | None] = {}
 
     def sha256_of(path: Path) -> str:
@@ -173,7 +173,7 @@ def foresee(build: Build, stages: Iterable[tuple[Iterable[str], Action | None, P
 
 
 def keep(build: Build, key: str, action: Action, seconds: float, outputs: Mapping[str, str]) -> None:
-    """Puts the outputs of an action that has just finished into the store.
+    """Put the outputs of an action that has just finished into the store.
 
     Args:
         build: has the store.

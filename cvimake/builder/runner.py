@@ -1,4 +1,4 @@
-"""Runs doit's tasks, as many at a time as the machine bears."""
+"""Runs doit's tasks, as many at a time as the machine has room for."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _MOST_THREADS = 64
 
 
 class Machine(Protocol):
-    """What stages run on."""
+    """The machine that stages run on."""
 
     def capacity(self) -> Capacity:
-        """What it bears."""
+        """Return what it has for stages."""
         ...
 
     def cancel(self) -> None:
-        """Ends every stage that runs on it, and lets no other begin."""
+        """End every running stage, and let no other begin."""
         ...
 
 
@@ -66,9 +66,9 @@ class Runner(DoitRunner):
     Args:
         arguments: of doit's runner, as the options are.
         build: has the store and what runs.
-        ready_machine: makes ready what stages run on, which may take minutes; called before the first.
-        history: where every success is written down with its reasons; None for nowhere.
-        jobs: how many at once, whatever they take; 0 for as many as the machine bears.
+        ready_machine: prepares the machine for stages, which may take minutes; called before the first stage.
+        history: takes every success with its reasons, and every failure; None for no history.
+        jobs: cores that the stages take together; 0 for as many as the machine has room for.
     """
 
     def __init__(
@@ -88,17 +88,18 @@ class Runner(DoitRunner):
         self._history = history
         self._reasons: dict[str, tuple[Reason, ...]] = {}
         self._schedule = Schedule(dict, self._seconds)
-        # Stale and not begun; what those have that the machine is busy with; all that goes on in threads. A
-        # thread ends with what takes the task from the store, with nothing where it has to run, or with how
-        # it ran.
+        # Stale tasks that wait for room on the machine.
         self._ready: list[ExecNode] = []
-        # Those of them that are still looked for in the store: if they are not there, they are ready.
+        # Stale tasks whose outputs are searched for in the store. If they are not there, the task is ready.
         self._looked_for: dict[ExecNode, None] = {}
+        # Running tasks, and the share of the machine that each has.
         self._running: dict[ExecNode, Share] = {}
+        # All threads, each with its task. A thread returns the function that takes the outputs from the
+        # store, or how the task ran, or None if the task has to run.
         self._futures: dict[Future[Restore | _Ran | None], ExecNode] = {}
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
-        """Runs everything that is selected and stale. After a failure, what runs is let finish."""
+        """Run every selected stale task. After a failure, running stages finish and no other begins."""
         finished: list[ExecNode] = []
         self._schedule = Schedule(functools.partial(_selected, task_dispatcher), self._seconds)
         with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="stage") as pool:
@@ -113,7 +114,7 @@ class Runner(DoitRunner):
                         return
                     finished = self._wait(pool)
             except BaseException:
-                # Otherwise the pool would wait for what runs.
+                # Otherwise the pool would wait for the running stages.
                 self._build.store.end()
                 if self._machine:
                     self._machine.cancel()
@@ -129,7 +130,7 @@ class Runner(DoitRunner):
             self._ready.append(node)
 
     def _start(self, pool: Executor) -> list[ExecNode]:
-        """Starts what the machine bears; returns what has run in this thread."""
+        """Start the tasks that the machine has room for; return those that have run in this thread."""
         finished: list[ExecNode] = []
         if self._stop_running:
             self._ready.clear()
@@ -146,7 +147,7 @@ class Runner(DoitRunner):
         return finished
 
     def _wait(self, pool: Executor) -> list[ExecNode]:
-        """Waits until something has ended; returns the tasks that are done with, or have failed."""
+        """Wait until something has ended; return the tasks that have succeeded or failed."""
         finished: list[ExecNode] = []
         for future in wait(self._futures, return_when=FIRST_COMPLETED).done:
             node, outcome = self._futures.pop(future), future.result()
@@ -163,7 +164,7 @@ class Runner(DoitRunner):
         return finished
 
     def _restore(self, task: Task, restore: Restore) -> _Ran | None:
-        """Takes a task's outputs from the store, in any thread; None where it has to run."""
+        """Take a task's outputs from the store, in any thread; return None if the task has to run."""
         values = restore()
         if values is None:
             self._build.activities.end(task.name)
@@ -174,7 +175,7 @@ class Runner(DoitRunner):
         return _Ran(None, task.values.pop(INPUTS))
 
     def _execute(self, task: Task, share: Share) -> _Ran:
-        """Runs a task, in any thread. A stage tells what it has read; of other tasks it is what was there."""
+        """Run a task, in any thread. A stage reports its inputs; those of other tasks are read before it."""
         before = {} if meta_of(task).look_up else self._inputs(task)
         with granted(share):
             failure = task.execute(self.stream)
@@ -185,21 +186,21 @@ class Runner(DoitRunner):
         return _Ran(failure, task.values.pop(INPUTS))
 
     def _settle(self, node: ExecNode, ran: _Ran) -> None:
-        """Records how a task has ended; for the inputs that it ran with, whatever they are by now."""
+        """Record how a task has ended, with the inputs that it ran with. They may have been edited since."""
         if self._history and ran.failure is None and node.task.name in self._reasons:
-            # First, since nothing counts as built whose run is not on record.
+            # The history comes first: a stage counts as built only if its run is on record.
             why = self._reasons.pop(node.task.name)
             staleness.record(
                 self._history, node.task, why, {path: state[-1] for path, state in ran.inputs.items()}
             )
         checker = self.dep_manager.checker
-        # In a `dodo.py` of somebody else's it is doit's own.
+        # In another project's `dodo.py` it is doit's own checker.
         before = checker.as_before(ran.inputs) if isinstance(checker, ContentChecker) else nullcontext()
         with before:
             self.process_task_result(node, ran.failure)
 
     def select_task(self, node: ExecNode, tasks_dict: dict[str, Task]) -> bool:
-        """Whether a task is to run. For one that is not, it records which of its files were only touched."""
+        """Tell whether a task has to run. If not, record the new states of files that were only touched."""
         self._contents.renewed.clear()
         selected = super().select_task(node, tasks_dict)
         if not isinstance(self.dep_manager.checker, ContentChecker):
@@ -207,13 +208,13 @@ class Runner(DoitRunner):
         if node.run_status == "up-to-date":
             self._renew(node.task)
         elif selected and self._history and node.task.actions:
-            # Before it runs: afterwards its targets are new, and a failure takes its record.
+            # The reasons depend on its targets and its record, and both change when it runs.
             why = staleness.of_task(node.task, self.dep_manager, tasks_dict, self._history)
             self._reasons[node.task.name] = why or (reasons.Asked(),)
         return selected
 
     def _renew(self, task: Task) -> None:
-        """Records the new states of files that have the recorded bytes: the states that were compared.
+        """Record the new states of files that have the recorded bytes: the states that were compared.
 
         The files are not looked at again: they may have been edited since.
         """
@@ -228,7 +229,7 @@ class Runner(DoitRunner):
             backend.set(task.name, "_values_:", {**values, OUTPUTS: {**values[OUTPUTS], **outputs}})
 
     def process_task_result(self, node: ExecNode, base_fail: BaseFail | None) -> None:
-        """Records a success or deals with a failure. A task without actions, a group, gets no record.
+        """Record a success or handle a failure. A task without actions, which is a group, gets no record.
 
         A group can have the name of a stage of earlier: `MODEL:VARIANT` is a stage as long as the variant has
         one processor. With a record of its own, the group would take the stage's place in the database.
@@ -240,7 +241,7 @@ class Runner(DoitRunner):
         super().process_task_result(node, base_fail)
 
     def _handle_task_error(self, node: ExecNode, base_fail: BaseFail) -> None:
-        """Takes note of a failure. What needs something that failed is no failure of its own."""
+        """Note a failure. A task that only needs a failed one is no failure of its own."""
         if not isinstance(base_fail, UnmetDependency):
             super()._handle_task_error(node, base_fail)
             if self._history:
@@ -274,10 +275,10 @@ class Runner(DoitRunner):
         return stale
 
     def _startable(self) -> list[tuple[ExecNode, Share | None]]:
-        """Which of the ready tasks the machine bears beside those that run, and what each gets of it.
+        """Return the ready tasks that the machine has room for, and the share of the machine that each gets.
 
-        What the longest chain waits for comes first; where that is still looked for in the store, its share
-        is kept for it. A task without a load gets nothing, and runs alone.
+        The task that the longest chain waits for comes first. While the store is searched for its outputs,
+        its share is kept free. A task without a load gets no share, and runs alone.
         """
         if self._ready and not self._running and _load(self._ready[0]) is None:
             return [(self._ready[0], None)]
@@ -326,7 +327,7 @@ def _load(node: ExecNode) -> Load | None:
 
 
 def _selected(dispatcher: TaskDispatcher) -> Mapping[str, Task]:
-    """The tasks that are asked for, and all that they need."""
+    """Return the tasks that are asked for, and all tasks that they need."""
     tasks = dispatcher.tasks
     return {
         name: tasks[name]

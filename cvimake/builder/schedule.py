@@ -1,4 +1,4 @@
-"""What is to run first: what the longest chain of work waits for."""
+"""The order of stages: the one that the longest chain of work waits for runs first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Schedule:
 
     @functools.cached_property
     def _after(self) -> dict[str, list[str]]:
-        """What needs each."""
+        """For each task, the tasks that need it."""
         after: dict[str, list[str]] = {}
         for name, task in self._tasks.items():
             for needed in task.task_dep:

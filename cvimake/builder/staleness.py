@@ -1,4 +1,4 @@
-"""What is stale: where a stage differs from when it last succeeded, and what follows in the graph."""
+"""Stale stages: those that differ from their last success, and those that follow from them in the graph."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class Unchanged(config_changed):
         definition: gives all that decides the result beside the contents of the inputs.
     """
 
-    # doit looks for each one's parameters; without this, that takes as long as the rest of the check.
+    # Without this, doit spends as much time on finding out its parameters as on the check.
     __signature__ = inspect.signature(config_changed("").__call__)
 
     def __init__(self, definition: Callable[[], Definition]) -> None:
-        # Kept as what gives it: with a thousand models, the definitions themselves would fill the memory.
+        # Only the function is kept: the definitions of a thousand models would fill the memory.
         super().__init__(digest.of_value(definition()))
         self.definition = definition
 
@@ -84,7 +84,7 @@ def of_task(
     past = history.last(task.name)
     failure = history.failure(task.name)
     failed = LastFailed(**dataclasses.asdict(failure.problem), ended=failure.ended) if failure else None
-    # A killed build can have written the one and not the other.
+    # A killed build may have written only one of the two.
     if values and past and digest.of_value(past.definition) != values.get("_config_changed"):
         past = None
     if not values:
@@ -116,12 +116,12 @@ def of_task(
 
 
 def hindrances(task: Task) -> tuple[Reason, ...]:
-    """The reasons why a task's model cannot be built as things are; empty for a task that can run."""
+    """Return the reasons why a task's model cannot be built now; empty for a task that can run."""
     return meta_of(task).hindrances
 
 
 def record(history: History, task: Task, why: Iterable[Reason], inputs: Mapping[str, str]) -> None:
-    """Writes down a task's success.
+    """Write down a task's success.
 
     Args:
         history: where.
@@ -163,7 +163,7 @@ def untraced(task: Task, history: History, contents: Contents) -> str:
     return ""
 
 
-# What follows
+# Stages that follow from stale ones
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Verdict:
 
     @property
     def is_impossible(self) -> bool:
-        """Whether it cannot run before its declaration is corrected."""
+        """True if it cannot run before its declaration is corrected."""
         return any(isinstance(reason, DeclarationWrong) for reason in self.reasons)
 
     def __str__(self) -> str:
@@ -214,7 +214,7 @@ def judge(
         if not task.actions:
             continue
         stale = [verdicts[name] for name in task.task_dep if name in verdicts]
-        # Whatever such files are now, they are made anew first, or may be.
+        # The present contents of such files do not count: they are made anew first, or may be.
         rewritten = {path for verdict in stale if verdict.certain for path in tasks[verdict.stage].targets}
         unsure = {path for verdict in stale for path in tasks[verdict.stage].targets}
         reasons = [reason for reason in own(task) if _file_of(task, reason) not in rewritten]
@@ -246,24 +246,24 @@ def in_order(tasks: Mapping[str, Task], selected: Iterable[str]) -> Iterator[Tas
 
 
 def toolchain_of(task: Task) -> str | None:
-    """The record of what a task runs in; None where it runs in nothing of ours."""
+    """Return the path of the toolchain record that a task reads; None if it reads none."""
     return next((str(path) for path in FINGERPRINTS if str(path) in task.file_dep), None)
 
 
 def _file_of(task: Task, reason: Reason) -> str | None:
-    """The file whose contents, now, are a task's reason."""
+    """Return the file whose present contents are a task's reason."""
     if isinstance(reason, InputChanged | InputMissing):
         return reason.path
     return toolchain_of(task) if isinstance(reason, ToolchainChanged) else None
 
 
 def _definition(task: Task) -> Definition:
-    """What a task is defined as; None for one that is not ours."""
+    """Return a task's definition; None for a task that is not ours."""
     return next((check.definition() for check, _, _ in task.uptodate if isinstance(check, Unchanged)), None)
 
 
 def _known_inputs(records: Dependency, task: Task) -> Iterable[str]:
-    """The files that a task read when it last succeeded, as doit has them."""
+    """Return the files that a task read when it last succeeded, from doit's record."""
     return records.backend.get(task.name, "deps:") or ()
 
 
@@ -277,9 +277,9 @@ def _membership(task: Task, inputs: Mapping[str, str], old: Definition, new: Def
 
 
 def _input(path: str, old: str, history: History, contents: Contents) -> tuple[Reason, ...]:
-    """What has changed in a file; of the toolchain's record, in which parts."""
+    """Return the change of a file; for the toolchain's record, the parts that have changed."""
     if Path(path) in FINGERPRINTS and (before := history.text(old)):
-        # Whoever edited it may have left anything.
+        # An edited record can hold anything.
         with contextlib.suppress(OSError, ValueError):
             now = json.loads(Path(path).read_text(encoding="utf-8"))
             if parts := identity_changes(json.loads(before), now):
@@ -288,7 +288,7 @@ def _input(path: str, old: str, history: History, contents: Contents) -> tuple[R
 
 
 def _targets(task: Task, recorded: Mapping[str, State], contents: Contents) -> Iterator[Reason]:
-    """Which targets are not what they were when they were made."""
+    """Yield a reason for each target that no longer holds what was written."""
     for target in task.targets:
         if not Path(target).exists():
             yield TargetMissing(target)
@@ -301,7 +301,7 @@ def _is_in(path: str, names: Iterable[str]) -> bool:
 
 
 def _sha256(path: str, contents: Contents) -> str:
-    """The sha256 of a file; empty where it cannot be read."""
+    """Return the sha256 of a file; empty if it cannot be read."""
     try:
         return str(contents.state(path)[-1])
     except OSError:

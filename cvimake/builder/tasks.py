@@ -101,7 +101,7 @@ class Project:
 
     @property
     def takes_frameworks(self) -> bool:
-        """Whether a model needs PyTorch or TensorFlow to be read."""
+        """True if a model needs PyTorch or TensorFlow to be read."""
         return any(model.takes_frameworks for model in self.buildable)
 
     def tasks(self, model: DeclaredModel, stages: Iterable[StageOf]) -> Iterator[Task]:

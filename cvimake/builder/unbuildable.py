@@ -61,7 +61,7 @@ class Unbuildable:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether its declaration has a mistake; otherwise it waits for something."""
+        """True if its declaration has a mistake; otherwise it waits for something."""
         return any(isinstance(reason, DeclarationWrong) for reason in self.reasons)
 
     @property
@@ -86,7 +86,7 @@ def of_declarations(declarations: Declarations, root: Path) -> dict[str, Unbuild
     found = {name: _unusable(model) for name, model in declarations.unusable.items()}
     for name, model in declarations.models.items():
         if model.missing:
-            # Its other files may come together with its network.
+            # Its other files may be added together with its network.
             found[name] = _without_source(model)
         elif mistakes := presence.mistakes(model, root / "build"):
             found[name] = Unbuildable(task=name, reasons=tuple(map(DeclarationWrong, mistakes)))
@@ -96,7 +96,7 @@ def of_declarations(declarations: Declarations, root: Path) -> dict[str, Unbuild
 def stand_ins(
     selected: Iterable[str] | None, tasks: Container[str], targets: Container[str]
 ) -> list[str] | None:
-    """Replaces the stages and files of models that cannot be built by the tasks that stand for these models.
+    """Replace stages and files of models that cannot be built by the tasks that stand for these models.
 
     Such a model has no stages in the graph. Somebody who names one should read why.
 
@@ -111,7 +111,7 @@ def stand_ins(
 
 
 def stops_others(selected: Collection[str], tasks: Container[str]) -> bool:
-    """Whether there is a wrong declaration among several tasks that are selected."""
+    """Tell whether several tasks are selected and one of them stands for a wrong declaration."""
     return len(selected) > 1 and any(f"{name}:{DECLARATION}" in tasks for name in selected)
 
 
@@ -129,7 +129,7 @@ def _without_source(model: DeclaredModel) -> Unbuildable:
 
 
 def _unusable(model: UnusableModel) -> Unbuildable:
-    # A folder can be called as no task can, or as a task or a command is.
+    # A folder can have a name that a task cannot have, or that a task or a command has already.
     is_usable = NAME.fullmatch(model.name) and model.name not in RESERVED_NAMES
     name = model.name if is_usable else f"model_{_NOT_IN_NAMES.sub('_', model.name)}"
     mistakes = [DeclarationWrong(what) for what in model.mistakes]

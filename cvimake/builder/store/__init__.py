@@ -21,13 +21,13 @@ from cvimake.builder.store.place import Beat, DamagedError, Place, StoreError
 from cvimake.core import announce, digest
 
 ACTIONS, BLOBS = "actions", "blobs"
-# A store that does not answer for so long is left alone for the rest of the build, in seconds.
+# Seconds after which a store that does not answer is left alone for the rest of the build.
 LOOK_UP, TRANSFER = 5.0, 20.0
-# So is one that answers but has not finished by then, in seconds; a transfer gets more time for its bytes.
+# Seconds after which the same holds for a store that answers but does not finish; a transfer gets more.
 LONGEST_LOOK_UP, LONGEST_TRANSFER = 15.0, 60.0
-# Some drivers send a file in one piece, and say nothing while they do; in bytes per second.
+# Bytes per second: some drivers send a file in one piece, without a sign of life meanwhile.
 _SLOWEST = 1_000_000
-# A store that is slower than this saves nobody any time, in bytes per second.
+# Bytes per second: a slower store saves no time.
 _LEAST_RATE = 100_000
 # Bounds of an entry, far beyond any action: bytes of the entry and of an output, seconds, cores, outputs.
 LARGEST_ENTRY, _LARGEST_BLOB = 1024**2, 64 * 1024**3
@@ -55,7 +55,7 @@ class Blob(_Json):
 
 
 class Entry(_Json):
-    """What is known of a finished action."""
+    """The entry of a finished action."""
 
     action: str
     """How people called it where it ran: `MODEL:STAGE`."""
@@ -94,11 +94,11 @@ class Store:
 
     @property
     def takes_results(self) -> bool:
-        """Whether results are kept in it at present."""
+        """True if it takes results at present."""
         return not (self._read_only or self._gave_up)
 
     def find(self, key: str) -> Entry | None:
-        """What is known of an action; None where nothing is, or the store cannot be used."""
+        """Return the entry of an action; None if there is none, or if the store cannot be used."""
         if self._gave_up:
             return None
         name = action_file(key)
@@ -121,7 +121,7 @@ class Store:
             return None
 
     def restore(self, key: str, entry: Entry, targets: Mapping[str, Path], beat: Beat) -> bool:
-        """Writes an action's outputs.
+        """Write an action's outputs.
 
         Args:
             key: of the action.
@@ -130,7 +130,7 @@ class Store:
             beat: called after each piece.
 
         Returns:
-            Whether all are there, each with the bytes that it had; where not, why is said.
+            True if all are there, each with its recorded bytes; otherwise the reason is printed.
         """
         if entry.outputs.keys() != targets.keys():
             self._damaged(key, f"{action_file(key)} has other outputs than the action")
@@ -151,7 +151,7 @@ class Store:
             return False
         except (OSError, StoreError) as error:
             if isinstance(error, OSError) and error.errno in _FULL:
-                # Only the project's disk is written to here; building says so too, with its own remedy.
+                # The project's own disk is full. A build of the stage reports that itself, with a remedy.
                 announce.note(
                     f"warning: {entry.action}: its result cannot be taken from the store: the disk of "
                     f"{next(iter(targets.values())).parent} is full"
@@ -164,7 +164,7 @@ class Store:
         return True
 
     def keep(self, key: str, entry: Entry, files: Mapping[str, Path]) -> None:
-        """Keeps the outputs of a finished action, unless they have changed since.
+        """Keep the outputs of a finished action, unless they have changed since.
 
         Args:
             key: of the action.
@@ -180,7 +180,7 @@ class Store:
                 if self.place.size(where) == blob.size:
                     continue
                 self.place.keep(where, files[name], beat)
-                # Somebody may have edited it meanwhile.
+                # A user may have edited it meanwhile.
                 if digest.of_file(files[name], beat) != blob.sha256:
                     self.place.remove(where)
                     return
@@ -195,7 +195,7 @@ class Store:
             self._give_up(error)
 
     def end(self) -> None:
-        """Gives up whatever goes on: the build is interrupted."""
+        """Give up all work: the build is interrupted."""
         self._gave_up = True
         self._look_up.end()
         self._transfer.end()

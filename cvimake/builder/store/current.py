@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 STORE_VARIABLE, READ_ONLY_VARIABLE = "CVIMAKE_STORE", "CVIMAKE_STORE_READ_ONLY"
 NONE = "none"
-# What takes no longer is not worth a line, in seconds.
+# Waiting that takes fewer seconds gets no line.
 _SOON = 0.5
 _GIBIBYTE = 1024**3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which store is used.
+    """The choice of a store.
 
     Attributes:
         url: as fsspec takes it, or an absolute path; empty for none.
@@ -46,7 +46,7 @@ class Choice:
 
 
 def choose(root: Path, url: str, *, read_only: bool, limit: float) -> Choice:
-    """What the settings and the environment say together; the environment wins.
+    """Return the store of the settings and the environment; the environment wins.
 
     Args:
         root: the project's folder; a relative path is meant from there.
@@ -66,7 +66,7 @@ def choose(root: Path, url: str, *, read_only: bool, limit: float) -> Choice:
 
 
 def _absolute(root: Path, url: str) -> str:
-    """A URL, or the absolute path of a folder."""
+    """Return a URL, or the absolute path of a folder."""
     parts = urlsplit(url)
     if parts.scheme in {"file", "local"}:
         url = f"/{parts.path.lstrip('/')}"
@@ -76,7 +76,7 @@ def _absolute(root: Path, url: str) -> str:
 
 
 def open_store(choice: Choice) -> Store:
-    """The chosen store. It need not be there, nor be reached.
+    """Return the chosen store. It need not exist yet, nor be reachable.
 
     Raises:
         StoreError: it is not a place that this installation knows.
@@ -129,11 +129,11 @@ class Current:
             return self._store
 
     def hit(self, seconds_saved: float) -> None:
-        """A stage's results came from it."""
+        """Count a stage whose results came from the store."""
         self._count(hits=1, seconds_saved=max(0.0, seconds_saved))
 
     def miss(self) -> None:
-        """It did not know a stage."""
+        """Count a stage whose results were not in the store."""
         self._count(misses=1)
 
     def keep(self, key: str, entry: Entry, files: Mapping[str, Path]) -> None:
@@ -144,12 +144,12 @@ class Current:
         self._count(kept=1)
         self._jobs.put(lambda: store.keep(key, entry, files))
         if self._keeper is None:
-            # No process waits for one that does not answer: `finish` does, as long as it makes progress.
+            # A process does not wait for a daemon thread; `finish` waits as long as it makes progress.
             self._keeper = threading.Thread(target=self._work, name="store", daemon=True)
             self._keeper.start()
 
     def finish(self) -> None:
-        """Waits until everything is put there, makes room, and notes what the store was good for."""
+        """Wait until all results are in the store, make room in it, and note how useful it was."""
         keeper, self._keeper = self._keeper, None
         if keeper:
             self._jobs.put(None)
@@ -167,12 +167,12 @@ class Current:
             self._evict(self._choice)
 
     def end(self) -> None:
-        """Gives up whatever goes on: the build is interrupted."""
+        """Give up all work: the build is interrupted."""
         if self._store:
             self._store.end()
 
     def _evict(self, choice: Choice) -> None:
-        """Removes what is too much. Of a remote store that would be slow, and is `store:gc`'s work."""
+        """Remove the entries above the limit. In a remote store that is slow, so `store:gc` does it."""
         from cvimake.builder.store import upkeep  # noqa: PLC0415 - only needed where something was kept
         from cvimake.builder.store.place import StoreError  # noqa: PLC0415 - the same
 
@@ -187,7 +187,7 @@ class Current:
             job()
 
     def _count(self, hits: int = 0, misses: int = 0, kept: int = 0, seconds_saved: float = 0.0) -> None:
-        """Adds to what this build used it for; called from several threads."""
+        """Add to the counts of this build. Several threads call it."""
         from cvimake.builder.store.statistics import Uses  # noqa: PLC0415 - only needed where something is stale
 
         with self._guard:

@@ -17,11 +17,11 @@ from cvimake.builder.store.place import Beat, DamagedError, Stored
 from cvimake.core import digest
 from cvimake.core.copying import clone
 
-# Where files are before they are whole.
+# The folder of unfinished files.
 _UNFINISHED = "unfinished"
-# Nobody's upload takes longer.
+# Older unfinished files are those of killed builds.
 _ABANDONED = 24 * 3600.0
-# A cache is no reason for a full disk.
+# The store leaves so much of the disk free.
 LEAST_FREE = 2 * 1024**3
 
 
@@ -55,13 +55,13 @@ class FolderPlace:
             return digest.of_stream(file, beat)
 
     def _opened(self, name: str, most: int) -> BinaryIO:
-        """Opens a plain file of at most so many bytes. Others who write into the store may have left a pipe.
+        """Open a plain file of at most so many bytes. Other users of the store may have left a pipe.
 
         Raises:
             FileNotFoundError: there is none of that name.
             DamagedError: it is larger, or no plain file.
         """
-        # A pipe without a writer would otherwise be waited for.
+        # Otherwise the program would wait for a pipe without a writer.
         file = os.fdopen(os.open(self._root / name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
         status = os.fstat(file.fileno())
         if stat.S_ISREG(status.st_mode) and status.st_size <= most:
@@ -93,7 +93,7 @@ class FolderPlace:
 
     def touch(self, name: str) -> None:
         """See `Place`."""
-        # Somebody else's store can often be read only.
+        # The store of another user can often only be read.
         with contextlib.suppress(OSError):
             os.utime(self._root / name)
 
@@ -109,20 +109,20 @@ class FolderPlace:
                 try:
                     status = path.stat()
                 except FileNotFoundError:
-                    # Another one evicts as well.
+                    # Another process removes entries as well.
                     continue
                 where = path.relative_to(self._root).as_posix()
                 yield Stored(name=where, size=status.st_size, used=status.st_mtime)
 
     def sweep(self) -> None:
-        """Removes what killed builds were about to write."""
+        """Remove the unfinished files of killed builds."""
         for file in list(self.files(_UNFINISHED)):
             if file.used < time.time() - _ABANDONED:
                 self.remove(file.name)
 
     @contextlib.contextmanager
     def _whole(self, name: str) -> Iterator[Path]:
-        """A place for a file that takes its name when it is complete."""
+        """Yield a place for a file that takes its name when it is complete."""
         folder = self._root / _UNFINISHED
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, path = tempfile.mkstemp(dir=folder)
@@ -132,17 +132,17 @@ class FolderPlace:
             yield unfinished
             target = self._root / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            # What others share must be readable by them, as far as their umask means it.
+            # Other users who share the store must be able to read it, as far as the umask allows.
             unfinished.chmod(0o666 & ~_umask())
-            # Not brought to the disk first: what a power cut leaves is found damaged when it is wanted.
+            # Not forced to the disk: a file that a power cut damages is found out when it is used.
             unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)
 
 
 def _umask() -> int:
-    """The process' mask, which can only be read by setting it."""
-    # On Linux it can be read without that; other threads make files at the same time.
+    """Return the process' mask, which can only be read by setting it."""
+    # On Linux it can be read without setting it, which matters since other threads make files meanwhile.
     for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
         if line.startswith("Umask:"):
             return int(line.split()[1], 8)

@@ -12,10 +12,10 @@ from typing import TypeVar, cast
 from cvimake.builder.store.place import Beat, StoreError
 
 Result = TypeVar("Result")
-# How often whoever waits looks whether the work is still wanted, in seconds.
+# Seconds between two looks whether the work is still wanted.
 _LOOKS_UP = 0.2
 
-# Whether the work is done, and its result.
+# True if the work is done, and its result.
 _Signs = queue.SimpleQueue[tuple[bool, object]]
 
 
@@ -31,13 +31,13 @@ class Patience:
         self._ended = threading.Event()
 
     def end(self) -> None:
-        """Gives up all work, and any further."""
+        """Give up all present and further work."""
         self._ended.set()
 
     def wait(self, work: Callable[[Beat], Result], more: float = 0.0, longest: float = math.inf) -> Result:
-        """Does work in a thread of its own, and returns its result.
+        """Do work in a thread of its own, and return its result.
 
-        What is given up goes on until it notices: its thread cannot be stopped, and no process waits for it.
+        Work that is given up goes on until it notices: a thread cannot be stopped. No process waits for it.
 
         Args:
             work: is given what it calls to show that it goes on. That raises StoreError once it is given up.
@@ -75,7 +75,7 @@ class Patience:
         return cast("Result", result)
 
     def _result(self, signs: _Signs, silent: float, longest: float) -> object:
-        """Waits for the result; raises StoreError where that takes too long."""
+        """Wait for the result; raise StoreError if that takes too long."""
         began = last = time.monotonic()
         while (sign := _next(signs)) is None or not sign[0]:
             now = time.monotonic()
@@ -89,7 +89,7 @@ class Patience:
 
 
 def _next(signs: _Signs) -> tuple[bool, object] | None:
-    """The next sign of life; None where there was none for a while."""
+    """Return the next sign of life; None if there was none for a while."""
     try:
         return signs.get(timeout=_LOOKS_UP)
     except queue.Empty:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-# Called again and again while something goes on: whoever waits knows that it does.
+# A function that work calls again and again, to show that it goes on.
 Beat = Callable[[], None]
 
 
@@ -55,7 +55,7 @@ class Place(Protocol):
         ...
 
     def fetch(self, name: str, target: Path, beat: Beat, most: int) -> None:
-        """Copies a file out.
+        """Copy a file out.
 
         Args:
             name: of the file.
@@ -88,11 +88,11 @@ class Place(Protocol):
         ...
 
     def write(self, name: str, content: bytes) -> None:
-        """Puts a small file there, in the place of an earlier one."""
+        """Write a small file, and replace an earlier one."""
         ...
 
     def keep(self, name: str, source: Path, beat: Beat) -> None:
-        """Copies a file in, in the place of an earlier one."""
+        """Copy a file in, and replace an earlier one."""
         ...
 
     def touch(self, name: str) -> None:
@@ -100,7 +100,7 @@ class Place(Protocol):
         ...
 
     def remove(self, name: str) -> None:
-        """Removes a file; nothing where it is gone already."""
+        """Remove a file; do nothing if it is gone already."""
         ...
 
     def files(self, folder: str) -> Iterator[Stored]:

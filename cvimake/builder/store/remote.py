@@ -16,9 +16,9 @@ from fsspec.callbacks import Callback
 
 from cvimake.builder.store.place import Beat, DamagedError, Stored, StoreError
 
-# Read at once, in bytes.
+# Bytes that are read at once.
 _PIECE = 1024 * 1024
-# Here an upload is there whole or not at all; elsewhere it takes its name when it is complete.
+# With these, an upload appears whole or not at all; with others, a file gets its name when it is complete.
 _ATOMIC = frozenset({"abfs", "abfss", "adl", "az", "gcs", "gs", "memory", "oci", "oss", "s3", "s3a"})
 
 
@@ -35,7 +35,7 @@ class RemotePlace:
     def __init__(self, url: str) -> None:
         with _as_store_error():
             files, self._root = fsspec.core.url_to_fs(url)
-            # What others have put there meanwhile must be seen.
+            # Files that others have put there meanwhile must be seen.
             files.use_listings_cache = False
             self._files: Any = files
         protocol = self._files.protocol
@@ -61,7 +61,7 @@ class RemotePlace:
         return digest.hexdigest()
 
     def _pieces(self, name: str, most: int) -> Iterator[bytes]:
-        """Reads a file piece by piece. A server may send more than it said, without end.
+        """Read a file piece by piece. A server may send more than it announced, without end.
 
         Raises:
             FileNotFoundError: there is none of that name.
@@ -133,7 +133,7 @@ class _Beating(Callback):  # type: ignore[misc] # fsspec has no type information
         self._beat = beat
 
     def call(self, *_arguments: Any, **_options: Any) -> None:  # noqa: ANN401 - fsspec's signature
-        """What fsspec calls after each piece."""
+        """Give a sign of life; fsspec calls this after each piece."""
         self._beat()
 
 

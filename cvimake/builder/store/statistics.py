@@ -1,4 +1,4 @@
-"""What stores have been good for on this machine, kept in the user's cache."""
+"""How useful stores have been on this machine; the figures lie in the user's cache."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Uses:
 
 
 def add(database: Path, store: str, uses: Uses) -> None:
-    """Adds to what is known of a store. Nothing fails by that: these are figures to look at."""
+    """Add to the figures of a store. Errors are ignored: the figures are only shown."""
     with contextlib.suppress(OSError, sqlite3.Error):
         database.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(database)) as connection, connection:

@@ -23,7 +23,7 @@ from cvimake.builder.store import (
 from cvimake.builder.store.patience import Patience
 from cvimake.builder.store.place import DamagedError, Place, Stored
 
-# A blob without an action can be of one that is being put there; no upload takes longer, in seconds.
+# A younger blob that no action names may belong to an upload that goes on, in seconds.
 _BEING_KEPT = 3600.0
 
 
@@ -48,14 +48,14 @@ class Contents:
 
 
 def contents(place: Place) -> Contents:
-    """Looks through a store.
+    """Look through a store.
 
     Raises:
         OSError, StoreError: the place cannot be used.
     """
     actions: dict[str, tuple[Stored, Entry | None]] = {}
     for file in place.files(ACTIONS):
-        # Another one evicts as well.
+        # Another process removes entries as well.
         with contextlib.suppress(FileNotFoundError):
             actions[file.name] = (file, _entry(place, file.name))
     return Contents(actions, {blob.name: blob for blob in place.files(BLOBS)})
@@ -63,7 +63,7 @@ def contents(place: Place) -> Contents:
 
 @dataclass(frozen=True)
 class Eviction:
-    """What is to go.
+    """The files to remove from a store.
 
     Attributes:
         actions: file names; they go first, so that none is left whose blobs are gone.
@@ -77,7 +77,7 @@ class Eviction:
 
 
 def eviction(held: Contents, limit: int, now: float) -> Eviction:
-    """What to remove so that a store is no larger than a limit: what was not wanted for the longest time.
+    """Return what to remove so that a store keeps to a limit: the entries unused for the longest time.
 
     Args:
         held: all that it holds.
@@ -94,17 +94,17 @@ def eviction(held: Contents, limit: int, now: float) -> Eviction:
             continue
         blobs = {blob_file(blob.sha256): blob.size for blob in entry.outputs.values()}
         more = file.size + sum(count for blob, count in blobs.items() if blob not in wanted)
-        # Once one does not fit, none that is older stays: otherwise the large ones would go first.
+        # Once an entry does not fit, all older ones go too: otherwise the large ones would go first.
         is_full = is_full or size + more > limit
         if is_full:
             gone.append(name)
             continue
         size += more
         wanted |= blobs.keys()
-    # Who wants it empty wants it empty.
+    # With a limit of 0 the store is emptied, recent files included.
     latest = now - _BEING_KEPT if limit else now
     unwanted = [blob for name, blob in held.blobs.items() if name not in wanted and blob.used <= latest]
-    # What an evicted action alone wanted is not being put there.
+    # No build is about to use the blobs that only evicted actions name.
     given_up = {
         blob for name in gone if (entry := held.actions[name][1]) for blob in _blobs_of(entry)
     } - wanted
@@ -115,7 +115,7 @@ def eviction(held: Contents, limit: int, now: float) -> Eviction:
 
 
 def evict(place: Place, limit: int) -> Eviction:
-    """Makes a store no larger than a limit, in bytes; returns what went.
+    """Make a store no larger than a limit in bytes; return what was removed.
 
     Raises:
         OSError, StoreError: the place cannot be used.
@@ -128,7 +128,7 @@ def evict(place: Place, limit: int) -> Eviction:
 
 @dataclass
 class Faults:
-    """What is wrong in a store.
+    """The faults of a store.
 
     Attributes:
         damaged: files that do not hold what was put there.
@@ -142,7 +142,7 @@ class Faults:
 def verify(
     place: Place, watch: Callable[[int, int], None] = lambda _done, _all: None
 ) -> tuple[Contents, Faults]:
-    """Reads everything in a store, but for files that are larger than the results that name them say.
+    """Read everything in a store, except files that are larger than the results that name them say.
 
     Args:
         place: of the store.
@@ -153,7 +153,7 @@ def verify(
     """
     held, faults, done = contents(place), Faults(), 0
     declared = _declared(held)
-    # A sparse file of a terabyte takes an hour to read and nothing to make.
+    # A sparse file of a terabyte is made at once and takes an hour to read.
     too_large = {name for name, blob in held.blobs.items() if blob.size > declared.get(name, blob.size)}
     whole = sum(blob.size for name, blob in held.blobs.items() if name not in too_large)
     sound: set[str] = set()
@@ -177,7 +177,7 @@ def verify(
 
 
 def _declared(held: Contents) -> dict[str, int]:
-    """The size that results name for each blob, by its file name; the largest where they disagree."""
+    """Return the size that results name for each blob, by its file name; the largest if they disagree."""
     sizes: dict[str, int] = {}
     for _, entry in held.actions.values():
         for blob in entry.outputs.values() if entry else ():
@@ -187,7 +187,7 @@ def _declared(held: Contents) -> dict[str, int]:
 
 
 def _entry(place: Place, name: str) -> Entry | None:
-    """Reads what is known of an action; None where the file is damaged."""
+    """Read the entry of an action; return None if the file is damaged."""
     try:
         content = Patience(LOOK_UP).wait(
             lambda _beat: place.read(name, LARGEST_ENTRY), longest=LONGEST_LOOK_UP
@@ -202,7 +202,7 @@ def _blobs_of(entry: Entry) -> set[str]:
 
 
 def _is_sound(place: Place, name: str, size: int) -> bool:
-    """Whether a blob holds what its name says; also where another one has just evicted it."""
+    """Tell whether a blob has the sha256 of its name; also if another process has just removed it."""
     try:
         sha256 = Patience(TRANSFER).wait(
             lambda beat: place.sha256(name, beat, size), longest=longest_transfer(size)
