@@ -32,7 +32,7 @@ class JsonReporter(BuildReporter):
     desc = "one JSON object a line; `run --json` chooses it"
 
     def __init__(self, events: EventStream) -> None:
-        # doit's own reporter would write its text to the second one.
+        # doit's class wants a stream for text. Events have their own, and nothing else is written there.
         super().__init__(terminal.errors(), {})
         self._events = events
         self._started = time.monotonic()

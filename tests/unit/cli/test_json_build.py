@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -163,3 +164,15 @@ def test_progress_is_told_while_a_stage_runs(
     told = events(workshop, capsys, "run", "--json")
     progress = [event for event in told if event["event"] == "progress"]
     assert ("m0000:calibration", 40) in {(event["stage"], event["percent"]) for event in progress}
+
+
+def test_a_stage_from_the_store_is_told_as_restored(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CVIMAKE_STORE", str(tmp_path / "store"))
+    workshop.build()
+    shutil.rmtree(workshop.root / "build" / "m0000")
+    told = events(workshop, capsys, "run", "--json")
+    done = {event["stage"]: event["result"] for event in told if event["event"] == "done"}
+    assert done == dict.fromkeys(STAGES, "restored")
+    assert (told[-1]["built"], told[-1]["restored"]) == (0, len(STAGES))
