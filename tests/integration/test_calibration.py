@@ -197,7 +197,7 @@ def test_an_option_that_is_not_covered_is_the_tools_business(
     assert "debug_cmd of_another_version is not covered: run_calibration itself runs" in done.log
 
 
-def test_a_process_that_dies_ends_the_step_with_its_message(
+def test_a_process_that_dies_ends_the_program_with_its_message(
     of_network: Callable[[Callable[[Path], list[list[int]]]], Subject], tmp_path: Path
 ) -> None:
     one = of_network(plain)

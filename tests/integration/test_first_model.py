@@ -213,7 +213,7 @@ def test_new_times_of_the_files_run_nothing(project: Project) -> None:
     assert project.build() == []
 
 
-def test_a_file_that_no_step_reads_runs_nothing(project: Project) -> None:
+def test_a_file_that_no_stage_reads_runs_nothing(project: Project) -> None:
     (project.folder / "models" / "tiny" / "images" / "07.png").write_bytes(b"another")
     (project.folder / "models" / "tiny" / "notes.txt").touch()
     project.declare('description = "Three', 'description = "Really three')
@@ -271,7 +271,7 @@ def test_a_source_of_equal_time_and_size_with_other_bytes_is_noticed(
         move_over(project.source, data)
 
 
-def test_a_change_that_leaves_a_steps_results_equal_stops_there(project: Project, built: Project) -> None:
+def test_a_change_that_leaves_a_stages_results_equal_stops_there(project: Project, built: Project) -> None:
     model = onnx.load(project.source)
     model.producer_name = "somebody else"
     onnx.save(model, project.source)

@@ -342,7 +342,7 @@ def test_memory_and_processes_are_limited_as_declared(observed: Facts) -> None:
     assert int(observed["process limit"]) == LIMITS.processes
 
 
-def test_memory_beyond_the_limit_ends_the_step_and_the_error_says_so(lab: Lab) -> None:
+def test_memory_beyond_the_limit_ends_the_stage_and_the_error_says_so(lab: Lab) -> None:
     program = "blocks = [bytes(1024 * 1024) + b'x' for _ in range(1024)]"
     limits = Limits(memory=128 * 1024 * 1024, seconds=60.0)
     with pytest.raises(StageFailedError, match=r"needs more than its memory limit of 0\.1 GiB"):
@@ -373,7 +373,7 @@ def test_a_fork_bomb_is_bounded(lab: Lab) -> None:
     assert LIMITS.processes - 4 < result["children"] < LIMITS.processes
 
 
-def test_folders_without_end_are_removed_with_all_else_and_the_next_step_runs(lab: Lab) -> None:
+def test_endless_folders_are_removed_and_the_next_stage_runs(lab: Lab) -> None:
     program = """
 import os
 for _ in range(1500):
@@ -414,7 +414,7 @@ time.sleep(50)
 @pytest.mark.parametrize(
     ("files", "filler"), [("mount", "files"), ("mount", "bytes"), ("mount", "deleted"), ("archive", "files")]
 )
-def test_files_beyond_the_limit_end_the_step_and_the_error_says_so(
+def test_files_beyond_the_limit_end_the_stage_and_the_error_says_so(
     toolchain_image: ToolchainImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: str, filler: str
 ) -> None:
     monkeypatch.setenv("CVIMAKE_FILES", files)
@@ -426,7 +426,7 @@ def test_files_beyond_the_limit_end_the_step_and_the_error_says_so(
     assert lab.left_over() == []
 
 
-def test_the_time_limit_ends_a_step_that_ignores_signals(lab: Lab, engine: DockerEngine) -> None:
+def test_the_time_limit_ends_a_stage_that_ignores_signals(lab: Lab, engine: DockerEngine) -> None:
     program = (
         "import signal\n"
         "for number in (signal.SIGTERM, signal.SIGINT): signal.signal(number, signal.SIG_IGN)\n"

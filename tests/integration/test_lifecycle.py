@@ -234,7 +234,7 @@ def test_steps_that_run_at_once_do_not_see_each_other(lab: Lab) -> None:
     assert seen == {name: [name, "probe.py"] for name in names}
 
 
-def test_a_step_leaves_no_connection_open(lab: Lab) -> None:
+def test_a_stage_leaves_no_connection_open(lab: Lab) -> None:
     action = lab.action("open('out.json', 'w').write('{}')")
 
     def open_files() -> int:
@@ -266,6 +266,6 @@ def timers() -> list[threading.Timer]:
     return [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
 
 
-def test_a_process_that_the_tool_leaves_behind_does_not_hold_the_step_up(lab: Lab) -> None:
+def test_a_process_that_the_tool_leaves_behind_does_not_delay_the_stage(lab: Lab) -> None:
     program = f"import os\nopen('out.json', 'w').write('{{}}')\nif os.fork() == 0: {ASLEEP}"
     assert lab.run(lab.action(program, limits=Limits(seconds=4.0))) == {}

@@ -92,7 +92,7 @@ def test_a_named_engine_that_is_not_there_is_never_replaced(tmp_path: Path) -> N
     assert "without containers" not in result.stdout + result.stderr
 
 
-def test_a_failing_step_says_so_and_the_line_to_repeat_it_works(prefix: Path, tmp_path: Path) -> None:
+def test_a_failing_stage_says_so_and_the_command_to_repeat_it_works(prefix: Path, tmp_path: Path) -> None:
     assert prefix.is_dir()
     folder = tmp_path / "project"
     build(folder, CVIMAKE_ENGINE="local")

@@ -197,7 +197,7 @@ def test_a_time_limit_holds(lab: Lab, remote: Remote) -> None:
     assert nothing_is_left(remote)
 
 
-def test_the_line_to_repeat_a_step_by_hand_works(lab: Lab, remote: Remote) -> None:
+def test_the_command_to_repeat_a_stage_by_hand_works(lab: Lab, remote: Remote) -> None:
     lab.add_input("given.txt", "given")
     action = lab.action("import json; json.dump([open('given.txt').read()], open('out.json', 'w'))")
     lab.run(action)

@@ -199,7 +199,7 @@ def observed_both_ways(
     return (lab.root / "out" / "out.json").read_bytes(), (folder / "out.json").read_bytes()
 
 
-def test_the_logs_line_repeats_a_step_by_hand_under_the_same_restrictions(
+def test_the_command_in_the_log_repeats_a_stage_under_the_same_restrictions(
     observed_both_ways: tuple[bytes, bytes],
 ) -> None:
     in_sandbox, by_hand_run = map(json.loads, observed_both_ways)
@@ -219,7 +219,7 @@ def test_the_logs_line_gives_the_same_bytes(lab: Lab) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["junk", "out.json", "probe.py"]
 
 
-def test_the_logs_line_repeats_a_step_with_a_private_input(lab: Lab) -> None:
+def test_the_command_in_the_log_repeats_a_stage_with_a_private_input(lab: Lab) -> None:
     lab.add_input("private.txt", "x").chmod(0o600)
     action = lab.action(WRITE)
     lab.run(action)

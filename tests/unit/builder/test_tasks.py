@@ -297,7 +297,7 @@ def test_an_outcome_that_refuses_the_result_is_doits_failure(
     assert isinstance(perform(task_of(project, of())), TaskFailed)
 
 
-def test_a_failed_step_is_doits_failure(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_stage_is_doits_failure(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     with_runtime(monkeypatch, FakeSandbox(StageFailedError("net:bf16: exit code 1", "look here")))
     result = perform(task_of(project, of()))
     assert isinstance(result, TaskFailed)
@@ -318,7 +318,7 @@ def test_a_mistake_of_ours_is_not_hidden(project: Project, monkeypatch: pytest.M
         perform(task_of(project, of()))
 
 
-def test_no_step_runs_in_another_image_than_the_recorded_one(
+def test_no_stage_runs_in_another_image_than_the_recorded_one(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = FakeSandbox()
