@@ -328,7 +328,7 @@ CASES: dict[str, Case] = {
         edit("128, 128", "4611686018427387904, 4611686018427387904"), "input.shapes"
     ),
     "declaration: another rank": Case(edit("128, 128", "128"), "input.shapes"),
-    "declaration: wrong channels": Case(edit("1, 3, 128", "1, 1, 128"), "channels"),
+    "declaration: wrong channels": Case(edit("1, 3, 128", "1, 1, 128"), "has 1 channel, but"),
     "declaration: gray for colour": Case(
         both(
             edit('pixel_format = "rgb"', 'pixel_format = "gray"\nmean = [0.0]'),
@@ -408,7 +408,7 @@ CASES: dict[str, Case] = {
     ),
     "dataset: two files for one": Case(
         dataset('data_list = "l"', put("l", b"a.npy,a.npy\n"), put("a.npy", GOOD_NPY)),
-        "2 files for a network",
+        "2 files, but the network has 1 input",
     ),
     "dataset: texts": Case(dataset("", put("a.npy", npy(np.array(["a"])))), "not numbers"),
     # Networks
