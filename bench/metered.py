@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import json
 import math
+import os
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -103,7 +104,7 @@ def compare(program: Program, root: Path, stage: Stage, scratch: Path, repeats: 
         made.add(tuple(path.read_bytes() for path in tables))
         return taken
 
-    runtimes = Runtimes(root)
+    runtimes = Runtimes(root, os.environ)
     with project.working_in(root):
         counts = (0, *sorted(program.bounds))
         runs = in_turns({count: functools.partial(once, count) for count in counts}, repeats)

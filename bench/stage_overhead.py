@@ -33,7 +33,9 @@ def run(scratch: Path, repeats: int = REPEATS) -> Iterator[Result]:
     with project.working_in(scratch):
         (model,) = read_declarations(Path()).models.values()
         (stage,) = mlir.stages(model)
-    image_id = making.ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), scratch).id
+    image_id = making.ensure(
+        DockerEngine(connection.ensure()), Recipe.from_environment(os.environ), scratch
+    ).id
     build = functools.partial(_build, [str(launcher), stage.action.name], stage.action, scratch)
     build()
     times = alternate(

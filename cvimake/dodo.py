@@ -8,6 +8,7 @@ DOIT_CONFIG, task_toolchain, task_models = graph(__file__)
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def graph(dodo_file: str, stages: Sequence[StageOf] = STAGES) -> Graph:
         dodo_file: the path of the project's `dodo.py`.
         stages: for each kind of stage, a function that makes a model's stages of that kind.
     """
-    project = Project(Build(Path(dodo_file).resolve().parent))
+    project = Project(Build(Path(dodo_file).resolve().parent, dict(os.environ)))
 
     def task_toolchain() -> Iterator[Task]:
         """Make the images that stages run in."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ class Build:
 
     Args:
         root: the project's folder, absolute; doit works in it.
+        environment: the variables that cvimake was started with.
 
     Attributes:
         contents: what is known of files.
@@ -33,8 +35,9 @@ class Build:
         warnings: tells a warning about a model once, whatever number of its stages finds it.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
         self.root = root
+        self.environment = environment
         self.contents = Contents()
         self.activities = Activities()
         self.warnings = announce.Once()
@@ -57,7 +60,7 @@ class Build:
         Raises:
             ImageError: the user's own wheel is missing.
         """
-        return Recipe.from_environment()
+        return Recipe.from_environment(self.environment)
 
     @functools.cached_property
     def choice(self) -> Choice:
@@ -67,11 +70,11 @@ class Build:
             CvimakeError: a variable of the environment has a value that it cannot have.
         """
         store = self.declarations.settings.store
-        return choose(self.root, store.url, read_only=store.read_only, limit=store.limit)
+        return choose(self.root, self.environment, store.url, read_only=store.read_only, limit=store.limit)
 
     @functools.cached_property
     def runtimes(self) -> Runtimes:
         """The engine and its images."""
         from cvimake.execution.runtime import Runtimes  # noqa: PLC0415 - only a stage that runs needs an engine
 
-        return Runtimes(self.root, self.contents)
+        return Runtimes(self.root, self.environment, self.contents)

@@ -53,7 +53,7 @@ class Project:
             OSError: a declaration cannot be read.
         """
         # The task of the toolchain and the clock of every stage depend on these variables.
-        chosen()
+        chosen(self.build.environment)
         clock.epoch()
         for mistake in self.build.declarations.mistakes:
             announce.note(f"warning: {mistake}")
@@ -73,7 +73,7 @@ class Project:
             "targets": [str(TOOLCHAIN)],
             "uptodate": [
                 Unchanged(self.build.recipe.definition),
-                not would_change(self.build.root / TOOLCHAIN),
+                not would_change(self.build.root / TOOLCHAIN, self.build.environment),
                 self._intact,
             ],
             "clean": True,

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import getopt
 import json
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -124,7 +125,7 @@ class GraphCommand(DoitCmdBase):
             terminal.write(json.dumps({"error": dataclasses.asdict(error.problem())}, indent=1) + "\n")
 
     def _execute(self) -> int:
-        self.build = self._options.get("build") or Build(Path.cwd())
+        self.build = self._options.get("build") or Build(Path.cwd(), os.environ)
         control = TaskControl(self.task_list)
         control.process(stand_ins(self.sel_tasks, control.tasks, control.targets))
         # doit derives the dependencies from sets of files, so their order changes from run to run.

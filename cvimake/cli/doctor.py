@@ -173,7 +173,7 @@ def _without_engine(error: CvimakeError) -> Finding:
     """Tell what a build does if no engine answers."""
     remedy = _engine_remedy(error)
     python = find_python(movable=False, fetch=False)
-    stays = connection.can_bring_up() or chosen() == DOCKER or not connection.is_this_machines()
+    stays = connection.can_bring_up() or chosen(os.environ) == DOCKER or not connection.is_this_machines()
     if stays or python is None:
         return Finding("engine", good=False, seen=error.cause, remedy=remedy)
     seen = f"{error.cause}: stages would run without containers, with {python}"
@@ -191,7 +191,7 @@ def _image(client: docker.DockerClient, storage: Path) -> Iterator[Finding]:
     # Only the storage of a local engine can be looked at, and not every user may.
     can_look = storage.is_dir() and os.access(storage, os.R_OK)
     try:
-        found = making.find(client, Recipe.from_environment())
+        found = making.find(client, Recipe.from_environment(os.environ))
     except CvimakeError as error:
         yield Finding("image", good=False, seen=str(error))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class Image(PlainCommand):
     def perform(self, options: dict[str, Any], _arguments: list[str]) -> int:
         """Make the image and print what it is."""
         engine = DockerEngine(connection.ensure())
-        recipe = Recipe.from_environment()
+        recipe = Recipe.from_environment(os.environ)
         make = making.build if options["rebuild"] else making.ensure
         if options["frameworks"]:
             toolchain = making.ensure(engine, recipe, Path.cwd())

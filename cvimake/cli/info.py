@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,7 +95,7 @@ def _examined(model: Path) -> cvimodel_info.Info:
             ),
             limits=Limits(seconds=60.0),
         )
-        Runtimes(Path.cwd()).plain().sandbox.run(action)
+        Runtimes(Path.cwd(), os.environ).plain().sandbox.run(action)
         estimated = json.loads(time.read_text(encoding="utf-8"))
         text = listing.read_text(encoding="utf-8", errors="replace")
         found = cvimodel_info.examine(model.name, model.stat().st_size, text, estimated, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
@@ -144,7 +145,7 @@ def _converted(
             ),
             folders=(commands.ONNX_PROGRAM, *(folders if external else ())),
         )
-        Runtimes(Path.cwd()).plain().sandbox.run(action)
+        Runtimes(Path.cwd(), os.environ).plain().sandbox.run(action)
         found: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
         return found
 

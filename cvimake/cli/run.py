@@ -77,7 +77,7 @@ class Run(DoitRun):
     def execute(self, params: dict[str, Any], args: list[str]) -> int | None:
         """Run the tasks."""
         # A `dodo.py` of cvimake's gives its own.
-        params.setdefault("build", Build(Path.cwd()))
+        params.setdefault("build", Build(Path.cwd(), os.environ))
         try:
             if not params.get("json"):
                 return self._execute_told(params, args)

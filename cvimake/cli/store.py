@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ class _StoreCommand(PlainCommand):
     def perform(self, options: dict[str, Any], _arguments: list[str]) -> int:
         """Find the store and do the work."""
         settings = read_settings(Path()).store
-        choice = choose(Path.cwd(), settings.url, read_only=settings.read_only, limit=settings.limit)
+        choice = choose(
+            Path.cwd(), os.environ, settings.url, read_only=settings.read_only, limit=settings.limit
+        )
         if not choice.url:
             terminal.write("no results are kept: the store is `none`\n")
             return 0

@@ -67,11 +67,12 @@ class Runtimes:
 
     Args:
         root: the project's folder.
+        environment: the variables that cvimake was started with.
         contents: what the build knows of files.
     """
 
-    def __init__(self, root: Path, contents: Contents | None = None) -> None:
-        self._root, self._contents = root, contents or Contents()
+    def __init__(self, root: Path, environment: Mapping[str, str], contents: Contents | None = None) -> None:
+        self._root, self._environment, self._contents = root, environment, contents or Contents()
         self._plain: Runtime | None = None
         self._with_frameworks: Runtime | None = None
         # One for each: while one image is made, the other is used.
@@ -85,7 +86,7 @@ class Runtimes:
         """
         with self._finding_plain:
             if self._plain is None:
-                engine, found = _engine_and_toolchain(self._root)
+                engine, found = _engine_and_toolchain(self._root, self._environment)
                 self._plain = self._checked(engine, found)
             return self._plain
 
@@ -105,7 +106,7 @@ class Runtimes:
             )
         with self._finding_frameworks:
             if self._with_frameworks is None:
-                chosen_by_user = Recipe.from_environment()
+                chosen_by_user = Recipe.from_environment(self._environment)
                 recipe = FrameworksRecipe(
                     base=chosen_by_user.base, wheel=chosen_by_user.wheel, toolchain=plain.image.fingerprint
                 )
@@ -151,8 +152,9 @@ def _unless_cancelled(engine: DockerEngine, make: Callable[[], ToolchainImage]) 
     return made.result()
 
 
-def _engine_and_toolchain(root: Path) -> tuple[Engine, ToolchainImage]:
-    recipe, wanted, reason = Recipe.from_environment(), chosen(), f"{ENGINE_VARIABLE}={LOCAL}"
+def _engine_and_toolchain(root: Path, environment: Mapping[str, str]) -> tuple[Engine, ToolchainImage]:
+    recipe, wanted = Recipe.from_environment(environment), chosen(environment)
+    reason = f"{ENGINE_VARIABLE}={LOCAL}"
     if wanted != LOCAL:
         try:
             client = connection.ensure()

@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
         tempfile.TemporaryDirectory(prefix="cvimake-faults-") as name,
     ):
         scratch = Path(name).resolve()
-        image_id = making.ensure(DockerEngine(client), Recipe.from_environment(), scratch).id
+        image_id = making.ensure(DockerEngine(client), Recipe.from_environment(os.environ), scratch).id
         try:
             for campaign in options.campaign or CAMPAIGNS:
                 for case in CAMPAIGNS[campaign](scratch, options, image_id):

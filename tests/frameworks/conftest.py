@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def engine() -> Iterator[DockerEngine]:
 
 @pytest.fixture(scope="session")
 def toolchain_image(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> making.ToolchainImage:
-    return making.ensure(engine, Recipe.from_environment(), tmp_path_factory.mktemp("image"))
+    return making.ensure(engine, Recipe.from_environment(os.environ), tmp_path_factory.mktemp("image"))
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +39,7 @@ def frameworks_image(
     engine: DockerEngine, toolchain_image: making.ToolchainImage, tmp_path_factory: pytest.TempPathFactory
 ) -> making.ToolchainImage:
     """Built where it is not there: minutes."""
-    chosen = Recipe.from_environment()
+    chosen = Recipe.from_environment(os.environ)
     recipe = FrameworksRecipe(base=chosen.base, wheel=chosen.wheel, toolchain=toolchain_image.fingerprint)
     return making.ensure(engine, recipe, tmp_path_factory.mktemp("image"))
 

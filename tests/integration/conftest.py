@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,7 +36,7 @@ def engine() -> Iterator[DockerEngine]:
 
 @pytest.fixture(scope="session")
 def toolchain_image(engine: DockerEngine) -> ToolchainImage:
-    found = making.find(engine.client, Recipe.from_environment())
+    found = making.find(engine.client, Recipe.from_environment(os.environ))
     if found is None:
         pytest.fail("the toolchain image is not there: run ./doit image")
     return found

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -601,7 +602,7 @@ def fail(failure: Failure, root: Path, engine: RecordingEngine, image_id: str) -
 def main(names: list[str]) -> None:
     """Makes the logs anew, and prints what a user is told."""
     with contextlib.closing(connection.find()) as client:
-        found = making.find(client, Recipe.from_environment())
+        found = making.find(client, Recipe.from_environment(os.environ))
         if found is None:
             raise SystemExit("the toolchain image is not there: run ./doit image")
         for name in names or FAILURES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ def main() -> None:
     """Read the stage from the standard input, and run it."""
     stage: Stage = pickle.load(sys.stdin.buffer)
     checks.run(stage)
-    Runtimes(Path.cwd()).recorded_in(stage.toolchain).sandbox.run(stage.action)
+    Runtimes(Path.cwd(), os.environ).recorded_in(stage.toolchain).sandbox.run(stage.action)
     outcomes.conclude(stage)
 
 

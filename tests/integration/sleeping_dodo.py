@@ -1,5 +1,6 @@
 """The `dodo.py` of a project whose only step sleeps. The step is called after the project's folder."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from cvimake.pipeline.estimates import LISTING
 from cvimake.pipeline.stage import Stage
 from cvimake.toolchain import commands
 
-project = Project(Build(Path(__file__).resolve().parent))
+project = Project(Build(Path(__file__).resolve().parent, dict(os.environ)))
 DOIT_CONFIG = {**doit_config(project), "default_tasks": None}
 
 

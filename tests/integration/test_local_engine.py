@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Path:
     """The installed toolchain, with the clock of the image, so that both hold the same time."""
-    found = Path(ensure(Recipe.from_environment(), tmp_path_factory.mktemp("install")).id)
+    found = Path(ensure(Recipe.from_environment(os.environ), tmp_path_factory.mktemp("install")).id)
     client = connection.find()
     container = client.containers.create(toolchain_image.id, "true")
     try:

@@ -190,7 +190,7 @@ def main() -> int:
     if qemu is None:
         raise SystemExit(f"no program {options.qemu}")
     client = connection.find()
-    found = making.find(client, Recipe.from_environment())
+    found = making.find(client, Recipe.from_environment(os.environ))
     if found is None:
         raise SystemExit("the toolchain image is not there: run ./doit image")
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="cvimake-") as name:

@@ -42,7 +42,7 @@ def toolchain_image() -> Iterator[ToolchainImage]:
     except EngineError as error:
         pytest.fail(f"the reproducibility tests need a Docker engine: {error}")
     with contextlib.closing(client):
-        found = making.find(DockerEngine(client).client, Recipe.from_environment())
+        found = making.find(DockerEngine(client).client, Recipe.from_environment(os.environ))
         if found is None:
             pytest.fail("the toolchain image is not there: run ./doit image")
         yield found

@@ -45,11 +45,12 @@ class Choice:
         return Path(self.url) if self.url.startswith("/") else None
 
 
-def choose(root: Path, url: str, *, read_only: bool, limit: float) -> Choice:
+def choose(root: Path, environment: Mapping[str, str], url: str, *, read_only: bool, limit: float) -> Choice:
     """Return the store of the settings and the environment; the environment wins.
 
     Args:
         root: the project's folder; a relative path is meant from there.
+        environment: the variables that cvimake was started with.
         url: of the settings.
         read_only: of the settings.
         limit: GiB that it may hold.
@@ -57,8 +58,8 @@ def choose(root: Path, url: str, *, read_only: bool, limit: float) -> Choice:
     Raises:
         CvimakeError: the environment says what cannot be.
     """
-    given = os.environ.get(STORE_VARIABLE, "") or url
-    flag = os.environ.get(READ_ONLY_VARIABLE, "")
+    given = environment.get(STORE_VARIABLE, "") or url
+    flag = environment.get(READ_ONLY_VARIABLE, "")
     if flag not in {"", "0", "1"}:
         raise CvimakeError(f"{READ_ONLY_VARIABLE} is {flag!r}; it can be 1 or 0")
     where = "" if given == NONE else _absolute(root, given) if given else str(user_cache() / "store")

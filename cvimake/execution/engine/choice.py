@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from cvimake.core.errors import EngineError
@@ -14,13 +14,16 @@ DOCKER, LOCAL = "docker", "local"
 _SOCKET = "/var/run/docker.sock"
 
 
-def chosen() -> str:
-    """The user's choice: DOCKER, LOCAL, or empty for Docker where it can be had.
+def chosen(environment: Mapping[str, str]) -> str:
+    """Return the user's choice: DOCKER, LOCAL, or empty for Docker if it can be had.
+
+    Args:
+        environment: the variables that cvimake was started with.
 
     Raises:
         EngineError: it is neither.
     """
-    wanted = os.environ.get(ENGINE_VARIABLE, "")
+    wanted = environment.get(ENGINE_VARIABLE, "")
     if wanted not in {"", DOCKER, LOCAL}:
         raise EngineError(f"{ENGINE_VARIABLE} is {wanted!r}; it can be {DOCKER} or {LOCAL}")
     return wanted
@@ -34,17 +37,18 @@ def was_local(record: Path) -> bool:
         return False
 
 
-def would_change(record: Path) -> bool:
+def would_change(record: Path, environment: Mapping[str, str]) -> bool:
     """Whether steps would now run on another kind of engine than recorded, as far as is cheap to tell."""
     if not record.exists():
         return False
+    wanted = chosen(environment)
     if was_local(record):
-        return chosen() == DOCKER or (chosen() != LOCAL and _docker_answers())
-    return chosen() == LOCAL
+        return wanted == DOCKER or (wanted != LOCAL and _docker_answers(environment))
+    return wanted == LOCAL
 
 
-def _docker_answers() -> bool:
-    if os.environ.get("DOCKER_HOST"):
+def _docker_answers(environment: Mapping[str, str]) -> bool:
+    if environment.get("DOCKER_HOST"):
         return True
     with socket.socket(socket.AF_UNIX) as connection:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -53,16 +53,19 @@ class Recipe:
     what: ClassVar[str] = "toolchain"
 
     @classmethod
-    def from_environment(cls) -> Recipe:
-        """The user's choice.
+    def from_environment(cls, environment: Mapping[str, str]) -> Recipe:
+        """Return the user's choice.
+
+        Args:
+            environment: the variables that cvimake was started with.
 
         Raises:
             ImageError: the wheel is not there.
         """
-        wheel = os.environ.get(WHEEL_VARIABLE)
+        wheel = environment.get(WHEEL_VARIABLE)
         if wheel and not Path(wheel).is_file():
             raise ImageError(f"{WHEEL_VARIABLE}: no file {wheel}")
-        return cls(base=os.environ.get(BASE_VARIABLE, ""), wheel=Path(wheel).resolve() if wheel else None)
+        return cls(base=environment.get(BASE_VARIABLE, ""), wheel=Path(wheel).resolve() if wheel else None)
 
     def definition(self) -> dict[str, object]:
         """Equal for recipes that make equal images of equal bases; a JSON value."""

@@ -86,7 +86,7 @@ class Bench:
             Dependency(SqliteDB, database, checker_cls=lambda: ContentChecker(Contents())),
             ZeroReporter(None, {}),
             continue_=keep_going, stream=Stream(0),
-            build=Build(Path()), ready_machine=lambda: self, jobs=jobs,
+            build=Build(Path(), {}), ready_machine=lambda: self, jobs=jobs,
         )  # fmt: skip
         return int(runner.run_all(control.task_dispatcher()))
 
@@ -212,7 +212,7 @@ def test_a_recorded_time_counts_for_more_than_an_estimate(
 ) -> None:
     records = SimpleNamespace(get_values=lambda _name: recorded, checker=None)
     bench = Bench(Capacity(cores=1))
-    runner = Runner(records, ZeroReporter(None, {}), build=Build(Path()), ready_machine=lambda: bench)
+    runner = Runner(records, ZeroReporter(None, {}), build=Build(Path(), {}), ready_machine=lambda: bench)
     assert runner._seconds(bench.task("a", Load(memory=1, seconds=9.0))) == seconds
 
 
@@ -314,7 +314,7 @@ def test_no_machine_is_made_ready_for_what_is_no_stage() -> None:
         Dependency(SqliteDB, ":memory:", checker_cls=lambda: ContentChecker(Contents())),
         ZeroReporter(None, {}),
         stream=Stream(0),
-        build=Build(Path()),
+        build=Build(Path(), {}),
         ready_machine=refuse,
     )
     assert runner.run_all(control.task_dispatcher()) == SUCCESS

@@ -85,7 +85,7 @@ def project(tmp_path: Path) -> Project:
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "toolchain.json").write_text('{"python": "3.10.14"}', encoding="utf-8")
     declare(tmp_path)
-    return Project(Build(tmp_path))
+    return Project(Build(tmp_path, os.environ))
 
 
 def tasks_of(project: Project, *stages: Stage) -> list[Task]:
@@ -115,7 +115,7 @@ def test_the_description_that_doit_lists_cannot_steer_the_terminal(
     tmp_path: Path,
 ) -> None:
     declare(tmp_path, text=MODEL.replace("A network", r"A \u001b]0;title\u0007network\u202e"))
-    model, _task = tasks_of(Project(Build(tmp_path)), of())
+    model, _task = tasks_of(Project(Build(tmp_path, os.environ)), of())
     assert "network" in model["doc"]
     assert not any(character in model["doc"] for character in "\x1b\x07\u202e")
 
@@ -155,7 +155,7 @@ def test_a_task_is_stale_when_its_definition_changes_and_not_when_its_limits_do(
 
 def test_a_variant_for_several_processors_is_a_task_that_builds_it_for_each(tmp_path: Path) -> None:
     declare(tmp_path, text=MODEL + 'processor = ["cv180x", "cv181x"]\n')
-    *_, group = tasks_of(Project(Build(tmp_path)))
+    *_, group = tasks_of(Project(Build(tmp_path, os.environ)))
     assert group["name"] == "bf16"
     assert group["task_dep"] == [
         *("net:bf16_cv180x", "net:bf16_cv180x_info"),
@@ -169,12 +169,12 @@ def test_a_variant_for_several_processors_is_a_task_that_builds_it_for_each(tmp_
 def test_a_model_without_its_source_is_not_built_when_nothing_is_named(tmp_path: Path) -> None:
     declare(tmp_path, "there")
     declare(tmp_path, "waits", source=False)
-    assert Project(Build(tmp_path)).default_tasks() == ["there"]
+    assert Project(Build(tmp_path, os.environ)).default_tasks() == ["there"]
 
 
 def test_a_model_without_its_source_says_where_to_put_it(tmp_path: Path) -> None:
     declare(tmp_path, source=False)
-    project = Project(Build(tmp_path))
+    project = Project(Build(tmp_path, os.environ))
     assert project.buildable == []
     _group, waiting = project.standing_for(project.unbuildable["net"])
     result = perform(waiting)
@@ -349,7 +349,7 @@ def test_an_equal_identity_leaves_the_record_as_it_is(
 
 
 def test_the_toolchain_is_stale_when_the_recipe_changes(project: Project) -> None:
-    other = Project(Build(project.build.root))
+    other = Project(Build(project.build.root, os.environ))
     other.build.recipe = Recipe(base="another")
     assert definition_in(other.toolchain_task()) != definition_in(project.toolchain_task())
 
@@ -361,7 +361,7 @@ def test_a_project_is_opened_and_left_as_it_is(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CVIMAKE_BASE", raising=False)
     monkeypatch.delenv("CVIMAKE_TPU_MLIR_WHEEL", raising=False)
-    project = Project(Build(tmp_path))
+    project = Project(Build(tmp_path, os.environ))
     project.read()
     assert (project.build.root, project.build.recipe, project.models) == (tmp_path, Recipe(), ())
     assert list(tmp_path.iterdir()) == []

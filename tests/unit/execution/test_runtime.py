@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ class Engines:
 
 
 def made(tmp_path: Path) -> Runtime:
-    return Runtimes(tmp_path).plain()
+    return Runtimes(tmp_path, os.environ).plain()
 
 
 def test_docker_is_taken_where_it_can_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_some_networks_are_read_in_an_image_of_their_own_on_the_same_engine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     engines = Engines(monkeypatch, docker=True)
-    runtimes = Runtimes(tmp_path)
+    runtimes = Runtimes(tmp_path, os.environ)
     plain, runtime = runtimes.plain(), runtimes.with_frameworks()
     assert runtimes.plain() is plain
     assert engines.checked == [plain.image.id, runtime.image.id]
@@ -146,7 +147,7 @@ def test_without_containers_such_networks_are_refused(
 ) -> None:
     Engines(monkeypatch, docker=False)
     with pytest.raises(ImageError, match=r"(?s)stages run without containers.*export the network to ONNX"):
-        Runtimes(tmp_path).with_frameworks()
+        Runtimes(tmp_path, os.environ).with_frameworks()
 
 
 def test_another_frameworks_image_is_refused_by_the_name_of_its_record(runtime: Runtime) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def url(given: str, root: Path = Path("/project")) -> str:
-    return choose(root, given, read_only=False, limit=1.0).url
+    return choose(root, os.environ, given, read_only=False, limit=1.0).url
 
 
 def test_without_a_word_it_is_in_the_users_cache(cache: Path) -> None:
-    choice = choose(Path("/project"), "", read_only=False, limit=20.0)
+    choice = choose(Path("/project"), os.environ, "", read_only=False, limit=20.0)
     assert choice == Choice(url=str(cache / "store"), read_only=False, limit=20 * 1024**3)
 
 
@@ -49,9 +50,9 @@ def test_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CVIMAKE_STORE", "none")
     assert url("/mnt/store") == ""
     monkeypatch.setenv("CVIMAKE_STORE_READ_ONLY", "1")
-    assert choose(Path("/"), "", read_only=False, limit=1.0).read_only
+    assert choose(Path("/"), os.environ, "", read_only=False, limit=1.0).read_only
     monkeypatch.setenv("CVIMAKE_STORE_READ_ONLY", "0")
-    assert not choose(Path("/"), "", read_only=True, limit=1.0).read_only
+    assert not choose(Path("/"), os.environ, "", read_only=True, limit=1.0).read_only
 
 
 def test_invalid_environment_variables_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -26,13 +27,13 @@ def record(tmp_path: Path, engine: str | None) -> Path:
 @pytest.mark.parametrize("wanted", ["", "docker", "local"])
 def test_a_choice_is_taken(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
     monkeypatch.setenv("CVIMAKE_ENGINE", wanted)
-    assert choice.chosen() == wanted
+    assert choice.chosen(os.environ) == wanted
 
 
 def test_any_other_is_refused_with_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CVIMAKE_ENGINE", "podman")
     with pytest.raises(EngineError, match="'podman'; it can be docker or local"):
-        choice.chosen()
+        choice.chosen(os.environ)
 
 
 def test_the_record_names_the_kind_of_engine(tmp_path: Path) -> None:
@@ -64,9 +65,9 @@ def test_the_toolchain_is_looked_at_again_when_another_engine_would_be_used(
         if answers:
             engine.bind(str(tmp_path / "docker.sock"))
             engine.listen()
-        assert choice.would_change(record(tmp_path, recorded)) is CHANGES[case]
+        assert choice.would_change(record(tmp_path, recorded), os.environ) is CHANGES[case]
 
 
 def test_nothing_changes_where_nothing_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CVIMAKE_ENGINE", "local")
-    assert not choice.would_change(tmp_path / "missing.json")
+    assert not choice.would_change(tmp_path / "missing.json", os.environ)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,24 +18,24 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_user_chooses_base_and_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Recipe.from_environment() == Recipe()
+    assert Recipe.from_environment(os.environ) == Recipe()
     (tmp_path / "x.whl").touch()
     monkeypatch.setenv("CVIMAKE_BASE", "mine:1")
     monkeypatch.setenv("CVIMAKE_TPU_MLIR_WHEEL", str(tmp_path / "x.whl"))
-    assert Recipe.from_environment() == Recipe(base="mine:1", wheel=tmp_path / "x.whl")
+    assert Recipe.from_environment(os.environ) == Recipe(base="mine:1", wheel=tmp_path / "x.whl")
 
 
 def test_a_wheel_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CVIMAKE_TPU_MLIR_WHEEL", "/nowhere.whl")
     with pytest.raises(ImageError, match=r"CVIMAKE_TPU_MLIR_WHEEL: no file /nowhere\.whl"):
-        Recipe.from_environment()
+        Recipe.from_environment(os.environ)
 
 
 def test_a_wheels_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.whl").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CVIMAKE_TPU_MLIR_WHEEL", "x.whl")
-    assert Recipe.from_environment().wheel == tmp_path / "x.whl"
+    assert Recipe.from_environment(os.environ).wheel == tmp_path / "x.whl"
 
 
 def test_recipes_differ_in_base_and_in_the_bytes_of_the_wheel(tmp_path: Path) -> None:
