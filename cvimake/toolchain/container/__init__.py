@@ -1,1 +1,1 @@
-"""Programs that run inside the container, under its Python 3.10 and its packages."""
+"""Container programs: they run in the container, under its Python 3.10 and with its packages."""

@@ -1,15 +1,14 @@
-"""tpu_mlir's `run_calibration` in several processes: `calibrate.py ARGUMENT ...`, the tool's own arguments.
+"""Runs tpu_mlir's `run_calibration` in several processes: `calibrate.py ARGUMENT ...`.
 
-The table is the tool's, byte for byte, for any number of processes. Where that is not sure, for a toolchain,
-an option or an operator that this was not made for, or a network in which samples depend on each other, the
-tool itself runs.
+The arguments are those of the tool. The table is the tool's, byte for byte, for any number of processes.
+Where that is not certain, the tool itself runs: for another toolchain, for an option or an operator that this
+program does not cover, and for a network in which samples depend on each other.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
 import importlib
 import os
 import runpy
@@ -20,18 +19,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from process_group import PROCESSES, ProcessGroup
-from tried_operators import untried
+from tried_operators import obstacle
 
-# How the tool's line begins that has the time of day.
+# The beginning of the line in which the tool writes the time of day.
 TIME = b"# genetated time: "
-# The sources that are built upon, in tpu_mlir 1.7.
+# The sha256 of the tool's sources in tpu_mlir 1.7, which this program relies on.
 SOURCES = {
     "tools/run_calibration.py": "f1d932b569576dc6f2be4a4f8f0bc4b7b6b51ed6de564d10aa0fe974e3ae4e1a",
     "calibration/kld_calibrator.py": "abc47d4cbd6394f04f082ba1c71cbccd07c5a0135db86c93ce5869dd3ce9474c",
     "calibration/data_selector.py": "25616dfdd41bac1301373246f462f6f9bf89ecfe4012b1b014e97f75ade59204",
     "utils/mlir_parser.py": "2ea57ad4612994875d21a064ec2b393d032bb27a91f1afc440ad1e6bba6b6dca",
 }
-# Options of `--debug_cmd` that change the way but keep to what is built upon.
+# The options of `--debug_cmd` that this program covers.
 COVERED = frozenset({
     "use_percentile9999", "use_max", "tune_steps", "find_lower_th", "not_use_fp32_tensor_as_ref",
     "fp8", "int4", "debug_log", "dump_list",
@@ -39,11 +38,11 @@ COVERED = frozenset({
 
 
 def main(arguments: Sequence[str], root: Path) -> None:
-    """Calibrates.
+    """Calibrate a network.
 
     Args:
-        arguments: the tool's.
-        root: of the toolchain.
+        arguments: the tool's arguments.
+        root: the folder of the toolchain's Python sources.
     """
     tool = root / "tools" / "run_calibration.py"
     parser = argparse.ArgumentParser(add_help=False)
@@ -56,9 +55,9 @@ def main(arguments: Sequence[str], root: Path) -> None:
         print(f"calibrate: {reason}: run_calibration itself runs, in one process", flush=True)  # noqa: T201 - the log
         os.execv(sys.executable, [sys.executable, str(tool), *arguments])  # noqa: S606 - this very Python
 
-    if reason := obstacle(root, given.debug_cmd, Path(given.mlir_file)):
+    if reason := uncovered(given.debug_cmd) or obstacle(root, SOURCES, Path(given.mlir_file)):
         run_tool(reason)
-    # Only now: these are of the toolchain that was looked at.
+    # Imported only now, since the toolchain's sources had to be checked first.
     original: Any = importlib.import_module("calibration.kld_calibrator")
     parallel: Any = importlib.import_module("parallel_calibrator")
 
@@ -74,7 +73,7 @@ def main(arguments: Sequence[str], root: Path) -> None:
             table = Path(own) / table.name
             sys.argv.append(f"--calibration_table={table}")
         runpy.run_path(str(tool), run_name="__main__")
-        # With int4 and tuning the tool writes another one, and ends.
+        # With int4 and tuning, the tool ends after it has written another table.
         tables = group.all_gather(thresholds(table) if table.is_file() else None)
     if len(set(tables)) > 1:
         table.unlink(missing_ok=True)
@@ -83,23 +82,16 @@ def main(arguments: Sequence[str], root: Path) -> None:
 
 
 def thresholds(table: Path) -> bytes:
-    """A table without the time of day, which each process writes as its clock shows it where that goes on."""
+    """Return a table without its time of day: without a fixed clock, each process writes another time."""
     lines = table.read_bytes().splitlines(keepends=True)
     return b"".join(line for line in lines if not line.startswith(TIME))
 
 
-def obstacle(root: Path, debug_cmd: str, mlir: Path) -> str:
-    """The reason why this cannot stand in for the tool; empty if it can."""
-    for name, expected in SOURCES.items():
-        source = root / name
-        if not source.is_file() or hashlib.sha256(source.read_bytes()).hexdigest() != expected:
-            return f"{name} is not tpu_mlir 1.7's"
+def uncovered(debug_cmd: str) -> str:
+    """Return that some options of `--debug_cmd` are not covered, as a reason; empty if all are."""
     options = {part.split("=")[0].lower() for part in debug_cmd.split(";") if part}
-    uncovered = sorted(options - COVERED)
-    if uncovered:
-        return f"debug_cmd {', '.join(uncovered)} is not covered"
-    operators = untried(mlir)
-    return f"{', '.join(operators)} was not tried" if operators else ""
+    others = sorted(options - COVERED)
+    return f"debug_cmd {', '.join(others)} is not covered" if others else ""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A network as the toolchain's calibrator goes through it."""
+"""Reads a network in the way in which the toolchain's calibrator goes through it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ original: Any = importlib.import_module("calibration.kld_calibrator")
 
 
 def layers(parser: Any) -> list[Layer]:  # noqa: ANN401 - the toolchain's own
-    """The network as the calibrator goes through it."""
+    """Return the layers in the order in which the calibrator goes through them."""
     tensors = set(parser.get_op_output_name_list())
     return [
         Layer(
@@ -33,7 +33,7 @@ def _sizes(op: Any, count: int) -> list[int]:  # noqa: ANN401 - the toolchain's 
 
 
 def module_bytes(parser: Any) -> int:  # noqa: ANN401 - the toolchain's own
-    """What a loaded network holds: its weights and a place for every tensor."""
+    """Return the bytes that a loaded network holds: its weights, and room for every tensor."""
     names = ["top.None", "func.return"]
     weights = [op for op in parser.body.operations if op.operation.name not in names]
     return 4 * sum(
@@ -46,7 +46,7 @@ def module_bytes(parser: Any) -> int:  # noqa: ANN401 - the toolchain's own
 
 
 def remember(parser: Any) -> None:  # noqa: ANN401 - the toolchain's own
-    """Has a parser look up only once what it searches the whole network for; the network does not change."""
+    """Make a parser remember its searches through the whole network: the network does not change."""
     for name in ("get_pre_op_by_op_name", "get_use_count_by_op_name", "get_outputs_by_op_name",
                  "get_op_name_list", "get_op_type_by_op_name"):  # fmt: skip
         setattr(parser, name, functools.cache(getattr(parser, name)))

@@ -1,4 +1,4 @@
-"""How samples are shared out to processes, and what is counted of them; plain functions of values."""
+"""Shares samples out to processes, and counts their values; plain functions without effects."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FLOAT = 4
-# As many values at a time as the processor's cache holds.
+# The number of values that are counted at a time: as many as the processor's cache holds.
 _BLOCK = 65536
-# What a process holds before it has read a network: the interpreter and the toolchain's libraries.
+# The bytes that a process holds before it has read a network: the interpreter and the toolchain's libraries.
 BARE_PROCESS = 200 * 1024**2
-# Inference once more, where samples come in rounds: of the time that one pass takes.
+# The time of computing all samples again, where they come in rounds, as a fraction of the time of one pass.
 _SECOND_INFERENCE = 0.5
 
 
@@ -24,11 +24,11 @@ class Layer:
     """A layer as the toolchain's calibrator goes through it.
 
     Attributes:
-        outputs: names of its tensors; the calibrator asks for it by the first.
-        sizes: values in each of them.
-        operands: the tensors that it computes from, weights left out.
-        found: those of them that the calibrator finds and so hands over. Of a layer with several outputs
-            it finds none.
+        outputs: names of its tensors; the calibrator asks for the layer by the first of them.
+        sizes: the number of values in each of them.
+        operands: the tensors that it computes from, without weights.
+        found: the operands that the calibrator finds and hands over. It finds no output of a layer that has
+            several.
     """
 
     outputs: tuple[str, ...]
@@ -39,12 +39,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Walk:
-    """What one sample's way through the calibrator takes.
+    """The needs of one sample on its way through the calibrator.
 
     Attributes:
-        live: bytes of its tensors that are held at one time, at most.
-        leftovers: some layer computes from a tensor that the calibrator does not hand over, and so from
-            what the sample before has left in the network.
+        live: the most bytes of its tensors that are held at one time.
+        leftovers: some layer computes from a tensor that the calibrator does not hand over. So it computes
+            from the values that the sample before has left in the network.
     """
 
     live: int
@@ -52,7 +52,7 @@ class Walk:
 
 
 def walk(layers: Sequence[Layer]) -> Walk:
-    """Follows the calibrator's reference counts through the network."""
+    """Follow the calibrator's reference counts through the network."""
     uses: dict[str, int] = {}
     for layer in layers:
         for name in layer.operands:
@@ -69,7 +69,8 @@ def walk(layers: Sequence[Layer]) -> Walk:
         for name in outputs:
             if held.get(name) == 0:
                 del held[name]
-            # The calibrator looks a layer up by the tensor: with several of them it finds nothing to let go.
+            # The calibrator looks for the layer by its tensor. It does not find a layer with several tensors,
+            # and then releases nothing.
             for operand in layer.found if len(layer.outputs) == 1 else ():
                 if operand in held:
                     held[operand] -= 1
@@ -79,25 +80,26 @@ def walk(layers: Sequence[Layer]) -> Walk:
 
 
 def samples(files: Sequence[str], batch: int, rows: Callable[[str], list[int]] | None) -> list[list[str]]:
-    """The files of each sample; a single "sample" of all files where they cannot be told apart.
+    """Return the files of each sample; one "sample" of all files if it is not known which belong together.
 
     Args:
-        files: all of them, in their order; lines of several inputs count as one.
-        batch: rows of the network's inputs.
-        rows: of the arrays in a file, for files that are stacked to a batch by their rows (npz); None for
-            images, which are stacked file by file, and for npy, with a batch of 1, which are not.
+        files: all files, in their order; a line with several inputs counts as one.
+        batch: the number of rows of the network's inputs.
+        rows: the number of rows of the arrays in each file, for files that are stacked to a batch by their
+            rows (npz). None for images, which are stacked file by file, and for npy files with a batch of 1,
+            which are not stacked.
     """
     if rows and batch > 1:
         found = {count for file in files for count in rows(file)}
         if min(found) > 1:
             batch = 1
         elif found != {1}:
-            # Rows are stacked, whole batches stand between them: the loader alone knows.
+            # Some files are whole batches and others are stacked: only the loader knows the samples.
             return [list(files)]
         elif len(files) < batch:
             return [list(files)]
         else:
-            # What does not fill a batch is left out.
+            # Files that do not fill a batch are left out.
             files = files[: len(files) // batch * batch]
     return [list(files[start : start + batch]) for start in range(0, len(files), batch)]
 
@@ -105,15 +107,15 @@ def samples(files: Sequence[str], batch: int, rows: Callable[[str], list[int]] |
 def arrangement(  # noqa: PLR0913, PLR0917 - all that decides it
     processes: int, count: int, memory: int | None, process: int, sample: int, least: int = 1
 ) -> tuple[int, int]:
-    """How many processes to use, and in how many rounds each goes through its samples.
+    """Return how many processes to use, and in how many rounds each goes through its samples.
 
     Args:
-        processes: how many there may be.
-        count: samples.
-        memory: bytes that all may hold; None for no limit.
-        process: bytes that each holds beside its samples.
-        sample: bytes of one sample.
-        least: samples that each process has to hold at some time, whatever its share.
+        processes: the most processes that are allowed.
+        count: the number of samples.
+        memory: the bytes that all processes together may hold; None for no limit.
+        process: the bytes that each process holds beside its samples.
+        sample: the bytes of one sample.
+        least: the number of samples that each process has to hold at some time, whatever its share.
     """
 
     def rounds(size: int) -> int:
@@ -135,19 +137,20 @@ def arrangement(  # noqa: PLR0913, PLR0917 - all that decides it
 
 
 def shares(count: int, size: int) -> list[range]:
-    """Which samples each process takes: neighbours, as even as can be."""
+    """Return the samples of each process: neighbours, in shares that are as equal as possible."""
     return [range(count * rank // size, count * (rank + 1) // size) for rank in range(size)]
 
 
 def histogram(values: NDArray[Any], largest: Any, bins: int) -> tuple[NDArray[np.int32], Any]:  # noqa: ANN401 - any of numpy's scalars
-    """The toolchain's `BaseKldCalibrator.histogram`, faster.
+    """Do the same as the toolchain's `BaseKldCalibrator.histogram`, faster.
 
-    It rounds magnitudes to whole numbers and has `numpy.histogram` find the bin of each, between edges that
-    lie closer than 1: number N is in bin N. What is above the last, or no number, is in none. So counting
-    them is enough; the zeros, which it leaves out, are those taken off the first bin.
+    The toolchain rounds magnitudes to whole numbers, and lets `numpy.histogram` find the bin of each number
+    between edges that are closer together than 1: number N is in bin N. A number above the last bin is in
+    none, and so is a value that is no number. So it is enough to count the numbers. The toolchain leaves out
+    zeros, which are therefore subtracted from the first bin.
 
     Returns:
-        How many values there are in each bin, and the width of one.
+        The number of values in each bin, and the width of a bin.
     """
     width = largest / (bins - 1)
     flat = values.reshape(-1)
@@ -155,10 +158,10 @@ def histogram(values: NDArray[Any], largest: Any, bins: int) -> tuple[NDArray[np
     with np.errstate(all="ignore"):
         for start in range(0, flat.size, _BLOCK):
             magnitudes = np.abs(flat[start : start + _BLOCK])
-            # Zeros would be counted in the first bin; where the width is no number they are in none anyway.
+            # Zeros would be counted in the first bin. If the width is no number, they are in no bin anyway.
             magnitudes = magnitudes[magnitudes != 0]
             places = magnitudes / width + 0.5
-            # Whole numbers of the least value have no magnitude, and stay below zero.
+            # The least value of an integer type has no magnitude, and stays negative.
             if magnitudes.dtype.kind != "f" or not places.max(initial=0) < bins:
                 places = places[(places >= 0) & (places < bins)]
             counts += np.bincount(places.astype(np.int64), minlength=bins)

@@ -3,8 +3,8 @@
 It runs twice: under the toolchain's Python, which can read images, and from there under the Python that has a
 newer onnxruntime (`choose_image.py --run …`). The network is `source.onnx`, the images lie in /samples.
 
-An output counts by the energy of its values above 0, relative to the image with the most of it: for scores
-and features that is how much is found, and values below 0 mostly say that nothing is.
+An output counts with the energy of its values above 0, relative to the image that has most energy there. For
+scores and features, this is how much the network finds. Values below 0 mostly say that it finds nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OTHERS = ("PYTHONPATH", "LD_LIBRARY_PATH", "TPUC_ROOT")
 
 
 def prepare(wanted: dict[str, Any]) -> None:
-    """Makes inputs of the images, one after another in one file."""
+    """Write the images as inputs of the network, one after another, to one file."""
     inputs = [_input(str(SAMPLES / name), wanted) for name in wanted["samples"]]
     np.save(PREPARED, np.stack(inputs))
 
@@ -50,7 +50,7 @@ def _input(path: str, wanted: dict[str, Any]) -> Any:  # noqa: ANN401 - an array
 
 
 def energies(wanted: dict[str, Any]) -> list[list[float]]:
-    """The energy of each output, for each image."""
+    """Return the energy of each output, for each image."""
     import onnxruntime  # noqa: PLC0415 - of the other Python
     from onnx_downgrade import outputs, reading, sizes, tidy  # noqa: PLC0415 - as above
 
@@ -71,7 +71,7 @@ def energies(wanted: dict[str, Any]) -> list[list[float]]:
 
 
 def most(found: list[list[float]]) -> int:
-    """The number of the image in which most is found; the first of several."""
+    """Return the number of the image in which the network finds most; of equal ones, the first."""
     amounts = np.nan_to_num(np.array(found), posinf=0.0)
     greatest = amounts.max(axis=0)
     relative = np.divide(amounts, greatest, out=np.zeros_like(amounts), where=greatest > 0)
@@ -79,7 +79,7 @@ def most(found: list[list[float]]) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes which image it is; returns the exit code."""
+    """Write which image it is; return the exit code."""
     wanted = json.loads(Path(arguments[-2]).read_text(encoding="utf-8"))
     if arguments[0] == "--run":
         chosen = wanted["samples"][most(energies(wanted))]

@@ -1,13 +1,13 @@
 """Lists a cvimodel and estimates its time on the TPU: `estimate_time.py MODEL.cvimodel LISTING TIME.json`.
 
-tpu_mlir has an analytic model of this processor (`CV18xx_profiling.cpp`), which its compiler asks while it
-plans and none of its tools prints. It says how long a command of the compute engine (TIU) or of the memory
-engine (TDMA) takes. Here it is asked about every command of the finished cvimodel, and the commands are
-replayed on two engines that wait for each other as the commands say.
+tpu_mlir has an analytic model of this processor (`CV18xx_profiling.cpp`). Its compiler uses the model, and
+none of its tools prints the model's figures. The model tells how long a command of the compute engine (TIU)
+or of the memory engine (TDMA) takes. This program asks the model about every command of the finished
+cvimodel, and replays the commands on two engines that wait for each other as the commands say.
 
-The model's functions are called one by one, and not through its `get_cycle`: that one leaves fields of a
-command unset and then reads them, so that its result depends on the bytes that happen to lie on the stack.
-Here they are 0. All figures are whole numbers, the same on every machine.
+The model's functions are called one by one, and not through its `get_cycle`. That function leaves fields of a
+command unset and then reads them, so its result depends on the bytes that happen to lie on the stack. Here
+these fields are 0. All figures are whole numbers, the same on every machine.
 """
 
 from __future__ import annotations
@@ -24,31 +24,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Clocks of the TPU in MHz. The toolchain's model has 500, the camera's runtime 750 where nothing else is set.
+# Clocks of the TPU in MHz. The toolchain's model uses 500, and the camera's runtime 750 by default.
 CLOCKS = (500, 750)
-# MHz of the memory, as the toolchain's model has it.
+# The clock of the memory in MHz, as the toolchain's model has it.
 _DRAM = 1886
-# The processor that is known: lanes, and bytes that a lane computes at once.
+# The only known processor: its number of lanes, and the bytes that a lane computes at once.
 _PROCESSOR, _MAGIC, _LANES, _LANE_BYTES = "cv181x", 0xA7, 8, 16
-# Kinds of a command: what it is for, and its length in bytes.
+# The kinds of commands: the engine that a command is for, and its length in bytes.
 _TIU, _TDMA, _LENGTHS = 0, 2, {0: 112, 2: 64}
 _HEADER, _COMMAND = struct.Struct("<8sI36x"), struct.Struct("<BBBBI")
-# A command says with 16 bits which one of the other engine it waits for; the count begins anew after 65535.
+# A command has 16 bits for the number of the other engine's command that it waits for. The count begins anew
+# after 65535.
 _ROUND = 65535
-# An address in a lane.
+# The bits of an address in a lane.
 _LANE_ADDRESS = 0x7FFF
 _LOAD, _STORE = (0, 2), 1
 _WEIGHTS = 1
-# What the compute engine does, by its `tsk_typ`; of a pooling and of arithmetic by its `tsk_eu_typ` as well.
+# The operations of the compute engine, by `tsk_typ`, and for pooling and arithmetic also by `tsk_eu_typ`.
 _TASKS = {0: "convolution", 2: "matrix multiplication"}
 _POOLINGS = ("maximum pooling", "average pooling", "depthwise convolution")
 _ARITHMETIC = (
     "multiplication", "multiply-add", "addition", "subtraction", "maximum", "minimum", "shift", "and", "or",
     "xor", "copy", "comparison", "table look-up",
 )  # fmt: skip
-# What reads a weight as its second operand, so that the weight's name is the layer's.
+# The operations that read a weight as their second operand: the weight's name tells the layer.
 _WITH_WEIGHTS = frozenset({"convolution", "depthwise convolution", "matrix multiplication", "table look-up"})
-# What the compiler adds to a layer's name for its weights.
+# The suffixes with which the compiler makes the names of a layer's weights.
 _OF_WEIGHTS = re.compile(r"_(?:filter|filter_reordered|bias|bias_packed|table|mantissa|quant|slope|bf16)+$")
 _SECTION = re.compile(r"^\d{3,}\s+cmdbuf\s+\S+\s+(\d+)\s+(\d+)\s+[0-9a-f]{32}", re.MULTILINE)
 _WEIGHT = re.compile(r"^\d{3,}\s+(\d+)\s+(\d+)\s+\w+(?:\s+\d+){4}\s+(\S.*?)\s*$", re.MULTILINE)
@@ -56,12 +57,12 @@ _CHIP = re.compile(r"^For (\S+) chip", re.MULTILINE)
 
 
 class UnknownError(Exception):
-    """A cvimodel that no estimate can be made of; says why."""
+    """There can be no estimate for a cvimodel; the text says why."""
 
 
 @dataclass
 class Layer:
-    """The commands of one layer that do the same."""
+    """The commands of one layer that do the same operation."""
 
     cycles: int = 0
     commands: int = 0
@@ -69,11 +70,11 @@ class Layer:
 
 @dataclass
 class Replay:
-    """Two engines at one clock; times in nanoseconds.
+    """Two engines at one clock; times are in nanoseconds.
 
     Attributes:
         busy: how long each engine works.
-        ends: when each command of an engine ends; the first stands for what waits for nothing.
+        ends: when each command of an engine ends. The first entry stands for commands that wait for none.
     """
 
     megahertz: int
@@ -81,10 +82,10 @@ class Replay:
     ends: dict[int, list[int]] = field(default_factory=lambda: {_TIU: [0], _TDMA: [0]})
 
     def run(self, engine: int, waits_for: int, nanoseconds: int) -> None:
-        """Adds a command."""
+        """Add a command."""
         other = self.ends[_TDMA if engine == _TIU else _TIU]
         if waits_for:
-            # The latest command that has this number: none waits for one that comes after it.
+            # Of the commands with this number, the latest one so far: no command waits for a later one.
             waits_for += (len(other) - 1 - waits_for) // _ROUND * _ROUND
             if waits_for < 0:
                 raise UnknownError("a command waits for one that comes later")
@@ -93,7 +94,7 @@ class Replay:
         self.busy[engine] += nanoseconds
 
     def figures(self) -> dict[str, int]:
-        """The times at this clock."""
+        """Return the times at this clock."""
         return {
             "megahertz": self.megahertz,
             "compute": self.busy[_TIU],
@@ -103,16 +104,16 @@ class Replay:
 
 
 class MemoryCommand(ctypes.Structure):
-    """A command of the memory engine as the toolchain's model has it: 54 numbers."""
+    """A command of the memory engine in the form of the toolchain's model: 54 numbers."""
 
     _fields_ = (("numbers", ctypes.c_uint32 * 54),)
 
 
 class Model:
-    """The toolchain's analytic model: its functions in a shared library of the package."""
+    """The toolchain's analytic model: functions in a shared library of its package."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        """Finds the functions, and tells the model which processor it is about."""
+        """Find the functions, and tell the model which processor it is for."""
         ctypes.c_int64.in_dll(library, "_ZN8tpu_mlir7backend4Arch7NPU_NUME").value = _LANES
         ctypes.c_int64.in_dll(library, "_ZN8tpu_mlir7backend4Arch8EU_BYTESE").value = _LANE_BYTES
         self._parse_tiu = library["_ZN8tpu_mlir7backend6TiuReg13parse_tiu_regEPNS0_9tiu_reg_tEPKjh"]
@@ -123,43 +124,43 @@ class Model:
         self._nanoseconds.argtypes = [MemoryCommand, ctypes.c_uint64, ctypes.c_uint64]
 
     def cycles(self, command: bytes) -> int:
-        """Cycles that a command of the compute engine takes."""
+        """Return the cycles that a command of the compute engine takes."""
         fields = (ctypes.c_uint32 * 113)()
         self._parse_tiu(fields, command, ctypes.c_ubyte(_MAGIC))
         return int(self._cycles(fields))
 
     def nanoseconds(self, command: bytes, megahertz: int) -> int:
-        """Nanoseconds that a command of the memory engine takes."""
+        """Return the nanoseconds that a command of the memory engine takes."""
         fields = MemoryCommand()
         self._parse_tdma(ctypes.byref(fields), command, ctypes.c_ubyte(_MAGIC))
         return int(self._nanoseconds(fields, _DRAM, megahertz))
 
 
 class Program:
-    """The commands of a cvimodel, one after another, as the two engines get them.
+    """The commands of a cvimodel, in the order in which the two engines get them.
 
     Attributes:
-        layers: the work of each layer, by its name and what it does.
+        layers: the work of each layer, by the layer's name and the operation.
         read: bytes that the memory engine reads from the memory.
         written: bytes that it writes there.
     """
 
     def __init__(self, model: Model, weights: list[tuple[int, int, str]]) -> None:
-        """Takes the model to ask, and where in their section each weight begins, its size and its name."""
+        """Take the model, and for each weight its offset in the section of weights, its size and its name."""
         self._model = model
         self._weights = sorted(weights)
         self._begins = [begin for begin, _, _ in self._weights]
-        # The layer whose weights lie at an address of the lanes.
+        # The layers whose weights lie in the lanes, by address.
         self._loaded: dict[int, str] = {}
         self.replays = [Replay(clock) for clock in CLOCKS]
         self.layers: dict[tuple[str, str], Layer] = {}
         self.read = self.written = 0
 
     def run(self, commands: bytes) -> None:
-        """Adds all commands of a section.
+        """Add all commands of a section.
 
         Raises:
-            UnknownError: something is no command, or none that the model knows.
+            UnknownError: the section holds something that is no command, or none that the model knows.
         """
         at = 0
         while at < len(commands):
@@ -178,7 +179,7 @@ class Program:
 
     def _add(self, engine: int, command: bytes) -> None:
         words = struct.unpack(f"<{len(command) // 4}I", command)
-        # The other engine's command that has to end first stands in the same bits for both.
+        # For both engines the same bits hold the number of the other one's command that has to end first.
         waits_for = words[1] >> 16
         if engine == _TIU:
             cycles = self._compute(words, command)
@@ -190,7 +191,7 @@ class Program:
             replay.run(engine, waits_for, nanoseconds)
 
     def _compute(self, words: tuple[int, ...], command: bytes) -> int:
-        """Asks for the cycles of a command of the compute engine, and adds them to its layer."""
+        """Add the cycles of a command of the compute engine to its layer."""
         kind = _kind(words)
         cycles = self._model.cycles(command)
         name = self._loaded.get(words[9] >> 16 & _LANE_ADDRESS, "") if kind in _WITH_WEIGHTS else ""
@@ -200,7 +201,7 @@ class Program:
         return cycles
 
     def _transfer(self, words: tuple[int, ...]) -> None:
-        """Counts the bytes that a command of the memory engine moves, and notes which weights it loads."""
+        """Count the bytes that a command of the memory engine moves, and note which weights it loads."""
         direction = words[0] >> 6 & 3
         if direction in _LOAD:
             size = _moved(words, words[8] >> 16, words[10] >> 16, words[10] & 0xFFFF, words[1] >> 5)
@@ -213,7 +214,7 @@ class Program:
             self.written += _moved(words, words[8] & 0xFFFF, words[9] >> 16, words[9] & 0xFFFF, words[1] >> 3)
 
     def _weight(self, offset: int) -> str:
-        """The layer whose weight lies at an offset of their section; empty where none does."""
+        """Return the layer whose weight lies at an offset in the weights' section; empty if there is none."""
         found = bisect_right(self._begins, offset) - 1
         if found < 0 or offset >= self._begins[found] + self._weights[found][1]:
             return ""
@@ -221,10 +222,10 @@ class Program:
 
 
 def _kind(words: tuple[int, ...]) -> str:
-    """The operation of a command of the compute engine.
+    """Return the operation of a command of the compute engine.
 
     Raises:
-        UnknownError: the model does not know it, and would end the whole process.
+        UnknownError: the model does not know it. Asking the model would end the whole process.
     """
     task, unit = words[0] >> 5 & 0xF, words[0] >> 9 & 0x1F
     if task in _TASKS:
@@ -236,7 +237,7 @@ def _kind(words: tuple[int, ...]) -> str:
 
 
 def _moved(words: tuple[int, ...], channels: int, height: int, width: int, form: int) -> int:
-    """Bytes that a command of the memory engine moves: a row of bytes, a matrix, or a tensor."""
+    """Return the bytes that a command of the memory engine moves: a row of bytes, a matrix, or a tensor."""
     if words[0] >> 10 & 1:
         return words[7]
     matrix = words[1] >> 8 & 1
@@ -245,10 +246,10 @@ def _moved(words: tuple[int, ...], channels: int, height: int, width: int, form:
 
 
 def estimate(model: bytes, listing: str, library: ctypes.CDLL) -> dict[str, Any]:
-    """The estimate, and of what it consists.
+    """Return the estimate and its parts.
 
     Raises:
-        UnknownError: none can be made of this cvimodel.
+        UnknownError: there can be no estimate for this cvimodel.
     """
     chip = _CHIP.search(listing)
     if chip is None or chip[1] != _PROCESSOR:
@@ -276,7 +277,7 @@ def estimate(model: bytes, listing: str, library: ctypes.CDLL) -> dict[str, Any]
 
 
 def main(model: str, listing: str, result: str) -> int:
-    """Writes the listing and the estimate; returns the exit code of the tool that lists."""
+    """Write the listing and the estimate; return the exit code of the tool that lists."""
     with Path(listing).open("wb") as out:
         code = subprocess.run(["model_tool", "--info", model], stdout=out, check=False).returncode
     if code == 0:

@@ -1,7 +1,7 @@
-"""Writes what computes in the frameworks image: `frameworks_identity.py OUTPUT.json LIST`.
+"""Writes the identity of the frameworks image: `frameworks_identity.py OUTPUT.json LIST`.
 
-By the rules of `toolchain_identity.py`, which lies beside it. The system packages are also those whose files
-are loaded once the front ends are.
+It follows the rules of `toolchain_identity.py`, which lies beside it. The system packages here also include
+those whose files are loaded together with the front ends.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from pathlib import Path
 
 import toolchain_identity
 
-# What the front ends import; those of a group in one process. PyTorch and TensorFlow do not bear each other.
+# The modules that the front ends import. Each group needs a process of its own: PyTorch and TensorFlow cannot
+# be loaded together.
 FRONT_ENDS = (("caffe", "torch"), ("torch", "torchvision"), ("tensorflow.lite",))
-# In the place of OUTPUT: writes the files that the modules behind it load.
+# In the place of OUTPUT, it makes the program write the files that the modules in its arguments load.
 LOADED = "--loaded"
 
 
 def loaded(modules: tuple[str, ...]) -> str:
-    """The files that this process has loaded once it has imported these, one a line."""
+    """Import modules; return the files that this process has loaded then, one a line."""
     for name in modules:
         importlib.import_module(name)
     lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
@@ -31,9 +32,9 @@ def loaded(modules: tuple[str, ...]) -> str:
 
 
 def main(output: str, *arguments: str) -> None:
-    """Writes the identity as JSON."""
+    """Write the identity as JSON."""
     if output == LOADED:
-        # What is said while they are imported goes elsewhere.
+        # The modules print messages while they are imported, so the list goes to a file.
         Path(arguments[0]).write_text(loaded(arguments[1:]), encoding="utf-8")
         return
     toolchain_identity.main(output, *arguments)

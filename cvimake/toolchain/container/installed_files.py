@@ -2,12 +2,13 @@
 
     installed_files.py LIST DIGESTS.json RESULT.json
 
-checks a sample. LIST has a line for each file: its sha256, two spaces, its name. A name begins with the part
-of the toolchain that the file belongs to (`roots`), so that equal contents have equal lists wherever they are
-installed. DIGESTS has the sha256 of each part's lines; RESULT gets the names of the files that differ.
+This command checks a sample. LIST has a line for each file: its sha256, two spaces, its name. A name begins
+with the part of the toolchain that the file belongs to (see `roots`), so that equal contents have equal lists
+wherever they are installed. DIGESTS has the sha256 of each part's lines. RESULT gets the names of the files
+that differ.
 
-Bytecode is in no list. It is compiled from the listed files into a folder of its own (PYTHONPYCACHEPREFIX),
-and a process loads no other; the sample compares it with its source.
+Bytecode is not in the list. It is compiled from the listed files into a folder of its own
+(PYTHONPYCACHEPREFIX), and a process loads no other bytecode. The check compares it with its source.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ from pathlib import Path
 
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 ZIP = f"lib/{VERSION.replace('.', '')}.zip"
-# Folders of the standard library that hold other packages, which the toolchain's environments do not see.
+# Folders inside the standard library with other packages, which the toolchain's environments do not see.
 OTHER_PACKAGES = frozenset({"site-packages", "dist-packages"})
-# pip writes these itself. They say how a package was installed, and do not come from it.
+# Files that pip writes about an installation; they are no part of a package.
 WRITTEN_BY_PIP = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
-# A sample has at most so many files, and no further one once so many bytes were read.
+# The number of files in a sample, and the bytes after which no further file is read.
 SAMPLE_FILES = 100
 SAMPLE_BYTES = 64_000_000
-# In a file of bytecode, the code begins here.
+# The offset of the code in a file of bytecode.
 CODE = 16
 
 
 def roots() -> dict[str, Path]:
-    """The parts of the toolchain whose files are loaded, and where each lies.
+    """Return the folders of the parts of the toolchain whose files are loaded, by the part's name.
 
     The interpreter is the base's own Python, without its standard library.
     """
@@ -50,10 +51,10 @@ def roots() -> dict[str, Path]:
 
 
 def lists(compiled: Iterable[str] = ()) -> dict[str, list[str]]:
-    """Every part's lines, sorted.
+    """Return the sorted lines of every part.
 
     Args:
-        compiled: names of packages that were compiled on this machine and count by their sources.
+        compiled: names of packages that were compiled on this machine, and count by their sources.
     """
     found = {}
     for part, root in roots().items():
@@ -63,7 +64,7 @@ def lists(compiled: Iterable[str] = ()) -> dict[str, list[str]]:
 
 
 def digests(lines: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """The sha256 of each part's lines."""
+    """Return the sha256 of each part's lines."""
     return {
         part: hashlib.sha256("".join(f"{line}\n" for line in of_part).encode()).hexdigest()
         for part, of_part in lines.items()
@@ -71,7 +72,7 @@ def digests(lines: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 
 def interpreter(root: Path) -> list[Path]:
-    """The interpreter's program and libraries."""
+    """Return the interpreter's program and libraries."""
     libraries = [
         path for folder in ("lib", "lib/x86_64-linux-gnu") for path in (root / folder).glob("libpython3*")
     ]
@@ -80,7 +81,7 @@ def interpreter(root: Path) -> list[Path]:
 
 
 def below(root: Path, compiled: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """The files of the standard library, or of a folder of packages."""
+    """Yield the files of the standard library, or of a folder of packages."""
     for place, folders, names in os.walk(root):
         at_root = Path(place) == root
         folders[:] = [
@@ -98,7 +99,7 @@ def below(root: Path, compiled: frozenset[str] = frozenset()) -> Iterator[Path]:
 
 
 def of_file(path: Path) -> str:
-    """The sha256 of a file's bytes."""
+    """Return the sha256 of a file's bytes."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -107,7 +108,7 @@ def of_file(path: Path) -> str:
 
 
 def not_as_listed(text: str, expected: Mapping[str, str], chosen: random.Random) -> list[str]:
-    """The parts whose list is another than expected, else the files of a sample that are not as listed.
+    """Return the parts whose list is not the expected one, else the files of a sample that differ from it.
 
     Args:
         text: the list.
@@ -122,7 +123,7 @@ def not_as_listed(text: str, expected: Mapping[str, str], chosen: random.Random)
     if others := sorted(part for part in places if found[part] != expected.get(part)):
         return [f"the list of {part}" for part in others]
     every = [line for of_part in lines.values() for line in of_part]
-    # Every process loads the interpreter; all else has its turn.
+    # The interpreter is always checked, since every process loads it. Of the other files a sample is.
     sample = lines["interpreter"] + chosen.sample(every, min(SAMPLE_FILES, len(every)))
     changed, read = [], 0
     for line in sample:
@@ -139,7 +140,7 @@ def not_as_listed(text: str, expected: Mapping[str, str], chosen: random.Random)
 
 
 def has_its_own_bytecode(path: Path) -> bool:
-    """Whether the bytecode of a source, if there is some, was compiled from that source."""
+    """Tell whether the bytecode of a source, if there is any, was compiled from that source."""
     if path.suffix != ".py":
         return True
     compiled = Path(importlib.util.cache_from_source(str(path)))
@@ -150,7 +151,7 @@ def has_its_own_bytecode(path: Path) -> bool:
 
 
 def main(listing: str, expected: str, result: str) -> None:
-    """Checks a sample."""
+    """Check a sample."""
     text = Path(listing).read_text(encoding="utf-8")
     changed = not_as_listed(
         text, json.loads(Path(expected).read_text(encoding="utf-8")), random.SystemRandom()

@@ -1,15 +1,15 @@
-"""The toolchain's calibrator over several processes: the same table, byte for byte.
+"""Runs the toolchain's calibrator in several processes, with the same table, byte for byte.
 
-Samples do not know of each other until extremes and histograms of a layer are put together. Every process
-runs the toolchain's whole calibration; the methods here share the work out and tell every process what all
-have found, so that all take the same decisions and write the same table. The replaced methods:
+Samples are independent until the extremes and the histograms of a layer are put together. Every process runs
+the toolchain's whole calibration. The methods here share the work out, and tell every process the findings of
+all, so that all take the same decisions and write the same table. These methods are replaced:
 
-- `load_net_input` loads the share of a process; the toolchain's own method does it.
-- `activation_collect_and_calc_th` does what the toolchain's does, in its order. Extremes are compared sample
-  by sample, since a value that is no number makes the order count. Histograms are sums of whole numbers.
-  Thresholds for INT4, which nothing reads without `int4` in debug_cmd, are left out, and so is an array of
-  all samples that is filled and never read.
-- `histogram` counts with `numpy.bincount`: see `calibration_shards.histogram`.
+- `load_net_input` loads the share of a process, with the toolchain's own method.
+- `activation_collect_and_calc_th` does the same as the toolchain's, in the same order. Extremes are compared
+  sample by sample, since the order matters as soon as a value is no number. Histograms are sums of whole
+  numbers. Two things are left out: thresholds for INT4, which nothing reads without `int4` in debug_cmd, and
+  an array of all samples that is filled and never read.
+- `histogram` counts with `numpy.bincount`; see `calibration_shards.histogram`.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from process_group import MEMORY, ProcessGroup
 from sample_order import Order, needed
 
 original: Any = importlib.import_module("calibration.kld_calibrator")
-# A network is loaded twice to tune thresholds.
+# Tuning thresholds takes the network twice.
 _MODULES = 2
 
 
 class ParallelCalibrator(original.ActivationCalibrator):
-    """Calibrates with a process's share of the samples."""
+    """A calibrator for one process's share of the samples."""
 
     group: ClassVar[ProcessGroup]
-    # Runs the toolchain's own tool instead; to be called with the reason.
+    # Called with a reason, it runs the toolchain's own tool instead.
     run_tool: ClassVar[staticmethod[[str], NoReturn]]
 
     def load_net_input(self) -> None:
-        """Shares out the samples; each is loaded when it is needed."""
+        """Share out the samples; each is loaded when it is needed."""
         remember(self.parser)
         way = walk(layers(self.parser))
         rows = _rows if self.ds.all_npz else None
@@ -54,7 +54,7 @@ class ParallelCalibrator(original.ActivationCalibrator):
             int(memory) if memory else None,
             BARE_PROCESS + _MODULES * module_bytes(self.parser),
             way.live,
-            # Each process tunes with all samples that are tuned with, and one more is loaded.
+            # Each process tunes with all samples that are meant for tuning, and loads one more.
             self.args.tune_num + 1 if self.args.tune_num > 0 else 1,
         )
         self.group.shrink(size)
@@ -65,11 +65,11 @@ class ParallelCalibrator(original.ActivationCalibrator):
         self._extra: list[list[str]] = []
         self._order = Order.ANY if len(every) == 1 else self._needed_order(every, leftovers=way.leftovers)
         if self._order is Order.ALL:
-            # The others end here.
+            # The other processes end here.
             self.group.shrink(1)
             self.run_tool("a layer computes something else after other samples")
         if self._order is Order.LAST:
-            # The next layer finds what the last sample leaves, in each process and round.
+            # In each process and round, the next layer finds the values that the last sample leaves.
             self._extra = every[-1:]
         ParallelTuner.order = self._order
         if self.group.rank == 0:
@@ -80,7 +80,7 @@ class ParallelCalibrator(original.ActivationCalibrator):
             )
 
     def _needed_order(self, every: list[list[str]], *, leftovers: bool) -> Order:
-        """The order that the samples need, found out by the first process."""
+        """Return the order that the samples need; the first process finds it out."""
         if self.group.rank:
             order: Order = self.group.all_gather(None)[0]
             return order
@@ -103,13 +103,13 @@ class ParallelCalibrator(original.ActivationCalibrator):
         outputs: dict[str, dict[str, tuple[int, ...]]],
         disturbed: bool = False,
     ) -> dict[str, bytes]:
-        """What every layer computes of one sample, in a new network.
+        """Return the digests of the tensors that every layer computes from one sample, in a new network.
 
         Args:
             part: the samples that every layer computes, one after the other.
-            seen: the number of the sample that is looked at.
-            outputs: for each layer the shapes of its tensors, by their names; filled here.
-            disturbed: before it computes, other values are written where its tensors lie.
+            seen: the number of the sample whose tensors are digested.
+            outputs: the shapes of each layer's tensors, by their names; filled here.
+            disturbed: write other values to the layer's tensors before it computes.
         """
         self._renew()
         self._load(part)
@@ -126,7 +126,7 @@ class ParallelCalibrator(original.ActivationCalibrator):
         return found
 
     def _renew(self) -> None:
-        """Takes a new network if this one has computed something: in a new one nothing is left over."""
+        """Take a new network if this one has computed something: a new one holds no earlier values."""
         if self._is_used:
             self.module = original.pymlir.module()
             self.module.load(self.args.mlir_file)
@@ -141,20 +141,20 @@ class ParallelCalibrator(original.ActivationCalibrator):
         self.data_list: list[str] = [file for sample in loaded for file in sample]
         self.args.input_num = len(loaded) if self.ds.all_image else len(self.data_list)
         super().load_net_input()
-        # Nothing reads it here, and it would hold every input to the end.
+        # Nothing reads it here, and it would keep every input in memory to the end.
         self.dq_activations: dict[int, Any] = {}
         self._own = self.args.input_num - len(extra)
-        # Where samples cannot be told apart, one process has them all, and only now it is known how many.
+        # If it was not known which files belong to a sample, one process has them all, and counts them now.
         self._all = max(self._all, self._own)
 
     def activation_collect_and_calc_th(self) -> tuple[dict[str, Any], ...]:
-        """Thresholds and extremes of every tensor, as the toolchain's own returns them."""
+        """Return thresholds and extremes of every tensor, in the form of the toolchain's own method."""
         names = self.parser.get_op_name_list()
         self.activations_statistics: dict[str, tuple[Any, Any, Any]] = {}
         counts: dict[str, Any] = {}
         widths: dict[str, Any] = {}
         found: list[dict[str, list[Any]]] = [{} for _ in names]
-        # Histograms need the extremes of all samples: of those that are not all here at once, later.
+        # Histograms need the extremes of all samples. If these come in rounds, the histograms come later.
         at_once = all(self.group.all_gather(len(self._rounds) == 1))
         passes = [(True, True)] if at_once else [(True, False), (False, True)]
         steps = len(names) * len(passes) * len(self._rounds)
@@ -163,7 +163,7 @@ class ParallelCalibrator(original.ActivationCalibrator):
             for part in self._rounds:
                 self._load(part)
                 for number, name in enumerate(names):
-                    # Drawn by each layer, since the clock stands still.
+                    # Redrawn for each layer: the clock stands still, so the bar would never redraw by itself.
                     bar.set_description(f"collect activations: {name}")
                     bar.update(1)
                     self._enter(name)
@@ -181,26 +181,26 @@ class ParallelCalibrator(original.ActivationCalibrator):
         return self._thresholds(self._total(counts), widths)
 
     def histogram(self, ndarray: Any, abs_max: Any, bin_num: int) -> Any:  # noqa: ANN401 - as the toolchain's
-        """How many values there are in each bin, and the width of one."""
+        """Return the number of values in each bin, and the width of a bin."""
         return histogram(ndarray, abs_max, bin_num)
 
     def _enter(self, name: str) -> None:
-        """Has the toolchain compute a layer."""
+        """Let the toolchain compute a layer."""
         for index in range(self.args.input_num):
             self.gen_ref_tensor(index, name)
 
     def _leave(self, name: str) -> None:
-        """Has the toolchain let go of what no layer needs any more."""
+        """Let the toolchain release the tensors that no layer needs any more."""
         for out in self._held(name):
             for index in range(self.args.input_num):
                 self.clear_ref_tensor(index, out)
 
     def _held(self, name: str) -> list[str]:
-        """The tensors of a layer that the toolchain keeps: an output that nothing reads it may not."""
+        """Return the tensors of a layer that the toolchain keeps: perhaps no output that nothing reads."""
         return [out for out in self.parser.get_outputs_by_op_name(name) if out in self.ref_activations[0]]
 
     def _measure(self, number: int, name: str, found: dict[str, list[Any]]) -> None:
-        """Adds the extremes of each sample of ours to those of each output."""
+        """Add the extremes of each sample of this process to those of each output."""
         for out in self._held(name):
             size = self.get_ref_tensor(0, out).size
             for index in range(self._own):
@@ -221,7 +221,7 @@ class ParallelCalibrator(original.ActivationCalibrator):
         return int(self._all * size * (1 - self._share_of_values(number) / 100)) + 1
 
     def _settle(self, number: int, own: dict[str, list[Any]]) -> None:
-        """Takes the extremes of one layer from those of all samples."""
+        """Set the extremes of one layer from those of all samples."""
         gathered = self.group.all_gather(own)
         low, high, largest = inf, -inf, -inf
         magnitude = None
@@ -244,7 +244,7 @@ class ParallelCalibrator(original.ActivationCalibrator):
             self.activations_statistics[out] = (low, high, magnitude)
 
     def _percentile(self, number: int, size: int, largest: list[Any]) -> Any:  # noqa: ANN401 - one of numpy's scalars
-        """Of the magnitudes of all samples, from the largest of each."""
+        """Return a percentile of the magnitudes of all samples, from the largest of each sample."""
         count, length, share = len(largest), self._kept(number, size), self._share_of_values(number)
         kept = np.zeros(count * length)
         for index, values in enumerate(largest):
@@ -256,7 +256,7 @@ class ParallelCalibrator(original.ActivationCalibrator):
         return kept[0] + ratio * (kept[1] - kept[0]) if length != 1 else kept[0]
 
     def _count(self, name: str, counts: dict[str, Any], widths: dict[str, Any]) -> None:
-        """Adds our samples' histograms of a layer's tensors."""
+        """Add the histograms of a layer's tensors for the samples of this process."""
         for out in self._held(name):
             magnitude = self.activations_statistics[out][2]
             for index in range(self._own):
@@ -269,7 +269,7 @@ class ParallelCalibrator(original.ActivationCalibrator):
         return {out: functools.reduce(np.add, [part[out] for part in gathered]) for out in counts}
 
     def _search(self, counts: dict[str, Any], widths: dict[str, Any], levels: int) -> dict[str, float]:
-        """The threshold of every tensor, each searched for by one process."""
+        """Return the threshold of every tensor; one process searches for each."""
         mine = dict(list(counts.items())[self.group.rank :: self.group.size])
         gathered = self.group.all_gather(self.find_threshold(mine, widths, levels))
         return {out: threshold for part in gathered for out, threshold in part.items()}
@@ -287,7 +287,7 @@ class ParallelCalibrator(original.ActivationCalibrator):
 
 
 def _noise(shape: tuple[int, ...]) -> Any:  # noqa: ANN401 - an array of the toolchain's numpy
-    """Values that no layer computes, and that can do no harm as indices; the same at every call."""
+    """Return values that no layer computes, and that do no harm as indices; the same at every call."""
     return np.random.default_rng(0).uniform(0.25, 0.75, shape).astype(np.float32)
 
 

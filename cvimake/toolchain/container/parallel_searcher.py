@@ -1,18 +1,20 @@
-"""The toolchain's search for a qtable over several processes: the same decisions, to the last bit.
+"""Runs the toolchain's search for a qtable in several processes, with the same decisions, to the last bit.
 
-Every process runs the toolchain's whole search with a share of the samples. Samples meet only in averages: of
-a layer's similarity and of the outputs'. Here the processes tell each other the value of every sample, and
-each adds all of them up in the samples' order, as the toolchain does. What is replaced:
+Every process runs the toolchain's whole search with a share of the samples. Samples only meet in averages:
+that of a layer's similarity, and that of the outputs' similarity. Here the processes tell each other the
+value of every sample, and each process adds all values up in the order of the samples, as the toolchain does.
+These parts are replaced:
 
-- `_init_inputs` has the toolchain's own load a share of the samples.
+- `_init_inputs` loads a share of the samples, with the toolchain's own method.
 - `run_model`, `set_curr_layer_and_the_next_layer_mix` and `cal_avg_layer_cos` average over all samples.
-- `search_mix_layer` tells the other processes of an exception that the toolchain's has caught.
-- Lowering, tables and the log are the first process's business; the others wait for the lowered network.
-- The INT8 network is lowered once, not twice with the same arguments, and of the two that the toolchain loads
-  from it, the first is given up once only the second is used.
-- `MlirParser` remembers what it searches the whole network for; a network does not change. The text of each
-  operation, which nothing here reads and which takes most of its time, is left out.
-- `net_dot_log` writes into a drawing of the network, which is no result: left out.
+- `search_mix_layer` tells the other processes of an exception that the toolchain's own method has caught.
+- Only the first process lowers the network and writes tables and the log; the others wait for the lowered
+  network.
+- The INT8 network is lowered once, not twice with the same arguments. The toolchain loads it twice; the first
+  one is released as soon as only the second is used.
+- `MlirParser` remembers the things for which it searches the whole network: the network does not change. It
+  leaves out the text of each operation, which nothing here reads and which takes most of its time.
+- `net_dot_log` writes to a drawing of the network, which is no result. It is left out.
 """
 
 from __future__ import annotations
@@ -29,30 +31,31 @@ from typing import Any, ClassVar
 
 from process_group import MEMORY, ProcessGroup
 
-# The toolchain's; only the container has it.
+# Parts of the toolchain; only the container has them.
 original: Any = importlib.import_module("calibration.mix_precision")
 mlir_parser: Any = importlib.import_module("utils.mlir_parser")
 
 _EXCEPTION = "An exception happened: "
-# What a process holds before it has read a network: the interpreter and the toolchain's libraries.
+# The bytes that a process holds before it has read a network: the interpreter and the toolchain's libraries.
 _BARE_PROCESS = 200 * 1024**2
-# The float network, the INT8 one, the one that is tried, and as much again for the samples' tensors.
+# A process holds the float network, the INT8 one, the one that is tried, and as much again for the samples'
+# tensors.
 _NETWORKS = 4
 
 
 @dataclass(frozen=True)
 class _Ended:
-    """What a process says when its search has ended, where others may still wait for values.
+    """The message of a process whose search has ended while others may still wait for values.
 
     Attributes:
-        exception: what the toolchain's search caught; None where it came to its end.
+        exception: the exception that the toolchain's search caught; None if the search came to its end.
     """
 
     exception: str | None
 
 
 class ParallelSearcher(original.MixPrecSearcher):
-    """Searches with a process's share of the samples."""
+    """A searcher for one process's share of the samples."""
 
     group: ClassVar[ProcessGroup]
 
@@ -66,10 +69,10 @@ class ParallelSearcher(original.MixPrecSearcher):
         super().__init__(args)
 
     def _select(self, selector: Any, *arguments: Any) -> Any:  # noqa: ANN401 - the toolchain's own
-        """The samples of this process: neighbours, so that all samples' order is that of the processes."""
+        """Select the samples of this process: neighbours, so that the order of all samples stays the same."""
         chosen = selector(*arguments)
         size = self.batch_size if chosen.all_image else 1
-        # The last batch is filled up as `_init_inputs` does it.
+        # The last batch is filled up in the way of the toolchain's `_init_inputs`.
         files = chosen.data_list + chosen.data_list[-1:] * (-len(chosen.data_list) % size)
         self._all = len(files) // size
         self.group.shrink(min(self.group.size, self._all, self._most_processes()))
@@ -78,7 +81,7 @@ class ParallelSearcher(original.MixPrecSearcher):
         return chosen
 
     def _most_processes(self) -> int:
-        """As many as there is memory for: each loads the networks, with a place for every tensor."""
+        """Return how many processes the memory allows: each loads the networks with all their tensors."""
         memory = int(os.environ.get(MEMORY, "0"))
         if not memory:
             return int(self.group.size)
@@ -87,22 +90,22 @@ class ParallelSearcher(original.MixPrecSearcher):
         return max(1, memory // (_BARE_PROCESS + _NETWORKS * (tensors + weights)))
 
     def _lower(self, lower: Any, top: str, lowered: str, *arguments: Any) -> None:  # noqa: ANN401 - the toolchain's own
-        """Lowers once for all processes."""
+        """Lower the network once for all processes."""
         if lowered in self._lowered:
             return
         if self.group.rank == 0:
             lower(top, lowered, *arguments)
-        # The others go on when the file is there.
+        # The other processes go on when the file is there.
         self._gather([])
         if not lowered.endswith(".mix.tune.mlir"):
             # Its arguments never change.
             self._lowered.add(lowered)
 
     def _gather(self, values: list[float]) -> list[float]:
-        """All samples' values, given this process's.
+        """Return the values of all samples, given those of this process.
 
         Raises:
-            RuntimeError: in another process the search has died.
+            RuntimeError: the search has died in another process.
         """
         told = self.group.all_gather(values)
         if over := next((each for each in told if isinstance(each, _Ended)), None):
@@ -111,7 +114,7 @@ class ParallelSearcher(original.MixPrecSearcher):
         return [value for share in told for value in share]
 
     def _average(self, values: Iterable[float]) -> float:
-        """As the toolchain computes it, over all samples, given this process's values."""
+        """Return the average over all samples as the toolchain computes it, given this process's values."""
         total: float = 0
         for value in self._gather(list(values)):
             total += value
@@ -123,19 +126,19 @@ class ParallelSearcher(original.MixPrecSearcher):
         return loss
 
     def run_model(self, model: Any, float_type: bool, *arguments: Any) -> float:  # noqa: ANN401, FBT001 - the toolchain's own
-        """The outputs' similarity; of the float network there is none."""
+        """Return the similarity of the outputs; the float network has none."""
         self._losses = []
         none: float = super().run_model(model, float_type, *arguments)
         return none if float_type else self._average(self._losses)
 
     def set_curr_layer_and_the_next_layer_mix(self, *arguments: Any) -> tuple[float, Any]:  # noqa: ANN401 - the toolchain's own
-        """The outputs' similarity with another layer in float, and that network."""
+        """Return the similarity of the outputs with one more layer in float, and that network."""
         self._losses = []
         _, network = super().set_curr_layer_and_the_next_layer_mix(*arguments)
         return self._average(self._losses), network
 
     def cal_avg_layer_cos(self, op: Any) -> float:  # noqa: ANN401 - the toolchain's own
-        """A layer's similarity; told at once, for a search that does not come to its end."""
+        """Return the similarity of a layer; print it at once, in case the search does not come to its end."""
         cosine = self._average(
             original.cos_sim(
                 self.get_input_int8_tensor(index, op.name, True),  # noqa: FBT003 - the toolchain's own
@@ -144,13 +147,13 @@ class ParallelSearcher(original.MixPrecSearcher):
             for index in range(self.num_sample)
         )
         if self.group.rank == 0:
-            # The toolchain closes its standard output while it searches.
+            # The toolchain closes its standard output during the search.
             print(f"\nLayer: {op.name} Cos: {cosine:.6f}", file=sys.stderr, flush=True)  # noqa: T201 - the log
         return cosine
 
     def search_mix_layer(self, float_model: Any, int8_model: Any, *arguments: Any) -> float:  # noqa: ANN401 - the toolchain's own
-        """The search; all processes end it in the same way."""
-        # The toolchain loads it once more and reads of this one only the parser.
+        """Search; all processes end in the same way."""
+        # The toolchain loads the network once more, and uses only the parser of this one.
         del int8_model.module
         reached: float = super().search_mix_layer(float_model, int8_model, *arguments)
         if not self._is_over:
@@ -166,14 +169,14 @@ class ParallelSearcher(original.MixPrecSearcher):
         return name
 
     def print_log_info(self, *arguments: Any) -> None:  # noqa: ANN401 - the toolchain's own
-        """Writes the tables."""
+        """Write the tables."""
         self.num_sample = self._all
         if self.group.rank == 0:
             super().print_log_info(*arguments)
 
 
 class _Network(original.MixQuantModel):
-    """A lowered network. Its files are removed by the process that made them."""
+    """A lowered network. The process that made its files removes them."""
 
     def clean(self) -> None:
         if ParallelSearcher.group.rank == 0:
@@ -196,7 +199,7 @@ class _Log(original.logger):
     """The toolchain's log.
 
     Attributes:
-        exception: what the search caught; None where there was none.
+        exception: the exception that the search caught; None if there was none.
     """
 
     exception: str | None = None
@@ -214,7 +217,7 @@ class _Log(original.logger):
 
 
 class _Drawing:
-    """In the place of the toolchain's drawing of the network."""
+    """Takes the place of the toolchain's drawing of the network."""
 
     def __init__(self, *_: object) -> None:
         pass
@@ -230,7 +233,7 @@ class _Drawing:
 
 
 def stand_in(group: ProcessGroup) -> None:
-    """Has the toolchain's `run_qtable` search with these processes."""
+    """Let the toolchain's `run_qtable` search with these processes."""
     ParallelSearcher.group = group
     original.MixPrecSearcher = ParallelSearcher
     original.MixQuantModel = _Network
@@ -238,5 +241,5 @@ def stand_in(group: ProcessGroup) -> None:
     original.logger = _Log
     original.net_dot_log = _Drawing
     mlir_parser.Operation.loc = staticmethod(lambda _: "")
-    # One bar is enough. The clock stands still, so a bar that waits for time to pass would never move.
+    # One bar is enough. The clock stands still, so a bar that waits for time to pass would never change.
     original.tqdm = functools.partial(original.tqdm, disable=bool(group.rank), mininterval=0)

@@ -1,7 +1,7 @@
-"""The toolchain's tuner of thresholds over several processes: the same thresholds.
+"""Runs the toolchain's tuner of thresholds in several processes, with the same thresholds.
 
-`calc_distance` is replaced: it shares out the thresholds that `find_better_threshold` is about to try. That
-tries each of them twice and gets the same distance: here it is computed once.
+`calc_distance` is replaced: it shares out the thresholds that `find_better_threshold` will try. The toolchain
+tries each of them twice and gets the same distance both times; here the distance is computed once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ original: Any = importlib.import_module("calibration.kld_calibrator")
 
 
 class ParallelTuner(original.SimpleTuner):
-    """Tunes with a process's share of the thresholds to try."""
+    """A tuner for one process's share of the thresholds to try."""
 
     group: ClassVar[ProcessGroup]
     order: ClassVar[Order]
@@ -30,7 +30,7 @@ class ParallelTuner(original.SimpleTuner):
         self._last: Any = None
 
     def find_better_threshold(self, evaled_op: str, tuned_op: str, node_label: list[str]) -> bool:
-        """Tries thresholds for a tensor; what is foreseen here are only those that it begins with."""
+        """Try thresholds for a tensor; only those that it tries first are shared out."""
         least = self.initial_threshold[tuned_op][0]
         if "find_lower_th" in self.debug_cmd:
             least = least / 3
@@ -39,17 +39,17 @@ class ParallelTuner(original.SimpleTuner):
         self._known, self._last = {}, None
         found: bool = super().find_better_threshold(evaled_op, tuned_op, node_label)
         if self.order is Order.LAST and self._last is not None:
-            # A layer to come computes from what this one leaves in the network.
+            # A later layer computes from the values that this one leaves in the network.
             super().calc_distance(evaled_op, self._last)
         return found
 
     def calc_distance(self, evaled_op: str, threshold: Any) -> Any:  # noqa: ANN401 - the toolchain's own
-        """The distance and the cosine that a threshold gives."""
+        """Return the distance and the cosine that a threshold gives."""
         self._last = threshold
         if threshold not in self._known:
             wanted = list(dict.fromkeys([threshold, *self._candidates]))
             self._candidates = []
-            # Each process computes at least one: that also puts zeros for what is no number.
+            # Each process computes at least one: this also replaces values that are no numbers by zeros.
             mine = wanted[self.group.rank :: self.group.size] or wanted[:1]
             own = {each: super(ParallelTuner, self).calc_distance(evaled_op, each) for each in mine}
             for part in self.group.all_gather(own):

@@ -1,4 +1,4 @@
-"""Processes that run the same program, each on its share of the data, and tell each other what they find."""
+"""Processes that run the same program, each on its share of the data, and exchange their findings."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, NoReturn
 
-# How many processes a step may use; set by the engine as the step starts.
+# The variable with the number of processes that a stage may use; the sandbox sets it.
 PROCESSES = "CVIMAKE_PROCESSES"
-# What all of them together may hold, in bytes.
+# The variable with the bytes that all of them together may hold.
 MEMORY = "CVIMAKE_MEMORY"
 
 
 @dataclass(frozen=True)
 class _Failure:
-    """What a process says instead of a value when it cannot go on."""
+    """The message of a process that cannot go on, in the place of a value."""
 
     text: str
 
@@ -27,15 +27,15 @@ class _Failure:
 class ProcessGroup:
     """This process and its siblings.
 
-    Values travel through pipes: a container has little shared memory.
+    Values go through pipes: a container has little shared memory.
 
     Attributes:
-        rank: this process's number; 0 is the one that was there first.
-        size: how many there are.
+        rank: this process's number; 0 is the one that has started the others.
+        size: the number of processes.
     """
 
     def __init__(self, size: int) -> None:
-        """Forks; returns in every process. To be called before any other thread is made."""
+        """Fork, and return in every process. Call it before any other thread is made."""
         self.rank, self.size = 0, size
         self._siblings: list[tuple[int, Connection]] = []
         sys.stdout.flush()
@@ -44,7 +44,7 @@ class ProcessGroup:
             process = os.fork()
             if process == 0:
                 for _, other in self._siblings:
-                    # Otherwise a sibling would not notice that the first is gone.
+                    # Otherwise a sibling would not notice that the first process has ended.
                     other.close()
                 ours.close()
                 self.rank, self._siblings, self._first = rank, [], theirs
@@ -54,13 +54,13 @@ class ProcessGroup:
             self._siblings.append((process, ours))
 
     def all_gather(self, value: Any) -> list[Any]:  # noqa: ANN401 - whatever can be pickled
-        """Every process's value, by rank. All have to call it, in the same order."""
+        """Return every process's value, by rank. All processes have to call it, in the same order."""
         if self.rank:
             try:
                 self._first.send(value)
                 values: list[Any] = self._first.recv()
             except (EOFError, OSError):
-                # The first one is gone, and has said why.
+                # The first process has ended, and has said why.
                 os._exit(1)
             return values
         values = [value, *(self._receive(place) for place in range(1, self.size))]
@@ -69,7 +69,7 @@ class ProcessGroup:
         return values
 
     def shrink(self, size: int) -> None:
-        """Goes on with fewer processes; the others end here."""
+        """Go on with fewer processes; the others end here."""
         if self.rank >= size:
             sys.exit(0)
         for process, sibling in self._siblings[size - 1 :]:
@@ -79,7 +79,7 @@ class ProcessGroup:
         self.size = size
 
     def wait(self) -> None:
-        """For the first: until all others have ended, as they should."""
+        """Wait in the first process until all others have ended successfully."""
         for place, (process, sibling) in enumerate(self._siblings, 1):
             sibling.close()
             _, status = os.waitpid(process, 0)
@@ -113,7 +113,7 @@ class ProcessGroup:
         sys.exit(f"process {place} of {self.size} {how}{hint}")
 
     def _speak_no_more(self) -> None:
-        """Leaves what is printed to the first process; what goes wrong here, it prints too."""
+        """Leave printing to the first process; it also prints the errors of this one."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)

@@ -1,8 +1,9 @@
 """Transforms a network, and reduces its reference: `reduce_reference.py NAME PROGRAM.py ARGUMENT ...`.
 
-The tool keeps every tensor of the network, 194 MB of YOLO11n at 640x640. What makes a cvimodel compares the
-outputs only, and the tensor before one that it converts to float at the end; so that is what is kept. With
-`--compare_all` it compares all, and this is not to be used. The exit code is the program's.
+The tool keeps every tensor of the network: 194 MB for YOLO11n at 640x640. The tool that makes a cvimodel only
+compares the outputs, and the tensor before an output that it converts to float; so only these are kept. With
+`--compare_all` that tool compares all tensors, and this program must not be used. The exit code is that of
+PROGRAM.py.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-# Where the tool is told to write it.
+# The option that tells the tool where to write the reference.
 _REFERENCE = "{}_top_outputs.npz"
 
 
 def main(name: str, command: Sequence[str]) -> int:
-    """Runs the program in the working directory and reduces what it wrote; returns its exit code."""
+    """Run the program in the working directory, and reduce the reference; return the program's exit code."""
     code = subprocess.run([sys.executable, *command], check=False).returncode
     if code == 0:
         parser: Any = importlib.import_module("utils.mlir_parser").MlirParser(f"{name}.mlir")
@@ -31,11 +32,11 @@ def main(name: str, command: Sequence[str]) -> int:
 
 
 def kept(layers: Iterable[tuple[Sequence[str], Sequence[str]]], outputs: Iterable[str]) -> frozenset[str]:
-    """The tensors that are compared with: the outputs of a network, and what they are computed from.
+    """Return the tensors that are compared: a network's outputs, and the tensors they are computed from.
 
     Args:
-        layers: of each, the names of its tensors and of its operands.
-        outputs: names of the network's outputs.
+        layers: for each layer, the names of its tensors and of its operands.
+        outputs: the names of the network's outputs.
     """
     last = set(outputs)
     before = [name for tensors, operands in layers if last & set(tensors) for name in operands]
@@ -43,7 +44,7 @@ def kept(layers: Iterable[tuple[Sequence[str], Sequence[str]]], outputs: Iterabl
 
 
 def reduce(reference: Path, names: frozenset[str]) -> None:
-    """Writes an npz anew with the arrays of these names only, in the order that they had."""
+    """Write an npz anew with only the arrays of these names, in their old order."""
     with np.load(reference) as arrays:
         reduced = {name: arrays[name] for name in arrays.files if name in names}
     np.savez(reference, **reduced)

@@ -1,9 +1,9 @@
-"""Runs a tool and writes what it said of its result: `run_tool.py SUMMARY.json [FLAG] TOOL.py ARGUMENT ...`.
+"""Runs a tool and writes a summary of its output: `run_tool.py SUMMARY.json [FLAG] TOOL.py ARGUMENT ...`.
 
-The tools say much that matters only on their standard output, or in a log of their own, and some end with
-exit code 0 whatever happened. The output goes through unchanged; the exit code is the tool's, but for a
-qtable search that died inside, which becomes EXCEPTION, and for one that gave up where the flag
-REQUIRE_EXPECTED_COS stands, which becomes GAVE_UP: then nothing is published.
+The tools print important facts only on their standard output or in a log of their own, and some end with exit
+code 0 even after a failure. This program passes the output on unchanged. Its exit code is the tool's, with
+two exceptions: EXCEPTION for a qtable search that died, and GAVE_UP for one that gave up, if the flag is
+REQUIRE_EXPECTED_COS. Nothing is published in these cases.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import Any
 EXCEPTION, GAVE_UP = 3, 4
 REQUIRE_EXPECTED_COS = "--require-expected-cos"
 _CHUNK = 65536
-# The tool, and what runs it in several processes.
+# The search's own program, and ours that runs it in several processes.
 _SEARCHES = frozenset({"run_qtable.py", "search.py"})
-# run_qtable's own log; an exception in the search is seen nowhere else.
+# The log of run_qtable: an exception in the search only appears there.
 SEARCH_LOG = Path("MixPrecSearcher")
-# By so much at most do the values of a tensor differ that is nearly constant: scores from 0 to 1, others.
+# The values of a nearly constant tensor differ by at most this: for scores from 0 to 1, and for others.
 _LITTLE, _LITTLE_OF = 0.02, 0.001
 _NUMBER = r"(-?[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|-?inf)"
 _SIMILARITY = re.compile(rf"min_similiarity = \({_NUMBER}, {_NUMBER}, {_NUMBER}\)")
@@ -32,15 +32,15 @@ _COMPARED = re.compile(r"Target +(\S+)")
 _INT8_SUFFICES = re.compile(rf"current int8 cos:{_NUMBER} is higher than expected_cos:{_NUMBER}")
 _INT8_COS = re.compile(rf"int8 outputs_cos:{_NUMBER} old")
 _MIX_COS = re.compile(rf"mix model outputs_cos:{_NUMBER}")
-# Of the layers that were compared, as the tool lists them at its end.
+# A compared layer in the list at the end of the tool's output.
 _COMPARED_LAYER = re.compile(rf"Layer: (\S+)\s+Cos: {_NUMBER}")
-# How far through the layers the search came.
+# How many layers the search has gone through.
 _SEARCHED = re.compile(r"\| (\d+)/(\d+) \[")
 _DIED = re.compile(r"An exception happened: (.*)")
 
 
 def main(summary: Path, command: Sequence[str]) -> int:
-    """Runs the tool, writes the summary, and returns the exit code."""
+    """Run the tool and write the summary; return the exit code."""
     required = command[0] == REQUIRE_EXPECTED_COS
     command = command[required:]
     lines = []
@@ -65,7 +65,7 @@ def main(summary: Path, command: Sequence[str]) -> int:
             sys.stdout.write(f"{_gave_up(search)}\n")
             code = GAVE_UP
         elif search["ending"] == "int8_suffices":
-            # The tool writes none; the right one has no layers.
+            # The tool writes no qtable in this case. The correct one has no layers.
             table = _option(command, "quantize_table")
             cosine, expected = search["int8_cos"], search["expected_cos"]
             note = (
@@ -78,7 +78,7 @@ def main(summary: Path, command: Sequence[str]) -> int:
 
 
 def comparisons(text: str) -> list[dict[str, Any]]:
-    """The npz comparisons in a tool's output: the least similarities of any layer, in their order."""
+    """Return the least similarities of any layer from each comparison in a tool's output, in order."""
     found = []
     for match in _SIMILARITY.finditer(text):
         target = _COMPARED.search(text, match.end())
@@ -94,10 +94,10 @@ def comparisons(text: str) -> list[dict[str, Any]]:
 
 
 def constant(reference: Path) -> str:
-    """The line that says which of the float network's tensors is nearly constant; empty where none is.
+    """Return a line that names a nearly constant tensor of the float network; empty if there is none.
 
-    A network that finds nothing in the test image has such outputs, and what a quantised one makes of them is
-    rounding alone.
+    A network that finds nothing in the test image has such outputs. Those of the quantised network then
+    differ by rounding alone.
     """
     if not reference.is_file():
         return ""
@@ -113,13 +113,13 @@ def constant(reference: Path) -> str:
 
 
 def _finite(text: str) -> float | None:
-    """A number; None for those that JSON cannot say. Equal tensors have an infinite ratio to noise."""
+    """Return a number; None for one that JSON cannot hold, like the ratio to noise of equal tensors."""
     number = float(text)
     return number if math.isfinite(number) else None
 
 
 def ending(text: str, log: Path, command: Sequence[str]) -> dict[str, Any]:
-    """How a qtable search ended: int8_suffices, reached, gave_up or exception."""
+    """Return how a qtable search ended: int8_suffices, reached, gave_up or exception."""
     logged = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     expected = float(_option(command, "expected_cos") or 0.99)
     if died := _DIED.search(logged + text):
@@ -132,9 +132,9 @@ def ending(text: str, log: Path, command: Sequence[str]) -> dict[str, Any]:
     cosines = {"int8_cos": float(int8[1]), "mix_cos": float(mixed[1]), "expected_cos": expected}
     has_no_layers = _has_no_layers(Path(_option(command, "quantize_table")))
     if has_no_layers:
-        # The tool shows 0, or what the last layer that it took back had reached.
+        # The tool shows 0, or the value of the last layer that it took back.
         cosines["mix_cos"] = cosines["int8_cos"]
-    # The tool itself asks for more than expected_cos.
+    # The tool too requires more than expected_cos.
     if cosines["mix_cos"] >= expected:
         return {"ending": "reached", **cosines}
     cause, remedy = why_it_gave_up(text, float(_option(command, "min_layer_cos") or 0.99), has_no_layers)
@@ -142,10 +142,10 @@ def ending(text: str, log: Path, command: Sequence[str]) -> dict[str, Any]:
 
 
 def why_it_gave_up(text: str, min_layer_cos: float, has_no_layers: bool) -> tuple[str, str]:  # noqa: FBT001 - what was found
-    """Why a search found no better qtable, and what to do.
+    """Return why a search found no better qtable, and what to do.
 
     Args:
-        text: all that the tool printed.
+        text: the whole output of the tool.
         min_layer_cos: layers less similar than this are tried.
         has_no_layers: no layer stays float.
     """
@@ -173,7 +173,7 @@ def why_it_gave_up(text: str, min_layer_cos: float, has_no_layers: bool) -> tupl
 
 
 def _gave_up(search: dict[str, Any]) -> str:
-    """The line by which known_failures.py knows this ending."""
+    """Return the line by which known_failures.py recognises this ending."""
     return (
         f"the search gave up: a cosine of {search['mix_cos']:.6f}, {search['expected_cos']:g} expected, "
         f"{search['int8_cos']:.6f} for INT8; {search['cause']}. {search['remedy']}"
@@ -181,7 +181,7 @@ def _gave_up(search: dict[str, Any]) -> str:
 
 
 def _has_no_layers(table: Path) -> bool:
-    """Whether the tool wrote a table in which no layer stays float."""
+    """Tell whether the tool wrote a table in which no layer stays float."""
     if not table.is_file():
         return False
     lines = table.read_text(encoding="utf-8").splitlines()

@@ -1,9 +1,9 @@
-"""How the samples of a calibration may be shared out to processes; plain functions of values.
+"""Tells how the samples of a calibration may be shared out to processes; plain functions without effects.
 
 The toolchain computes one layer after the other, each for all samples, and tensors of different layers lie in
-the same memory. Most layers write all of their output, so that it depends on the sample alone. Some do not:
-the padding of `top.Pad` is what lay there before, and some layers are not handed all of their operands.
-Whether a network has such layers is found out by computing its first sample in different circumstances.
+the same memory. Most layers write their whole output, which then depends on the sample alone. Some do not:
+the padding of `top.Pad` keeps the values that were in the memory before, and some layers are not handed all
+of their operands. To find out if a network has such layers, its first sample is computed in several ways.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-# The digest of every tensor of the sample that is looked at.
+# The digests of all tensors that are computed from one sample.
 Tensors = Mapping[str, bytes]
 
 
 class Order(Enum):
-    """The order that samples have to be computed in so that the toolchain's bytes come out.
+    """The order in which samples have to be computed to get the toolchain's bytes.
 
     Attributes:
         ANY: a sample's tensors depend on nothing else.
-        LAST: they depend on which sample was computed last by the layers before. All processes compute the
-            last one after their own.
-        ALL: they depend on more. One process computes all, as the toolchain does.
+        LAST: they depend on the sample that the layers before have computed last. All processes compute the
+            last sample after their own.
+        ALL: they depend on more. One process computes all samples, as the toolchain does.
     """
 
     ANY = "any"
@@ -37,14 +37,14 @@ def needed(
     *,
     leftovers: bool,
 ) -> Order:
-    """The order that a network needs.
+    """Return the order that a network needs.
 
     Args:
         alone: computes the sample in a network that has computed nothing before.
-        disturbed: the same, with other values in the place of every output before it is computed, and with
-            each layer also computing another sample afterwards.
-        after_another: the same as `alone`, with each layer computing another sample first.
-        leftovers: some layer is known to be handed less than it reads.
+        disturbed: does the same, but writes other values to every output before it is computed, and lets each
+            layer compute another sample afterwards.
+        after_another: does the same as `alone`, but lets each layer compute another sample first.
+        leftovers: some layer is known to read more than it is handed.
     """
     expected = alone()
     if not leftovers and disturbed() == expected:

@@ -1,14 +1,13 @@
-"""tpu_mlir's `run_qtable` in several processes: `search.py ARGUMENT ...`, the tool's own arguments.
+"""Runs tpu_mlir's `run_qtable` in several processes: `search.py ARGUMENT ...`.
 
-The qtable, the loss table and how the search ends are the tool's, byte for byte, for any number of processes.
-Where that is not sure, for a toolchain, an option or an operator that this was not made for, the tool itself
-runs.
+The arguments are those of the tool. The qtable, the loss table and the ending of the search are the tool's,
+byte for byte, for any number of processes. Where that is not certain, the tool itself runs: for another
+toolchain, and for an option or an operator that this program does not cover.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import runpy
 import sys
@@ -16,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from process_group import PROCESSES, ProcessGroup
-from tried_operators import untried
+from tried_operators import obstacle
 
-# The sources that are built upon, in tpu_mlir 1.7.
+# The sha256 of the tool's sources in tpu_mlir 1.7, which this program relies on.
 SOURCES = {
     "tools/run_qtable.py": "f42b1b107e6732b3418c7b18ae4d057c3889607f17ecf18c4ecfaaef2056de40",
     "calibration/mix_precision.py": "6bfba7b585939fd7855434097859ae884193748b6588ff3c6c297ac00202af08",
@@ -31,17 +30,22 @@ SOURCES = {
 
 
 def main(arguments: Sequence[str], root: Path) -> None:
-    """Searches.
+    """Search for a qtable.
 
     Args:
-        arguments: the tool's.
-        root: of the toolchain's Python sources.
+        arguments: the tool's arguments.
+        root: the folder of the toolchain's Python sources.
     """
     tool = root / "tools" / "run_qtable.py"
-    if reason := obstacle(arguments, root):
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--debug_cmd", default="")
+    parser.add_argument("mlir_file", nargs="?", default="")
+    given, _ = parser.parse_known_args(arguments)
+    uncovered = f"debug_cmd {given.debug_cmd} is not covered" if given.debug_cmd else ""
+    if reason := uncovered or obstacle(root, SOURCES, Path(given.mlir_file)):
         print(f"search: {reason}: run_qtable itself runs, in one process", flush=True)  # noqa: T201 - the log
         os.execv(sys.executable, [sys.executable, str(tool), *arguments])  # noqa: S606 - this very Python
-    # Before the fork, so that it is read once; nothing of it begins a thread.
+    # Imported before the fork, so that it is read once. It starts no thread.
     import parallel_searcher  # noqa: PLC0415 - only once it is known
 
     group = ProcessGroup(max(1, int(os.environ.get(PROCESSES, "1"))))
@@ -49,22 +53,6 @@ def main(arguments: Sequence[str], root: Path) -> None:
     sys.argv = [str(tool), *arguments]
     runpy.run_path(str(tool), run_name="__main__")
     group.wait()
-
-
-def obstacle(arguments: Sequence[str], root: Path) -> str:
-    """The reason why this cannot stand in for the tool; empty if it can."""
-    for name, expected in SOURCES.items():
-        source = root / name
-        if not source.is_file() or hashlib.sha256(source.read_bytes()).hexdigest() != expected:
-            return f"{name} is not tpu_mlir 1.7's"
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--debug_cmd", default="")
-    parser.add_argument("mlir_file", nargs="?", default="")
-    given, _ = parser.parse_known_args(arguments)
-    if given.debug_cmd:
-        return f"debug_cmd {given.debug_cmd} is not covered"
-    operators = untried(Path(given.mlir_file))
-    return f"{', '.join(operators)} was not tried" if operators else ""
 
 
 if __name__ == "__main__":

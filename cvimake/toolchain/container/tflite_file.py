@@ -1,7 +1,7 @@
-"""A TFLite file's graph, read in bounded memory and time: anybody may have written the file.
+"""Reads the graph of a TFLite file in bounded memory and time: a stranger may have written the file.
 
-Only places within the file are followed, and only a bounded number of them. Weights are not read. It runs on
-the host and in the container, with the standard library alone.
+Only offsets within the file are followed, and only a bounded number of them. Weights are not read. This
+module runs on the host and in the container, and needs only the standard library.
 
 Source: `schema.fbs` of TensorFlow Lite (the numbers of fields, types and operators below) and the description
 of FlatBuffers' binary format.
@@ -20,7 +20,7 @@ TYPES = (
     "FLOAT64", "COMPLEX128", "UINT64", "RESOURCE", "VARIANT", "UINT32", "UINT16", "INT4", "BFLOAT16",
 )  # fmt: skip
 CUSTOM = "CUSTOM"
-# By their codes.
+# The operators by their codes.
 OPERATORS = (
     "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEPTH_TO_SPACE", "DEQUANTIZE",
     "EMBEDDING_LOOKUP", "FLOOR", "FULLY_CONNECTED", "HASHTABLE_LOOKUP", "L2_NORMALIZATION", "L2_POOL_2D",
@@ -44,10 +44,10 @@ OPERATORS = (
     "CONV_3D_TRANSPOSE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "BROADCAST_ARGS",
     "RANDOM_STANDARD_NORMAL", "BUCKETIZE", "RANDOM_UNIFORM", "MULTINOMIAL", "GELU", "DYNAMIC_UPDATE_SLICE",
 )  # fmt: skip
-# More of these no network has that a camera can run.
+# No network that a camera can run has more of these.
 _MOST_VALUES = 500_000
 _LONGEST_NAME = 4096
-# Fields, by table.
+# The numbers of fields, by table.
 _CODES, _SUBGRAPHS, _BUFFERS = 1, 2, 4
 _OLD_CODE, _CUSTOM_CODE, _CODE = 0, 1, 3
 _TENSORS, _INPUTS, _OUTPUTS, _OPERATORS = range(4)
@@ -58,7 +58,7 @@ _OPCODE, _OPTIONS = 0, 4
 
 
 class BrokenError(Exception):
-    """The bytes are no TFLite file."""
+    """The bytes are not a TFLite file."""
 
 
 class TooManyError(Exception):
@@ -70,12 +70,12 @@ class Tensor:
     """A tensor.
 
     Attributes:
-        shape: None where the file does not say it.
-        type_place: where in the file the type stands; 0 where it is left out.
-        data: where its data lies and how long it is; None where it is computed.
-        data_field: where the place of the data is written.
-        is_quantised: whether it has a scale and zero point.
-        has_quantisation: whether there is a record of the quantisation, even an empty one.
+        shape: None if the file does not have it.
+        type_place: the offset of the type in the file; 0 if it is left out.
+        data: the offset and the length of its data; None if it is computed.
+        data_field: the offset of the field that refers to the data.
+        is_quantised: whether it has a scale and a zero point.
+        has_quantisation: whether there is a table of the quantisation, even an empty one.
     """
 
     name: str
@@ -93,11 +93,11 @@ class Operator:
     """An operator.
 
     Attributes:
-        op: its name; for one of somebody's own, CUSTOM.
-        custom: what somebody calls it.
-        inputs: numbers of tensors, -1 for none.
-        inputs_place: where in the file they stand.
-        options: where the table of its options lies; 0 where there is none.
+        op: its name; CUSTOM for one that is not TFLite's own.
+        custom: the name of such an operator.
+        inputs: the numbers of tensors; -1 for none.
+        inputs_place: the offset of these numbers in the file.
+        options: the offset of the table of its options; 0 if there is none.
     """
 
     op: str
@@ -113,8 +113,8 @@ class Graph:
     """The first graph of a file, the one that the toolchain reads.
 
     Attributes:
-        operators_place: where in the file the list of operators lies.
-        graphs: how many the file has.
+        operators_place: the offset of the list of operators in the file.
+        graphs: the number of graphs in the file.
     """
 
     tensors: tuple[Tensor, ...]
@@ -127,11 +127,11 @@ class Graph:
 
 @dataclass(frozen=True)
 class Widening:
-    """How the float16 constants of a graph become float32.
+    """The change that makes the float16 constants of a graph float32.
 
     Attributes:
         constants: the numbers of the tensors that are widened.
-        replaced: for each tensor that an operator DEQUANTIZE makes of one, the number of that one.
+        replaced: for each tensor that an operator DEQUANTIZE makes of such a constant, the constant's number.
         dropped: these operators.
     """
 
@@ -141,7 +141,7 @@ class Widening:
 
 
 def widening(graph: Graph) -> Widening:
-    """The constants of a graph that an operator widens from float16, and the operators."""
+    """Return the constants of a graph that an operator widens from float16, and these operators."""
     dropped = tuple(one for one in graph.operators if _widens(graph, one))
     replaced = {one.outputs[0]: one.inputs[0] for one in dropped}
     return Widening(frozenset(replaced.values()), replaced, dropped)
@@ -156,18 +156,18 @@ def _widens(graph: Graph, one: Operator) -> bool:
 
 
 class File:
-    """The bytes of a TFLite file, and what is found at a place in them."""
+    """The bytes of a TFLite file, and the values at offsets in them."""
 
     def __init__(self, data: mmap.mmap | bytes) -> None:
         self.data = data
         self._left = _MOST_VALUES
 
     def graph(self) -> Graph:
-        """The first graph.
+        """Return the first graph.
 
         Raises:
-            BrokenError: the bytes are no TFLite file.
-            TooManyError: it is larger than that of any network for a camera.
+            BrokenError: the bytes are not a TFLite file.
+            TooManyError: the graph is larger than that of any network for a camera.
         """
         try:
             return self._graph()
@@ -227,7 +227,7 @@ class File:
             return None, 0
         place = self.place(buffer, _DATA)
         if not place:
-            # Of a file of more than 2 GB the weights lie behind the tables.
+            # In a file of more than 2 GB, the weights lie behind the tables.
             far = self.value("Q", buffer, _DATA_OFFSET)
             return ((far, 0) if far > 1 else None), 0
         length = self.number("I", place)
@@ -248,37 +248,37 @@ class File:
         )
 
     def number(self, kind: str, place: int) -> int:
-        """The number that lies there; `kind` is one of the struct module's."""
+        """Return the number at an offset; `kind` is a format of the struct module."""
         if place < 0:
             raise BrokenError
         found: int = struct.unpack_from(f"<{kind}", self.data, place)[0]
         return found
 
     def value(self, kind: str, table: int, field: int) -> int:
-        """A number in a table; 0 where it is left out."""
+        """Return a number in a table; 0 if it is left out."""
         place = self._field(table, field)
         return self.number(kind, place) if place else 0
 
     def place(self, table: int, field: int) -> int:
-        """Where a table, text or vector lies that a table refers to; 0 where it is left out."""
+        """Return the offset of a table, text or vector that a table refers to; 0 if it is left out."""
         field_place = self._field(table, field)
         return field_place + self.number("I", field_place) if field_place else 0
 
     def tables(self, table: int, field: int) -> Iterator[int]:
-        """Where each table of a vector lies."""
+        """Return the offset of each table of a vector."""
         vector = self.place(table, field)
         for number in range(self._counted(vector)):
             place = vector + 4 + 4 * number
             yield place + self.number("I", place)
 
     def numbers(self, table: int, field: int) -> tuple[int, tuple[int, ...]]:
-        """Where the numbers of a vector lie, and the numbers."""
+        """Return the offset of the numbers of a vector, and the numbers."""
         vector = self.place(table, field)
         count = self._counted(vector)
         return vector + 4, struct.unpack_from(f"<{count}i", self.data, vector + 4) if count else ()
 
     def values_at(self, data: tuple[int, int] | None) -> tuple[int, ...]:
-        """The numbers of 32 bits that a small constant holds."""
+        """Return the numbers of 32 bits that a small constant holds."""
         if data is None:
             return ()
         self._count(data[1] // 4)
@@ -307,7 +307,7 @@ class File:
         return self.data[place + 4 : place + 4 + length].decode() if length else ""
 
     def _field(self, table: int, field: int) -> int:
-        """Where a field of a table lies; 0 where it is left out."""
+        """Return the offset of a field of a table; 0 if it is left out."""
         fields = table - self.number("i", table)
         slot = 4 + 2 * field
         offset = self.number("H", fields + slot) if slot < self.number("H", fields) else 0

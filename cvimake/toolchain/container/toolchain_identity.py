@@ -1,17 +1,21 @@
-"""Writes what computes in this image: `toolchain_identity.py OUTPUT.json LIST [RECORDS]`.
+"""Writes the identity of this image, which its fingerprint is made of.
 
-- python: its version.
-- packages: for every Python package its version and the sha256 of the archive that it was installed from.
-  One that was compiled here counts by its sources.
-- system: the version of every system package whose files are loaded once the tools' modules and programs
-  are. Packages that nothing loads are left out: they move with every security update and compute nothing.
-  Where there is no dpkg, the sha256 of each of those files.
-- onnx_packages: the same as packages, of the environment that converts ONNX networks; the system packages
-  whose files it loads are among those of system.
-- files: for each part that a tool's process loads files from, the sha256 of the list of all its files: the
-  interpreter, its standard library, the packages as they are installed; see `installed_files.py`.
+    toolchain_identity.py OUTPUT.json LIST [RECORDS]
 
-LIST is where they are written. RECORDS is the folder with pip's reports of what it installed.
+The identity has these parts:
+
+- python: the version of Python.
+- packages: for every Python package, its version and the sha256 of the archive that it was installed from. A
+  package that was compiled here counts by its sources.
+- system: the version of every system package whose files are loaded together with the tools' modules and
+  programs. Other packages are left out: they change with every security update, and take no part in a result.
+  Without dpkg, it is the sha256 of each of those files.
+- onnx_packages: the same as packages, for the environment that converts ONNX networks. The system packages
+  whose files it loads are in system.
+- files: for each part of the toolchain whose files a tool's process loads, the sha256 of the list of all its
+  files: the interpreter, its standard library, and the installed packages; see `installed_files.py`.
+
+LIST is the file for this list. RECORDS is the folder with pip's reports of its installations.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from pathlib import Path
 
 import installed_files
 
-# What the tools import when they start, and what some of them import later.
+# The modules that the tools import, at their start or later.
 MODULES = (
     "tools.model_transform",
     "tools.model_deploy",
@@ -42,22 +46,22 @@ MODULES = (
     "pyruntime_cvi",
 )
 PROGRAMS = ("tpuc-opt", "model_tool")
-# What the conversion of ONNX networks imports, and its environment, below the toolchain's.
+# The modules that the conversion of ONNX networks imports, and its environment, a folder in the toolchain's.
 ONNX_MODULES = ("onnx", "onnx.version_converter", "onnx.inliner", "onnxruntime")
 ONNX = "onnx"
-# What docker/Dockerfile leaves behind of the installation.
+# The folder in which docker/Dockerfile leaves pip's reports.
 RECORDS = Path("/opt/cvimake")
 PACKAGE_LISTS = Path("/var/lib/dpkg/info")
-# Counted by their files.
+# System packages of Python, which count by their files.
 PYTHON = ("python3", "libpython3")
-# In the place of OUTPUT: prints what the conversion's modules load.
+# In the place of OUTPUT, it makes the program print the files that the conversion's modules load.
 LOADED = "--loaded"
 # Columns of /proc/self/maps, the last of which is the file.
 MAP_COLUMNS = 6
 
 
 def python_packages(records: Path) -> dict[str, dict[str, str]]:
-    """Version and sha256 of every Python package, by name."""
+    """Return the version and the sha256 of every Python package, by name."""
     packages = {}
     for path in records.glob("*.json"):
         for item in json.loads(path.read_text(encoding="utf-8"))["install"]:
@@ -68,9 +72,9 @@ def python_packages(records: Path) -> dict[str, dict[str, str]]:
 
 
 def compiled_packages(records: Path) -> dict[str, dict[str, str]]:
-    """The same of packages that were compiled here.
+    """Return the same for packages that were compiled here.
 
-    There is no report of them; pip took nothing but the sources that are pinned.
+    There is no report of them, but pip only used the pinned sources.
     """
     pinned = records / "source-requirements.txt"
     sources = pinned.read_text(encoding="utf-8") if pinned.exists() else ""
@@ -79,7 +83,7 @@ def compiled_packages(records: Path) -> dict[str, dict[str, str]]:
 
 
 def loaded_by_modules(modules: Iterable[str] = MODULES) -> set[str]:
-    """The files that this process has loaded once the tools' modules are imported."""
+    """Import the tools' modules; return the files that this process has loaded then."""
     for name in modules:
         importlib.import_module(name)
     lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
@@ -88,24 +92,24 @@ def loaded_by_modules(modules: Iterable[str] = MODULES) -> set[str]:
 
 
 def loaded_in(python: Path) -> set[str]:
-    """The files that the conversion of ONNX networks loads, in the environment of its own."""
+    """Return the files that the conversion of ONNX networks loads, in its own environment."""
     command = ("env", "-u", "LD_LIBRARY_PATH", "-u", "PYTHONPATH", str(python), __file__, LOADED)
     return set(_output(*command).splitlines())
 
 
 def loaded_by_program(name: str) -> set[str]:
-    """The libraries that a program is linked with."""
+    """Return the libraries that a program is linked with."""
     path = _output("which", name).strip()
     return {word for word in _output("ldd", path).split() if word.startswith("/")}
 
 
 def owners(files: Iterable[str]) -> dict[str, str]:
-    """Versions of the system packages that files belong to, by name."""
+    """Return the versions of the system packages that files belong to, by name."""
     wanted = {Path(file).resolve() for file in files}
     names = set()
     for package in PACKAGE_LISTS.glob("*.list"):
         owned = (Path(line) for line in package.read_text(encoding="utf-8").splitlines() if ".so" in line)
-        # A link can belong to another package than the library that it leads to.
+        # A link and the library that it leads to can belong to different packages.
         if any(path.resolve() in wanted and not path.is_symlink() for path in owned):
             names.add(package.stem)
     names = {name for name in names if not name.startswith(PYTHON)}
@@ -120,14 +124,14 @@ def _output(*command: str) -> str:
 
 
 def contents(files: Iterable[str]) -> dict[str, str]:
-    """The sha256 of each library of the system, by file name."""
+    """Return the sha256 of each library of the system, by file name."""
     own = (sys.prefix, sys.base_prefix)
     libraries = {Path(file).resolve() for file in files if ".so" in file and not file.startswith(own)}
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(libraries)}
 
 
 def main(output: str, listing: str = "", records: str = str(RECORDS)) -> None:
-    """Writes the identity as JSON, and the list of files."""
+    """Write the identity as JSON, and the list of files."""
     if output == LOADED:
         sys.stdout.write("".join(f"{file}\n" for file in sorted(loaded_by_modules(ONNX_MODULES))))
         return

@@ -1,13 +1,13 @@
 """Transforms a float TFLite network: `transform_tflite.py NAME TOOL.py ARGUMENT ...`.
 
-Weights in float16 are widened first: the tool does not read them. TFLite itself widens each with an operator
-DEQUANTIZE before it is used, and computes in float32; so here the operators are left out, and the weights
-become float32 in a copy of the file.
+Weights in float16 are widened first: the tool cannot read them. TFLite itself widens each of them with an
+operator DEQUANTIZE before its use, and computes in float32. So here these operators are left out, and the
+weights become float32 in a copy of the file.
 
-The tool calls the MLIR of every TFLite network quantised, and the compiler has nothing for that on these
-processors ("Not Implemented"). Of a float network it is not true: its MLIR is like that of any other source,
-and here it is called so, with its weights under the name that they have for other sources. The exit code is
-the tool's, but for a network that really is quantised, which becomes QUANTISED.
+The tool marks the MLIR of every TFLite network as quantised, and the compiler cannot process such an MLIR for
+these processors ("Not Implemented"). For a float network the mark is wrong: its MLIR is like that of any
+other source. So this program corrects the mark, and gives the weights the name that they have for other
+sources. The exit code is the tool's, or QUANTISED for a network that really is quantised.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ALIGNED = 16
 
 
 def widened(data: bytes) -> bytes | None:
-    """A TFLite file with its float16 weights in float32; None where it has none.
+    """Return a TFLite file with its float16 weights in float32; None if it has no such weights.
 
     Raises:
         BrokenError: it is damaged.
@@ -53,7 +53,7 @@ def widened(data: bytes) -> bytes | None:
 
 
 def _replace_inputs(result: bytearray, graph: Graph, plan: Widening) -> None:
-    """Lets operators read the constants themselves."""
+    """Let operators read the constants themselves."""
     for one in graph.operators:
         if one not in plan.dropped:
             inputs = [plan.replaced.get(number, number) for number in one.inputs]
@@ -61,7 +61,7 @@ def _replace_inputs(result: bytearray, graph: Graph, plan: Widening) -> None:
 
 
 def _leave_out(result: bytearray, graph: Graph, plan: Widening) -> None:
-    """Takes the operators out of the list. It refers to each by the distance from its own place."""
+    """Take the operators out of the list. An entry of the list is the distance from itself to an operator."""
     at = graph.operators_place + 4
     kept = 0
     for number, one in enumerate(graph.operators):
@@ -73,12 +73,12 @@ def _leave_out(result: bytearray, graph: Graph, plan: Widening) -> None:
 
 
 def _append(result: bytearray, tensor: Tensor) -> None:
-    """Puts a constant's wide values behind the file, and lets the file refer to them."""
+    """Append a constant's wide values to the file, and let the file refer to them."""
     import numpy as np  # noqa: PLC0415 - the host only asks what is widened
 
     place, length = tensor.data or (0, 0)
     wide = np.frombuffer(bytes(result[place : place + length]), dtype="<f2").astype("<f4").tobytes()
-    # The number of bytes stands before them, and they begin at a multiple.
+    # The length stands in front of the values, and the values begin at a multiple of their alignment.
     result.extend(b"\0" * (-(len(result) + 4) % _ALIGNED))
     if len(result) + len(wide) > _LARGEST:
         raise ValueError("with its weights in float32 the network is larger than 2 GB")
@@ -87,7 +87,7 @@ def _append(result: bytearray, tensor: Tensor) -> None:
 
 
 def main(name: str, command: Sequence[str]) -> int:
-    """Runs the tool, corrects what it wrote in the working directory, and returns the exit code."""
+    """Run the tool, and correct the files that it wrote to the working directory; return the exit code."""
     code = subprocess.run([sys.executable, *_of_wide(name, command)], check=False).returncode
     if code != 0:
         return code
@@ -108,7 +108,7 @@ def main(name: str, command: Sequence[str]) -> int:
 
 
 def _of_wide(name: str, command: Sequence[str]) -> list[str]:
-    """The tool's command line, of a copy with wide weights where the network has others."""
+    """Return the tool's command line, with a copy of the network if its weights have to be widened."""
     arguments = list(command)
     source = Path(f"{name}.tflite")
     wide = widened(source.read_bytes()) if source.is_file() else None

@@ -1,18 +1,21 @@
-"""The operators for which computing samples in several processes was tried, and gives the tools' own bytes.
+"""Tells whether several processes may compute the samples of a network in the place of the toolchain's tool.
 
-With these, what a layer computes from one sample does not depend on how much of its output it wrote for the
-one before: tests/integration/test_sample_order.py tries random networks of them. Others may, as `top.NonZero`
-does, which leaves behind its last value what was there. For a network with any other operator the toolchain's
-own tool runs.
+TRIED has the operators for which several processes are known to give the tool's own bytes. With these
+operators, the result of a layer for one sample does not depend on how much of its output the layer wrote for
+the sample before: tests/integration/test_sample_order.py tries random networks of them. With other operators
+it may: `top.NonZero` leaves the old contents of its output behind its last value. For a network with any
+other operator the toolchain's own tool runs.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 _OPERATOR = re.compile(r'"(top\.\w+)"\(')
-# They compute nothing.
+# These operators compute nothing.
 _STRUCTURE = frozenset({"top.Input", "top.None", "top.Weight"})
 TRIED = frozenset(
     f"top.{name}"
@@ -30,8 +33,24 @@ TRIED = frozenset(
 )  # fmt: skip
 
 
+def obstacle(root: Path, sources: Mapping[str, str], mlir: Path) -> str:
+    """Return why several processes may not stand in for a tool; empty if they may.
+
+    Args:
+        root: the folder of the toolchain's Python sources.
+        sources: the sha256 that the sources have to have, by their paths in that folder.
+        mlir: the network.
+    """
+    for name, expected in sources.items():
+        source = root / name
+        if not source.is_file() or hashlib.sha256(source.read_bytes()).hexdigest() != expected:
+            return f"{name} is not tpu_mlir 1.7's"
+    operators = untried(mlir)
+    return f"{', '.join(operators)} was not tried" if operators else ""
+
+
 def untried(mlir: Path) -> list[str]:
-    """The other operators of a network, in alphabetical order; of a file that is not there none."""
+    """Return the operators of a network that are not in TRIED, sorted; none if the file is missing."""
     if not mlir.is_file():
         return []
     with mlir.open(encoding="utf-8", errors="replace") as lines:

@@ -1,5 +1,5 @@
-"""ONNX networks for the toolchain: an older opset and IR, everything in its plain form, and proof of it.
+"""Converts ONNX networks for the toolchain: to an older opset and IR and a plain form, proven to be the same.
 
-Runs inside the container as `python3 -m onnx_downgrade`, under a Python environment of its own: the newest
+It runs in the container as `python3 -m onnx_downgrade`, in a Python environment of its own: with the newest
 `onnx` and `onnxruntime` for Python 3.10, beside the toolchain's old ones.
 """

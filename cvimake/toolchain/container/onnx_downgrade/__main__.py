@@ -3,10 +3,11 @@
 Options: --opset=N --ir=N --input-shapes=JSON --outputs=JSON --relative-boxes --fixed --external=FOLDER
 --keep-metadata --figures.
 
-Writes the converted network and what was done; with --figures also how far the two are apart, which another
-processor finds a little different. It is printed in any case.
+It writes the converted network and a summary of the conversion. With --figures the summary also has the
+differences between the outputs of the two networks, which depend a little on the processor. They are printed
+in any case.
 
-Exit code 1: it is refused; the last line says why.
+Exit code 1 says that the network is refused; the last line of the output has the reason.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from .converting import Wanted, convert, without_figures
 from .reading import check_size, read
 from .refusal import RefusedError
 
-# Of addresses, not of memory: what asks for more than this would never come to an end.
+# The bytes of addresses, not of memory. A network that needs more would never be finished.
 _ADDRESS_SPACE = 16 * 1024**3
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Converts one file; returns the exit code."""
+    """Convert one file; return the exit code."""
     parser = argparse.ArgumentParser(prog="onnx_downgrade")
     parser.add_argument("source", type=Path)
     parser.add_argument("result", type=Path)

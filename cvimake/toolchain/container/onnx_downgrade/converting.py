@@ -1,4 +1,4 @@
-"""One network into another opset and IR, with what was done and how far the two are apart."""
+"""Converts one network to another opset and IR, and proves that both compute the same."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _CONVERTER_SECONDS = 600
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a network is to become.
+    """The wanted form of a network.
 
     Attributes:
-        opset: at most; an older one stays.
-        ir: at most; an older one stays.
-        shapes: of its inputs, where they are to be fixed.
-        fixed: whether a size that is not fixed then is refused.
-        metadata: whether what only describes it stays.
-        outputs: the tensors that it is to end in, in this order; empty for its own.
-        relative_boxes: whether the boxes that it ends in are brought from pixels to fractions of the input.
+        opset: the highest opset; an older one stays.
+        ir: the highest IR; an older one stays.
+        shapes: shapes for its inputs; None to leave them.
+        fixed: whether a network is refused if a size is still not fixed then.
+        metadata: whether metadata that only describe the network stay.
+        outputs: the tensors that become its outputs, in this order; empty for its own outputs.
+        relative_boxes: whether the boxes in its output are brought from pixels to fractions of the input.
     """
 
     opset: int = 17
@@ -46,10 +46,10 @@ class Wanted:
 
 
 def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, Any]]:
-    """Converts and proves.
+    """Convert a network, and prove that the result computes the same.
 
     Returns:
-        The converted network, and a JSON value of what was done.
+        The converted network, and a summary of the conversion as a JSON value.
 
     Raises:
         RefusedError: it cannot be converted, or does not compute the same afterwards.
@@ -74,7 +74,7 @@ def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, A
     how: dict[str, Any] = {"by": None, "rewritten": {}}
     found: proof.Proof | None = None
     changed = opset > wanted.opset
-    # Half precision has too few digits to compare: its wide form is what is converted.
+    # Half precision has too few digits to compare, so the network's wide form is converted.
     reference = plain if widened else source
     if changed or widened or done["inlined functions"]:
         shapes = proof.input_shapes(plain)
@@ -106,10 +106,10 @@ def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, A
 
 
 def _prepared(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, int]]:
-    """A copy of the network with its nodes in order, of the outputs and sizes that are wanted.
+    """Make a copy of the network with sorted nodes and the wanted outputs and sizes.
 
     Returns:
-        The copy, and how much was done.
+        The copy, and the number of each kind of change.
     """
     names = wanted.outputs
     model = _copy(source)
@@ -122,7 +122,7 @@ def _prepared(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str,
 
 
 def _resize(model: ModelProto, shapes: Sequence[Sequence[int]]) -> int:
-    """Gives inputs other sizes than they have, if any are wanted, and proves that the network then runs."""
+    """Give the inputs other sizes, if any are wanted, and prove that the network then runs."""
     before = _copy(model)
     resized = sizes.resize(model, shapes)
     if resized:
@@ -144,10 +144,10 @@ def _copy(model: ModelProto) -> ModelProto:
 
 
 def without_figures(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What was done, the same on every machine.
+    """Return the part of a summary that is the same on every machine.
 
-    How far two runs are apart is not: a processor with AVX-512 sums in another order than one without, and
-    onnxruntime has no setting for it.
+    The differences between two runs are not: a processor with AVX-512 sums in another order than one without,
+    and onnxruntime has no setting for that.
     """
     figures = {"differences", "largest_difference", "difference_from_float16"}
     kept = {name: value for name, value in summary.items() if name not in figures}
@@ -161,7 +161,7 @@ def without_figures(summary: Mapping[str, Any]) -> dict[str, Any]:
 def _converted(
     plain: ModelProto, reference: ModelProto, opset: int, shapes: dict[str, list[int]]
 ) -> tuple[ModelProto, dict[str, Any], proof.Proof]:
-    """By `onnx.version_converter` where it can and is right, else by our own rewrites."""
+    """Convert with `onnx.version_converter` if that works and its result is right, else with our rewrites."""
     reason = ""
     try:
         model = _by_version_converter(plain, opset)
@@ -187,10 +187,10 @@ def _converted(
 def _with_relative_boxes(
     model: ModelProto, reference: ModelProto, shapes: dict[str, list[int]]
 ) -> tuple[ModelProto, str, proof.Proof | None]:
-    """Brings a network's boxes from pixels to fractions of its input.
+    """Bring a network's boxes from pixels to fractions of its input.
 
     Returns:
-        The network, what was done, and the proof that nothing else has changed.
+        The network, a summary of the change, and the proof that nothing else has changed.
     """
     relative = relative_boxes.Relative(relative_boxes.factors(model))
     changed = _copy(model)
@@ -202,10 +202,10 @@ def _with_relative_boxes(
 
 
 def _by_version_converter(model: ModelProto, opset: int) -> ModelProto:
-    """What `onnx.version_converter` makes of it.
+    """Return the result of `onnx.version_converter`.
 
     Raises:
-        RefusedError: it has no adapter for something, or breaks.
+        RefusedError: it has no adapter for an operator, or breaks.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder) / "source.onnx", Path(folder) / "result.onnx"
@@ -236,10 +236,10 @@ def _by_version_converter(model: ModelProto, opset: int) -> ModelProto:
 
 
 def _check_names(source: ModelProto, result: ModelProto) -> None:
-    """Sees that every tensor of the source still has its name: a declaration may cut there.
+    """Check that every tensor of the source still has its name: a declaration may name it as an output.
 
     Raises:
-        RefusedError: one is gone.
+        RefusedError: a name is gone.
     """
     kept = {value.name for value in source.graph.output} | {
         name for node in source.graph.node if node.op_type != "Constant" for name in node.output if name

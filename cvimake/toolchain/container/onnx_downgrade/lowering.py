@@ -1,4 +1,4 @@
-"""One opset lower at a time: each operator whose form changed gets its older one, or is refused.
+"""Lowers a network by one opset at a time: an operator whose form changed gets its older form, or is refused.
 
 Source: the changelog of the operators, https://onnx.ai/onnx/operators, and the schemas that `onnx` holds.
 """
@@ -20,7 +20,7 @@ from .refusal import refused
 Rewrite = Callable[[Site], None]
 _REDUCTIONS = ("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean",
                "ReduceMin", "ReduceProd", "ReduceSumSquare")  # fmt: skip
-# By the opset that brought the newer form: what makes the older one of it.
+# The functions that make the older form of an operator, by the opset that brought the newer one.
 REWRITES: dict[tuple[int, str], Rewrite] = {
     (23, "RMSNormalization"): activation.rms_normalization_23,
     (21, "DequantizeLinear"): value.quantize_output_21,
@@ -70,10 +70,10 @@ REWRITES: dict[tuple[int, str], Rewrite] = {
 
 
 def lower(model: ModelProto, target: int) -> tuple[ModelProto, dict[str, int]]:
-    """The same network in an older opset, and how many nodes of each operator were rewritten.
+    """Return the same network in an older opset, and how many nodes of each operator were rewritten.
 
     Raises:
-        RefusedError: something in it cannot be said in the older opset.
+        RefusedError: the older opset has no form for something in the network.
     """
     counts: Counter[str] = Counter()
     result = ModelProto()
@@ -81,8 +81,8 @@ def lower(model: ModelProto, target: int) -> tuple[ModelProto, dict[str, int]]:
     while (opset := opset_of(result)) > target:
         result = _inlined(result, opset, counts)
         network = Network.of(result)
-        # Values that a rewrite makes are known anew in the next step.
-        # Inner graphs first: what holds them is copied.
+        # The types of tensors that a rewrite adds are inferred in the next step.
+        # Inner graphs come first, since the node that holds them is copied.
         for graph in reversed(list(graphs(result.graph))):
             _lower_graph(network, graph, opset, counts)
         set_opset(result, opset - 1)
@@ -111,7 +111,7 @@ def _lower_graph(network: Network, graph: GraphProto, opset: int, counts: Counte
 
 
 def keep(site: Site) -> None:
-    """Most new forms take more types and say nothing more: the node stays, without what is at its default."""
+    """Keep a node, without the attributes that have their default: most new forms only take more types."""
     older = _schema(site.node, _version(site) - 1)
     if older is None:
         raise refused(
@@ -142,7 +142,7 @@ def _shown(value: object) -> str:
 
 
 def _schema(node: NodeProto, opset: int) -> defs.OpSchema | None:
-    """What an operator was in an opset; None where there was none, or where it is another's operator."""
+    """Return the schema of an operator in an opset; None if it was not one of ONNX's operators then."""
     if node.domain not in USUAL:
         return None
     try:
@@ -152,7 +152,7 @@ def _schema(node: NodeProto, opset: int) -> defs.OpSchema | None:
 
 
 def _check_form(node: NodeProto, network: Network, opset: int) -> None:
-    """Sees that a node is one of an opset: its attributes, how many tensors it has, and of what types."""
+    """Check that a node belongs to an opset: its attributes, and the number and the types of its tensors."""
     schema = _schema(node, opset)
     if schema is None:
         if node.domain in USUAL:
@@ -171,18 +171,18 @@ def _check_form(node: NodeProto, network: Network, opset: int) -> None:
 
 
 def _kind(element: int) -> str:
-    """`tensor(float)`, as the schemas call a type."""
+    """Return a type as the schemas write it, like `tensor(float)`."""
     name = helper.tensor_dtype_to_string(element).rpartition(".")[2].lower()
     return f"tensor({name})"
 
 
 def _is_defined_by_others(schema: defs.OpSchema) -> bool:
-    # The type information of some versions of onnx leaves them out.
+    # The type information of some versions of onnx leaves these out.
     return any(getattr(schema, name) for name in ("has_function", "has_context_dependent_function"))
 
 
 def _inlined(model: ModelProto, opset: int, counts: Counter[str]) -> ModelProto:
-    """Operators that are new and defined by others become those others."""
+    """Replace new operators that ONNX defines by other operators, by those others."""
     new: Counter[str] = Counter()
     for graph in graphs(model.graph):
         for node in graph.node:
@@ -194,7 +194,7 @@ def _inlined(model: ModelProto, opset: int, counts: Counter[str]) -> ModelProto:
     if not new:
         return model
     names = tensor_names(model)
-    # The inliner looks for the types of initialisers among the inputs only.
+    # The inliner only looks among the inputs for the types of initialisers.
     typed = ModelProto()
     typed.CopyFrom(model)
     tidy.list_initialisers(typed)

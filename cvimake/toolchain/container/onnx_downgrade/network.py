@@ -1,4 +1,4 @@
-"""A network as the rewrites see it: its nodes with what is known of their tensors."""
+"""A network as the rewrites see it: its nodes, with the types and shapes of their tensors."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ USUAL = ("", "ai.onnx")
 
 
 def opset_of(model: ModelProto) -> int:
-    """The version of the usual operators; 0 where none is imported."""
+    """Return the opset of ONNX's own operators; 0 if none is imported."""
     return next((int(entry.version) for entry in model.opset_import if entry.domain in USUAL), 0)
 
 
 def set_opset(model: ModelProto, version: int) -> None:
-    """Changes the number, and nothing else."""
+    """Set the opset's number, and change nothing else."""
     for entry in model.opset_import:
         if entry.domain in USUAL:
             entry.version = version
 
 
 def graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    """A graph and all graphs inside its nodes."""
+    """Yield a graph and all graphs inside its nodes."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
@@ -40,7 +40,7 @@ def graphs(graph: GraphProto) -> Iterator[GraphProto]:
 
 
 def tensor_names(model: ModelProto) -> set[str]:
-    """The names of everything that is computed, given or kept in a network."""
+    """Return the names of all tensors of a network: computed ones, inputs and initialisers."""
     names: set[str] = set()
     for graph in graphs(model.graph):
         names.update(item.name for item in (*graph.input, *graph.initializer, *graph.output))
@@ -50,7 +50,7 @@ def tensor_names(model: ModelProto) -> set[str]:
 
 @dataclass
 class Network:
-    """What is known of a network's tensors, by name. Names are unique through all its graphs."""
+    """The types and shapes of a network's tensors, by name. A name is unique in all graphs together."""
 
     model: ModelProto
     types: dict[str, TypeProto] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Network:
 
     @classmethod
     def of(cls, model: ModelProto) -> Network:
-        """Finds out types and shapes. A network that they cannot be inferred of has fewer."""
+        """Infer types and shapes. If the inference fails, fewer of them are known."""
         try:
             inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
         except onnx.shape_inference.InferenceError:
@@ -77,12 +77,12 @@ class Network:
         return network
 
     def element(self, name: str) -> int:
-        """A tensor's element type, as in TensorProto; 0 where it is not known."""
+        """Return a tensor's element type, as in TensorProto; 0 if it is not known."""
         found = self.types.get(name)
         return int(found.tensor_type.elem_type) if found else 0
 
     def shape(self, name: str) -> list[int | None] | None:
-        """A tensor's shape, None for what is not fixed; None where not even the rank is known."""
+        """Return a tensor's shape, with None for sizes that are not fixed; None if the rank is not known."""
         found = self.types.get(name)
         if found is None or not found.tensor_type.HasField("shape"):
             return None
@@ -90,7 +90,7 @@ class Network:
         return [int(dim.dim_value) if dim.HasField("dim_value") else None for dim in dims]
 
     def fresh(self, wish: str) -> str:
-        """A name that no tensor has."""
+        """Return a name that no tensor has."""
         name, number = wish, 0
         while name in self.names:
             number += 1
@@ -101,7 +101,7 @@ class Network:
 
 @dataclass
 class Site:
-    """One node that is to be replaced, and what comes in its place."""
+    """One node that is to be replaced, and the nodes that come in its place."""
 
     network: Network
     graph: GraphProto
@@ -110,15 +110,15 @@ class Site:
 
     @property
     def output(self) -> str:
-        """The node's first output."""
+        """Return the node's first output."""
         return str(self.node.output[0])
 
     def input(self, number: int) -> str:
-        """The name of an input; empty where it is left out."""
+        """Return the name of an input; empty if it is left out."""
         return str(self.node.input[number]) if number < len(self.node.input) else ""
 
     def attribute(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - any kind of attribute
-        """An attribute's value, text as str."""
+        """Return an attribute's value; a text as str."""
         for attribute in self.node.attribute:
             if attribute.name == name:
                 value = helper.get_attribute_value(attribute)
@@ -126,15 +126,15 @@ class Site:
         return default
 
     def value(self, number: int) -> Array | None:
-        """What an input holds, where that is fixed."""
+        """Return the values of an input that is fixed; None for one that the network computes."""
         tensor = self.network.constants.get(self.input(number))
         return None if tensor is None else numpy_helper.to_array(tensor)
 
     def fixed(self, number: int, what: str) -> list[int]:
-        """The whole numbers that an input holds.
+        """Return the whole numbers of an input that is fixed.
 
         Raises:
-            RefusedError: they are computed by the network.
+            RefusedError: the network computes them.
         """
         value = self.value(number)
         if value is None:
@@ -142,14 +142,14 @@ class Site:
         return [int(item) for item in value.reshape(-1)]
 
     def shape(self, number: int) -> list[int | None]:
-        """An input's shape, of which at least the rank is known."""
+        """Return an input's shape."""
         shape = self.network.shape(self.input(number))
         if shape is None:
             raise refused(self.node, f"nobody knows how many dimensions its input {self.input(number)!r} has")
         return shape
 
     def element(self, number: int = 0) -> int:
-        """An input's element type.
+        """Return an input's element type.
 
         Raises:
             RefusedError: it is not known.
@@ -160,13 +160,13 @@ class Site:
         return element
 
     def axes(self, axes: Sequence[int], rank: int) -> list[int]:
-        """Axes counted from the front."""
+        """Return axes as numbers that count from the front."""
         if any(not -rank <= axis < rank for axis in axes):
             raise refused(self.node, f"its axes {list(axes)} do not fit {rank} dimensions")
         return [axis % rank for axis in axes]
 
     def constant(self, value: Array, wish: str = "constant") -> str:
-        """Adds a fixed tensor; returns its name."""
+        """Add a fixed tensor; return its name."""
         name = self.network.fresh(f"{self.output}/{wish}")
         tensor = numpy_helper.from_array(np.ascontiguousarray(value).reshape(value.shape), name)
         self.graph.initializer.append(tensor)
@@ -174,12 +174,12 @@ class Site:
         return name
 
     def scalar(self, value: float, like: int = 0) -> str:
-        """Adds one number of the type of an input; returns its name."""
+        """Add one number of the type of an input; return its name."""
         kind = helper.tensor_dtype_to_np_dtype(self.element(like))
         return self.constant(np.array(value, dtype=kind), "value")
 
     def add(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:  # noqa: ANN401 - any kind
-        """Adds a node with one output; returns that output's name."""
+        """Add a node with one output; return that output's name."""
         output = output or self.network.fresh(f"{self.output}/{operator}")
         name = (
             self.node.name
@@ -196,7 +196,7 @@ class Site:
         drop: Sequence[str] = (),
         **attributes: Any,  # noqa: ANN401 - any kind of attribute
     ) -> None:
-        """The node itself, with other inputs and attributes."""
+        """Return a copy of the node with other inputs and attributes."""
         node = NodeProto()
         node.CopyFrom(self.node)
         if inputs is not None:

@@ -1,7 +1,7 @@
-"""Ends a network in the tensors that are wanted, in the order that is wanted.
+"""Makes a network end in the wanted tensors, in the wanted order.
 
-The toolchain gives a cvimodel its outputs in the order in which the ONNX graph lists them. It takes names in
-another order only to look for them: what `--output_names` says last may come out first.
+The toolchain gives a cvimodel its outputs in the order in which the ONNX graph lists them. The order of the
+names in `--output_names` does not matter to it: the last one there may come out first.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from .refusal import RefusedError
 
 
 def end_in(model: ModelProto, names: Sequence[str]) -> bool:
-    """Makes tensors the outputs of a network, in this order, and removes what they do not need.
+    """Make tensors the outputs of a network, in this order, and remove the nodes that they do not need.
 
-    Nodes must stand behind what they need.
+    Each node must come after the nodes that it needs.
 
     Returns:
-        Whether its outputs were others, or in another order.
+        Whether the outputs were others before, or in another order.
 
     Raises:
-        RefusedError: the network does not compute one of them, or one is named twice.
+        RefusedError: the network does not compute one of the tensors, or one is named twice.
     """
     graph = model.graph
     if list(names) == [value.name for value in graph.output]:
@@ -43,7 +43,7 @@ def end_in(model: ModelProto, names: Sequence[str]) -> bool:
 
 
 def _described(model: ModelProto, names: Sequence[str]) -> list[ValueInfoProto]:
-    """The tensors with their types, as the network or the inference of shapes knows them."""
+    """Return the tensors with their types, as the network or the inference of shapes knows them."""
     own = {value.name: value for value in model.graph.output}
     network: Network | None = None
     described = []
@@ -62,9 +62,10 @@ def _described(model: ModelProto, names: Sequence[str]) -> list[ValueInfoProto]:
 
 
 def complete(model: ModelProto) -> None:
-    """Gives types and shapes to outputs that have none, from what the network puts out when it runs.
+    """Give types and shapes to outputs that have none, from a run of the network.
 
-    The inference of shapes does not follow every network; ONNX wants them of every output.
+    ONNX wants a type and a shape for every output, and the inference of shapes does not find them in every
+    network.
 
     Raises:
         RefusedError: it does not run, or the size of an input is not fixed.

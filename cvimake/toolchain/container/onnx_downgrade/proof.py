@@ -1,4 +1,4 @@
-"""Proves that two networks compute the same: both run on the same inputs, all outputs are compared."""
+"""Proves that two networks compute the same: both run on the same inputs, and all outputs are compared."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 from .network import Array
 from .refusal import RefusedError
 
-# Of the greatest absolute value of an output.
+# The tolerated difference, relative to the greatest absolute value of an output.
 TOLERANCE = 1e-5
-# For a network that computed in half precision: it has three digits.
+# The same for a network that computed in half precision, which has three digits.
 HALF_TOLERANCE = 2e-2
 _LARGEST_INPUT = 2**28
 _Draw = Callable[[np.random.Generator, Sequence[int]], Array]
-# What networks get: pixels as 0..1, numbers of both signs, pixels as 0..255. Constant inputs are none of
-# them: a normalisation divides by their deviation, which is rounding and nothing else.
+# The kinds of inputs: pixels from 0 to 1, numbers of both signs, pixels from 0 to 255. Inputs are never
+# constant: a normalisation would divide by their deviation, which is nothing but rounding.
 KINDS: Mapping[str, _Draw] = {
     "uniform 0..1": lambda random, shape: random.random(shape),
     "normal": lambda random, shape: random.standard_normal(shape),
@@ -31,12 +31,12 @@ KINDS: Mapping[str, _Draw] = {
 
 
 class DifferentError(RefusedError):
-    """Two networks that do not compute the same; the text says how far they are apart."""
+    """Two networks do not compute the same; the text says how much they differ."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """How far two networks are apart.
+    """The differences between two networks.
 
     Attributes:
         differences: the largest difference of any output for each kind of input, relative to the greatest
@@ -47,7 +47,7 @@ class Proof:
 
     @property
     def largest(self) -> float:
-        """The largest of all."""
+        """Return the largest of all differences."""
         return max(self.differences.values())
 
 
@@ -62,14 +62,14 @@ def prove(
     tolerance: float = TOLERANCE,
     expected: Callable[[Any], Any] = _same,
 ) -> Proof:
-    """Runs both on seeded inputs of several kinds.
+    """Run two networks on seeded inputs of several kinds, and compare their outputs.
 
     Args:
-        source: the network as it was.
-        result: what was made of it.
-        shapes: of the inputs, by name.
-        tolerance: by how much an output may differ, of its greatest value.
-        expected: makes of an output of the source what the result has to put out.
+        source: the network before.
+        result: the network after.
+        shapes: the shapes of the inputs, by name.
+        tolerance: the tolerated difference of an output, relative to its greatest value.
+        expected: turns an output of the source into the output that the result has to have.
 
     Raises:
         RefusedError: one of them does not run.
@@ -102,7 +102,7 @@ def prove(
 
 
 def run(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> list[Any]:
-    """The outputs of one network for seeded inputs.
+    """Return the outputs of one network for seeded inputs.
 
     Raises:
         RefusedError: it does not run.
@@ -115,7 +115,7 @@ def run(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> list[Any]:
 
 
 def run_once(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> dict[str, Array]:
-    """The outputs of a network on one seeded input, by name.
+    """Return the outputs of a network for one seeded input, by name.
 
     Raises:
         RefusedError: it does not run.
@@ -132,7 +132,7 @@ def run_once(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> dict[str
 
 
 def difference(expected: Any, found: Any) -> float:  # noqa: ANN401 - arrays, or what sequences hold
-    """The largest difference of any element, relative to the greatest finite one; infinite without one."""
+    """Return the largest difference of any element, relative to the greatest finite one; else infinity."""
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
         return max((difference(*pair) for pair in zip(expected, found, strict=True)), default=0.0)
     if not (isinstance(expected, np.ndarray) and isinstance(found, np.ndarray)):
@@ -158,10 +158,10 @@ def _difference(left: Array, right: Array) -> float:
 
 
 def input_shapes(model: ModelProto) -> dict[str, list[int]]:
-    """The shapes of a network's inputs, with 1 for a batch that is not fixed.
+    """Return the shapes of a network's inputs, with 1 for a batch that is not fixed.
 
     Raises:
-        RefusedError: another size is not fixed, or they are larger than any camera's.
+        RefusedError: another size is not fixed, or the inputs are larger than those of any camera.
     """
     kept = {tensor.name for tensor in model.graph.initializer}
     shapes: dict[str, list[int]] = {}
@@ -190,7 +190,7 @@ def _element(value: ValueInfoProto) -> int:
 
 def _session(model: ModelProto, which: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    # One thread, so that sums have one order; and nothing rearranged, so that it is the network that runs.
+    # One thread, so that sums have one order. No optimisation, so that the network itself runs.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
@@ -215,7 +215,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _drawn(value: ValueInfoProto, shape: Sequence[int], kind: str, draw: _Draw) -> Array:
-    """An input of one kind. Its name and the kind are the seed."""
+    """Draw an input of one kind. The seed is made of its name and the kind."""
     random = np.random.default_rng(zlib.crc32(f"{value.name}/{kind}".encode()))
     element = _element(value)
     if element == TensorProto.STRING:
@@ -225,6 +225,6 @@ def _drawn(value: ValueInfoProto, shape: Sequence[int], kind: str, draw: _Draw) 
         return array > 0.5  # noqa: PLR2004 - half of them
     wanted = helper.tensor_dtype_to_np_dtype(element)
     if np.dtype(wanted).kind in "iu":
-        # They may be places in a table; 0 and 1 are in any.
+        # They may be indices of a table, and every table has the indices 0 and 1.
         return (np.abs(array) % 2).astype(wanted)
     return array.astype(wanted)

@@ -1,4 +1,4 @@
-"""Reads an ONNX file that may be anybody's: damaged, too large, or with its weights in other files."""
+"""Reads an ONNX file of a stranger: it may be damaged or too large, or have its weights in other files."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from onnx import ModelProto, TensorProto
 from .network import opset_of
 from .refusal import RefusedError
 
-# The newest that an onnxruntime for Python 3.10 runs (1.23), and so the newest that can be proven.
+# The newest opset that an onnxruntime for Python 3.10 (1.23) runs, and so the newest that can be proven.
 NEWEST_OPSET = 23
-# What one protobuf message holds, and more than any camera does.
+# The largest size of a protobuf message, in bytes; more than any camera can hold.
 LARGEST = 2**31 - 1
-# Types that IR 8 does not have begin with the 8-bit floats.
+# The last type that IR 8 has; the next ones are the 8-bit floats.
 _NEWEST_ELEMENT = TensorProto.BFLOAT16
 
 
 def read(path: Path, external: Path) -> ModelProto:
-    """A network with all its weights in it.
+    """Return a network with all its weights.
 
     Args:
         path: the ONNX file.
-        external: the folder that holds the files with its weights, under the names that it gives them.
+        external: the folder with the files of its weights, under the names that the ONNX file has for them.
 
     Raises:
-        RefusedError: it is none, is damaged, too new or too large, or its weights are elsewhere.
+        RefusedError: it is no network, or damaged, too new or too large, or its weights are missing.
     """
     if path.stat().st_size > LARGEST:
         raise RefusedError("it is larger than 2 GB, and no camera holds that")
@@ -59,10 +59,10 @@ def read(path: Path, external: Path) -> ModelProto:
 
 
 def check(model: ModelProto) -> None:
-    """Sees that a network is one by the rules of ONNX.
+    """Check a network against the rules of ONNX.
 
     Raises:
-        RefusedError: it is not; says where.
+        RefusedError: it breaks a rule; says which, and where.
     """
     try:
         onnx.checker.check_model(model)
@@ -71,7 +71,7 @@ def check(model: ModelProto) -> None:
 
 
 def check_size(model: ModelProto) -> None:
-    """Sees that a network fits into one file.
+    """Check that a network fits into one file.
 
     Raises:
         RefusedError: it does not.
@@ -81,7 +81,7 @@ def check_size(model: ModelProto) -> None:
 
 
 def tensors(message: Message) -> Iterator[TensorProto]:
-    """Every tensor that a message holds, however deep."""
+    """Yield every tensor in a message, however deep."""
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
@@ -93,7 +93,7 @@ def tensors(message: Message) -> Iterator[TensorProto]:
 
 
 def _take_in(model: ModelProto, folder: Path) -> None:
-    """Puts the weights that lie in other files into the network."""
+    """Put the weights that lie in other files into the network."""
     left = LARGEST
     missing: set[str] = set()
     for tensor in tensors(model):
@@ -138,7 +138,7 @@ def _inside(folder: Path, location: str, tensor: str) -> Path:
 
 
 def _part(entries: dict[str, str], size: int, tensor: str, location: str) -> tuple[int, int]:
-    """Where in its file a tensor lies: offset and length in bytes."""
+    """Return the offset and the length of a tensor in its file, in bytes."""
     try:
         offset = int(entries.get("offset", 0))
         length = int(entries.get("length", size - offset))

@@ -1,4 +1,4 @@
-"""What cannot be converted, and why."""
+"""The error of a network that cannot be converted."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from onnx import NodeProto
 
 
 class RefusedError(Exception):
-    """A network that is not converted; the text says what in it and what can be done."""
+    """A network cannot be converted; the text says why, and what can be done."""
 
 
 def refused(node: NodeProto, reason: str) -> RefusedError:
-    """The refusal of one node; names it and its operator."""
+    """Return the refusal of one node; it names the node and its operator."""
     return RefusedError(f"node {named(node)} ({node.op_type}): {reason}")
 
 
 def named(node: NodeProto) -> str:
-    """A node as people can find it: its name, or what it computes where it has none."""
+    """Return words by which people can find a node: its name, or the tensor that it computes."""
     return repr(node.name) if node.name else f"of {next(iter(node.output), '?')!r}"

@@ -1,8 +1,8 @@
 """Brings decoded boxes from pixels to fractions of the input's size.
 
-The network ends in one tensor whose last axis holds x, y, width, height and then scores, as a YOLOv5's does.
-The factors are applied as early as possible: to the boxes before they are joined with the scores, and there
-to the fixed numbers that the network multiplies by anyway. An INT8 network then joins numbers of one range.
+The network ends in one tensor whose last axis holds x, y, width, height and then scores, like a YOLOv5's. The
+factors are applied as early as possible: to the boxes before they are joined with the scores, and there to
+the fixed numbers that the network multiplies by anyway. So an INT8 network joins numbers of one range.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .network import Array, Network, tensor_names
 from .refusal import RefusedError
 
 _RANK, _IMAGE_RANK, _BOX = 3, 4, 4
-# Fractions of the input may lie a little outside of it; pixels reach its last column.
+# Fractions may be a little larger than 1; pixels reach the input's last column.
 _LARGEST_FRACTION = 2.0
 
 
 def factors(model: ModelProto) -> Array:
-    """The numbers that the last axis of the network's one output is multiplied by.
+    """Return the numbers that the last axis of the network's one output is multiplied by.
 
     Raises:
         RefusedError: it does not end in boxes, or does not take an image.
@@ -53,29 +53,29 @@ def factors(model: ModelProto) -> Array:
 
 @dataclass
 class Relative:
-    """Brings the output of the network as it was to fractions, by plain multiplication.
+    """Brings the output of the old network to fractions by plain multiplication, for the proof.
 
     Attributes:
         by: the factors.
-        reach: the largest x or y that was seen.
+        reach: the largest x or y so far.
     """
 
     by: Array
     reach: float = 0.0
 
     def __call__(self, output: Array) -> Array:
-        """The output multiplied."""
+        """Return the output, multiplied."""
         self.reach = max(self.reach, float(np.abs(output[..., :2]).max()))
         return output * self.by
 
     @property
     def was_already(self) -> bool:
-        """Whether the network's own boxes are fractions."""
+        """Tell whether the boxes of the old network are fractions already."""
         return self.reach <= _LARGEST_FRACTION
 
 
 def apply(model: ModelProto, by: Array) -> None:
-    """Multiplies the last axis of a network's one output."""
+    """Multiply the last axis of a network's one output."""
     output = model.graph.output[0].name
     change = _Change(Network.of(model), {name: node for node in model.graph.node for name in node.output})
     replaced = change.producers[output]
@@ -88,9 +88,9 @@ def apply(model: ModelProto, by: Array) -> None:
 
 
 def _take_over_names(model: ModelProto, instead: Mapping[str, str]) -> None:
-    """Gives new tensors the names of those that are gone, so that tables which name layers still fit."""
+    """Give new tensors the names of those that they replace, so that tables which name layers still fit."""
     left = tensor_names(model)
-    # Where several came in the place of one, the first has its name.
+    # If several replace one, the first gets its name.
     first = {old: new for new, old in reversed(list(instead.items())) if old not in left}
     names = {new: old for old, new in first.items()}
     for node in model.graph.node:
@@ -100,12 +100,12 @@ def _take_over_names(model: ModelProto, instead: Mapping[str, str]) -> None:
 
 @dataclass
 class _Change:
-    """The nodes that come in the place of others.
+    """The nodes that replace others.
 
     Attributes:
-        producers: the network's nodes as they were, by each tensor that they compute.
-        instead: the tensor in whose place each new one stands.
-        made: the multiplied tensors that are there already, by what they were made of.
+        producers: the nodes of the old network, by each tensor that they compute.
+        instead: for each new tensor, the one that it replaces.
+        made: the multiplied tensors that are there already, by the tensors that they were made from.
     """
 
     network: Network
@@ -115,7 +115,7 @@ class _Change:
     made: dict[tuple[str, bytes], str] = field(default_factory=dict)
 
     def scaled(self, tensor: str, by: Array, wish: str = "") -> str:
-        """The name of a tensor multiplied along its last axis; it is made where that changes least."""
+        """Return the name of a tensor multiplied along its last axis; make it with the smallest change."""
         if (by == 1).all():
             return tensor
         made = self.made.get((tensor, by.tobytes()))
@@ -131,7 +131,7 @@ class _Change:
                 "Mul", [tensor, self._constant(tensor, by)], [tensor], name=f"{tensor}/Mul"
             )
             if wish:
-                # The multiplication takes over the output's name.
+                # The multiplication gets the output's name.
                 before = NodeProto()
                 before.CopyFrom(self.producers[tensor])
                 inner = self.network.fresh(f"{tensor}/pixels")
@@ -149,7 +149,7 @@ class _Change:
         return str(new.output[0])
 
     def _inputs(self, node: NodeProto, by: Array) -> list[str] | None:
-        """The inputs with which a node computes the multiplied tensor; None where none would do."""
+        """Return the inputs with which a node computes the multiplied tensor; None if there are none."""
         inputs = list(node.input)
         shape = self.network.shape(node.output[0])
         match node.op_type:
@@ -169,7 +169,7 @@ class _Change:
                     held = self.network.constants.get(name)
                     if held is not None:
                         array = numpy_helper.to_array(held)
-                        # One factor for all keeps the shape that the fixed number has.
+                        # One factor for all values keeps the shape of the fixed number.
                         product = array * by[0] if (by == by[0]).all() else array * by
                         inputs[number] = self._constant(name, np.asarray(product))
                         return inputs

@@ -1,6 +1,6 @@
-"""Activations and normalisations that are new, written out.
+"""Writes new activations and normalisations with older operators.
 
-Where exporters have a usual form, it is that one: the toolchain knows it again.
+If exporters have a usual form for one, that form is used: the toolchain recognises it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .refusal import refused
 
 
 def gelu_20(site: Site) -> None:
-    """By the error function, or its approximation by tanh."""
+    """Write Gelu with the error function, or with its approximation by tanh."""
     given = site.input(0)
     if site.attribute("approximate", "none") == "tanh":
         cube = site.add("Mul", site.add("Mul", given, given), given)
@@ -28,19 +28,19 @@ def gelu_20(site: Site) -> None:
 
 
 def mish_18(site: Site) -> None:
-    """The input times the tanh of its softplus."""
+    """Write Mish as the input times the tanh of its softplus."""
     curve = site.add("Tanh", site.add("Softplus", site.input(0)))
     site.add("Mul", site.input(0), curve, output=site.output)
 
 
 def hard_swish_14(site: Site) -> None:
-    """The input times its hard sigmoid."""
+    """Write HardSwish as the input times its hard sigmoid."""
     curve = site.add("HardSigmoid", site.input(0), alpha=1 / 6, beta=0.5)
     site.add("Mul", site.input(0), curve, output=site.output)
 
 
 def softmax_13(site: Site) -> None:
-    """The older form takes all axes from the given one on as one; the last axis is the same in both."""
+    """Write Softmax in its older form, which joins all axes from the given one on. The last axis is safe."""
     axis = site.attribute("axis", -1)
     if axis == -1:
         site.changed(axis=-1)
@@ -58,7 +58,7 @@ def softmax_13(site: Site) -> None:
 
 
 def layer_normalization_17(site: Site) -> None:
-    """Mean and deviation over the last axes, as exporters wrote it before."""
+    """Write LayerNormalization with mean and deviation over the last axes, as exporters did before."""
     if len([name for name in site.node.output if name]) > 1:
         raise refused(site.node, "its mean and deviation are used, and the older form does not have them")
     rank = len(site.shape(0))
@@ -68,7 +68,7 @@ def layer_normalization_17(site: Site) -> None:
     centred = site.add("Sub", given, site.add("ReduceMean", given, axes=axes, keepdims=1))
     variance = site.add("ReduceMean", site.add("Pow", centred, site.scalar(2.0)), axes=axes, keepdims=1)
     deviation = site.add("Sqrt", site.add("Add", variance, site.scalar(site.attribute("epsilon", 1e-5))))
-    # A normalisation without bias ends in the multiplication.
+    # A normalisation without bias ends with the multiplication.
     scaled = [site.add("Div", centred, deviation), site.input(1)]
     if site.input(2):
         site.add("Add", site.add("Mul", *scaled), site.input(2), output=site.output)
@@ -77,7 +77,7 @@ def layer_normalization_17(site: Site) -> None:
 
 
 def rms_normalization_23(site: Site) -> None:
-    """The input by the root of the mean of its squares, over the last axes."""
+    """Write RMSNormalization as the input divided by the root of its mean square, over the last axes."""
     rank = len(site.shape(0))
     (first,) = site.axes([site.attribute("axis", -1)], rank)
     if site.element() != TensorProto.FLOAT:
@@ -90,9 +90,9 @@ def rms_normalization_23(site: Site) -> None:
 
 
 def group_normalization(site: Site) -> None:
-    """Each group as a channel of an InstanceNormalization.
+    """Write GroupNormalization as an InstanceNormalization in which each group is a channel.
 
-    Scale and bias are one for each channel since opset 21, one for each group before.
+    There is a scale and a bias for each channel since opset 21, and for each group before.
     """
     shape, groups = site.shape(0), site.attribute("num_groups")
     channels = shape[1]
@@ -115,7 +115,7 @@ def group_normalization(site: Site) -> None:
 
 
 def _for_each_channel(site: Site, number: int, channels: int, rank: int) -> str:
-    """Scale or bias in the form [channels, 1, 1 ...]."""
+    """Return the scale or the bias in the shape [channels, 1, 1 ...]."""
     value = site.value(number)
     size = site.shape(number)[0]
     target = np.array([channels, *[1] * (rank - 2)], np.int64)

@@ -1,4 +1,4 @@
-"""Operators that move, cut and reduce: their older forms take as attributes what the newer take as inputs."""
+"""Rewrites operators that move, cut and reduce. Their older forms have attributes in the place of inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .refusal import refused
 
 
 def split_18(site: Site) -> None:
-    """`num_outputs` becomes sizes; the last part is the smaller one where it does not come out even."""
+    """Turn `num_outputs` of Split into sizes; the last part is smaller if they cannot be equal."""
     count = site.attribute("num_outputs")
     if count is None:
         site.changed()
@@ -33,16 +33,19 @@ def split_18(site: Site) -> None:
 
 
 def split_13(site: Site) -> None:
-    """Sizes become an attribute."""
+    """Turn the sizes of Split into an attribute."""
     sizes = site.fixed(1, "sizes") if site.input(1) else None
     site.changed(inputs=[site.input(0)], split=sizes)
 
 
 def reduce_axes(site: Site) -> None:
-    """Axes become an attribute; without any, all are reduced, or none with `noop_with_empty_axes`."""
+    """Turn the axes of a reduction into an attribute.
+
+    Without axes, all are reduced, or none with `noop_with_empty_axes`.
+    """
     axes = site.fixed(1, "axes") if site.input(1) else []
     if axes:
-        # Before opset 13 some take no negative ones; the rank is mostly known.
+        # Before opset 13 some reductions take no negative axes; the rank is mostly known.
         shape = site.network.shape(site.input(0))
         axes = site.axes(axes, len(shape)) if shape is not None else axes
         site.changed(inputs=[site.input(0)], drop=["noop_with_empty_axes"], axes=axes)
@@ -53,7 +56,7 @@ def reduce_axes(site: Site) -> None:
 
 
 def _elementwise(site: Site) -> None:
-    """What is left of a reduction over no axis: what it does to each element."""
+    """Write a reduction over no axis: only its function of each element is left."""
     operator, given = site.node.op_type, site.input(0)
     if operator in {"ReduceL1", "ReduceL2"}:
         site.add("Abs", given, output=site.output)
@@ -66,7 +69,7 @@ def _elementwise(site: Site) -> None:
 
 
 def reduce_bool_20(site: Site) -> None:
-    """The greatest or least of truth values, by way of numbers."""
+    """Write the maximum or minimum of truth values with numbers."""
     if site.network.element(site.input(0)) != TensorProto.BOOL:
         site.changed()
         return
@@ -79,7 +82,7 @@ def reduce_bool_20(site: Site) -> None:
 
 
 def pad_19(site: Site) -> None:
-    """`wrap` is put together from the parts."""
+    """Write the mode `wrap` of Pad by joining the parts."""
     if site.attribute("mode", "constant") != "wrap":
         site.changed()
         return
@@ -110,7 +113,7 @@ def _sliced(site: Site, given: str, start: int, end: int, axis: int) -> str:
 
 
 def pad_18(site: Site) -> None:
-    """`axes`: the older form pads all of them, some by nothing."""
+    """Write Pad without `axes`: the older form pads all axes, some of them by nothing."""
     if not site.input(3):
         site.changed()
         return
@@ -123,7 +126,7 @@ def pad_18(site: Site) -> None:
 
 
 def shape_15(site: Site) -> None:
-    """`start` and `end` cut a piece out of the whole shape."""
+    """Write `start` and `end` of Shape by cutting a piece out of the whole shape."""
     start, end = site.attribute("start", 0), site.attribute("end")
     if start == 0 and end is None:
         site.changed(drop=["start", "end"])
@@ -135,20 +138,20 @@ def shape_15(site: Site) -> None:
 
 
 def reshape_14(site: Site) -> None:
-    """`allowzero`: the older form takes 0 for the size that is there."""
+    """Write Reshape without `allowzero`: in the older form, 0 keeps the size that is there."""
     if site.attribute("allowzero", 0) and 0 in site.fixed(1, "sizes with allowzero = 1"):
         raise refused(site.node, "allowzero = 1 with a size of 0 has no older form")
     site.changed(drop=["allowzero"])
 
 
 def squeeze_13(site: Site) -> None:
-    """Axes of Squeeze and Unsqueeze become an attribute."""
+    """Turn the axes of Squeeze and Unsqueeze into an attribute."""
     axes = site.fixed(1, "axes") if site.input(1) else None
     site.changed(inputs=[site.input(0)], axes=axes)
 
 
 def trilu_14(site: Site) -> None:
-    """A triangle, cut out by a fixed mask."""
+    """Write Trilu with a fixed mask that cuts the triangle out."""
     shape = site.shape(0)
     rows, columns = shape[-2:]
     if rows is None or columns is None:

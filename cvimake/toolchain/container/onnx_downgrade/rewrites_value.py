@@ -1,4 +1,4 @@
-"""Operators that resample, change types or choose: what their newer forms say more, where the older can."""
+"""Rewrites operators that resample, change types or choose, if their older forms can do the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .refusal import refused
 
 
 def resize_19(site: Site) -> None:
-    """`half_pixel_symmetric` is `half_pixel` where the sizes come out even."""
+    """Write `half_pixel_symmetric` of Resize as `half_pixel`: they are equal if sizes need no rounding."""
     if site.attribute("coordinate_transformation_mode") != "half_pixel_symmetric":
         site.changed()
         return
@@ -28,7 +28,7 @@ def resize_19(site: Site) -> None:
 
 
 def resize_18(site: Site) -> None:
-    """`axes`: the older form has a scale or a size for each of them."""
+    """Write Resize without `axes`: the older form has a scale or a size for each axis."""
     if site.attribute("antialias", 0):
         raise refused(site.node, "antialias has no older form")
     policy = site.attribute("keep_aspect_ratio_policy", "stretch")
@@ -64,7 +64,7 @@ def resize_18(site: Site) -> None:
 
 
 def resize_13(site: Site) -> None:
-    """What is left out has to stand there, and be empty."""
+    """Write inputs of Resize that are left out as empty tensors."""
     inputs = [*site.node.input, "", "", ""][:4]
     for number in (1, 2):
         inputs[number] = inputs[number] or site.constant(np.zeros(0, np.float32), "empty")
@@ -72,7 +72,7 @@ def resize_13(site: Site) -> None:
 
 
 def _spread(shape: list[int | None], axes: list[int], sizes: list[int], site: Site) -> list[int]:
-    """The size of every axis."""
+    """Return the size of every axis."""
     whole = list(shape)
     for axis, size in zip(axes, sizes, strict=True):
         whole[axis] = size
@@ -82,7 +82,7 @@ def _spread(shape: list[int | None], axes: list[int], sizes: list[int], site: Si
 
 
 def grid_sample_20(site: Site) -> None:
-    """Two modes had other names, and there were four dimensions."""
+    """Write GridSample in its older form: two modes have other names, and only four axes are allowed."""
     rank = len(site.shape(0))
     if rank != 4:  # noqa: PLR2004 - batch, channels, height, width
         raise refused(site.node, f"it has {rank} dimensions, and its older form four")
@@ -91,7 +91,7 @@ def grid_sample_20(site: Site) -> None:
 
 
 def scatter_18(site: Site) -> None:
-    """The older form adds and multiplies."""
+    """Check that a scatter adds or multiplies: the older form can do nothing else."""
     reduction = site.attribute("reduction", "none")
     if reduction not in {"none", "add", "mul"}:
         raise refused(site.node, f"reduction {reduction!r} has no older form")
@@ -99,7 +99,7 @@ def scatter_18(site: Site) -> None:
 
 
 def dft_20(site: Site) -> None:
-    """The axis becomes an attribute."""
+    """Turn the axis of DFT into an attribute."""
     axis = site.fixed(2, "axis")[0] if site.input(2) else -2
     if axis < 0:
         axis += len(site.shape(0))
@@ -107,17 +107,17 @@ def dft_20(site: Site) -> None:
 
 
 def cast_like(site: Site) -> None:
-    """Opset 14 and older have none: a Cast to the type that the other input is known to have."""
+    """Write CastLike as a Cast to the type of the other input: opset 14 and older have no CastLike."""
     site.add("Cast", site.input(0), output=site.output, to=site.element(1))
 
 
 def saturate_19(site: Site) -> None:
-    """Whether casts saturate matters to 8-bit floats only, and those have no older form anyway."""
+    """Drop `saturate` of a cast: it only matters for 8-bit floats, which have no older form anyway."""
     site.changed(drop=["saturate"])
 
 
 def quantize_output_21(site: Site) -> None:
-    """`output_dtype` repeats the zero point's type where there is one."""
+    """Drop `output_dtype` if there is a zero point, whose type it repeats."""
     if site.attribute("block_size", 0):
         raise refused(site.node, "it quantises in blocks, which has no older form")
     wanted = site.attribute("output_dtype", 0)
@@ -134,28 +134,28 @@ def quantize_output_21(site: Site) -> None:
 
 
 def quantize_axis_13(site: Site) -> None:
-    """The older form has one scale for all channels."""
+    """Check that there is one scale for all channels, as the older form needs."""
     if site.shape(1):
         raise refused(site.node, "it has a scale for each channel, and the older form one for all")
     site.changed(drop=["axis"])
 
 
 def roi_align_16(site: Site) -> None:
-    """The older form shifts nothing by half a pixel."""
+    """Check that RoiAlign shifts nothing by half a pixel, as the older form does not."""
     if site.attribute("coordinate_transformation_mode", "half_pixel") != "output_half_pixel":
         raise refused(site.node, 'coordinate_transformation_mode "half_pixel" has no older form')
     site.changed(drop=["coordinate_transformation_mode"])
 
 
 def batch_normalization_14(site: Site) -> None:
-    """In inference there is one output, the same in all forms."""
+    """Write BatchNormalization for inference, which has one output in all forms."""
     if site.attribute("training_mode", 0):
         raise refused(site.node, "it is in training mode: export the network for inference")
     site.changed(drop=["training_mode"])
 
 
 def constant_12(site: Site) -> None:
-    """One number or several, which the older form takes as a tensor only."""
+    """Write the numbers of a Constant as a tensor: the older form has only that."""
     for key, kind in (
         ("value_float", "f4"),
         ("value_floats", "f4"),
@@ -173,13 +173,13 @@ def constant_12(site: Site) -> None:
 
 
 def dropout_12(site: Site) -> None:
-    """In inference it does nothing."""
+    """Write Dropout as an Identity: in inference it does nothing."""
     if site.input(2) and (site.value(2) is None or bool(site.value(2))):
         raise refused(site.node, "it is in training mode: export the network for inference")
     site.changed(inputs=[site.input(0)], drop=["seed"])
 
 
 def or_equal_12(site: Site) -> None:
-    """One of two comparisons."""
+    """Write a comparison `or equal` as one of two comparisons."""
     strict = site.add("Greater" if site.node.op_type == "GreaterOrEqual" else "Less", *site.node.input)
     site.add("Or", strict, site.add("Equal", *site.node.input), output=site.output)

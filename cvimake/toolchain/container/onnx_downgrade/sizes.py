@@ -1,7 +1,6 @@
 """Gives a network inputs of another size than the one it was exported with, and proves that it still runs.
 
-A network is made for every size that its operators allow; some are not, since their exporter wrote sizes of
-their tensors into them.
+Most networks can run with other sizes. Some cannot: their exporter wrote the sizes of tensors into them.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from .refusal import RefusedError
 
 
 def resize(model: ModelProto, shapes: Sequence[Sequence[int]]) -> int:
-    """Gives the inputs these shapes where they have others; how many had.
+    """Give the inputs these shapes; return how many inputs had others.
 
-    Axes without a fixed length are left as they are, and so are shapes of another number of axes or inputs.
+    Axes without a fixed length stay as they are. Nothing changes if the number of axes or inputs differs.
     """
     inputs = own_inputs(model)
     resized = 0
@@ -33,7 +32,7 @@ def resize(model: ModelProto, shapes: Sequence[Sequence[int]]) -> int:
 
 
 def own_inputs(model: ModelProto) -> list[ValueInfoProto]:
-    """The inputs that are not weights."""
+    """Return the inputs that are not weights."""
     kept = {tensor.name for tensor in model.graph.initializer}
     return [value for value in model.graph.input if value.name not in kept]
 
@@ -51,15 +50,15 @@ def _resize(value: ValueInfoProto, shape: Sequence[int]) -> bool:
 
 
 def prove(source: ModelProto, model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Runs a resized network in float.
+    """Run a resized network in float.
 
     Args:
         source: the network before, with its sizes as far as they are fixed.
         model: the network after.
-        shapes: those of its inputs now.
+        shapes: the new shapes of its inputs.
 
     Raises:
-        RefusedError: it does not run, or mixes up what belongs to different images.
+        RefusedError: it does not run, or mixes the values of different images.
     """
     text = ", ".join(f"{name} of {' x '.join(map(str, shape))}" for name, shape in shapes.items())
     try:

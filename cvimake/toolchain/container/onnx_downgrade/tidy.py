@@ -1,6 +1,6 @@
-"""Puts a network into its plain form, in which it computes the same.
+"""Puts a network into a plain form, in which it computes the same.
 
-What the toolchain does not take goes, and what says nothing.
+Parts that the toolchain cannot read are removed, and so are parts without meaning.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from .refusal import RefusedError, named, refused
 
 _SAYS_NOTHING = ("doc_string", "metadata_props", "device_configurations", "configuration", "training_info",
                  "producer_name", "producer_version", "domain", "model_version")  # fmt: skip
-# Since which IR initialisers need not stand among the inputs.
+# The first IR in which initialisers need not be among the inputs.
 SEPARATE_INITIALISERS = 4
 
 
 def strip(message: Message) -> None:
-    """Removes what describes and does not compute, so that equal networks give equal bytes."""
+    """Remove parts that only describe the network, so that equal networks give equal bytes."""
     for name in _SAYS_NOTHING:
-        # A node's domain says whose operator it is.
+        # A node's domain stays: it says whose operator it is.
         if name in message.DESCRIPTOR.fields_by_name and not (
             name == "domain" and not isinstance(message, ModelProto)
         ):
@@ -35,7 +35,7 @@ def strip(message: Message) -> None:
 
 
 def inline_functions(model: ModelProto) -> tuple[ModelProto, int]:
-    """Puts the bodies of a network's own functions where they are called; how many there were."""
+    """Put the bodies of a network's own functions where they are called; return the number of functions."""
     if not model.functions:
         return model, 0
     names = tensor_names(model)
@@ -50,7 +50,7 @@ def inline_functions(model: ModelProto) -> tuple[ModelProto, int]:
 
 
 def separate_initialisers(model: ModelProto) -> None:
-    """Takes initialisers from among the inputs."""
+    """Remove initialisers from the inputs."""
     kept = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in kept]
     if len(inputs) < len(model.graph.input):
@@ -59,14 +59,14 @@ def separate_initialisers(model: ModelProto) -> None:
 
 
 def list_initialisers(model: ModelProto) -> None:
-    """Puts initialisers among the inputs, as the first IRs want it."""
+    """Add initialisers to the inputs, as the first IRs require."""
     for tensor in model.graph.initializer:
         kind = helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
         model.graph.input.append(helper.make_value_info(tensor.name, kind))
 
 
 def name_kernels(model: ModelProto) -> int:
-    """Gives every convolution its `kernel_shape`, which the toolchain dies without; how many had none."""
+    """Give every convolution its `kernel_shape`; return how many had none. The toolchain dies without it."""
     bare = [
         node
         for graph in graphs(model.graph)
@@ -87,10 +87,10 @@ def name_kernels(model: ModelProto) -> int:
 
 
 def fix_shapes(model: ModelProto, shapes: Sequence[Sequence[int]]) -> int:
-    """Gives the inputs these shapes; how many had others.
+    """Give the inputs these shapes; return how many inputs had others.
 
     Raises:
-        RefusedError: they do not fit what the network says.
+        RefusedError: they do not fit the shapes in the network.
     """
     kept = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in kept]
@@ -119,7 +119,7 @@ def fix_shapes(model: ModelProto, shapes: Sequence[Sequence[int]]) -> int:
 
 
 def require_fixed(model: ModelProto) -> None:
-    """Sees that every input has a fixed shape.
+    """Check that every input has a fixed shape.
 
     Raises:
         RefusedError: one has not.
@@ -135,7 +135,7 @@ def require_fixed(model: ModelProto) -> None:
 
 
 def forget_shapes(model: ModelProto) -> None:
-    """Removes what is said of shapes inside a network and at its ends, and is worked out anew."""
+    """Remove the shapes of inner tensors and outputs, which will be inferred again."""
     for graph in graphs(model.graph):
         del graph.value_info[:]
     for value in model.graph.output:
@@ -145,7 +145,7 @@ def forget_shapes(model: ModelProto) -> None:
 
 
 def widen(model: ModelProto) -> bool:
-    """Turns half-precision numbers into single precision, which the toolchain takes; whether any."""
+    """Turn half precision into single precision, which the toolchain reads; return whether there was any."""
     found = _widen(model)
     if found:
         forget_shapes(model)
@@ -182,7 +182,7 @@ def _widen(message: Message) -> bool:
 
 
 def sort(graph: GraphProto) -> bool:
-    """Puts nodes after what they need; whether any stood elsewhere.
+    """Sort nodes so that each comes after those that it needs; return whether that changed their order.
 
     Raises:
         RefusedError: some need each other.
@@ -213,7 +213,7 @@ def sort(graph: GraphProto) -> bool:
 
 
 def needs(node: NodeProto) -> set[str]:
-    """The tensors that a node reads, also inside its own graphs."""
+    """Return the tensors that a node reads, also inside its own graphs."""
     names = set(node.input)
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
@@ -222,7 +222,7 @@ def needs(node: NodeProto) -> set[str]:
 
 
 def remove_unneeded(model: ModelProto) -> None:
-    """Removes the nodes, weights and inputs that no output needs."""
+    """Remove the nodes, weights and inputs that no output needs."""
     graph = model.graph
     needed = {value.name for value in graph.output}
     for number in reversed(range(len(graph.node))):

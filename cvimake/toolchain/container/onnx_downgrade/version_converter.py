@@ -1,6 +1,6 @@
-"""`onnx.version_converter`, in a process of its own: `version_converter.py IN OUT OPSET`.
+"""Runs `onnx.version_converter` in a process of its own: `version_converter.py IN OUT OPSET`.
 
-Written in C++, it can end the whole process on networks that it does not understand.
+It is written in C++, and can end the whole process on networks that it does not understand.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from onnx import version_converter
 
 
 def main(source: str, result: str, opset: str) -> None:
-    """Converts one file; what goes wrong is the last line of the standard error."""
+    """Convert one file; an error becomes the last line of the standard error."""
     converted = version_converter.convert_version(onnx.load(source), int(opset))
     Path(result).write_bytes(converted.SerializeToString(deterministic=True))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -165,19 +164,6 @@ def test_the_tool_itself_runs_for_another_version_of_tpu_mlir(
     assert ended.stdout.startswith(f"search: {reason}: run_qtable itself runs, in one process\n")
     assert ended.stdout.count("lowered net.INT8.tune.mlir") == 2
     assert Path("qtable").exists()
-
-
-def test_a_changed_source_is_noticed(toolchain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(STEPS)
-    import search as step_search  # noqa: PLC0415 - beside the others there
-
-    name = "utils/misc.py"
-    digest = hashlib.sha256((toolchain / name).read_bytes()).hexdigest()
-    monkeypatch.setattr(step_search, "SOURCES", {name: digest})
-    assert not step_search.obstacle([], toolchain)
-    with (toolchain / name).open("a", encoding="utf-8") as file:
-        file.write("# another\n")
-    assert step_search.obstacle([], toolchain) == "utils/misc.py is not tpu_mlir 1.7's"
 
 
 def test_the_summary_has_the_form_of_the_tools_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
