@@ -1,4 +1,4 @@
-"""Verdicts on the firmware's decoding of each kind that it has recognised: `postprocess` of each kind.
+"""Tells how well the firmware decodes each kind that it recognises, by `postprocess` of that kind.
 
 Each function looks at the input and the outputs of a cvimodel that has the kind's shapes.
 """
@@ -16,9 +16,9 @@ Works = Literal["yes", "badly", "no", "unclear"]
 
 _FLOAT, _INT8 = "fp32", "int8"
 _CLASSIFIER_TYPES = ("fp32", "int8", "uint8", "uint16")
-# Below this scale the firmware takes INT8 values as they are; from it on it divides scores by 100.
+# With an INT8 scale below this one the firmware uses scores as they are; otherwise it divides them by 100.
 _NORMALISED = 0.1
-# Last operations whose results are no probabilities, as the toolchain writes them into a tensor's name.
+# Operations whose results are no probabilities, as the toolchain writes them into a tensor's name.
 _LINEAR = frozenset({"Gemm", "MatMul", "Conv", "Add", "ReduceMean"})
 
 FLOAT_OUTPUTS = "leave quant_output out of the declaration: the outputs are then float"
@@ -34,12 +34,12 @@ _DIVIDED = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """Verdict on how the camera decodes a cvimodel.
+    """A verdict on how the camera decodes a cvimodel.
 
     Attributes:
         works: `yes` if it shows what the network computes; `badly` if it shows something worse; `no` if it
-            shows nothing or nonsense, or crashes; `unclear` if that depends on values that no file tells.
-        reason: why not `yes`.
+            shows nothing or nonsense, or crashes; `unclear` if that depends on values that are in no file.
+        reason: why it is not `yes`.
         remedy: what to do about it.
     """
 
@@ -52,12 +52,12 @@ YES = Verdict("yes")
 
 
 def _is_normalised(output: Tensor) -> bool:
-    """Whether the firmware takes a quantised output for numbers from 0 to 1. One of unknown scale is none."""
+    """Tell whether the firmware takes a quantised output for numbers from 0 to 1; it needs a known scale."""
     return output.scale is not None and output.scale < _NORMALISED
 
 
 def fomo(_image: Image, _outputs: Sequence[Tensor]) -> Verdict:
-    """Boxes are computed by an integer division that yields 0, and the node's call of it crashes."""
+    """Judge a FOMO: its boxes come from an integer division that yields 0, and the node crashes."""
     return Verdict(
         "no",
         "the firmware crashes when its camera node runs FOMO, and its boxes are all 0 (an integer division)",
@@ -66,7 +66,7 @@ def fomo(_image: Image, _outputs: Sequence[Tensor]) -> Verdict:
 
 
 def yolov5(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
-    """Scores are divided by 100 unless the first value is below 1, or an INT8 scale below 0.1."""
+    """Judge a YOLOv5: scores are divided by 100, unless the first value is below 1 or the scale below 0.1."""
     kind = outputs[0].type
     if kind not in {_FLOAT, _INT8}:
         return _unreadable(outputs, (_FLOAT, _INT8))
@@ -80,7 +80,7 @@ def yolov5(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
 
 
 def yolov5_of(outputs: Sequence[Tensor], *, relative_boxes: bool) -> Verdict:
-    """The same where it is known whether the coordinates are 0 to 1; for what `yolov5` leaves open."""
+    """Judge a YOLOv5 that `yolov5` finds unclear, when it is known whether its coordinates are 0 to 1."""
     if not relative_boxes:
         return Verdict("no", _DIVIDED, RELATIVE)
     if outputs[0].type == _FLOAT:
@@ -94,7 +94,7 @@ def yolov5_of(outputs: Sequence[Tensor], *, relative_boxes: bool) -> Verdict:
 
 
 def classifier(image: Image, outputs: Sequence[Tensor]) -> Verdict:
-    """The raw outputs above the threshold are shown as probabilities."""
+    """Judge a classifier: its outputs above the threshold are shown as probabilities, whatever they are."""
     (output,) = outputs
     if output.type not in _CLASSIFIER_TYPES:
         return _unreadable(outputs, _CLASSIFIER_TYPES)
@@ -123,7 +123,7 @@ def classifier(image: Image, outputs: Sequence[Tensor]) -> Verdict:
 
 
 def yolov8(_image: Image, _outputs: Sequence[Tensor]) -> Verdict:
-    """Boxes are read from the score tensors, and the number of classes from a box tensor."""
+    """Judge a YOLOv8: boxes are read from the score tensors, and the number of classes from a box tensor."""
     return Verdict(
         "no",
         "the firmware reads the boxes of a YOLOv8 from its score tensors and finds nothing: mAP50 was 0.0000 "
@@ -133,7 +133,7 @@ def yolov8(_image: Image, _outputs: Sequence[Tensor]) -> Verdict:
 
 
 def nvidia_det(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
-    """Both outputs have to be floats, and four values of a box stand for each score."""
+    """Judge an NvidiaDet: both outputs have to be floats, with four values of a box for each score."""
     if any(tensor.type != _FLOAT for tensor in outputs):
         return _unreadable(outputs, (_FLOAT,))
     scores, boxes = sorted(tensor.shape[3] for tensor in outputs)
@@ -147,7 +147,7 @@ def nvidia_det(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
 
 
 def yolo11(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
-    """Boxes and scores in turns; with INT8 outputs each is read with the other's scale."""
+    """Judge a YOLO11: with INT8 outputs, boxes are read with the scale of scores and the other way round."""
     heads = outputs[:SIX]
     if fault := _mixed(heads) or _counts([shape[1] for shape in interleaved([t.shape for t in heads])[1]]):
         return fault
@@ -162,17 +162,17 @@ def yolo11(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
 
 
 def yolo11_pose(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
-    """INT8 is accepted and read as if it were float."""
+    """Judge a YOLO11-pose: INT8 outputs are accepted and read as if they were floats."""
     return _floats_only(outputs)
 
 
 def yolo11_seg(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
-    """INT8 is accepted and read as if it were float."""
+    """Judge a YOLO11-seg: INT8 outputs are accepted and read as if they were floats."""
     return _floats_only(outputs)
 
 
 def yolo26(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
-    """Four channels of the second output mean that boxes and scores are grouped."""
+    """Judge a YOLO26: the firmware takes four channels of the second output for a sign of grouped outputs."""
     heads = outputs[:SIX]
     shapes = [tensor.shape for tensor in heads]
     in_turns = shapes[0][2] == shapes[1][2]
@@ -188,19 +188,21 @@ def yolo26(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
 
 
 def yolo26_pose(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
-    """It is decoded without suppression of doubles, and was not measured."""
+    """Judge a YOLO26-pose: double detections are not suppressed, and nobody has measured it."""
     if len(outputs) == 1:
         return Verdict("no", "the firmware has no decoding for its one output", "use YOLO11-pose")
-    return Verdict("unclear", "the firmware's YOLO26-pose does not suppress doubles, and was not tried")
+    return Verdict(
+        "unclear", "the firmware does not suppress double detections, and this was not tried on a camera"
+    )
 
 
 def yolo26_seg(_image: Image, _outputs: Sequence[Tensor]) -> Verdict:
-    """Its decoding is an empty function."""
+    """Judge a YOLO26-seg: the firmware's function for decoding it is empty."""
     return Verdict("no", "the firmware has no decoding for YOLO26-seg yet", "use YOLO11-seg")
 
 
 def _mixed(heads: Sequence[Tensor]) -> Verdict | None:
-    """The fault of heads that are not all of one readable type; the firmware asks only for the first's."""
+    """Return the fault of heads of different or unreadable types: the firmware looks at the first alone."""
     first = heads[0].type
     others = sorted({tensor.type for tensor in heads} - {first})
     if first not in {_FLOAT, _INT8}:
@@ -213,7 +215,7 @@ def _mixed(heads: Sequence[Tensor]) -> Verdict | None:
 
 
 def _counts(classes: Sequence[int]) -> Verdict | None:
-    """The fault of score tensors with different numbers of classes; the firmware counts the first's."""
+    """Return the fault of scores with different numbers of classes: the firmware looks at the first alone."""
     if len(set(classes)) == 1:
         return None
     listed = ", ".join(map(str, classes))

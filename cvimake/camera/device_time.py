@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cvimake.core.units import milliseconds
 
-# One sentence beside each figure.
+# The sentence that stands beside each figure.
 MEANING = (
     "an estimate by the toolchain's own model of the TPU at 750 to 500 MHz, right for comparing variants and "
     "layers; nobody has measured it on a camera, and it leaves out capture, decoding and memory that is busy"
@@ -35,13 +35,13 @@ class Clock(_Value):
 
 
 class Layer(_Value):
-    """The commands of one layer that do the same.
+    """The commands of one layer that do the same operation.
 
     Attributes:
-        name: the layer; empty for all commands of this operation that read no weights, which name no layer.
+        name: the layer; empty for all commands of this operation that read no weights: they name no layer.
         operation: what they do.
-        cycles: of the compute engine.
-        commands: how many they are.
+        cycles: cycles of the compute engine.
+        commands: the number of commands.
     """
 
     name: str
@@ -51,10 +51,10 @@ class Layer(_Value):
 
 
 class Estimate(_Value):
-    """The time on the TPU, and of what it consists.
+    """The time on the TPU, and its parts.
 
     Attributes:
-        clocks: the times, the slowest clock first; none where there is no estimate.
+        clocks: the times, the slowest clock first; none if there is no estimate.
         read: bytes that are read from the memory.
         written: bytes that are written to it.
         unknown: why there is no estimate.
@@ -68,9 +68,9 @@ class Estimate(_Value):
 
     @property
     def milliseconds(self) -> float | None:
-        """The longest of the times; None where there is no estimate."""
+        """Return the longest of the times; None if there is no estimate."""
         return max((clock.together for clock in self.clocks), default=0) / _MILLISECOND or None
 
     def __str__(self) -> str:
-        """The range, `28 to 40 ms`; empty where there is no estimate."""
+        """Return the range, like `28 to 40 ms`; empty if there is no estimate."""
         return milliseconds(clock.together for clock in self.clocks)

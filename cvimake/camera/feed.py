@@ -1,8 +1,8 @@
-"""The pictures that the camera gives to a network, and how a declaration differs from them.
+"""The pictures that the camera gives to a network, and the ways in which a declaration differs from them.
 
-The camera's node lets the hardware write a picture into the network's input: its aspect kept, centred on
-a border of 114, packed RGB, a byte for each value, each row padded to 64 bytes. `sscma-model`, the program
-that is run by hand, writes rows without gaps, on a border of 0.
+The camera's node lets the hardware write a picture into the network's input: with its aspect ratio kept, in
+the middle of a border of 114, as packed RGB, one byte for each value, each row padded to 64 bytes.
+`sscma-model`, the program that one runs by hand, writes rows without gaps, on a border of 0.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 PAD_VALUE = 114
 FORMAT = "RGB_PACKED"
-# Bytes that the camera's hardware pads a row to, and those that a compiled network with aligned_input wants.
+# The camera's hardware pads a row to a multiple of 64 bytes, a network with aligned_input wants one of 128.
 _HARDWARE, _COMPILED = 64, 128
 _MULTIPLE = "a width that is a multiple of 64, such as 192, 256, 320 or 640"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Bytes of one row of packed RGB.
+    """The length of one row of packed RGB, in bytes.
 
     Attributes:
-        plain: without a gap: what `sscma-model` writes, and a network without aligned_input reads.
-        camera: what the camera's hardware writes.
-        aligned: what a network with aligned_input reads.
+        plain: without a gap, as `sscma-model` writes it and a network without aligned_input reads it.
+        camera: as the camera's hardware writes it.
+        aligned: as a network with aligned_input reads it.
     """
 
     plain: int
@@ -33,14 +33,14 @@ class Rows:
 
     @classmethod
     def of(cls, width: int) -> Rows:
-        """The rows of pictures of a width."""
+        """Return the rows of pictures of a width, in pixels."""
         plain = 3 * width
         camera, aligned = (-(-plain // step) * step for step in (_HARDWARE, _COMPILED))
         return cls(plain, camera, aligned)
 
     @property
     def advice(self) -> str:
-        """The setting with which the camera's rows are read rightly, as an instruction."""
+        """Return the setting with which the camera's rows are read correctly, as an instruction."""
         if self.camera == self.plain:
             return "leave aligned_input out: the camera's rows have no gap at this width"
         if self.camera == self.aligned:
@@ -49,11 +49,11 @@ class Rows:
 
     @property
     def readable(self) -> bool:
-        """Whether there is a setting with which the camera's rows are read rightly."""
+        """Tell whether there is a setting with which the camera's rows are read correctly."""
         return self.camera in {self.plain, self.aligned}
 
     def read(self, *, aligned_input: bool) -> int:
-        """Bytes of a row as the network reads it."""
+        """Return the length of a row as the network reads it."""
         return self.aligned if aligned_input else self.plain
 
 
@@ -62,7 +62,7 @@ class Fault:
     """Something that makes a network see another picture than the camera gives.
 
     Attributes:
-        key: the option to blame.
+        key: the option that causes it.
         reason: what is wrong with it.
         remedy: what to do, as an instruction.
     """
@@ -74,12 +74,13 @@ class Fault:
 
 @dataclass(frozen=True)
 class Declared:
-    """What a declaration says of the camera's picture, and no cvimodel holds.
+    """What a declaration says of the camera's picture; the cvimodel itself does not hold this.
 
     Attributes:
-        fault: the first thing that makes it see another picture.
-        of_input: where calibration and checks see another picture, by [input]: equal for all variants.
-        warnings: where `sscma-model` sees another picture.
+        fault: the first thing that makes the network see another picture.
+        of_input: cases in which calibration and checks see another picture because of [input]. They are the
+            same for all variants.
+        warnings: cases in which `sscma-model` sees another picture.
     """
 
     fault: Fault | None = None
@@ -91,7 +92,7 @@ NOTHING = Declared()
 
 
 def sheared(width: int, *, aligned_input: bool) -> Iterator[Fault]:
-    """The fault of a network that reads rows of another length than the camera writes."""
+    """Yield the fault of a network that reads rows of another length than the camera writes."""
     rows = Rows.of(width)
     read = rows.read(aligned_input=aligned_input)
     if read != rows.camera:

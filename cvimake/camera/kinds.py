@@ -1,4 +1,4 @@
-"""The kinds of model that the firmware knows, in the order in which it asks for them."""
+"""The kinds of model that the firmware knows, in the order in which it tries them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Kind:
 
     Attributes:
         type: the firmware's number for it.
-        fits: whether a network has its shapes.
-        judge: whether a network with its shapes is decoded rightly.
-        told: it is only asked for where the camera's node is told its number as `algorithm`.
+        fits: tells whether a network has the shapes of this kind.
+        judge: tells whether the firmware decodes a network with these shapes correctly.
+        told: the firmware only tries this kind if its number is set as `algorithm` of the camera's node.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The firmware's rules: which shapes of input and outputs it takes for which kind of model.
+"""The firmware's rules for recognising a kind of model by the shapes of input and outputs.
 
 Each function is `isValid` of one kind, with the firmware's own arithmetic. cviruntime reports four axes.
 """
@@ -24,52 +24,52 @@ class Image:
 
     @property
     def packed(self) -> bool:
-        """Whether the channels are the last axis."""
+        """Tell whether the channels are the last axis."""
         return self.shape[3] in {1, 3}
 
     @property
     def channels(self) -> int:
-        """Channels of the picture."""
+        """Return the number of channels of the picture."""
         return self.shape[3] if self.packed else self.shape[1]
 
     @property
     def height(self) -> int:
-        """Rows of the picture."""
+        """Return the number of rows of the picture."""
         return self.shape[1] if self.packed else self.shape[2]
 
     @property
     def width(self) -> int:
-        """Pixels in a row of the picture."""
+        """Return the number of pixels in a row of the picture."""
         return self.shape[2] if self.packed else self.shape[3]
 
     @property
     def checked(self) -> int:
-        """The axis that the firmware checks as the height; for a planar input that is its width."""
+        """Return the axis that the firmware checks as the height; for a planar input that is its width."""
         return self.shape[1] if self.packed else self.shape[3]
 
     @property
     def side(self) -> int:
-        """The axis that most rules take for the width; for a planar input that is its height."""
+        """Return the axis that most rules take for the width; for a planar input that is its height."""
         return self.shape[2]
 
     @property
     def square(self) -> bool:
-        """Whether it is as wide as high."""
+        """Tell whether it is as wide as high."""
         return self.width == self.height
 
     @property
     def grids(self) -> tuple[int, ...]:
-        """Widths of the output grids at the strides 8, 16 and 32."""
+        """Return the widths of the output grids at the strides 8, 16 and 32."""
         return tuple(self.side >> shift for shift in (3, 4, 5))
 
     @property
     def locations(self) -> int:
-        """Cells of the three grids together."""
+        """Return the number of cells of the three grids together."""
         return sum(grid * grid for grid in self.grids)
 
 
 def unfit(image: Image) -> str:
-    """Why the firmware refuses an input for every kind; empty if it does not."""
+    """Return why the firmware refuses an input for every kind; empty if it does not."""
     if image.shape[0] != 1:
         return f"the camera gives one image at a time, and the input's batch is {image.shape[0]}"
     if image.channels not in {1, 3}:
@@ -81,7 +81,7 @@ def unfit(image: Image) -> str:
 
 
 def fomo(image: Image, outputs: Sequence[Shape]) -> bool:
-    """FOMO: one output, channels last, no larger than the square input."""
+    """Tell whether it is a FOMO: one output, channels last, no larger than the square input."""
     if len(outputs) != 1 or not image.square:
         return False
     batch, rows, columns, channels = outputs[0]
@@ -89,7 +89,7 @@ def fomo(image: Image, outputs: Sequence[Shape]) -> bool:
 
 
 def yolov5(image: Image, outputs: Sequence[Shape]) -> bool:
-    """YOLOv5: one output with a row for each cell and each channel of the input."""
+    """Tell whether it is a YOLOv5: one output with a row for each cell and each channel of the input."""
     if len(outputs) != 1:
         return False
     batch, rows, values, _ = outputs[0]
@@ -97,17 +97,17 @@ def yolov5(image: Image, outputs: Sequence[Shape]) -> bool:
 
 
 def classifier(_image: Image, outputs: Sequence[Shape]) -> bool:
-    """A classifier: one output with nothing but classes."""
+    """Tell whether it is a classifier: one output that holds only classes."""
     return len(outputs) == 1 and outputs[0][0] == 1 and outputs[0][1] >= 2 and outputs[0][2:] == (1, 1)
 
 
 def grouped(outputs: Sequence[Shape]) -> tuple[Sequence[Shape], Sequence[Shape]]:
-    """Boxes and scores of six outputs: three boxes, then three scores."""
+    """Return the boxes and the scores of six outputs: three boxes, then three scores."""
     return outputs[0:3], outputs[3:6]
 
 
 def interleaved(outputs: Sequence[Shape]) -> tuple[Sequence[Shape], Sequence[Shape]]:
-    """Boxes and scores of six outputs that take turns: box, score, box, score, box, score."""
+    """Return the boxes and the scores of six outputs in turns: box, score, box, score, box, score."""
     return outputs[0:6:2], outputs[1:6:2]
 
 
@@ -129,23 +129,26 @@ def _single(outputs: Sequence[Shape]) -> bool:
 
 
 def yolov8(image: Image, outputs: Sequence[Shape]) -> bool:
-    """YOLOv8: three boxes, then three scores; the numbers of classes are not compared."""
+    """Tell whether it is a YOLOv8: three boxes, then three scores; numbers of classes are not compared."""
     return len(outputs) >= SIX and _single(outputs) and _heads(image, grouped(outputs), 64)
 
 
 def yolo11(image: Image, outputs: Sequence[Shape]) -> bool:
-    """YOLO11: boxes and scores in turns; the numbers of classes are not compared."""
+    """Tell whether it is a YOLO11: boxes and scores in turns; numbers of classes are not compared."""
     return len(outputs) >= SIX and _single(outputs) and _heads(image, interleaved(outputs), 64)
 
 
 def nvidia_det(image: Image, outputs: Sequence[Shape]) -> bool:
-    """NvidiaDet: two outputs, channels last as the input; it compares axes 1 and 2 whatever they are."""
+    """Tell whether it is an NvidiaDet: two outputs, channels last like the input.
+
+    The firmware compares axes 1 and 2, even of a planar input.
+    """
     grid = (image.shape[1] // 16, image.shape[2] // 16)
     return len(outputs) == 2 and image.square and all(shape[1:3] == grid for shape in outputs)
 
 
 def yolo11_pose(image: Image, outputs: Sequence[Shape]) -> bool:
-    """YOLO11-pose: one output with a box, a score and three values for each point."""
+    """Tell whether it is a YOLO11-pose: one output with a box, a score and three values for each point."""
     if len(outputs) != 1:
         return False
     batch, values, locations, _ = outputs[0]
@@ -153,7 +156,7 @@ def yolo11_pose(image: Image, outputs: Sequence[Shape]) -> bool:
 
 
 def yolo11_seg(image: Image, outputs: Sequence[Shape]) -> bool:
-    """YOLO11-seg: boxes, scores and mask coefficients in one output, and the masks to be mixed."""
+    """Tell whether it is a YOLO11-seg: an output of boxes, scores and mask coefficients, and one of masks."""
     if len(outputs) != 2:
         return False
     (batch, values, locations, _), masks = outputs
@@ -162,17 +165,20 @@ def yolo11_seg(image: Image, outputs: Sequence[Shape]) -> bool:
 
 
 def yolo26(image: Image, outputs: Sequence[Shape]) -> bool:
-    """YOLO26: six heads in turns or grouped; neither batch nor numbers of classes are compared."""
+    """Tell whether it is a YOLO26: six heads, in turns or grouped.
+
+    Neither the batch nor the numbers of classes are compared.
+    """
     if len(outputs) < SIX:
         return False
     return any(_heads(image, order(outputs), 4) for order in (interleaved, grouped))
 
 
 def yolo26_pose(_image: Image, outputs: Sequence[Shape]) -> bool:
-    """YOLO26-pose: one output or at least nine, of any shape."""
+    """Tell whether it is a YOLO26-pose: one output or at least nine, of any shape."""
     return len(outputs) == 1 or len(outputs) >= 9
 
 
 def yolo26_seg(_image: Image, outputs: Sequence[Shape]) -> bool:
-    """YOLO26-seg: more than one output, of any shape."""
+    """Tell whether it is a YOLO26-seg: more than one output, of any shape."""
     return len(outputs) > 1

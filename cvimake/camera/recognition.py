@@ -1,4 +1,4 @@
-"""What the camera takes a cvimodel for, and whether it works there: three answers for one file."""
+"""Tells which kind of model the camera takes a cvimodel for, and whether the cvimodel works there."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _PACKED = 'declare fuse_preprocess, quant_input and customization_format = "RGB_
 
 
 class Recognition(BaseModel):
-    """What the camera takes a cvimodel for, and whether that works.
+    """The kind of model that the camera takes a cvimodel for, and whether the cvimodel works there.
 
     Attributes:
-        as_: the kind of model, empty if the camera refuses the file.
+        as_: the kind of model; empty if the camera refuses the file.
         type: the firmware's number for it.
         works: `yes` if the camera shows what the network computes; `badly` if it shows something worse;
-            `no` if it shows nothing or nonsense, or crashes; `unclear` if that depends on values that no file
-            tells.
+            `no` if it shows nothing or nonsense, or crashes; `unclear` if that depends on values that are not
+            in any file.
         reason: why it is refused, or does not work as it should.
         remedy: what to do about that.
-        warnings: traps that it is in all the same.
+        warnings: other things that can go wrong.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -46,17 +46,17 @@ class Recognition(BaseModel):
 
     @property
     def name(self) -> str:
-        """The kind, or `nothing`."""
+        """Return the kind, or `nothing`."""
         return self.as_ or "nothing"
 
     @property
     def in_words(self) -> str:
-        """Whether it works, for people."""
+        """Return in words whether it works."""
         return _IN_WORDS[self.works] if self.as_ else "is refused"
 
     @property
     def trouble(self) -> str:
-        """Why it does not work as it should, and what to do about that; empty where it works."""
+        """Return why it does not work as it should, and what to do about that; empty if it works."""
         if self.works == "yes":
             return ""
         taken = (
@@ -76,13 +76,13 @@ def recognise(
     relative_boxes: bool | None = None,
     declared: feed.Declared = feed.NOTHING,
 ) -> Recognition:
-    """What the camera takes a network with these tensors for, and whether it works.
+    """Return the kind of model that the camera takes a network for, and whether the network works there.
 
     Args:
         inputs: the cvimodel's inputs.
         outputs: its outputs, in its order.
-        algorithm: the kind that the camera's node is told to begin with; 0 for none.
-        relative_boxes: whether its boxes are fractions of the input; None where that is not known.
+        algorithm: the number of the kind that the camera's node tries first; 0 for none.
+        relative_boxes: whether its boxes are fractions of the input; None if that is not known.
         declared: what its declaration says of the camera's picture.
     """
     if len(inputs) != 1:
@@ -111,7 +111,7 @@ def recognise(
 
 
 def _asked(algorithm: int) -> Iterator[Kind]:
-    """The kinds that the firmware asks for: from the one that it is told on; the last ones only if told."""
+    """Yield the kinds that the firmware tries: all from the given one on. The last ones have to be given."""
     told = next((kind for kind in KINDS if kind.type == algorithm), None)
     if told is not None and told.told:
         yield told
@@ -124,7 +124,7 @@ def _refused(reason: str) -> Recognition:
 
 
 def _unfed(image: Image, tensor: Tensor, fault: feed.Fault | None) -> Verdict | None:
-    """Why the camera's picture is not what the input wants; None if it is."""
+    """Return why the camera's picture does not fit the input; None if it does."""
     if image.packed and image.channels == 3 and tensor.type == "uint8":
         return Verdict("no", fault.reason, fault.remedy) if fault else None
     form = "packed" if image.packed else "planar"
@@ -137,7 +137,7 @@ def _unfed(image: Image, tensor: Tensor, fault: feed.Fault | None) -> Verdict | 
 
 
 def _nearest(image: Image, shapes: Sequence[Shape]) -> str:
-    """The likeliest cause why outputs fit no kind; empty where none is likely."""
+    """Return the likeliest cause why outputs fit no kind; empty if none is likely."""
     one = shapes[0] if len(shapes) == 1 else (0, 0, 0, 0)
     causes = {
         f"; the input is {image.width}x{image.height}, and detectors must be square": not image.square,
