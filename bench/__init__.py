@@ -1,1 +1,1 @@
-"""How fast cvimake is, each figure against something else in the same run: `./doit bench`."""
+"""Measures how fast cvimake is, each time against something else in the same run: `./doit bench`."""

@@ -1,6 +1,6 @@
 """`python -m bench [BENCHMARK ...]`: measures, prints a table, and writes it as JSON, Markdown and a plot.
 
-The exit code is 0 also where a bound is missed: on a busy machine that can be the machine's doing.
+The exit code is 0 even if a bound is missed: on a busy machine, the machine can be the cause.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ BENCHMARKS: Mapping[str, Callable[..., Iterator[Result]]] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the named benchmarks, or all."""
+    """Run the named benchmarks, or all."""
     options = _options(arguments)
-    # The builds are not meant from where this was started.
+    # Paths of the builds are not relative to the folder in which this was started.
     os.environ.pop(INVOKED_FROM, None)
-    # What is measured is to run.
+    # The measured stages have to run, and must not come from the store.
     os.environ[STORE_VARIABLE] = NONE
     benchmarks = dict(BENCHMARKS)
     if options.models:
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
         found = []
         for name in options.benchmark or benchmarks:
             found += _run(name, functools.partial(benchmarks[name], **repeats))
-            # After each: what one took an hour for is not lost with the next.
+            # Saved after each benchmark: if the next one fails, an hour of measuring is not lost.
             records.save(records.merged(before, found), options.json)
     except CvimakeError as error:
         announce.note(str(error))

@@ -1,4 +1,4 @@
-"""The calibration of every model of a project, against the toolchain's own."""
+"""Measures the calibration of every model of a project, against the toolchain's own."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ PROGRAM = metered.Program(
     benchmark="calibration",
     name="run_calibration",
     stand_in="calibrate.py",
-    # At least 1.9 times as fast with two processes; no slower with one.
+    # With two processes at least 1.9 times as fast; with one no slower.
     bounds={1: 1.0, 2: 1 / 1.9},
 )
 
 
 def run(scratch: Path, repeats: int = REPEATS, root: Path = project.CHECKOUT) -> Iterator[Result]:
-    """Measures it.
+    """Measure it.
 
     Args:
         scratch: an empty folder.
         repeats: how often each is run.
-        root: of the project with the models.
+        root: the folder of the project with the models.
     """
     for stage in metered.stages(root.resolve(), calibration.stages):
         yield from metered.compare(PROGRAM, root.resolve(), stage, scratch, repeats)

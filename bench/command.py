@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).parents[1]
 
 
 class Bench(PlainCommand):
-    """Runs `python -m bench`, for which it installs the tools that are compared."""
+    """Runs `python -m bench`, after installing the tools that are compared."""
 
     doc_purpose = "measure how fast cvimake is, against other tools"
     doc_usage = "[-- ARGUMENT ...]"
@@ -28,7 +28,7 @@ class Bench(PlainCommand):
 
     def perform(self, _options: dict[str, Any], arguments: list[str]) -> int:
         """Run it and return its exit code."""
-        # It starts builds of its own, elsewhere.
+        # It starts builds of its own in other folders.
         os.environ.pop(INVOKED_FROM, None)
         try:
             folder = environment.prepare(CHECKOUT, "test")

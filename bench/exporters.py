@@ -1,7 +1,7 @@
-"""A project's graph in the words of other build tools: the same files and edges, commands that do nothing.
+"""Writes a project's graph for other build tools: the same files and edges, with commands that do nothing.
 
-Each is written as by somebody who knows the tool: with patterns and loops where it has them. Their files lie
-beside each other in the project's own folder.
+Each file is written as an expert for the tool would do it, with the patterns and loops that the tool has. All
+lie beside each other in the project's own folder.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Plain doit's tasks, in its own words and with its own checker. They do nothing, and that before anything is
-# measured.
+# Tasks of plain doit, with its own checker. They do nothing, and only run before the measurement.
 _PLAIN_DODO = """\
 import json
 
@@ -36,7 +35,7 @@ def task_all():
             task["actions"] = [done]
         yield task
 """
-# Every command.
+# The command of every stage.
 _NOTHING = "true"
 
 
@@ -45,7 +44,7 @@ class Node:
     """One stage.
 
     Attributes:
-        model: whose it is; empty for what all models share.
+        model: the model that it belongs to; empty for a stage that all models share.
         stage: its name within the model.
         inputs: paths that it reads.
         outputs: paths that it writes.
@@ -57,7 +56,7 @@ class Node:
     outputs: tuple[str, ...]
 
     def with_model(self, name: str) -> Node:
-        """The same of another model: its name exchanged in every path."""
+        """Return the same stage of another model: with that model's name in every path."""
         inputs, outputs = (
             tuple(
                 re.sub(rf"\b{re.escape(self.model)}(?=[/_.]|$)", lambda _found: name, path) for path in paths
@@ -72,8 +71,8 @@ class Graph:
     """All stages of a project, each after those that it reads from.
 
     Attributes:
-        shared: what all models read from.
-        models: each one's own, by its name.
+        shared: the stages that all models read from.
+        models: the stages of each model, by its name.
     """
 
     shared: tuple[Node, ...]
@@ -81,10 +80,10 @@ class Graph:
 
     @classmethod
     def of(cls, tasks: Iterable[Mapping[str, Any]]) -> Graph:
-        """The graph of a project's tasks, as `project.tasks` has them.
+        """Return the graph of a project's tasks, given in the form of `project.tasks`.
 
         Raises:
-            ValueError: a stage waits for another one without reading its files; other tools cannot say that.
+            ValueError: a stage waits for another one without reading its files; other tools cannot do that.
         """
         models: dict[str, list[Node]] = {"": []}
         for task in tasks:
@@ -101,11 +100,11 @@ class Graph:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """All of them."""
+        """Return all stages."""
         return (*self.shared, *itertools.chain.from_iterable(self.models.values()))
 
     def pattern(self, placeholder: str) -> tuple[Node, ...]:
-        """The stages of every model as one, with a placeholder for its name.
+        """Return the stages of any model, with a placeholder for its name.
 
         Raises:
             ValueError: the models are not alike.
@@ -118,7 +117,7 @@ class Graph:
 
 
 def make(root: Path, graph: Graph) -> None:
-    """Writes a `Makefile`. Without make's own rules, which it would try on every file."""
+    """Write a `Makefile`, without make's own rules, which make would try on every file."""
     lines = ["MAKEFLAGS += --no-builtin-rules", ".SUFFIXES:", f".PHONY: all {' '.join(graph.models)}"]
     lines.append(f"all: {_make(graph.shared)} {' '.join(graph.models)}")
     lines += [f"{model}: {_make(nodes)}" for model, nodes in graph.models.items()]
@@ -136,7 +135,7 @@ def _make_paths(paths: Iterable[str]) -> str:
 
 
 def ninja(root: Path, graph: Graph) -> None:
-    """Writes a `build.ninja`."""
+    """Write a `build.ninja`."""
     lines = ["rule stage", f"  command = {_NOTHING}"]
     lines += [f"build {_ninja([node])}: stage {_ninja_paths(node.inputs)}" for node in graph.nodes]
     lines += [f"build {model}: phony {_ninja(nodes)}" for model, nodes in graph.models.items()]
@@ -152,9 +151,10 @@ def _ninja_paths(paths: Iterable[str]) -> str:
 
 
 def snakemake(root: Path, graph: Graph) -> None:
-    """Writes a `Snakefile`: a rule for each stage, with the model as its wildcard.
+    """Write a `Snakefile`: a rule for each stage, with the model as its wildcard.
 
-    Its commands make their results, empty: it only knows what it has run itself, and removes them before.
+    Its commands make empty results: Snakemake only knows the stages that it has run itself, and removes their
+    results first.
     """
     nodes = [*graph.shared, *graph.pattern("{model}")]
     read = {path for node in nodes for path in node.inputs}
@@ -170,7 +170,7 @@ def snakemake(root: Path, graph: Graph) -> None:
 
 
 def dvc(root: Path, graph: Graph) -> None:
-    """Writes a `dvc.yaml` with a loop over the models for each stage, and the `dvc.lock` of a finished run.
+    """Write a `dvc.yaml` with a loop over the models for each stage, and the `dvc.lock` of a finished run.
 
     Results are not copied into DVC's cache: cvimake does not copy them either. JSON is YAML, too.
     """
@@ -192,7 +192,7 @@ def dvc(root: Path, graph: Graph) -> None:
         lock[name] = {"cmd": _NOTHING, "deps": locked(node.inputs), "outs": locked(node.outputs)}
     _write(root / "dvc.yaml", [json.dumps({"stages": stages}, indent=1)])
     _write(root / "dvc.lock", [json.dumps({"schema": "2.0", "stages": lock}, indent=1)])
-    # As `dvc init --no-scm` makes it, but that it asks nobody for updates and keeps all it knows here.
+    # As `dvc init --no-scm` makes it, but without looking for updates, and with all its data in this folder.
     (root / ".dvc").mkdir()
     core = {
         "no_scm": True,
@@ -201,7 +201,7 @@ def dvc(root: Path, graph: Graph) -> None:
         "site_cache_dir": root / ".dvc" / "site",
     }
     _write(root / ".dvc" / "config", ["[core]", *(f"    {key} = {value}" for key, value in core.items())])
-    # What the others keep is none of its business.
+    # DVC must not look at the files of the other tools.
     _write(root / ".dvcignore", [".plain", ".snakemake", ".venv"])
 
 
@@ -211,12 +211,12 @@ def _dvc_stage(node: Node) -> dict[str, Any]:
 
 
 def plain_doit(root: Path, tasks: Iterable[Mapping[str, Any]]) -> None:
-    """Writes `plain_dodo.py`: the tasks that doit has from us, without what is ours in them."""
+    """Write `plain_dodo.py`: the tasks that cvimake gives to doit, without cvimake's own checks."""
     kept = ("basename", "name", "doc", "file_dep", "targets", "task_dep")
     graph = [{key: task[key] for key in kept if key in task} for task in tasks]
     for task in graph:
         if "targets" in task and "file_dep" not in task:
-            # The toolchain's: doit takes what depends on nothing for stale.
+            # The toolchain's task depends on nothing, and doit would always run it.
             task["uptodate"] = [True]
     _write(root / "build" / "graph.json", [json.dumps(graph)])
     _write(root / "plain_dodo.py", [_PLAIN_DODO])

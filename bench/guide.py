@@ -1,8 +1,8 @@
-"""A project built from nothing, and after each of three changes, against its commands by hand.
+"""Measures a project built from nothing, and after each of three changes, against its commands by hand.
 
-By hand is how the model conversion guide has it: one command after another in one container, each of them
-the toolchain's own, and from the start again after any change. They run in the same image, with the same
-arguments, on the same files, and without what holds our results still: that takes time, too.
+"By hand" is the way of the model conversion guide: one command of the toolchain after another in one
+container, and all of them again after any change. They run in the same image, with the same arguments and on
+the same files, but without the measures that make our results reproducible: these take time, too.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from cvimake.project import DeclaredModel, read_declarations
 from cvimake.toolchain import commands
 
 REPEATS = 1
-# What a build may take at most, of the time that the commands take.
+# The bounds: the time of a build as a fraction of the time of the commands.
 FROM_NOTHING = 0.55
 CHANGES = {"an option of one variant changed": 0.3, "one image added": 0.55, "re-exported": 0.1}
 _BY_HAND, _FROM_NOTHING = "its commands by hand", "from nothing"
-# Our programs that stand in for a tool, and the tools that are run by hand.
+# The container programs that stand in for a tool, and the tools that are run by hand in their place.
 _TOOLS = {
     "model_transform.py": "model_transform.py",
     "calibrate.py": "run_calibration.py",
     "search.py": "run_qtable.py",
     "model_deploy.py": "model_deploy.py",
 }
-# What holds a result still and makes nothing faster.
+# Settings that make results reproducible, and nothing faster.
 _HELD_STILL = (
     "LD_PRELOAD",
     "FAKETIME",
@@ -54,12 +54,12 @@ _NOT_COPIED = shutil.ignore_patterns("build", ".venv", ".git", ".cvimake")
 
 
 def run(scratch: Path, repeats: int = REPEATS, root: Path = project.CHECKOUT) -> Iterator[Result]:
-    """Measures it.
+    """Measure it.
 
     Args:
         scratch: an empty folder.
         repeats: how often each is run.
-        root: of the project.
+        root: the project's folder.
     """
     ours, by_hand = scratch / "ours", scratch / "by-hand"
     names = (_BY_HAND, _FROM_NOTHING, *CHANGES)
@@ -99,7 +99,7 @@ def _result(
 
 
 def _mebibytes(folders: Iterable[Path]) -> float:
-    """What the files in some folders hold."""
+    """Return the size of the files in some folders, in MiB."""
     files = (path for folder in folders for path in folder.rglob("*"))
     return sum(path.lstat().st_size for path in files if path.is_file()) / 2**20
 
@@ -114,10 +114,8 @@ def _copy(root: Path, to: Path) -> None:
 
 
 def _run_by_hand(root: Path, folder: Path) -> float:
-    """Seconds that the commands of all models take, one after another."""
-    image_id = making.ensure(
-        DockerEngine(connection.ensure()), Recipe.from_environment(os.environ), folder
-    ).id
+    """Return the seconds that the commands of all models take, one after another."""
+    image_id = making.ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), folder).id
     with project.working_in(root):
         models = [model for model in read_declarations(Path()).models.values() if not model.missing]
         return sum(_commands_of(model, image_id, folder / model.name) for model in models)
@@ -165,7 +163,10 @@ def tool_command(action: Action) -> list[str]:
 
 
 def changes(root: Path) -> dict[str, Callable[[], object]]:
-    """What is done to a project, by its name in CHANGES: all to its first calibrated model."""
+    """Return the functions that change a project, by their names in CHANGES.
+
+    All of them change its first calibrated model.
+    """
     with project.working_in(root):
         model, samples = next(
             (model, model.calibration_samples)
@@ -190,7 +191,7 @@ def _change_option(declaration: Path, section: str) -> None:
 
 
 def _export_again(source: Path) -> None:
-    """As an exporter of a later version would write the same network."""
+    """Write the same network as a later version of its exporter would write it."""
     network = onnx.load(source)
     network.producer_version += " again"
     onnx.save(network, source)

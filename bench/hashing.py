@@ -1,4 +1,4 @@
-"""How fast files are hashed, from memory: `cvimake.core.digest` in one process, against `sha256sum`."""
+"""Measures how fast files in memory are hashed: `cvimake.core.digest` in one process, against `sha256sum`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from bench.measure import Result, alternate, timed
 from cvimake.core import digest
 
-# A network of YOLO's largest kind, with its weights and reference.
+# The size of a network of YOLO's largest kind, with its weights and reference.
 SIZE = 512 * 1024 * 1024
 REPEATS = 7
-# Equal, but for what differs from run to run.
+# The bound: equal, but for what differs from run to run.
 BOUND = 1.1
 
 
 def run(scratch: Path, repeats: int = REPEATS) -> Iterator[Result]:
-    """Measures it in an empty folder, so often."""
+    """Measure it in an empty folder, `repeats` times."""
     path = scratch / "file"
     block = bytes(range(256)) * 4096
     with path.open("wb") as file:

@@ -1,4 +1,4 @@
-"""The machine that figures come from."""
+"""Describes the machine that figures come from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cvimake.core.action import GIBIBYTE
 
 
 def facts() -> dict[str, str]:
-    """What figures depend on; the load as the average of the last minute."""
+    """Return the facts that figures depend on; the load is the average of the last minute."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIBIBYTE
     return {
         "cores": str(len(os.sched_getaffinity(0))),
@@ -25,7 +25,7 @@ def facts() -> dict[str, str]:
 
 
 def _cpu() -> str:
-    """The processor's name, as the kernel tells it."""
+    """Return the processor's name, as the kernel tells it."""
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -33,7 +33,7 @@ def _cpu() -> str:
 
 
 def _docker() -> str:
-    """The engine's version."""
+    """Return the engine's version."""
     command = ["docker", "version", "--format", "{{.Server.Version}}"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,4 +1,4 @@
-"""What is compared, run in turns, and what came of it."""
+"""Runs things in turns, and compares their figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 
 class Unit(Enum):
-    """What a figure counts: time, the time of all processors, the memory of the largest process, files."""
+    """The unit of a figure: time, the time of all processors, the memory of the largest process, files."""
 
     SECONDS = "s"
     PROCESSOR_SECONDS = "processor s"
@@ -29,7 +29,7 @@ class Unit(Enum):
 
 
 class Comparison(Enum):
-    """What of two figures is held against the bound."""
+    """The comparison of two figures that has a bound."""
 
     ITSELF = "itself"
     DIFFERENCE = "difference"
@@ -38,12 +38,12 @@ class Comparison(Enum):
 
 @dataclass(frozen=True)
 class Runs:
-    """What equal runs came to, in their order.
+    """The figures of equal runs, in their order.
 
     Attributes:
-        values: one for each run; none where nothing could be run.
-        ended: they were ended then; they take more.
-        missing: why there are none, and what to do.
+        values: one for each run; none if nothing could be run.
+        ended: the runs were ended after these values, and take more.
+        missing: why there are no values, and what to do.
     """
 
     values: tuple[float, ...] = ()
@@ -52,13 +52,13 @@ class Runs:
 
     @property
     def median(self) -> float:
-        """Of all runs."""
+        """Return the median of all runs."""
         return statistics.median(self.values)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Which size of the same thing a figure is of: 1,000 models, 2 processes."""
+    """The size at which a figure was measured, such as 1,000 models or 2 processes."""
 
     number: int
     of: str
@@ -73,15 +73,15 @@ class Result:
     """One figure against another.
 
     Attributes:
-        benchmark: what it belongs to.
-        figure: what was measured.
-        scale: at which size; None where there is one only.
-        ours: what it came to.
-        against: what it is measured against.
-        theirs: what that came to.
-        unit: of both.
-        bound: what the comparison may come to at most: a ratio, or in the unit; None where there is no bound.
-        projected: whether ours was reckoned from other runs, and not measured.
+        benchmark: the benchmark that it belongs to.
+        figure: the name of the measured figure.
+        scale: the size at which it was measured; None if there is only one.
+        ours: cvimake's figures.
+        against: the name of the thing that cvimake is compared with.
+        theirs: the figures of that thing.
+        unit: the unit of both.
+        bound: the largest allowed result of the comparison, a ratio or in the unit; None without a bound.
+        projected: whether our figures were calculated from other runs, and not measured.
     """
 
     benchmark: str
@@ -97,19 +97,19 @@ class Result:
 
     @property
     def name(self) -> str:
-        """What was measured, with its size."""
+        """Return the name of the figure, with its size."""
         return f"{self.figure}, {self.scale}" if self.scale else self.figure
 
     @property
     def ratio(self) -> float | None:
-        """Ours over theirs; where theirs was ended, the most it can be. None where one of them is missing."""
+        """Return ours divided by theirs, at most, if theirs was ended; None if one is missing."""
         if not self.ours.values or not self.theirs.values or self.ours.ended:
             return None
         return self.ours.median / self.theirs.median
 
     @property
     def value(self) -> float | None:
-        """What is held against the bound; None where something is missing."""
+        """Return the value that has the bound; None if something is missing."""
         if self.comparison is Comparison.RATIO or self.ratio is None:
             return self.ratio
         if self.comparison is Comparison.DIFFERENCE:
@@ -118,7 +118,7 @@ class Result:
 
     @property
     def is_within(self) -> bool | None:
-        """Whether it keeps to its bound; None where there is none, or nothing to hold against it."""
+        """Tell whether it keeps to its bound; None if there is no bound or no value."""
         return None if self.bound is None or self.value is None else self.value <= self.bound
 
 
@@ -131,10 +131,10 @@ class TakesLongerError(Exception):
 
 
 def in_turns(runs: Mapping[_Key, Callable[[], _T]], repeats: int) -> dict[_Key, tuple[_T, ...]]:
-    """Runs several things in turns, so that what else the machine does meets all of them.
+    """Run several things in turns, so that other work of the machine affects all of them.
 
     Args:
-        runs: each does one thing once and returns what came of it.
+        runs: each does one thing once and returns its result.
         repeats: how often each is done.
     """
     found: dict[_Key, list[_T]] = {name: [] for name in runs}
@@ -145,7 +145,7 @@ def in_turns(runs: Mapping[_Key, Callable[[], _T]], repeats: int) -> dict[_Key, 
 
 
 def alternate(runs: Mapping[_Key, Callable[[], float]], repeats: int) -> dict[_Key, Runs]:
-    """Measures several things in turns; one that has to be ended is not run again.
+    """Measure several things in turns; one that has to be ended is not run again.
 
     Args:
         runs: each does one thing once and returns the figure that counts.
@@ -166,23 +166,23 @@ def alternate(runs: Mapping[_Key, Callable[[], float]], repeats: int) -> dict[_K
 
 
 def timed(command: list[str], folder: Path, limit: float | None = None) -> float:
-    """Runs a command in a folder; returns the seconds from its start to its end.
+    """Run a command in a folder; return the seconds from its start to its end.
 
     Args:
-        command: it, and its arguments.
-        folder: where it runs.
-        limit: seconds after which it and all its processes are ended.
+        command: the program and its arguments.
+        folder: the folder in which it runs.
+        limit: the seconds after which it and all its processes are ended.
 
     Raises:
         TakesLongerError: it was ended.
-        RuntimeError: it failed; with all that it printed.
+        RuntimeError: it failed; has its whole output.
     """
     seconds, _ = timed_output(command, folder, limit)
     return seconds
 
 
 def timed_output(command: list[str], folder: Path, limit: float | None = None) -> tuple[float, str]:
-    """The same, with all that it printed."""
+    """Do the same as `timed`; return the whole output too."""
     started = time.monotonic()
     with subprocess.Popen(
         command,
@@ -206,9 +206,9 @@ def timed_output(command: list[str], folder: Path, limit: float | None = None) -
 
 
 def peak(command: list[str], folder: Path, limit: float | None = None) -> float:
-    """Runs a command in a folder; returns the most memory that its process was seen to hold, in MiB.
+    """Run a command in a folder; return the most memory that its process was seen to hold, in MiB.
 
-    What the kernel tells of a process that has ended counts the memory of the one that started it.
+    The kernel's own figure for an ended process would include the memory of the process that started it.
 
     Raises:
         TakesLongerError: it was ended.
@@ -235,12 +235,12 @@ def peak(command: list[str], folder: Path, limit: float | None = None) -> float:
     return most
 
 
-# Seconds from one look at a process's memory to the next; a short one is over in a few of them.
+# The seconds between two looks at a process's memory; a short process ends after a few looks.
 _LOOK = 0.001
 
 
 def _held(process: int) -> float:
-    """The most memory that a process has held since its program began, in MiB; 0 of one that has ended."""
+    """Return the most memory that a process has held since its program began, in MiB; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:

@@ -1,7 +1,7 @@
-"""A stage that stands in for one of the toolchain's programs: in one process and in two, against the program.
+"""Measures a container program that stands in for a tool of the toolchain, in one process and in two.
 
-All run in the same sandbox, in turns, on the same files. What is measured is measured inside, so that the
-container's own start does not count.
+All run in the same sandbox, in turns, on the same files. Times are measured inside of the container, so that
+its start does not count.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from cvimake.toolchain import commands
 
 PROJECTED = (4, 8, 16)
 _MARK = "MEASURED "
-# Runs a command, and then says what it and all its processes took.
+# Runs a command, and then prints the time and the memory that it and all its processes took.
 _METER = f"""
 import json, resource, subprocess, sys, time
 started = time.monotonic()
@@ -42,13 +42,13 @@ sys.exit(code)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Program:
-    """One of the toolchain's, and what stands in for it.
+    """A program of the toolchain, and the container program that stands in for it.
 
     Attributes:
-        benchmark: what its results belong to.
-        name: the toolchain's, without `.py`.
-        stand_in: the file of ours, as the stage's command line has it.
-        bounds: of the program's time, what so many processes may take at most.
+        benchmark: the benchmark that its results belong to.
+        name: the toolchain's program, without `.py`.
+        stand_in: the file of the container program, as the stage's command line has it.
+        bounds: the largest allowed time, as a fraction of the program's, by the number of processes.
     """
 
     benchmark: str
@@ -59,7 +59,7 @@ class Program:
 
 @dataclasses.dataclass(frozen=True)
 class Taken:
-    """What one run took: seconds, processor seconds of all processes, and MiB of the largest one."""
+    """The figures of one run: seconds, processor seconds of all processes, and MiB of the largest one."""
 
     seconds: float
     processor: float
@@ -67,20 +67,20 @@ class Taken:
 
 
 def stages(root: Path, stage_of: Callable[[DeclaredModel], Iterator[Stage]]) -> list[Stage]:
-    """All stages of a kind in a project whose sources are there."""
+    """Return all stages of a kind in a project whose sources are there."""
     with project.working_in(root):
         models = read_declarations(Path()).models.values()
         return [stage for model in models if not model.missing for stage in stage_of(model)]
 
 
 def compare(program: Program, root: Path, stage: Stage, scratch: Path, repeats: int) -> Iterator[Result]:
-    """Measures a stage of a project, whose inputs are built before.
+    """Measure a stage of a project, after building its inputs.
 
     Args:
-        program: what the stage stands in for.
+        program: the program, and the one that stands in for it.
         root: the project's folder.
-        stage: one of it.
-        scratch: where the results go.
+        stage: the name of the stage.
+        scratch: the folder for the results.
         repeats: how often each is run.
 
     Raises:
@@ -88,7 +88,7 @@ def compare(program: Program, root: Path, stage: Stage, scratch: Path, repeats: 
     """
     built = [str(file.path) for file in stage.action.inputs if file.path.parts[0] == "build"]
     timed([sys.executable, "-m", "cvimake.cli", *built], root)
-    # Under a name of its own, so that the project keeps the stage's log.
+    # The action gets a name of its own, so that the project keeps the stage's log.
     action = dataclasses.replace(
         stage.action,
         name=f"bench:{stage.action.name.replace(':', '_')}",
@@ -124,13 +124,13 @@ def compare(program: Program, root: Path, stage: Stage, scratch: Path, repeats: 
 def results(
     program: Program, name: str, runs: Mapping[int, tuple[Taken, ...]], samples: int
 ) -> Iterator[Result]:
-    """What the runs of the program (0) and of its stand-in in 1 and 2 processes come to.
+    """Return the results of the runs.
 
     Args:
-        program: what was run.
-        name: the stage's.
-        runs: by the number of processes.
-        samples: that are shared out to processes.
+        program: the program, and the one that stands in for it.
+        name: the name of the stage.
+        runs: the runs of the program (0), and of its stand-in in 1 and 2 processes.
+        samples: the number of samples that are shared out to processes.
     """
 
     def result(of: Callable[[Taken], float], processes: int, unit: Unit = Unit.SECONDS) -> Result:
@@ -163,16 +163,16 @@ def results(
 
 
 def projected(one: float, two: float, samples: int, processes: int) -> float:
-    """Seconds with so many processes on as many cores, from those with one and with two.
+    """Return the seconds with a number of processes on as many cores, from those with one and with two.
 
-    What is not serial takes as long as the process with the most samples.
+    The parallel part takes as long as the process with the most samples.
     """
     shared = max(0.0, one - two) / (1 - math.ceil(samples / 2) / samples) if samples > 1 else 0.0
     return max(0.0, one - shared) + min(one, shared) * math.ceil(samples / processes) / samples
 
 
 def _run(action: Action, sandbox: Sandbox, program: Program, processes: int) -> Taken:
-    """Runs it in so many processes; with none, the toolchain's own program."""
+    """Run the stage in a number of processes; with 0, run the toolchain's own program."""
     argv = list(action.argv)
     if not processes:
         argv[argv.index(program.stand_in)] = f"{commands.ROOT}/python/tools/{program.name}.py"

@@ -1,7 +1,8 @@
-"""A build with nothing to do and a plan, of 1, 100 and 1,000 models: `./doit` against other build tools.
+"""Measures a build with nothing to do and a plan, for 1, 100 and 1,000 models, against other build tools.
 
-All have the same graph over the same files; what they look at differs, and docs/performance.md says how. Our
-time holds the launcher, and reading and checking all declarations; the others are given the finished graph.
+All tools have the same graph over the same files. They look at different properties of the files;
+docs/performance.md says which. Our time includes the launcher, and reading and checking all declarations; the
+others get the finished graph.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from bench import project, tools
 from bench.measure import Comparison, Result, Runs, Scale, Unit, alternate, peak, timed
 from bench.tools import CVIMAKE, DOIT, Ready
 
-# By the number of models: how often each is run.
+# How often each is run, by the number of models.
 REPEATS = {1: 11, 100: 7, 1000: 5}
-# Seconds after which a run is ended; and each of those that get a tool ready, which are not measured.
+# The seconds after which a run is ended, and those after which a run is ended that only gets a tool ready.
 LIMIT = 120.0
 PREPARATION = 900.0
 _BUILD, _PLAN, _PLAN_OF_ALL = (
@@ -25,25 +26,25 @@ _BUILD, _PLAN, _PLAN_OF_ALL = (
     "./doit plan, nothing to do",
     "./doit plan, everything to do",
 )
-# By the number of models, what is done and against whom: what is held against a bound, and the bound.
+# The comparison and its bound, by the number of models, what is done, and the tool that is compared.
 BOUNDS = {
-    # Seconds; what a person takes for at once.
+    # In seconds: a person takes this for immediate.
     (1, _BUILD, DOIT.name): (Comparison.ITSELF, 0.4),
-    # doit is given the finished graph, and does not read and check 1,000 declarations.
+    # doit gets the finished graph, and does not read and check 1,000 declarations.
     (1000, _BUILD, DOIT.name): (Comparison.RATIO, 2.5),
-    # A plan looks at all that a build with nothing to do looks at.
+    # A plan looks at the same files as a build with nothing to do.
     (1000, _PLAN, CVIMAKE.name): (Comparison.RATIO, 1.5),
-    # And here it tells of 8,000 stages.
+    # Here it also prints 8,000 stages.
     (1000, _PLAN_OF_ALL, CVIMAKE.name): (Comparison.RATIO, 4.0),
 }
 
 
 def run(scratch: Path, repeats: int | None = None) -> Iterator[Result]:
-    """Measures it in an empty folder.
+    """Measure it in an empty folder.
 
     Args:
         scratch: the folder.
-        repeats: how often each is run; by default as `REPEATS` has it.
+        repeats: how often each is run; None for the numbers in `REPEATS`.
     """
     for models, usual in REPEATS.items():
         folder = scratch / str(models)
@@ -69,7 +70,7 @@ def _of_size(folder: Path, models: int, repeats: int) -> Iterator[Result]:
     )
 
     def result(benchmark: str, doing: str, other: Ready, theirs: str) -> Result:
-        """What we do, against what another tool does, or we do otherwise."""
+        """Return a result of ours against that of another tool, or against another result of ours."""
         comparison, bound = BOUNDS.get((models, doing, other.name), (Comparison.RATIO, None))
         return Result(
             benchmark=benchmark,
@@ -97,7 +98,7 @@ def _of_size(folder: Path, models: int, repeats: int) -> Iterator[Result]:
 
 
 def _memory(models: int, root: Path, ours: Ready, others: list[Ready], repeats: int) -> Iterator[Result]:
-    """What the process of each holds at its peak while it finds nothing to do."""
+    """Return the peak memory of the process of each tool while it finds nothing to do."""
     runs: Mapping[str, Runs] = alternate(
         {
             tool.name: functools.partial(peak, tool.build, root, LIMIT)

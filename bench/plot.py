@@ -1,7 +1,7 @@
-"""Results as a picture: what cvimake takes, as a ratio to what the other takes.
+"""Draws results: cvimake's figures as ratios to those of others.
 
-What was measured at several sizes is drawn as lines, in panels; all else as points, one below the other.
-Processor time, and the memory of what was measured at several sizes, are in the table alone.
+Figures at several sizes are drawn as lines, in panels. All others are points, one below the other. Processor
+time, and memory at several sizes, are only in the table.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 from bench.measure import Comparison, Result, Unit
 from bench.records import Record
 
-# Colours that people who see few of them tell apart (Okabe and Ito).
+# Colours that colour-blind people can tell apart (Okabe and Ito).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _BOUND, _TEXT, _GRID, _LESS = "#b00020", "#222222", "#e4e4e4", "#f0f6f0"
-# Inches.
+# In inches.
 _WIDTH, _PANEL, _ROW, _MARGIN = 9.5, 2.7, 0.3, 1.0
-# Of the ratios, as much room at either end.
+# The room at either end of an axis of ratios, as a factor.
 _ROOM = 1.5
-# Labels at the ends of lines, in points: their size, and what is at least between them.
+# Labels at the ends of lines: their size, and the least distance between them, in points.
 _LABEL, _BETWEEN = 7.5, 9.5
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """Lines over the sizes of something: the results of each, by its name."""
+    """A panel of lines: the results of each line, by its name."""
 
     title: str
     lines: dict[str, list[Result]]
@@ -43,7 +43,7 @@ class _Panel:
 
 @dataclass(frozen=True)
 class _End:
-    """Where a line ends: over which size, and at which ratio."""
+    """The end of a line: its size and its ratio."""
 
     name: str
     colour: str
@@ -52,14 +52,14 @@ class _End:
 
 
 def draw(records: Iterable[Record], path: Path) -> None:
-    """Writes the picture, in the format that its name says. The same results give the same bytes."""
+    """Write the picture, in the format that its name says. The same results give the same bytes."""
     results = [record.result for record in records if record.result.ratio is not None]
     panels, points = _panels(results)
-    # Two panels beside each other.
+    # Two panels are drawn beside each other.
     rows = math.ceil(len(panels) / 2)
     heights = {"points": (_ROW * len(points) + _MARGIN / 2) * bool(points), "lines": _PANEL * rows}
     heights = {part: height for part, height in heights.items() if height}
-    # Letters stay letters, that a reader can search; names inside it do not depend on the time.
+    # Letters stay letters, which one can search. Names inside the file do not depend on the time.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cvimake", "font.family": "sans-serif"}):
         figure = Figure(figsize=(_WIDTH, sum(heights.values()) + _MARGIN), layout="constrained")
         figure.suptitle("time or memory of cvimake, as a multiple of the other's", fontsize=11, color=_TEXT)
@@ -74,7 +74,7 @@ def draw(records: Iterable[Record], path: Path) -> None:
         for axes in places[len(panels) :]:
             axes.remove()
         drawn = [(axes, _draw_lines(axes, panel)) for axes, panel in zip(places, panels, strict=False)]
-        # Only now it is known how large everything is.
+        # The sizes of everything are only known now.
         figure.draw_without_rendering()
         for axes, ends in drawn:
             _name_lines(axes, ends, figure.dpi)
@@ -83,7 +83,7 @@ def draw(records: Iterable[Record], path: Path) -> None:
 
 
 def _panels(results: Sequence[Result]) -> tuple[list[_Panel], list[Result]]:
-    """What is drawn as lines, and what as points."""
+    """Return the results that are drawn as lines, in panels, and those that are drawn as points."""
     of_several: list[Result] = []
     points: list[Result] = []
     for result in results:
@@ -96,7 +96,7 @@ def _panels(results: Sequence[Result]) -> tuple[list[_Panel], list[Result]]:
     panels: dict[str, _Panel] = {}
     for result in (result for result in of_several if result.unit is Unit.SECONDS):
         others = {other.against for other in of_several if other.benchmark == result.benchmark}
-        # Either all are against the same, or each thing has a panel of its own.
+        # If all are compared with the same thing, they share a panel; otherwise each thing has its own.
         if len(others) == 1:
             title, name = f"{result.benchmark}, against {result.against}", result.figure
         else:
@@ -106,13 +106,13 @@ def _panels(results: Sequence[Result]) -> tuple[list[_Panel], list[Result]]:
 
 
 def _draw_lines(axes: Axes, panel: _Panel) -> list[_End]:
-    """Draws a panel; returns where the names of its lines belong."""
+    """Draw a panel; return the ends of its lines, where their names belong."""
     scales = {result.scale for line in panel.lines.values() for result in line if result.scale}
     place = {scale: number for number, scale in enumerate(sorted(scales, key=lambda scale: scale.number))}
     _ratios(axes.yaxis, [result for line in panel.lines.values() for result in line])
     axes.axhspan(axes.get_ylim()[0], 1.0, color=_LESS, zorder=0)
     axes.axhline(1.0, color=_TEXT, linewidth=1)
-    # On the right, room for names.
+    # Leave room for names on the right.
     axes.set_xlim(-0.3, len(place) * 1.45 - 0.45)
     axes.set_xticks(range(len(place)), [f"{scale.number:,}" for scale in place])
     axes.set_xlabel(
@@ -137,7 +137,7 @@ def _draw_lines(axes: Axes, panel: _Panel) -> list[_End]:
 
 
 def _name_lines(axes: Axes, ends: Sequence[_End], dpi: float) -> None:
-    """Writes the name of each line at its end, one above the other where they would meet."""
+    """Write the name of each line at its end; names that would meet are moved apart."""
     highest = -math.inf
     for end in sorted(ends, key=lambda end: end.ratio):
         own = axes.transData.transform((end.place, end.ratio))[1] * 72 / dpi
@@ -149,7 +149,7 @@ def _name_lines(axes: Axes, ends: Sequence[_End], dpi: float) -> None:
         )  # fmt: skip
 
 
-# What a figure is of, where it is not time.
+# The words for a figure that is not a time.
 _COUNTED = {Unit.MEBIBYTES: ", memory", Unit.MEBIBYTES_ON_DISK: ", files"}
 
 
@@ -173,12 +173,12 @@ def _mark(axes: Axes, result: Result, point: tuple[float, float], colour: str) -
 
 
 def _bound(result: Result) -> float | None:
-    """What the ratio may be at most; None where that is not what is held against the bound."""
+    """Return the largest allowed ratio; None if the bound is not one of the ratio."""
     return result.bound if result.comparison is Comparison.RATIO else None
 
 
 def _ratios(axis: Axis, results: Iterable[Result]) -> None:
-    """Makes an axis one of ratios, as long as it has to be."""
+    """Turn an axis into one of ratios, and make it as long as it has to be."""
     values = [result.ratio or 1.0 for result in results]
     values += [bound for result in results if (bound := _bound(result))]
     low, high = min([0.7, *values]) / _ROOM, max([1.4, *values]) * _ROOM

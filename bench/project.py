@@ -1,4 +1,4 @@
-"""Projects to measure with: any number of equal models, optionally with everything in them up to date."""
+"""Makes projects to measure with: any number of equal models, optionally with everything up to date."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cvimake.pipeline.cvimodel_info import Info
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TINY = CHECKOUT / "tests" / "models" / "tiny"
-# onnx, mlir, calibration, int8, int8_info, mix_qtable, mix, mix_info, and the model itself.
+# The tasks of a model: onnx, mlir, calibration, int8, int8_info, mix_qtable, mix, mix_info, and its group.
 TASKS_OF_A_MODEL = 9
 
 _SAMPLES = 8
@@ -62,7 +62,7 @@ qtable = { expected_cos = 0.9999, min_layer_cos = 0.9999 }
 
 
 def write(root: Path, models: int) -> None:
-    """Writes a project with so many models, named m0000 and on."""
+    """Write a project with a number of models, named m0000 and so on."""
     (root / "datasets" / "samples").mkdir(parents=True)
     (root / "dodo.py").write_text(DODO, encoding="utf-8")
     (root / "pyproject.toml").write_text(_PYPROJECT, encoding="utf-8")
@@ -77,28 +77,28 @@ def write(root: Path, models: int) -> None:
 
 
 def add_launcher(root: Path) -> Path:
-    """Gives a project the launcher, ready to start with this checkout's environment; returns it."""
+    """Give a project the launcher, ready to start with this checkout's environment; return its path."""
     environment = root / ".venv"
     (environment / "cvimake").mkdir(parents=True)
     for part in ("bin", "lib", "pyvenv.cfg"):
         (environment / part).symlink_to(Path(sys.prefix) / part)
-    # As the launcher leaves it when it has installed everything.
+    # The launcher leaves the environment like this when it has installed everything.
     (environment / "cvimake" / "place").write_text(f"{root.resolve()}\n", encoding="utf-8")
     shutil.copy(root / "pyproject.toml", environment / "cvimake")
     return Path(shutil.copy(CHECKOUT / "doit", root))
 
 
 def tasks(root: Path) -> list[dict[str, Any]]:
-    """A project's whole graph, as it is given to doit."""
+    """Return a project's whole graph, as doit gets it."""
     with working_in(root):
         _, task_toolchain, task_models = dodo.graph(str(root / "dodo.py"))
         return [*task_toolchain(), *task_models()]
 
 
 def mark_done(root: Path) -> None:
-    """Makes every task up to date without running it: its targets with small contents, and its record.
+    """Make every task up to date without running it: write small targets, and its record.
 
-    `doit reset-dep` leaves out what a task's `uptodate` wants remembered.
+    `doit reset-dep` does not write the values that a task's `uptodate` needs.
     """
     with working_in(root):
         config, task_toolchain, task_models = dodo.graph(str(root / "dodo.py"))
@@ -120,7 +120,7 @@ def mark_done(root: Path) -> None:
 
 
 def _content(target: Path) -> str:
-    """A file's own name: no two are equal. What the final table reads has to be readable."""
+    """Return contents that no other file has; those of the files in the final table can be read."""
     if not target.name.endswith("_info.json"):
         return f"# {target}\n"
     return Info(
@@ -143,7 +143,7 @@ def _content(target: Path) -> str:
 
 @contextlib.contextmanager
 def working_in(folder: Path) -> Iterator[None]:
-    """A project's paths are meant from the working directory."""
+    """Work in a project's folder: its paths are relative to the working directory."""
     before = Path.cwd()
     os.chdir(folder)
     try:

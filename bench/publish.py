@@ -1,6 +1,6 @@
 """`python -m bench.publish [FILE]`: puts a run's results into docs/performance.md.
 
-Beside it lie what they come from, `performance.json`, and the plot, `performance.svg`.
+Beside the page are its data, `performance.json`, and the plot, `performance.svg`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ BEGIN, END = "<!-- results: written by `python -m bench.publish` -->", "<!-- end
 
 
 def page(text: str, found: Sequence[Record]) -> str:
-    """A page with these results between its marks.
+    """Return a page with these results between its marks.
 
     Raises:
-        CvimakeError: it does not have both marks, once each.
+        CvimakeError: the page does not have each of the two marks once.
     """
     if not text.count(BEGIN) == text.count(END) == 1 or text.index(BEGIN) > text.index(END):
         raise CvimakeError(f"the page needs a line `{BEGIN}`, and after it a line `{END}`")
@@ -34,7 +34,7 @@ def page(text: str, found: Sequence[Record]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Writes the page."""
+    """Write the page."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.publish", description="Puts results into docs/performance.md."
     )

@@ -1,6 +1,6 @@
-"""Results with the machine and the day that they come from, as a JSON file.
+"""Keeps results in a JSON file, with the machine and the day that they come from.
 
-A file can hold those of several runs: what takes long can be measured alone, and added.
+A file can hold the results of several runs: a benchmark that takes long can be measured alone, and added.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from cvimake.core.errors import CvimakeError
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A result and where it comes from.
+    """A result and its origin.
 
     Attributes:
-        date: the day, as `2026-01-31`.
-        commit: of cvimake, as `git describe` says it; with a + where there were other changes.
-        machine: what the figures depend on, by name.
+        date: the day, like `2026-01-31`.
+        commit: the commit of cvimake, from `git describe`; with a + if there were uncommitted changes.
+        machine: the facts that the figures depend on, by name.
     """
 
     date: str
@@ -33,7 +33,7 @@ class Record:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What is measured: a newer one with the same key takes its place."""
+        """Return the key of the figure: a newer result with the same key takes its place."""
         found = self.result
         return found.benchmark, found.figure, found.scale, found.against, found.comparison, found.unit
 
@@ -42,7 +42,7 @@ _RECORDS = TypeAdapter(list[Record])
 
 
 def load(path: Path) -> list[Record]:
-    """Reads a file that `save` wrote.
+    """Read a file that `save` wrote.
 
     Raises:
         CvimakeError: it cannot be read.
@@ -61,7 +61,7 @@ def load(path: Path) -> list[Record]:
 
 
 def save(records: Sequence[Record], path: Path) -> None:
-    """Writes everything that was measured, every single run too, and what it comes to."""
+    """Write everything that was measured, with every single run, and the comparisons."""
     rows = [
         {
             **row,
@@ -72,11 +72,11 @@ def save(records: Sequence[Record], path: Path) -> None:
         for record, row in zip(records, _RECORDS.dump_python(list(records), mode="json"), strict=True)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A line for each, so that it can be seen what has changed.
+    # Each result is a line, so that a difference shows the results that have changed.
     text = ",\n".join(map(json.dumps, rows))
     path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
 
 
 def merged(old: Iterable[Record], new: Iterable[Record]) -> list[Record]:
-    """Old and new ones: those that were measured again are the new, in the place of the old."""
+    """Return old and new results; a new one takes the place of an old one with the same key."""
     return list({record.key: record for record in (*old, *new)}.values())

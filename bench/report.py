@@ -1,4 +1,4 @@
-"""Results for people: a table on the terminal, and the same in Markdown."""
+"""Shows results to people: as a table on the terminal, and in Markdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 from bench.measure import Comparison, Result, Runs, Unit
 from bench.records import Record
 
-# Wide enough for every figure's name; what is not a terminal has no width.
+# Wide enough for every figure's name. It is used where the output is no terminal and has no width.
 _WIDTH = 220
 _COUNTED = {
     Unit.SECONDS: "",
@@ -30,7 +30,7 @@ _HEADINGS = ("measured", "median (all runs)", "against", "median (all runs)", "i
 
 
 def cells(result: Result) -> tuple[str, ...]:
-    """A result's line: the medians, from the least to the most of all runs, and what they come to."""
+    """Return a result's line: the medians, the least and the most of all runs, and the comparison."""
     ours, theirs = (_runs(runs, result.unit) for runs in (result.ours, result.theirs))
     value = result.theirs.missing if result.value is None else _comparison(result, result.value)
     verdict = {None: "", True: "within", False: "MISSED"}[result.is_within]
@@ -46,7 +46,7 @@ def cells(result: Result) -> tuple[str, ...]:
 
 
 def table(results: Iterable[Result]) -> Table:
-    """A line for each result."""
+    """Return a table with a line for each result."""
     drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("benchmark", *_HEADINGS):
         drawn.add_column(heading, no_wrap=True)
@@ -60,7 +60,7 @@ def table(results: Iterable[Result]) -> Table:
 
 
 def show(records: Sequence[Record]) -> None:
-    """Prints the table, and what it was measured on."""
+    """Print the table, and the machine that it was measured on."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)
@@ -70,7 +70,7 @@ def show(records: Sequence[Record]) -> None:
 
 
 def markdown(records: Sequence[Record]) -> str:
-    """A table for each benchmark, with what it was measured on."""
+    """Return a table for each benchmark, with the machine that it was measured on."""
     groups: dict[str, list[Record]] = {}
     for record in records:
         groups.setdefault(record.result.benchmark, []).append(record)
@@ -83,7 +83,7 @@ def markdown(records: Sequence[Record]) -> str:
 
 
 def amount(number: float) -> str:
-    """A figure with three digits, and no more than three of them behind the point."""
+    """Return a figure with three digits, and no more than three of them behind the point."""
     before = math.floor(math.log10(abs(number))) + 1 if number else 1
     return f"{number:,.{min(3, max(0, 3 - before))}f}"
 
@@ -109,7 +109,7 @@ def _runs(runs: Runs, unit: Unit) -> str:
 
 
 def _comparison(result: Result, number: float) -> str:
-    """A number of the result's comparison: `2.03 times`, `0.410 s more`, `0.270 s`."""
+    """Return a number of the result's comparison, like `2.03 times`, `0.410 s more` or `0.270 s`."""
     if result.comparison is Comparison.RATIO:
         return f"{amount(number)} times"
     if result.comparison is Comparison.DIFFERENCE:

@@ -1,4 +1,4 @@
-"""The search for a qtable, against the toolchain's own."""
+"""Measures the search for a qtable, against the toolchain's own."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ PROGRAM = metered.Program(
     benchmark="search",
     name="run_qtable",
     stand_in="search.py",
-    # At least 1.6 times as fast with two processes; no slower with one.
+    # With two processes at least 1.6 times as fast; with one no slower.
     bounds={1: 1.0, 2: 1 / 1.6},
 )
 
 
 def run(scratch: Path, repeats: int = REPEATS, stages: Sequence[str] = (DEFAULT,)) -> Iterator[Result]:
-    """Measures it.
+    """Measure it.
 
     Args:
         scratch: an empty folder.
         repeats: how often each is run.
-        stages: which, each as `PROJECT:MODEL:STAGE`.
+        stages: the stages, each as `PROJECT:MODEL:STAGE`.
 
     Raises:
         CvimakeError: there is no such stage.

@@ -22,7 +22,7 @@ from cvimake.project import read_declarations
 from cvimake.toolchain import commands
 
 REPEATS = 11
-# Seconds.
+# In seconds.
 BOUND = 0.7
 
 

@@ -1,4 +1,4 @@
-"""Other build tools: how each is told a project's graph, started, and asked what it would do."""
+"""Other build tools: how each gets a project's graph, is started, and is asked what it would do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.exporters import Graph
 from bench.measure import TakesLongerError, timed, timed_output
 
 Tasks = Sequence[Mapping[str, Any]]
-# The environment that `./doit bench` makes of requirements/bench.txt.
+# The environment that `./doit bench` makes from requirements/bench.txt.
 ENVIRONMENT = project.CHECKOUT / ".venv-bench"
 _LOCKED = "not installed: `./doit bench` installs it (requirements/bench.txt, for Python 3.11 or newer)"
 
@@ -28,16 +28,16 @@ class Tool:
     """A build tool.
 
     Attributes:
-        name: what people call it.
-        program: what is started; one of the project's own begins with `{root}`.
-        installed_by: what to do where it is missing.
-        write: writes the graph of a project in its words.
-        settle: its arguments to take everything for built that lies there; None where it does so anyway.
-        build: its arguments to build everything.
-        plan: its arguments to say what it would build.
-        nothing: a pattern in what it prints with each of the two where there is nothing to build.
-        something: a pattern that must not be in it.
-        runs_first: it only knows what it has run itself, so it does before there are results.
+        name: the tool's name for people.
+        program: the program that is started; a path in the project begins with `{root}`.
+        installed_by: what to do if it is missing.
+        write: writes the graph of a project in the tool's language.
+        settle: its arguments for taking all existing files for built; None if it does so anyway.
+        build: its arguments for building everything.
+        plan: its arguments for saying what it would build.
+        nothing: a pattern in its output with each of the two if there is nothing to build.
+        something: a pattern that must not be in that output.
+        runs_first: it only knows the stages that it has run itself, so it runs before there are results.
     """
 
     name: str
@@ -52,17 +52,17 @@ class Tool:
     runs_first: bool = False
 
     def find(self, root: Path) -> str | None:
-        """Where its program is, for a project that it is told of; None where it is not installed."""
+        """Return the path of its program for a project that it knows; None if it is not installed."""
         path = f"{ENVIRONMENT / 'bin'}{os.pathsep}{os.environ['PATH']}"
         return shutil.which(self.program.format(root=root), path=path)
 
     def begin(self, root: Path, tasks: Tasks, limit: float) -> Ready:
-        """Tells it the graph of a project, and what is up to date in it.
+        """Give it the graph of a project, in which everything is up to date.
 
         Args:
-            root: the project.
-            tasks: of it.
-            limit: seconds that this may take.
+            root: the project's folder.
+            tasks: the project's tasks.
+            limit: the seconds that this may take.
         """
         self.write(root, tasks)
         program = self.find(root)
@@ -77,12 +77,12 @@ class Tool:
         return Ready(self.name, label, [program, *self.build], [program, *self.plan])
 
     def checked(self, ready: Ready, root: Path, limit: float) -> Ready:
-        """Sees that it takes everything for up to date.
+        """Check that it takes everything for up to date.
 
         Args:
-            ready: it, in a project.
-            root: the project.
-            limit: seconds that it may take to say so.
+            ready: the tool in a project.
+            root: the project's folder.
+            limit: the seconds that it may take to say so.
 
         Raises:
             RuntimeError: it does not, or it failed.
@@ -103,11 +103,11 @@ class Ready:
     """A tool in a project where it takes everything for up to date.
 
     Attributes:
-        name: the tool's.
-        label: the same with its version.
-        build: what builds everything.
-        plan: what says what would be built.
-        missing: why it could not be made ready, and what to do; then there are no commands.
+        name: the tool's name.
+        label: the name with the version.
+        build: the command that builds everything.
+        plan: the command that says what would be built.
+        missing: why it could not be made ready, and what to do; there are no commands then.
     """
 
     name: str
@@ -118,14 +118,14 @@ class Ready:
 
 
 def write_doit(root: Path, tasks: Tasks) -> None:
-    """Writes plain doit's graph, and an environment with doit and nothing else, so no plugins of ours."""
+    """Write plain doit's graph, and an environment with doit alone, without plugins of ours."""
     exporters.plain_doit(root, tasks)
     environment = root / ".plain"
     venv.create(environment, symlinks=True)
     (packages,) = environment.glob("lib/python*/site-packages")
     (packages / "doit").symlink_to(Path(doit.__file__).parent)
     script = environment / "bin" / "doit"
-    # As pip writes it.
+    # The script has the form in which pip writes it.
     script.write_text(
         f"#!{environment}/bin/python\nimport sys\nfrom doit.__main__ import main\nsys.exit(main())\n",
         encoding="utf-8",
@@ -157,12 +157,12 @@ DOIT = Tool(
     name="doit",
     program="{root}/.plain/bin/doit",
     write=write_doit,
-    # Its tasks do nothing, so they are run.
+    # Its tasks do nothing, so they can be run.
     settle=("-f", "plain_dodo.py"),
     build=("-f", "plain_dodo.py"),
     plan=("list", "--all", "--status", "-f", "plain_dodo.py"),
     nothing=r"^(-- |U )",
-    # A group has nothing to check, and so it always says that it would run.
+    # A group has nothing to check, so doit always says that it would run.
     something=r"^(\. |R (\S+:|toolchain ))",
 )
 OTHERS = (
@@ -180,7 +180,7 @@ OTHERS = (
         program="ninja",
         installed_by=_LOCKED,
         write=_of(exporters.ninja),
-        # It takes what it has not run itself for stale.
+        # It takes stages that it has not run itself for stale.
         settle=("-j", "1"),
         plan=("-n",),
         nothing="^ninja: no work to do",
@@ -190,11 +190,11 @@ OTHERS = (
         program="snakemake",
         installed_by=_LOCKED,
         write=_of(exporters.snakemake),
-        # It thinks between jobs, so many of them at once are sooner done.
+        # It pauses between jobs, so many at once are faster.
         settle=("--cores", "32"),
         build=("--cores", "1"),
         plan=("--cores", "1", "--dry-run"),
-        # Without a word on what it does not know enough of.
+        # It must not report stages of which it does not know enough.
         nothing=r"^Nothing to be done .*\n\Z",
         runs_first=True,
     ),
@@ -211,12 +211,12 @@ OTHERS = (
 
 
 def ready(tools: Sequence[Tool], root: Path, limit: float) -> list[Ready]:
-    """Gets tools ready in a project without results, which has them all then.
+    """Get tools ready in a project without results; all results are there afterwards.
 
     Args:
-        tools: which.
-        root: the project.
-        limit: seconds that each may take for each of its runs.
+        tools: the tools.
+        root: the project's folder.
+        limit: the seconds that each may take for each of its runs.
 
     Raises:
         RuntimeError: one of them does not take everything for up to date, or failed.

@@ -1,4 +1,4 @@
-"""A fresh clone of this repository whose results are all in the store, against building them."""
+"""Measures a fresh clone of this repository whose results are all in the store, against building them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bench.measure import Result, alternate, timed
 from cvimake.builder.store.current import NONE, STORE_VARIABLE
 
 REPEATS = 3
-# Of the time that building takes.
+# The bound, as a fraction of the time that building takes.
 BOUND = 0.1
 
 
 def run(scratch: Path, repeats: int = REPEATS) -> Iterator[Result]:
-    """Measures it in an empty folder, so often."""
+    """Measure it in an empty folder, `repeats` times."""
     for name in ("dodo.py", "pyproject.toml", "models", "datasets"):
         source = project.CHECKOUT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, scratch / name)
@@ -43,7 +43,7 @@ def run(scratch: Path, repeats: int = REPEATS) -> Iterator[Result]:
 
 
 def _build(command: list[str], root: Path, store: str) -> float:
-    """Builds everything as in a fresh clone, but for the environment and the toolchain."""
+    """Build everything as in a fresh clone, but with the environment and the toolchain of this one."""
     shutil.rmtree(root / "build", ignore_errors=True)
     os.environ[STORE_VARIABLE] = store
     try:
