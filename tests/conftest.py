@@ -2,8 +2,13 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from graphs import Workshop
 
 # What a test expects to run is not to come from an earlier test's results. Those of the store choose one.
 os.environ["CVIMAKE_STORE"] = "none"
@@ -15,3 +20,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_report_header(config: pytest.Config) -> str:
     """Says with which seed everything random was made."""
     return f"random tests: --hypothesis-seed={config.getoption('--hypothesis-seed')}"
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    """A project with one model, whose tools write the hash of all that they read."""
+    from graphs import Workshop  # noqa: PLC0415 - imports the builder, which other tests do not need
+
+    return Workshop(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def built(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> Workshop:
+    """The same project after a build."""
+    from graphs import STAGES  # noqa: PLC0415 - as above
+
+    assert sorted(workshop.build()) == sorted(STAGES)
+    capsys.readouterr()
+    return workshop

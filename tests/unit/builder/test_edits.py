@@ -14,11 +14,6 @@ from cvimake.core import content
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    return Workshop(tmp_path, monkeypatch)
-
-
-@pytest.fixture
 def source(workshop: Workshop) -> Path:
     return workshop.root / "models" / "m0000" / "tiny.onnx"
 

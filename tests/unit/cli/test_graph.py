@@ -18,18 +18,6 @@ from cvimake.cli import graph
 from cvimake.cli.commands import PLUGINS
 
 
-@pytest.fixture
-def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    return Workshop(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def built(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> Workshop:
-    assert len(workshop.build()) == 8
-    capsys.readouterr()
-    return workshop
-
-
 def drawn(workshop: Workshop, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     capsys.readouterr()
     assert workshop.doit("graph", *arguments) == 0

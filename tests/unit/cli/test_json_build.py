@@ -6,7 +6,6 @@ import shutil
 import signal
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +14,6 @@ from graphs import STAGES, Workshop
 from cvimake.builder import json_reporter
 from cvimake.builder.events import Event
 from cvimake.core import lock
-
-
-@pytest.fixture
-def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    return Workshop(tmp_path, monkeypatch)
 
 
 def events(

@@ -2,24 +2,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from pathlib import Path
 
 import pytest
 from graphs import Workshop
 
 from cvimake.cli.log import broken
-
-
-@pytest.fixture
-def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    return Workshop(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def built(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> Workshop:
-    assert len(workshop.build()) == 8
-    capsys.readouterr()
-    return workshop
 
 
 @pytest.mark.parametrize("target", ["m0000:int8", "build/m0000/m0000_cv181x_int8.cvimodel"])

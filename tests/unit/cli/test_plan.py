@@ -10,18 +10,6 @@ import pytest
 from graphs import STAGES, Workshop
 
 
-@pytest.fixture
-def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    return Workshop(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def built(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> Workshop:
-    assert sorted(workshop.build()) == sorted(STAGES)
-    capsys.readouterr()
-    return workshop
-
-
 class Planned:
     """What `plan --json` says."""
 

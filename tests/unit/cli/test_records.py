@@ -24,11 +24,6 @@ COMMANDS = {
 }
 
 
-@pytest.fixture
-def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    return Workshop(tmp_path, monkeypatch)
-
-
 def build(workshop: Workshop, *arguments: str) -> list[str]:
     return workshop.build("--output-file", os.devnull, *arguments)
 

@@ -4,23 +4,10 @@ import contextlib
 import json
 import re
 import sqlite3
-from pathlib import Path
 from typing import Any
 
 import pytest
 from graphs import STAGES, Workshop
-
-
-@pytest.fixture
-def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    return Workshop(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def built(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> Workshop:
-    assert sorted(workshop.build()) == sorted(STAGES)
-    capsys.readouterr()
-    return workshop
 
 
 def why(workshop: Workshop, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
