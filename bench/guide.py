@@ -115,7 +115,9 @@ def _copy(root: Path, to: Path) -> None:
 
 def _run_by_hand(root: Path, folder: Path) -> float:
     """Return the seconds that the commands of all models take, one after another."""
-    image_id = making.ensure(DockerEngine(connection.ensure()), Recipe.from_environment(), folder).id
+    image_id = making.ensure(
+        DockerEngine(connection.ensure()), Recipe.from_environment(os.environ), folder
+    ).id
     with project.working_in(root):
         models = [model for model in read_declarations(Path()).models.values() if not model.missing]
         return sum(_commands_of(model, image_id, folder / model.name) for model in models)

@@ -18,7 +18,7 @@ from cvimake.core.errors import CvimakeError
 from cvimake.core.key import action_key
 from cvimake.core.paths import TOOLCHAIN
 from cvimake.core.publication import publish
-from cvimake.execution.sandbox import write_note
+from cvimake.execution.logs import write_note
 from cvimake.execution.workspace import workspace
 
 if TYPE_CHECKING:

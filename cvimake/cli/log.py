@@ -12,7 +12,7 @@ from cvimake.builder.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
 from cvimake.cli.base import GraphCommand, stages_of
 from cvimake.core import terminal
 from cvimake.core.errors import CvimakeError
-from cvimake.execution import sandbox
+from cvimake.execution import logs
 
 # The logs of making images: for the toolchain those of its image and its base, and that of a toolchain
 # without containers.
@@ -36,9 +36,9 @@ class Log(GraphCommand):
             return _show_image(name)
         if found := hindrances(graph.tasks[name]):
             raise CvimakeError(f"{name} never runs, and has no log:", "\n".join(map(str, found)))
-        path = sandbox.log_path(Path(), name)
+        path = logs.log_path(Path(), name)
         try:
-            by_hand, lines = sandbox.read_log(path)
+            by_hand, lines = logs.read_log(path)
         except FileNotFoundError:
             raise CvimakeError(f"{name} has no log yet: {path} is written when it runs") from None
         terminal.write(f"{path}\n\n")

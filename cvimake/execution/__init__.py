@@ -1,1 +1,1 @@
-"""Running one action: engines, images and the sandbox."""
+"""Runs one action: engines, images and the sandbox."""

@@ -1,4 +1,4 @@
-"""An engine with an image on it: what stages run in."""
+"""The engine and the image that stages run in."""
 
 from __future__ import annotations
 
@@ -32,38 +32,38 @@ _LOOK_EVERY = 0.2
 
 @dataclass(frozen=True)
 class Runtime:
-    """An engine with an image on it."""
+    """An engine with an image."""
 
     image: ToolchainImage
     sandbox: Sandbox
 
     def capacity(self) -> Capacity:
-        """What its machine bears."""
+        """Return how many cores and how much memory its machine has for stages."""
         return self.sandbox.engine.capacity()
 
     def cancel(self) -> None:
-        """Ends every step that runs, and lets no other begin."""
+        """End every running stage, and let no other begin."""
         self.sandbox.engine.cancel()
 
     def check(self, recorded: Mapping[str, Any], record: Path = TOOLCHAIN) -> None:
-        """Sees that the image is the one that the build was planned with.
+        """Check that the image is the one that the build was planned with.
 
         Args:
-            recorded: what computes, as the build has it.
-            record: the file that it stands in, named like the task that wrote it.
+            recorded: the fingerprint that the build was planned with.
+            record: the file that holds it, named like the task that wrote it.
 
         Raises:
-            ImageError: somebody replaced it in the meantime.
+            ImageError: somebody has replaced the image in the meantime.
         """
         if digest.of_value(recorded) != self.image.fingerprint:
             raise ImageError(
                 f"the {record.stem} image is not the one that {record} describes",
-                f"Run `./doit forget {record.stem}` and start again; what is affected is then built anew.",
+                f"Run `./doit forget {record.stem}` and start again; what needs it is then built anew.",
             )
 
 
 class Runtimes:
-    """The runtimes of one build. Each is found or made when it is first asked for; several threads may ask.
+    """The runtimes of one build. Each is found or made when it is asked for first; several threads may ask.
 
     Args:
         root: the project's folder.
@@ -94,14 +94,14 @@ class Runtimes:
         """Return the same engine with the image that has PyTorch and TensorFlow.
 
         Raises:
-            CvimakeError: no engine answers, or the image cannot be built, as without containers.
+            CvimakeError: no engine answers, or the image cannot be built. Without containers it never can.
         """
         plain = self.plain()
         engine = plain.sandbox.engine
         if not isinstance(engine, DockerEngine):
             raise ImageError(
-                "networks of Caffe, PyTorch and TFLite are read in an image of their own, and here stages "
-                "run without containers",
+                "networks of Caffe, PyTorch and TFLite are read in an image of their own, but stages run "
+                "without containers here",
                 "Use a Docker engine, or export the network to ONNX.",
             )
         with self._finding_frameworks:
@@ -123,17 +123,17 @@ class Runtimes:
         return self.with_frameworks() if record == FRAMEWORKS else self.plain()
 
     def _checked(self, engine: Engine, found: ToolchainImage) -> Runtime:
-        """Compare what is in an image with what it is said to be."""
+        """Return a runtime, after comparing its image with the fingerprint of it."""
         sandbox = Sandbox(root=self._root, engine=engine, image=found.id, contents=self._contents)
         fingerprint.check(sandbox, found.identity, found.records)
         return Runtime(found, sandbox)
 
 
 def _unless_cancelled(engine: DockerEngine, make: Callable[[], ToolchainImage]) -> ToolchainImage:
-    """Makes an image; in the thread of a stage it is given up when the build is cancelled.
+    """Make an image; in the thread of a stage, give up when the build is cancelled.
 
-    The library for Docker can only wait for a build. So another thread waits, which ends with the process,
-    and the engine gives up a build that nobody waits for.
+    The library for Docker can only wait until an image is built. So another thread waits, which ends with the
+    process, and the engine gives up an image that nobody waits for.
     """
     if threading.current_thread() is threading.main_thread():
         return make()
@@ -159,7 +159,7 @@ def _engine_and_toolchain(root: Path, environment: Mapping[str, str]) -> tuple[E
         try:
             client = connection.ensure()
         except CvimakeError as error:
-            # Who names an engine wants that one.
+            # If the user names an engine, no other one takes its place.
             if wanted == DOCKER or not connection.is_this_machines():
                 raise
             reason = str(error)
@@ -176,7 +176,7 @@ def _engine_and_toolchain(root: Path, environment: Mapping[str, str]) -> tuple[E
 
 
 def _warn_without_avx2() -> None:
-    """Tells who builds on this machine that its bytes are not those of others."""
-    # Elsewhere the steps are emulated, with AVX2.
+    """Warn that results that are built on this machine differ from those of other machines."""
+    # On another kind of processor the stages are emulated, with AVX2.
     if platform.machine() == "x86_64" and not has_avx2():
         announce.note(f"warning: {WITHOUT_AVX2}")

@@ -1,4 +1,4 @@
-"""An action's inputs, kept still: the bytes that its tool reads are those whose digests are recorded."""
+"""Keeps an action's inputs still: the tool reads exactly the bytes whose digests are recorded."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from cvimake.core.content import Contents, State, is_known, observed, unchanged
 from cvimake.core.copying import clone
 from cvimake.core.errors import CvimakeError
 
-# What is larger is read where it lies, and looked at again when the tool has ended.
+# A larger file is read where it lies, and checked again when the tool has ended. In bytes.
 LARGEST_COPY = 64 * 1024 * 1024
-# The members of all folders, each under its sha256, in a project's folder.
+# The members of all folders, each under its sha256; the path is relative to a project's folder.
 _MEMBERS = Path("build/.inputs/.members")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """What a tool reads.
+    """The files that a tool reads.
 
     Attributes:
-        states: of the inputs, by their paths: their digests are those of what the tool reads.
-        files: where the tool's files lie, by the names of the inputs.
-        folders: where its folders lie, by where the tool sees them.
+        states: the states of the inputs, by their paths; with the digests of the bytes that the tool reads.
+        files: the host's paths of the files, by the names of the inputs.
+        folders: the host's paths of the folders, by the paths at which the tool sees them.
         in_place: the inputs that it reads where they lie.
     """
 
@@ -41,7 +41,7 @@ class Snapshot:
     in_place: Mapping[Path, State]
 
     def check(self, name: str) -> None:
-        """Sees that the tool has read what was there when it began.
+        """Check that the tool has read the bytes that were there when it began.
 
         Raises:
             CvimakeError: an input that it read where it lies was changed meanwhile.
@@ -57,15 +57,15 @@ class Snapshot:
 def take(  # noqa: PLR0913, PLR0917 - the places that a snapshot has to do with
     action: Action, root: Path, private: Path, kept: Path, user: tuple[int, int], contents: Contents
 ) -> Snapshot:
-    """Takes a snapshot of all inputs of an action.
+    """Take a snapshot of all inputs of an action.
 
-    A file is copied, unless it is large and its file system tells of every change. The members of a folder
-    are copied once for all stages that read them. The inputs themselves are never linked: another link would
-    change a file's time of change, which tells whether somebody has changed it.
+    A file is copied, unless it is large and its file system shows every change. The members of a folder are
+    copied once for all stages that read them. The inputs themselves are never linked: a new link would change
+    the file's time of change, and that time tells whether somebody has changed the file.
 
     Args:
-        action: what is to run.
-        root: the project's folder; relative paths are meant from there.
+        action: the action that is to run.
+        root: the project's folder; relative paths are relative to it.
         private: an empty folder that is removed after the run, and that no other user can enter.
         kept: an empty folder that stays until the action runs again, on the file system of `private`.
         user: numeric user and group of the tool.
@@ -103,13 +103,13 @@ def take(  # noqa: PLR0913, PLR0917 - the places that a snapshot has to do with
 
 
 def lasting_files(action: Action, root: Path, kept: Path, user: tuple[int, int]) -> dict[str, Path]:
-    """Where the inputs lie for who repeats a step by hand: the files themselves, or copies that stay.
+    """Return the inputs for repeating a stage by hand: the files themselves, or copies that stay.
 
     Args:
-        action: what runs.
+        action: the action that runs.
         root: the project's folder.
         kept: a folder that stays until the action runs again.
-        user: the tool's; root may keep a file to itself.
+        user: the tool's user and group; files that they cannot read are copied.
     """
     files: dict[str, Path] = {}
     for file in action.inputs:
@@ -123,7 +123,7 @@ def lasting_files(action: Action, root: Path, kept: Path, user: tuple[int, int])
 
 
 def can_read(path: Path, user: tuple[int, int]) -> bool:
-    """Whether a file's mode lets a user read it, given by numeric user and group."""
+    """Tell whether a file's mode lets a user read it, given by numeric user and group."""
     status = path.stat()
     if status.st_uid == user[0]:
         return bool(status.st_mode & stat.S_IRUSR)
@@ -133,7 +133,7 @@ def can_read(path: Path, user: tuple[int, int]) -> bool:
 
 
 def _provable(source: Path, user: tuple[int, int], contents: Contents) -> State | None:
-    """The state of a file that the tool can read where it lies; None for one that is to be copied."""
+    """Return the state of a file that the tool can read where it lies; None for one that has to be copied."""
     if source.stat().st_size <= LARGEST_COPY or not can_read(source, user):
         return None
     state = contents.state(str(source))
@@ -141,7 +141,7 @@ def _provable(source: Path, user: tuple[int, int], contents: Contents) -> State 
 
 
 def _copied(source: Path, target: Path) -> State:
-    """Copies a file for the tool's user; the digest in its state is that of the copy."""
+    """Copy a file for the tool's user; return its state, with the digest of the copy."""
 
     def copy(reading: BinaryIO) -> str:
         clone(reading, target)
@@ -154,7 +154,7 @@ def _copied(source: Path, target: Path) -> State:
 
 
 def _filled(place: Path, folder: Folder, root: Path, contents: Contents) -> dict[str, State]:
-    """Makes a folder of exactly the files that belong in it; returns their states by their paths."""
+    """Make a folder of exactly the files that belong in it; return their states by their paths."""
     states: dict[str, State] = {}
     place.mkdir()
     with _locked(root / _MEMBERS) as members:
@@ -174,7 +174,7 @@ def _filled(place: Path, folder: Folder, root: Path, contents: Contents) -> dict
 
 @contextlib.contextmanager
 def _locked(members: Path) -> Iterator[Path]:
-    """The folder of the members, for one at a time: a member without a link is removed."""
+    """Give the folder of the members to one process at a time: members that nothing links to are removed."""
     members.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(members, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -185,7 +185,7 @@ def _locked(members: Path) -> Iterator[Path]:
 
 
 def _member(members: Path, source: Path, contents: Contents) -> tuple[State, Path]:
-    """A file's state, and our copy of it with the same bytes."""
+    """Return a file's state, and our copy of it with the same bytes."""
     state = contents.state(str(source))
     member = members / state[-1]
     if member.is_file() and digest.of_file(member) == state[-1]:

@@ -1,4 +1,4 @@
-"""Folders in which steps run, below a project's `build`: each is one process's as long as that lives."""
+"""The folders in which stages run, below a project's `build`. Each belongs to one process."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cvimake.core.removal import remove_tree
 from cvimake.execution.engine import PLACE, PLACE_PREFIX
 
 _SCRATCH = Path("build/.work")
-# In a workspace: locked as long as its process lives, however that ends.
+# A file in each workspace that is locked as long as its process lives, however that ends.
 _IN_USE = "in_use"
-# Beside the workspaces: locked while one is made, or while those of ended processes are looked for.
+# A file beside the workspaces that is locked while one is made, or while abandoned ones are looked for.
 _TURN = Path("build/.work.lock")
 
 
 @contextlib.contextmanager
 def workspace(root: Path) -> Iterator[Path]:
-    """A folder on the file system of a project's results that no other user can enter."""
+    """Make a folder that no other user can enter, on the file system of a project's results."""
     scratch = root / _SCRATCH
     scratch.mkdir(parents=True, exist_ok=True)
     with _locked(root / _TURN):
@@ -36,7 +36,7 @@ def workspace(root: Path) -> Iterator[Path]:
 
 
 def sweep(root: Path) -> None:
-    """Removes the workspaces of processes that were killed; those of others stay."""
+    """Remove the workspaces of processes that were killed; those of living processes stay."""
     scratch = root / _SCRATCH
     if not scratch.is_dir():
         return
@@ -58,7 +58,7 @@ def _is_in_use(folder: Path) -> bool:
     except BlockingIOError:
         return True
     except FileNotFoundError:
-        # Its process was killed as it was making it.
+        # Its process was killed while it was making the folder.
         return False
     return False
 

@@ -31,7 +31,8 @@ from cvimake.execution.engine import Command, Log, connection
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import making
 from cvimake.execution.image.recipe import Recipe
-from cvimake.execution.sandbox import Sandbox, read_log
+from cvimake.execution.logs import read_log
+from cvimake.execution.sandbox import Sandbox
 from cvimake.pipeline import calibration, cvimodel, info, mlir, qtable
 from cvimake.project import read_declarations
 from cvimake.toolchain import commands

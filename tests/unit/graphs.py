@@ -28,7 +28,8 @@ from cvimake.core.content import Contents
 from cvimake.core.digest import of_file
 from cvimake.execution import runtime
 from cvimake.execution.image.making import ToolchainImage
-from cvimake.execution.sandbox import Ran, log_path
+from cvimake.execution.logs import log_path
+from cvimake.execution.sandbox import Ran
 from cvimake.pipeline.cvimodel_info import Info
 from cvimake.pipeline.stage import Stage, StageOf
 from cvimake.project import DeclaredModel

@@ -1,4 +1,4 @@
-"""What runs one command in isolation, and how files get in and out of it."""
+"""Engines: they run one command in isolation, and bring files in and out."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Protocol
 from cvimake.core.action import Ending, Limits
 from cvimake.core.capacity import Capacity
 
-# Beside the host's working directory: a link to the place elsewhere where the command really runs, so that
-# the next build can remove what a killed one left there.
+# A link beside the host's working directory to the folder elsewhere in which the command really runs. With it
+# the next build can remove the folder that a killed build left behind.
 PLACE, PLACE_PREFIX = "place", "cvimake-"
-# Who runs the commands when cvimake itself is run by root.
+# The user and group of commands when root runs cvimake: `nobody`.
 NOBODY = (65534, 65534)
 
 
@@ -23,8 +23,8 @@ class Mount:
     """A file or folder of the host that the command sees.
 
     Attributes:
-        source: where it lies, an absolute path.
-        target: where the command sees it, an absolute path.
+        source: its absolute path on the host.
+        target: the absolute path at which the command sees it.
     """
 
     source: Path
@@ -34,13 +34,13 @@ class Mount:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One command with all that it gets to see.
+    """One command, with everything that it can see.
 
     Attributes:
         image: the image's name or id.
-        working_directory: an absolute path; the only place beside `/tmp` that can be written.
+        working_directory: an absolute path; the command can write there and in `/tmp`, and nowhere else.
         user: numeric user and group.
-        results: names in the working directory that are wanted afterwards.
+        results: names of the files in the working directory that are wanted afterwards.
     """
 
     name: str
@@ -55,12 +55,12 @@ class Command:
 
     @property
     def host_folder(self) -> Path:
-        """The host's folder that is its working directory."""
+        """Return the host's folder that is its working directory."""
         return next(mount.source for mount in self.mounts if mount.target == self.working_directory)
 
     @property
     def inputs(self) -> dict[str, Path]:
-        """The files that it finds in its working directory, by name."""
+        """Return the files that it finds in its working directory, by name."""
         inside = f"{self.working_directory}/"
         return {
             mount.target.removeprefix(inside): mount.source
@@ -70,14 +70,18 @@ class Command:
 
     @property
     def folders(self) -> dict[str, Path]:
-        """The folders that it finds elsewhere, by where it finds them."""
+        """Return the folders that it finds elsewhere, by the paths at which it sees them."""
         inside = f"{self.working_directory}/"
         return {
             mount.target: mount.source for mount in self.mounts if not f"{mount.target}/".startswith(inside)
         }
 
     def copies(self, workspace: str) -> list[str]:
-        """Shell commands that copy its inputs to a folder, given as shell text for within double quotes."""
+        """Return shell commands that copy its inputs to a folder.
+
+        Args:
+            workspace: the folder, as shell text that can stand in double quotes.
+        """
         return [
             f'cp {shlex.quote(str(source))} "{workspace}"/{shlex.quote(name)}'
             for name, source in self.inputs.items()
@@ -85,10 +89,10 @@ class Command:
 
 
 class Log(Protocol):
-    """Takes what a command prints, as it comes."""
+    """Takes the output of a command as it comes."""
 
     def write(self, output: bytes, /) -> object:
-        """Takes a piece of it."""
+        """Take a piece of output."""
         ...
 
 
@@ -97,17 +101,17 @@ class Engine(Protocol):
 
     @property
     def user(self) -> tuple[int, int]:
-        """The unprivileged user and group that commands run as."""
+        """Return the unprivileged user and group that commands run as."""
         ...
 
     def capacity(self) -> Capacity:
-        """What its machine bears."""
+        """Return how many cores and how much memory its machine has for stages."""
         ...
 
     def run(self, command: Command, log: Log) -> Ending:
-        """Runs a command to its end, its standard output and error going to the log.
+        """Run a command to its end; its standard output and error go to the log.
 
-        However this ends, also by an exception, nothing of the command goes on running.
+        However this ends, also by an exception, no process of the command goes on running.
 
         Raises:
             EngineError: the engine cannot run it.
@@ -115,13 +119,18 @@ class Engine(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Ends all commands that run, and lets no other begin: their `run` raises EngineError."""
+        """End all running commands, and let no other begin: `run` then raises EngineError."""
         ...
 
     def removal(self, image: str) -> str:
-        """A shell command that removes an image."""
+        """Return a shell command that removes an image."""
         ...
 
     def by_hand(self, command: Command, workspace: str) -> str:
-        """A shell command that does the same, with `workspace` (shell text) for the working directory."""
+        """Return a shell command that does the same as a command.
+
+        Args:
+            command: the command.
+            workspace: the working directory, as shell text that can stand in double quotes.
+        """
         ...

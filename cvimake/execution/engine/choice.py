@@ -1,4 +1,4 @@
-"""Which kind of engine the user wants, and which one made what is there."""
+"""Tells which kind of engine the user wants, and which kind made the results that are there."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _SOCKET = "/var/run/docker.sock"
 
 
 def chosen(environment: Mapping[str, str]) -> str:
-    """Return the user's choice: DOCKER, LOCAL, or empty for Docker if it can be had.
+    """Return the user's choice: DOCKER, LOCAL, or empty for Docker where there is one.
 
     Args:
         environment: the variables that cvimake was started with.
 
     Raises:
-        EngineError: it is neither.
+        EngineError: the user asks for another kind.
     """
     wanted = environment.get(ENGINE_VARIABLE, "")
     if wanted not in {"", DOCKER, LOCAL}:
@@ -30,7 +30,7 @@ def chosen(environment: Mapping[str, str]) -> str:
 
 
 def was_local(record: Path) -> bool:
-    """Whether a toolchain's record says that results were made without containers."""
+    """Tell whether a toolchain's record says that results were made without containers."""
     try:
         return bool(json.loads(record.read_text(encoding="utf-8")).get("engine") == LOCAL)
     except (OSError, ValueError, AttributeError):
@@ -38,7 +38,7 @@ def was_local(record: Path) -> bool:
 
 
 def would_change(record: Path, environment: Mapping[str, str]) -> bool:
-    """Whether steps would now run on another kind of engine than recorded, as far as is cheap to tell."""
+    """Tell whether stages would now run on another kind of engine than recorded, by a quick look."""
     if not record.exists():
         return False
     wanted = chosen(environment)

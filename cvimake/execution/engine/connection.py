@@ -1,4 +1,4 @@
-"""Finds a Docker engine that answers, and brings one up where that is allowed."""
+"""Finds a Docker engine that answers, and installs and starts one where that is allowed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cvimake.core import system
 from cvimake.core.errors import EngineError
 from cvimake.execution.engine import service, tunnel
 
-# The first with all that the sandbox asks for: Docker 20.10.
+# The oldest version with everything that the sandbox needs: Docker 20.10.
 OLDEST_API = (1, 41)
 OLDEST_VERSION = "20.10"
-# The variables that name an engine, the stronger first.
+# The variables that name an engine. The first one that is set counts.
 _NAMING = ("DOCKER_HOST", "DOCKER_CONTEXT")
 
 
 def find() -> docker.DockerClient:
-    """A client of the engine that `DOCKER_HOST` or the current Docker context names, or of the local one.
+    """Return a client of the engine that `DOCKER_HOST` or the Docker context names, or of the local one.
 
     Raises:
         EngineError: it does not answer or is too old.
@@ -30,7 +30,7 @@ def find() -> docker.DockerClient:
         client = _client(_endpoint())
         version = client.version()
     except (docker.errors.DockerException, requests.exceptions.RequestException, ValueError) as error:
-        # A ValueError: the address is none.
+        # A ValueError says that the address is none.
         raise EngineError(f"no Docker engine answers at {_endpoint()} ({_reason(error)})") from error
     api = tuple(int(part) for part in version["ApiVersion"].split("."))
     if api < OLDEST_API:
@@ -42,21 +42,21 @@ def find() -> docker.DockerClient:
 
 
 def sees_our_files() -> bool:
-    """Whether the wanted engine is behind a socket of this machine, and so has our file system."""
+    """Tell whether the wanted engine is behind a socket of this machine, and so sees our file system."""
     return _endpoint().startswith("unix://")
 
 
 def ensure() -> docker.DockerClient:
-    """A client of an engine that answers; one is installed and started where nothing speaks against it.
+    """Return a client of an engine that answers; install and start one where that is allowed.
 
     Raises:
-        EngineError: with the commands to run by hand.
+        EngineError: no engine answers; has the commands to run by hand.
     """
     try:
         return find()
     except EngineError as error:
         if not isinstance(error.__cause__, docker.errors.DockerException):
-            # It answers, and is too old.
+            # It answers, but is too old.
             raise
         if not can_bring_up() or _refuses_us():
             raise EngineError(error.cause, by_hand()) from error
@@ -65,12 +65,12 @@ def ensure() -> docker.DockerClient:
 
 
 def can_bring_up() -> bool:
-    """Whether `ensure` may install and start an engine: the wanted one is this machine's own."""
+    """Tell whether `ensure` may install and start an engine: the wanted one is this machine's own."""
     return system.may_install() and is_this_machines()
 
 
 def is_this_machines() -> bool:
-    """Whether the wanted engine is this machine's own, and nobody named another."""
+    """Tell whether the wanted engine is this machine's own, and nobody named another."""
     try:
         return _is_local(_endpoint())
     except EngineError:
@@ -78,7 +78,7 @@ def is_this_machines() -> bool:
 
 
 def by_hand() -> str:
-    """What brings the wanted engine up: the commands, for this machine."""
+    """Return the commands that start the wanted engine on this machine, installing it if it is missing."""
     try:
         endpoint = _endpoint()
     except EngineError as error:
@@ -87,7 +87,9 @@ def by_hand() -> str:
         source = next((name for name in _NAMING if os.environ.get(name)), "the current Docker context")
         return f"{source} names {endpoint}: start that engine, or unset it to use this machine's own."
     if _refuses_us():
-        return 'It runs, but not for this user. As root: usermod -aG docker "$USER"; then log in anew.'
+        return (
+            'It runs, but this user may not use it. As root: usermod -aG docker "$USER"; then log in again.'
+        )
     root = "" if os.geteuid() == 0 else "sudo "
     join = "" if os.geteuid() == 0 else f' && {root}usermod -aG docker "$USER" && newgrp docker'
     start = "systemctl enable --now docker"
@@ -136,7 +138,7 @@ def _is_local(endpoint: str) -> bool:
 
 
 def _refuses_us() -> bool:
-    """Whether this machine's engine is there and this user has no right to it."""
+    """Tell whether this machine's engine is there and this user has no right to use it."""
     try:
         return service.SOCKET.exists() and not os.access(service.SOCKET, os.W_OK)
     except OSError:
@@ -144,6 +146,6 @@ def _refuses_us() -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Why it does not answer, as far as the error tells."""
+    """Return why the engine does not answer, as far as the error tells."""
     known = ("No such file or directory", "Permission denied", "Connection refused", "timed out")
     return next((text for text in known if text.lower() in str(error).lower()), str(error))

@@ -23,12 +23,12 @@ from cvimake.execution.engine import NOBODY, Command, Log, connection
 from cvimake.execution.engine.files import Archives, BindMounts, Files
 from cvimake.execution.engine.watch import Usage, watched
 
-# Every container carries it; its value is the process that waits for the container.
+# The label of every container; its value is the number of the process that waits for the container.
 LABEL = "cvimake"
 HOST_NAME = "cvimake"
-# What the toolchain is compiled for, in Docker's words.
+# The platform that the toolchain is compiled for, as Docker writes it.
 PLATFORM = "linux/amd64"
-# How files travel, for an engine whose address does not tell: `mount` or `archive`.
+# How files get to an engine whose address does not tell whether it sees ours: `mount` or `archive`.
 FILES_VARIABLE = "CVIMAKE_FILES"
 _WAYS: dict[str, type[Files]] = {"mount": BindMounts, "archive": Archives}
 _TMPFS = {"/tmp": "rw,nosuid,nodev,noexec,size=1g,mode=1777"}  # noqa: S108 - the container's own
@@ -66,7 +66,7 @@ class DockerEngine:
 
     @property
     def user(self) -> tuple[int, int]:
-        """The caller; `nobody` for root. A rootless engine's uid 0 is the caller, unprivileged outside."""
+        """Return the caller, or `nobody` for root. In a rootless engine, user 0 is the caller."""
         if self._rootless:
             return (0, 0)
         return (os.geteuid(), os.getegid()) if os.geteuid() != 0 else NOBODY
@@ -85,7 +85,7 @@ class DockerEngine:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether nothing may begin any more."""
+        """Tell whether no command may begin any more."""
         return self._cancelled
 
     def run(self, command: Command, log: Log) -> Ending:
@@ -96,7 +96,7 @@ class DockerEngine:
             if "bind source path does not exist" in str(error):
                 raise EngineError(
                     f"{command.name}: the Docker engine does not see this machine's files",
-                    f"Let them travel as archives: {FILES_VARIABLE}=archive ./doit",
+                    f"Send them as archives: {FILES_VARIABLE}=archive ./doit",
                 ) from error
             raise EngineError(f"{command.name}: Docker cannot run it: {error}") from error
         except requests.exceptions.RequestException as error:
@@ -127,7 +127,7 @@ class DockerEngine:
                 container.start()
                 timer.start()
                 if self._cancelled:
-                    # Too early to be killed when it was to be.
+                    # `cancel` came before the start, when there was nothing to kill yet.
                     _kill(container)
                 with watched(
                     command.limits,
@@ -159,14 +159,14 @@ class DockerEngine:
                 self._running.discard(container)
 
     def _look(self, command: Command, container: Container) -> Usage | None:
-        """How much a command's files take; None where the engine does not say so."""
+        """Return how much room a command's files take; None where the engine does not tell."""
         try:
             return self._files.look(command, container)
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError):
             return None
 
     def _settings(self, command: Command) -> dict[str, Any]:
-        """The container, as the SDK wants it. `by_hand` says the same as arguments of `docker run`."""
+        """Return the container's settings for the SDK; `by_hand` has the same for `docker run`."""
         return {
             "command": list(command.argv),
             "entrypoint": [],
@@ -187,10 +187,10 @@ class DockerEngine:
             "pids_limit": command.limits.processes,
             "ulimits": [
                 Ulimit(name="core", soft=0, hard=0),
-                # Of one file, so that it cannot outgrow the limit of all between two looks.
+                # The limit of one file. With it no file can outgrow the limit of all files between two looks.
                 Ulimit(name="fsize", soft=command.limits.workspace, hard=command.limits.workspace),
             ],
-            # The output is read as it comes; the engine need not keep a copy of its own.
+            # The output is read as it comes, so the engine need not keep a copy.
             "log_config": {"Type": "none"},
             "labels": {
                 LABEL: str(os.getpid()),
@@ -198,7 +198,7 @@ class DockerEngine:
                 f"{LABEL}.processes": process.space(),
             },
             "detach": True,
-            # The user's proxies are no business of a step without a network.
+            # A stage has no network, and needs to know nothing of the user's proxies.
             "use_config_proxy": False,
         }
 
@@ -224,7 +224,7 @@ class DockerEngine:
         return self._files.by_hand(command, shlex.join(arguments), workspace)
 
     def _sweep(self) -> None:
-        """Removes containers whose process is gone: it was killed and could not do it itself."""
+        """Remove the containers of processes that were killed and could not do it themselves."""
         try:
             for container in self.client.containers.list(
                 all=True, filters={"label": f"{LABEL}.processes={process.space()}"}
@@ -233,7 +233,7 @@ class DockerEngine:
                 if waiting.isdigit() and not process.started(int(waiting)):
                     _remove(container)
         except docker.errors.NotFound:
-            # Another process swept it in between.
+            # Another process has removed it in the meantime.
             return
 
 
@@ -241,7 +241,7 @@ def _kill(container: Container) -> None:
     try:
         container.kill()
     except docker.errors.APIError:
-        # It ended by itself in the meantime.
+        # It has ended by itself in the meantime.
         return
 
 
@@ -251,16 +251,16 @@ def _remove(container: Container) -> None:
     except docker.errors.NotFound:
         return
     except docker.errors.APIError as error:
-        # The engine is already at it.
+        # The engine is removing it already.
         if error.status_code != 409:  # noqa: PLR2004 - HTTP's "conflict"
             raise
 
 
 def _way_of_files() -> type[Files]:
-    """How files get to the engine.
+    """Return the way in which files get to the engine.
 
     Raises:
-        EngineError: the user asks for a way that there is not.
+        EngineError: the user asks for a way that does not exist.
     """
     if wanted := os.environ.get(FILES_VARIABLE):
         if wanted not in _WAYS:

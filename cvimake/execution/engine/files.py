@@ -1,4 +1,4 @@
-"""How files get into a container and out of it."""
+"""Brings files into a container and out of it."""
 
 from __future__ import annotations
 
@@ -22,50 +22,53 @@ from cvimake.execution.engine import Command, Mount
 from cvimake.execution.engine.watch import Usage, deleted, of_container, of_folder
 
 _READ_SIZE = 1024 * 1024
-# Prints how many bytes the files below a container's working directory take, and how many there are.
+# Prints how many bytes the files in a container's working directory take, and how many files there are.
 _LOOK = "du -s --block-size=1 . 2>/dev/null; du -s --inodes . 2>/dev/null"
-# What goes into an archive, and the file with its contents; None for a folder.
+# A member of an archive, and the file with its contents; None for a folder.
 _Member = tuple[tarfile.TarInfo, Path | None]
 
 
 class Files(Protocol):
-    """One way of getting them there.
+    """One way to bring files in and out.
 
     Attributes:
-        seconds_between_looks: at how much the files take.
+        seconds_between_looks: how often one can look how much room the files take.
     """
 
     seconds_between_looks: float
 
     def mounts(self, command: Command) -> list[DockerMount]:
-        """What a new container has mounted."""
+        """Return the mounts of a new container."""
         ...
 
     def send(self, command: Command, container: Container) -> None:
-        """Brings the inputs in, before the command starts."""
+        """Bring the inputs in, before the command starts."""
         ...
 
     def look(self, command: Command, container: Container) -> Usage | None:
-        """How much the files in its working directory take; None where that could not be found out."""
+        """Return how much room the files in its working directory take; None where that is not known."""
         ...
 
     def fetch(self, command: Command, container: Container) -> None:
-        """Brings the results that there are to the host's working directory, after it has ended."""
+        """Bring the results to the host's working directory, after the command has ended.
+
+        Results that the command did not write are passed over.
+        """
         ...
 
     def by_hand(self, command: Command, arguments: str, workspace: str) -> str:
-        """A shell command that does the same.
+        """Return a shell command that does the same as a command.
 
         Args:
-            command: what runs.
-            arguments: shell text for `docker run`, all but the files and the command.
-            workspace: shell text for the host's working directory.
+            command: the command.
+            arguments: the arguments of `docker run` as shell text, without the files and the command.
+            workspace: the host's working directory as shell text.
         """
         ...
 
 
 class BindMounts:
-    """The engine sees our file system: nothing travels."""
+    """For an engine that sees our file system: files stay where they are."""
 
     seconds_between_looks = 1.0
 
@@ -77,10 +80,10 @@ class BindMounts:
         ]
 
     def send(self, command: Command, container: Container) -> None:
-        """Everything is there."""
+        """Do nothing: the container sees the inputs."""
 
     def look(self, command: Command, container: Container) -> Usage | None:
-        """See `Files.look`. A file that was deleted while it is open still takes its room."""
+        """See `Files.look`. A file that was deleted while it is open still takes room."""
         folder = command.host_folder
         usage = of_folder(folder, command.limits)
         device = folder.stat().st_dev
@@ -89,7 +92,7 @@ class BindMounts:
         return replace(usage, size=usage.size + deleted(processes, device))
 
     def fetch(self, command: Command, container: Container) -> None:
-        """Everything is here."""
+        """Do nothing: the results are in the host's working directory already."""
 
     def by_hand(self, command: Command, arguments: str, workspace: str) -> str:
         """See `Files.by_hand`."""
@@ -103,9 +106,9 @@ class BindMounts:
 
 
 class Archives:
-    """The engine is on another machine: files travel through its API, to and from anonymous volumes.
+    """For an engine on another machine: files go through its API to anonymous volumes, and come back so.
 
-    An input is root's there and closed to writing, as a read-only mount would be.
+    An input belongs to root there and is closed to writing, as a read-only mount would be.
     """
 
     # Each look starts a process in the container.
@@ -132,17 +135,16 @@ class Archives:
                 workdir=command.working_directory,
                 user=f"{command.user[0]}:{command.user[1]}",
             )
-            # All at once, since it is not asked for as a stream.
-            assert isinstance(output, bytes)  # noqa: S101 - for the types
+            assert isinstance(output, bytes)  # noqa: S101 - for the types: it was not asked for as a stream
             size, files = (int(line.split()[0]) for line in output.splitlines()[-2:])
         except (docker.errors.APIError, ValueError):
-            # It has ended in the meantime, or has no process left for this.
+            # The container has ended in the meantime, or may start no more processes.
             return None
-        # Of the inputs there are the copies.
+        # The inputs lie there as copies, which do not count.
         return Usage(size - sum(path.stat().st_size for path in command.inputs.values()), files)
 
     def fetch(self, command: Command, container: Container) -> None:
-        """See `Files.fetch`. What is no plain file is left there, and so missing here."""
+        """See `Files.fetch`. Anything but a plain file stays there, and is then missing here."""
         for name in command.results:
             try:
                 chunks, _ = container.get_archive(f"{command.working_directory}/{name}", _READ_SIZE)
@@ -165,7 +167,7 @@ class Archives:
             for target, source in command.folders.items()
         ]
         create = f"C=$(docker create {arguments} {volumes} {_image_and_command(command)})"
-        # Without -a, which has Docker 20.10 ask for the user's name, and a number has none.
+        # No -a: with it Docker 20.10 looks for the user's name, and a number has none.
         send = f'docker cp "{workspace}"/. "$C:{command.working_directory}"'
         start = " && ".join([send, *folders, 'docker start -a "$C"'])
         fetch = f'docker cp "$C:{command.working_directory}/." "{workspace}"'
@@ -180,7 +182,7 @@ class Archives:
     @staticmethod
     @contextlib.contextmanager
     def _archive(command: Command, members: Iterable[_Member]) -> Iterator[BinaryIO]:
-        """An archive, on the project's disk: references can have hundreds of MB."""
+        """Make an archive on the project's disk: references can have hundreds of MB."""
         with tempfile.TemporaryFile(dir=command.host_folder.parent) as file:
             with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
                 for member, path in members:
@@ -217,7 +219,7 @@ def _read_only(name: str) -> tarfile.TarInfo:
 
 
 class _Chunks(io.RawIOBase):
-    """A stream of pieces as a file."""
+    """A file whose contents come as an iterator of pieces."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -239,7 +241,7 @@ def _image_and_command(command: Command) -> str:
 
 
 def _mount_text(mount: Mount) -> str:
-    """A value of `--mount`, which is a line of comma-separated values."""
+    """Return a value of `--mount`, which is a line of comma-separated values."""
     fields = ["type=bind", f"src={mount.source}", f"dst={mount.target}"]
     if mount.read_only:
         fields.append("readonly")

@@ -1,37 +1,34 @@
-"""Commands without containers: in a folder of their own, and nothing more between them and this machine."""
+"""Runs commands without containers: in a folder of their own, and without other isolation."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from cvimake.core.action import Ending, Limits
 from cvimake.core.capacity import Capacity
 from cvimake.core.errors import EngineError
-from cvimake.core.removal import remove_tree
-from cvimake.execution.engine import NOBODY, PLACE, PLACE_PREFIX, Command, Log, supervisor
+from cvimake.execution.engine import NOBODY, Command, Log, local_place, supervisor
+from cvimake.execution.engine.local_place import Place
 from cvimake.execution.engine.watch import Usage, deleted, of_folder, watched
 from cvimake.toolchain import commands
 
 _READ_SIZE = 65536
-# As long as a command says nothing, this often it is seen whether it has ended.
+# While a command prints nothing, this is how often we look whether it has ended.
 _LOOK_SECONDS = 0.5
 _BOUNDLESS = Limits(workspace=sys.maxsize, files=sys.maxsize)
 _SUPERVISOR = Path(supervisor.__file__)
-# A supervisor that was told to end has killed everything below it within this time, unless the kernel holds
-# a process back.
+# Within this time a supervisor that was told to end has killed everything below it, unless a process hangs
+# in the kernel.
 _END_SECONDS = 30.0
-# Where distributions put it.
+# Where distributions install libfaketime, below /usr or /usr/local.
 _FAKETIME = (
     "lib/faketime/libfaketime.so.1",
     "lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
@@ -42,9 +39,9 @@ _FAKETIME = (
 class LocalEngine:
     """An engine over a toolchain that is installed on this machine.
 
-    The image of a command is the folder of that toolchain. What holds the results still is kept as far as
-    this machine has it: no address randomisation, and a fixed clock where libfaketime is installed. There is
-    no isolation of files and network and no limit of memory.
+    The image of a command is the folder of that toolchain. Two things that make results reproducible are
+    kept: no address randomisation, and a fixed clock where libfaketime is installed. Files and network are
+    not isolated, and memory is not limited.
     """
 
     def __init__(self, prefix: Path) -> None:
@@ -55,14 +52,14 @@ class LocalEngine:
         self._cancelled = False
 
     def shortcomings(self) -> str:
-        """What a container would give and this does not."""
+        """Return what a container would give and this engine does not."""
         lacks = "stages run on this machine without containers: no isolation of files and network"
         if not self.clock:
             lacks += ", and no fixed clock (libfaketime is not installed): results hold the time of day"
         return lacks
 
     def not_held(self) -> tuple[str, ...]:
-        """What can differ between two machines, and so change what a step writes."""
+        """Return what can differ between two machines, and so change the results of a stage."""
         clock = (
             () if self.clock else ("the clock: libfaketime is not installed, and files hold the time of day",)
         )
@@ -73,7 +70,7 @@ class LocalEngine:
 
     @property
     def user(self) -> tuple[int, int]:
-        """The caller; `nobody` for root, where nobody can run the toolchain's Python."""
+        """Return the caller. Root becomes the user `nobody`, if that user can run the toolchain's Python."""
         if os.geteuid() == 0 and self._is_open_to_all():
             return NOBODY
         return (os.geteuid(), os.getegid())
@@ -92,19 +89,19 @@ class LocalEngine:
 
     def run(self, command: Command, log: Log) -> Ending:
         """See `Engine.run`."""
-        with _place(command) as place:
+        with local_place.made_for(command) as place:
             for folder in (place.files, place.temporary):
                 os.chown(folder, *command.user)
             ending = self._run(command, place, log)
             if ending.exit_code == 0:
                 for name in command.results:
                     result = place.files / name
-                    # What is no plain file is left, and so missing there.
+                    # Anything but a plain file stays, and is then missing in the host's folder.
                     if result.is_file() and not result.is_symlink():
                         shutil.move(result, command.host_folder / name)
             return ending
 
-    def _run(self, command: Command, place: _Place, log: Log) -> Ending:
+    def _run(self, command: Command, place: Place, log: Log) -> Ending:
         timed_out = threading.Event()
         process = self._start(command, place)
         with self._guard:
@@ -122,7 +119,7 @@ class LocalEngine:
         before = of_folder(place.files.parent, _BOUNDLESS)
 
         def look() -> Usage:
-            """How much more its files take than at the beginning, those without a name among them."""
+            """Return how much more its files take than at the beginning, with deleted ones that are open."""
             now = of_folder(place.files.parent, _BOUNDLESS)
             device = place.files.stat().st_dev
             unseen = deleted(iter(supervisor.descendants(process.pid)), device)
@@ -147,12 +144,12 @@ class LocalEngine:
             overfull=watch.has_ended_it,
         )
 
-    def _start(self, command: Command, place: _Place) -> subprocess.Popen[bytes]:
-        """Starts a command below a supervisor, which ends with all that the command has started."""
+    def _start(self, command: Command, place: Place) -> subprocess.Popen[bytes]:
+        """Start a command below a supervisor, which ends every process that the command has started."""
         if not shutil.which("setpriv"):
             raise EngineError(f"{command.name}: setpriv is missing", "The local engine needs util-linux.")
         variables = [f"{name}={value}" for name, value in self._environment(command, place).items()]
-        # The supervisor is not to load the toolchain's libraries.
+        # -I keeps the supervisor from loading the toolchain's libraries.
         argv = [
             *(sys.executable, "-I", str(_SUPERVISOR), str(command.limits.workspace)),
             *("setpriv", *self._rights(command), "env", "-i", *variables),
@@ -177,7 +174,7 @@ class LocalEngine:
 
     def by_hand(self, command: Command, workspace: str) -> str:
         """See `Engine.by_hand`."""
-        place = _Place(Path(), Path("/tmp"), command.folders)  # noqa: S108 - of whoever pastes the line
+        place = Place(Path(), Path("/tmp"), command.folders)  # noqa: S108 - of whoever pastes the line
         variables = [f"{name}={value}" for name, value in self._environment(command, place).items()]
         argv = place.translate(self._argv(command))
         return " && ".join(
@@ -191,7 +188,7 @@ class LocalEngine:
     def _argv(self, command: Command) -> list[str]:
         return [part.replace(commands.PREFIX, str(self.prefix)) for part in command.argv]
 
-    def _environment(self, command: Command, place: _Place) -> dict[str, str]:
+    def _environment(self, command: Command, place: Place) -> dict[str, str]:
         variables = {
             name: value.replace(commands.PREFIX, str(self.prefix))
             for name, value in command.environment.items()
@@ -211,83 +208,20 @@ class LocalEngine:
             return False
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where one command runs.
-
-    Attributes:
-        files: its working directory.
-        temporary: what it may use as it likes.
-        folders: where the folders lie that it expects elsewhere, by where it expects them.
-    """
-
-    files: Path
-    temporary: Path
-    folders: dict[str, Path]
-
-    def translate(self, argv: list[str]) -> list[str]:
-        """The command with the folders where they are."""
-        return [self._translated(part) for part in argv]
-
-    def _translated(self, text: str) -> str:
-        for expected, real in self.folders.items():
-            text = text.replace(f"={expected}", f"={real}")
-        return text
-
-
-@contextlib.contextmanager
-def _place(command: Command) -> Iterator[_Place]:
-    """A new place with everything that the command reads, in copies.
-
-    Root's is elsewhere: the project's own folders may be closed to the user that the command runs as.
-    """
-    beside = command.host_folder.parent
-    within = "/var/tmp" if os.geteuid() == 0 else beside  # noqa: S108 - a random name
-    root = Path(tempfile.mkdtemp(prefix=PLACE_PREFIX, dir=within))
-    note = beside / PLACE
-    try:
-        note.symlink_to(root)
-        os.chown(root, *command.user)
-        files, temporary = root / "files", root / "tmp"
-        files.mkdir()
-        temporary.mkdir()
-        folders = {target: root / target.strip("/") for target in command.folders}
-        for target, source in command.folders.items():
-            shutil.copytree(source, folders[target])
-        for name, source in command.inputs.items():
-            shutil.copyfile(source, files / name)
-            _name_folders(files / name, folders)
-            (files / name).chmod(0o444)
-        yield _Place(files, temporary, folders)
-    finally:
-        with contextlib.suppress(OSError):
-            remove_tree(root)
-        note.unlink(missing_ok=True)
-
-
-def _name_folders(file: Path, folders: dict[str, Path]) -> None:
-    """Names the folders in a list of samples where they are."""
-    if file.suffix == ".txt" and folders:
-        text = file.read_text(encoding="utf-8")
-        for expected, real in folders.items():
-            text = text.replace(f"{expected}/", f"{real}/")
-        file.write_text(text, encoding="utf-8")
-
-
 def _as_user(user: tuple[int, int]) -> tuple[str, ...]:
-    """What makes `setpriv` change to a user and a group."""
+    """Return the arguments with which `setpriv` changes to a user and a group."""
     return ("--reuid", str(user[0]), "--regid", str(user[1]), "--clear-groups")
 
 
 def _find_clock(prefix: Path) -> Path | None:
-    """The libfaketime of this machine, or where somebody without root has put it."""
+    """Return the path of libfaketime: the one in the toolchain's folder, or this machine's."""
     candidates = [prefix / "lib" / "libfaketime.so.1"]
     candidates += [root / name for root in (Path("/usr"), Path("/usr/local")) for name in _FAKETIME]
     return next((path for path in candidates if path.is_file()), None)
 
 
 def _printed(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """The output of a command, as it comes, until it ends. A pipe that something else holds open is left."""
+    """Yield the output of a command until it ends, even if another process holds its pipe open."""
     assert process.stdout  # noqa: S101 - for the types
     while True:
         has_ended = process.poll() is not None
@@ -302,13 +236,13 @@ def _printed(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Tells a supervisor to kill what it has started: its standard input ends."""
+    """Make a supervisor kill everything that it has started, by closing its standard input."""
     if process.stdin:
         process.stdin.close()
 
 
 def _bury(process: subprocess.Popen[bytes]) -> None:
-    """Waits until a supervisor that was told so has ended, and no longer than it takes if it can."""
+    """Wait until a supervisor has ended that was told to end; kill it where it takes too long."""
     try:
         process.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:

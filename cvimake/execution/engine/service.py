@@ -1,4 +1,4 @@
-"""The engine's daemon on this machine: installed, started, and stopped if we started it."""
+"""Installs, starts and stops the engine's daemon on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cvimake.core import announce, lock, system, tail
 from cvimake.core.errors import EngineError
 from cvimake.core.process import name, started
 
-# Gone after a restart of the machine, like the daemon itself.
+# This file is gone after a restart of the machine, like the daemon.
 STATE = Path("/run/cvimake/engine.json")
 LOG = Path("/var/log/cvimake-dockerd.log")
 SOCKET = Path("/var/run/docker.sock")
@@ -28,20 +28,20 @@ _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def has_systemd() -> bool:
-    """Whether systemd runs this machine."""
+    """Tell whether systemd runs this machine."""
     return Path("/run/systemd/system").is_dir()
 
 
 def is_installed() -> bool:
-    """Whether the daemon is on this machine."""
+    """Tell whether the daemon is installed on this machine."""
     return _dockerd() is not None
 
 
 def ensure_running() -> None:
-    """Installs the engine if it is missing, and starts it. For root; two at once take turns.
+    """Install the engine if it is missing, and start it. Only root can; two processes take turns.
 
     Raises:
-        EngineError: it cannot be started; the end of its log says why.
+        EngineError: it cannot be started; has the end of its log.
         CvimakeError: it cannot be installed.
     """
     STATE.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def ensure_running() -> None:
             return
         if not is_installed():
             system.install(["docker.io"], "a Docker engine")
-        # The package's own script may have started it.
+        # The package's own script may have started it by now.
         if _answers():
             return
         with announce.step("starting the Docker engine"):
@@ -58,7 +58,7 @@ def ensure_running() -> None:
 
 
 def stop() -> str:
-    """Stops the engine that cvimake started, and says what it did.
+    """Stop the engine that cvimake started; return what was done, in a sentence.
 
     Raises:
         EngineError: it does not stop.
@@ -100,7 +100,7 @@ def _start() -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Its own session: it outlives us and a Ctrl-C at our terminal.
+                # With a session of its own it outlives us, and a Ctrl-C at our terminal.
                 start_new_session=True,
                 cwd="/",
                 env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{_SBIN}"},
@@ -124,7 +124,7 @@ def _why(process: subprocess.Popen[bytes] | None) -> str:
 
 
 def _remove_leftovers() -> None:
-    """After a kill the daemon's pid file stays, and the next daemon would refuse to start."""
+    """Remove the pid file of a daemon that was killed: with it the next daemon would refuse to start."""
     try:
         process = int(PID_FILE.read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):

@@ -1,8 +1,9 @@
-"""Runs one command and leaves nothing of it behind: `supervisor.py LARGEST_FILE COMMAND...`.
+"""Runs one command and leaves no process of it behind: `supervisor.py LARGEST_FILE COMMAND...`.
 
-The kernel gives it every process of the command whose own parent has ended (it is a "child subreaper"). So it
-finds all of them, also those that left the command's session or process group. When the command ends, or the
-pipe that is its standard input, it kills them. That pipe ends with whoever started it, however that ends.
+It is a "child subreaper": it becomes the parent of every process of the command whose own parent has ended.
+So it finds all of them, also those that left the command's session or process group. It kills them when the
+command ends, or when its own standard input ends. That is a pipe from whoever started the supervisor, and
+ends with that process, however that ends.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ import sys
 import time
 from pathlib import Path
 
-# Of prctl(2).
+# A constant of prctl(2).
 _SET_CHILD_SUBREAPER = 36
 _SECONDS = 1.0
 _KILLED = 128 + signal.SIGKILL
 
 
 def descendants(process: int) -> list[int]:
-    """All processes below one, by their numbers."""
+    """Return the numbers of all processes below one."""
     children: dict[int, list[int]] = {}
     for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - it is asked for often
         with contextlib.suppress(OSError):
             text = Path(f"/proc/{name}/stat").read_text(encoding="utf-8", errors="replace")
-            # The name in front is in brackets, and may hold anything.
+            # The name in front is in brackets, and may hold any character.
             children.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(int(name))
     found: list[int] = []
     left = [process]
@@ -41,12 +42,12 @@ def descendants(process: int) -> list[int]:
 
 
 def main(largest_file: str, *command: str) -> int:
-    """Runs it; the exit code is the command's, as a shell tells it."""
+    """Run the command; return its exit code as a shell tells it."""
     if ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError("this kernel does not give a process the children of its children")
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(largest_file), int(largest_file)))
     nothing = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
-    # Python ignores these, and what it starts would too.
+    # Python ignores these signals, and programs that it starts would inherit that.
     usual = [signal.SIGPIPE, signal.SIGXFSZ]
     child = os.posix_spawnp(command[0], command, os.environ, file_actions=nothing, setsigdef=usual)
     try:
@@ -56,7 +57,7 @@ def main(largest_file: str, *command: str) -> int:
 
 
 def _wait(child: int) -> int:
-    """Waits for the command, or for the end of standard input; buries what else ends meanwhile."""
+    """Wait for the command, or for the end of standard input; collect other processes that end meanwhile."""
     ended = os.pidfd_open(child)
     while True:
         ready, _, _ = select.select([0, ended], [], [], _SECONDS)
@@ -70,7 +71,7 @@ def _wait(child: int) -> int:
 
 
 def _end_all() -> None:
-    """Kills all processes below this one, until there is none."""
+    """Kill all processes below this one, until there is none."""
     with contextlib.suppress(ChildProcessError):
         while True:
             for process in descendants(os.getpid()):

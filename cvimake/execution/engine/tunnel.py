@@ -1,8 +1,8 @@
-"""A way to an engine through ssh: its socket, as a socket of this machine.
+"""Reaches an engine through ssh: its socket becomes a socket of this machine.
 
-The Docker SDK's own two ways fail under load: one opens a session for each request and runs into sshd's
-`MaxSessions`, the other loses idle connections. Here the system's `ssh` forwards the socket, with the user's
-keys, hosts and agent, and any number of connections share it.
+The Docker SDK has two ways of its own, and both fail under load: one opens a session for each request and
+runs into sshd's `MaxSessions`, the other loses idle connections. Here the system's `ssh` forwards the socket,
+with the user's keys, hosts and agent, and any number of connections share it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _SECONDS = 60.0
 
 @functools.cache
 def open_to(endpoint: str) -> str:
-    """Forwards the engine's socket for as long as this process lives.
+    """Forward the engine's socket for as long as this process lives.
 
     Args:
         endpoint: `ssh://[USER@]HOST[:PORT][/PATH/TO/SOCKET]`.
 
     Returns:
-        The address of the socket here.
+        The address of the socket on this machine.
 
     Raises:
         EngineError: there is no ssh, or it does not reach the host.
@@ -39,9 +39,11 @@ def open_to(endpoint: str) -> str:
         parts = urlsplit(endpoint)
         port = parts.port
     except ValueError as error:
-        raise EngineError(f"{endpoint} is no address: {error}", "As in ssh://me@build-server:22") from error
+        raise EngineError(
+            f"{endpoint} is no address: {error}", "Write it like ssh://me@build-server:22"
+        ) from error
     if not parts.hostname or parts.hostname.startswith("-"):
-        raise EngineError(f"{endpoint} names no host", "As in ssh://me@build-server")
+        raise EngineError(f"{endpoint} names no host", "Write it like ssh://me@build-server")
     folder = Path(tempfile.mkdtemp(prefix="cvimake-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     socket = folder / "docker.sock"
@@ -50,13 +52,13 @@ def open_to(endpoint: str) -> str:
         "-L", f"{socket}:{parts.path.rstrip('/') or REMOTE_SOCKET}",
         *(("-p", str(port)) if port else ()),
         *(("-l", parts.username) if parts.username else ()),
-        # It ends with the pipe from us, however we end.
+        # `cat` ends with the pipe from us, however we end, and ssh with it.
         parts.hostname, "cat",
     ]  # fmt: skip
     try:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            # A Ctrl-C is for us; the containers have to be removed through it.
+            # A Ctrl-C must not end ssh: the containers are then removed through it.
             start_new_session=True,
         )  # fmt: skip
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Ends a command whose files take more room than they may: no engine has a quota for a folder."""
+"""Ends a command whose files take more room than they may. No engine has a quota for a folder."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from pathlib import Path
 
 from cvimake.core.action import Limits
 
-# Between two looks; a look that takes long is followed by so many times its own duration.
+# The pause between two looks.
 _SECONDS = 1.0
+# After a look that takes long, the pause is this many times as long as the look.
 _PAUSE = 10
-# After so many looks in a row that found out nothing, the command is ended too.
+# A command is also ended after this many looks in a row that found out nothing.
 _BLIND = 30
 _BLOCK = 512
 
 
 @dataclass(frozen=True)
 class Usage:
-    """How much room files take.
+    """The room that files take.
 
     Attributes:
         size: bytes on the disk.
@@ -34,12 +35,12 @@ class Usage:
     files: int = 0
 
     def exceeds(self, limits: Limits) -> bool:
-        """Whether it is more than a command's files may take."""
+        """Tell whether it is more than a command's files may take."""
         return self.size > limits.workspace or self.files > limits.files
 
 
 class Watch:
-    """Tells whether a command was ended for what its files took."""
+    """Tells whether a command was ended because of the room that its files took."""
 
     def __init__(self) -> None:
         self.has_ended_it = False
@@ -49,13 +50,13 @@ class Watch:
 def watched(
     limits: Limits, look: Callable[[], Usage | None], end: Callable[[], None], seconds: float = _SECONDS
 ) -> Iterator[Watch]:
-    """Looks at a command's files at intervals, and ends it when they take too much.
+    """Look at a command's files at intervals, and end the command when they take too much room.
 
     Args:
-        limits: the command's.
-        look: returns how much they take, None where that could not be found out.
+        limits: the command's limits.
+        look: returns how much room they take; None where that is not known.
         end: ends the command.
-        seconds: between two looks.
+        seconds: the pause between two looks.
     """
     watch, over = Watch(), threading.Event()
 
@@ -81,10 +82,10 @@ def watched(
 
 
 def of_folder(folder: Path, limits: Limits) -> Usage:
-    """How much a folder takes; counted no further than the limits. The tool may go on writing meanwhile.
+    """Return how much room a folder takes. Counting stops at the limits.
 
-    Folders that are closed to us, or nested deeper than a path can say, are too many files: a tool could hide
-    others there, and nothing sane needs either.
+    The tool may go on writing meanwhile. A folder that is closed to us, or nested deeper than a path can be
+    long, counts as too many files: a tool could hide files there, and no sane tool needs such a folder.
     """
     try:
         return _counted(folder, limits)
@@ -97,7 +98,7 @@ def _counted(folder: Path, limits: Limits) -> Usage:
     known: set[tuple[int, int]] = set()
     left = [folder]
     while left and not usage.exceeds(limits):
-        # Either of them can be gone before it is looked at.
+        # A folder or a file can be removed before we look at it.
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(left.pop()) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
@@ -111,7 +112,7 @@ def _counted(folder: Path, limits: Limits) -> Usage:
 
 
 def _size(status: os.stat_result, known: set[tuple[int, int]]) -> int:
-    """Bytes that a file takes; a file of many names takes its room once."""
+    """Return the bytes that a file takes. A file with several names counts once."""
     if not stat.S_ISDIR(status.st_mode) and status.st_nlink > 1:
         identity = (status.st_dev, status.st_ino)
         if identity in known:
@@ -121,7 +122,7 @@ def _size(status: os.stat_result, known: set[tuple[int, int]]) -> int:
 
 
 def deleted(processes: Iterator[int], device: int) -> int:
-    """Bytes of the files on a device that processes hold open and that have no name any more."""
+    """Return the bytes of the files on a device that were deleted while processes hold them open."""
     found: dict[int, int] = {}
     for process in processes:
         with contextlib.suppress(OSError), os.scandir(f"/proc/{process}/fd") as descriptors:
@@ -134,7 +135,7 @@ def deleted(processes: Iterator[int], device: int) -> int:
 
 
 def of_container(process: int) -> Iterator[int]:
-    """The processes of the container whose first process this is; none where it is another machine's."""
+    """Yield the processes of a container, given its first one; none if it is on another machine."""
     space = _space(process)
     if space and space != _space(os.getpid()):
         with os.scandir("/proc") as entries:
@@ -143,7 +144,7 @@ def of_container(process: int) -> Iterator[int]:
 
 
 def _space(process: int) -> Path | None:
-    """The kernel's name for the space that a process number is of."""
+    """Return the kernel's name for the namespace that a process number belongs to."""
     try:
         return Path(f"/proc/{process}/ns/pid").readlink()
     except OSError:

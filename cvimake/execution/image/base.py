@@ -1,4 +1,4 @@
-"""The image that the toolchain image is built on: present, pulled, or made from Debian packages."""
+"""Finds, pulls or makes the image that the toolchain image is built on."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from cvimake.core.errors import ImageError
 from cvimake.core.resources import docker_folder
 from cvimake.execution.image.recipe import BASE_VARIABLE
 
-# Says where a base came from; on it and on all that is built on it.
+# A label that says where a base came from. Images that are built on the base inherit it.
 LABEL_BASE = "cvimake.base"
-# The name of a bootstrapped base. Never the official one's.
+# The name of a base that is made from Debian packages. It never gets the official one's name.
 BOOTSTRAPPED = "cvimake/base"
 _MEGABYTE = 1000**2
 _BOOTSTRAP = ("bootstrap-base.sh", "debian-packages.txt")
@@ -32,16 +32,16 @@ _BOOTSTRAP = ("bootstrap-base.sh", "debian-packages.txt")
 def find_or_make(
     client: docker.DockerClient, wanted: str, logs: Path, platform: str | None = None
 ) -> tuple[Image, str]:
-    """The base image, and where it came from in words.
+    """Return the base image, and where it came from, in words.
 
     Args:
-        client: of the engine that is to have it.
-        wanted: the image to take; empty for the official one, or a bootstrapped one in its place.
-        logs: a folder.
-        platform: to ask for where the engine's own is another.
+        client: a client of the engine that is to have the image.
+        wanted: the image's name; empty for the official one, or one made from Debian packages in its place.
+        logs: the folder for the log.
+        platform: the platform of the image, where the engine's own is another one.
 
     Raises:
-        ImageError: there is none, and none can be had; says what to do.
+        ImageError: there is no such image, and it can be neither pulled nor made; says what to do.
     """
     _, pinned = toml.read(docker_folder() / "base.toml")
     name, expected = wanted or pinned["image"], "" if wanted else pinned["digest"]
@@ -64,13 +64,13 @@ def find_or_make(
 
 
 def _registry_origin(image: Image, name: str, expected: str) -> str:
-    """Where an image with a registry's name came from, checked against the pinned digest.
+    """Return where an image with a registry's name came from, after a check against the pinned digest.
 
     Raises:
         ImageError: it is another image than the pinned one.
     """
     if made := image.labels.get(LABEL_BASE):
-        # Somebody gave a bootstrapped one this name.
+        # Somebody gave this name to an image made from Debian packages.
         return str(made)
     repository = _plain_repository(name)
     digests = [
@@ -89,13 +89,13 @@ def _registry_origin(image: Image, name: str, expected: str) -> str:
 
 
 def _plain_repository(name: str) -> str:
-    """An image's name without tag, digest and Docker's own registry, which need not be written."""
+    """Return an image's name without tag and digest, and without Docker's own registry."""
     repository, _ = parse_repository_tag(name)
     return str(repository).removeprefix("docker.io/").removeprefix("library/")
 
 
 def _pull(client: docker.DockerClient, name: str, show: Callable[[str], None], platform: str | None) -> None:
-    """Pulls an image, showing how much of what is known of it has come."""
+    """Pull an image, and show how much of its known size has come."""
     repository, tag = parse_repository_tag(name)
     layers: dict[str, tuple[int, int]] = {}
     for message in client.api.pull(
@@ -114,7 +114,7 @@ def _pull(client: docker.DockerClient, name: str, show: Callable[[str], None], p
 
 
 def _bootstrap(client: docker.DockerClient, tag: str, logs: Path) -> tuple[Image, str]:
-    """A base made of Debian packages and a Python 3.10 of this machine."""
+    """Make a base from Debian packages and a Python 3.10 of this machine; return it and its origin."""
     remedy = (
         "Pull or load it yourself (docker pull, docker load), or name another base: "
         f"{BASE_VARIABLE}=IMAGE ./doit image"
@@ -156,10 +156,10 @@ def _bootstrap(client: docker.DockerClient, tag: str, logs: Path) -> tuple[Image
 
 
 def find_python(*, movable: bool = True, fetch: bool = True) -> Path | None:
-    """A Python 3.10 that really runs: on the PATH, a version of pyenv's, or one that uv has or can fetch.
+    """Return a Python 3.10 that really runs: on the PATH, one of pyenv's, or one that uv has or can fetch.
 
     Args:
-        movable: whether its prefix is to be copied, so that a system's own (prefix `/usr`) does not do.
+        movable: whether its prefix will be copied; the system's own (prefix `/usr`) then does not count.
         fetch: whether uv may fetch one.
     """
     candidates = [*_on_path("python3.10")]
@@ -182,7 +182,7 @@ def find_python(*, movable: bool = True, fetch: bool = True) -> Path | None:
 
 
 def _below(folder: Path, pattern: str) -> list[Path]:
-    """The files of a pattern; none where the folder is somebody else's, at which `Path.glob` raises."""
+    """Return the files that match a pattern; none where we may not read the folder (`Path.glob` raises)."""
     return sorted(map(Path, glob.glob(f"{glob.escape(str(folder))}/{pattern}")))  # noqa: PTH207
 
 
@@ -193,7 +193,10 @@ def _on_path(name: str) -> Iterator[Path]:
 
 
 def _python_version(python: Path, *, movable: bool = True) -> str:
-    """The version of a Python 3.10, with a prefix of its own and its headers if movable; empty for others."""
+    """Return the version of a Python 3.10; empty for another Python.
+
+    If it has to be movable, it also needs a prefix of its own, and its headers.
+    """
     code = (
         "import sys, sysconfig, os, venv, ensurepip; "
         f"good = sys.version_info[:2] == (3, 10) and (not {movable} or sys.base_prefix not in ('/usr', '/') "
@@ -221,7 +224,7 @@ def _bootstrap_digest() -> str:
 
 
 def _roomy_folder() -> str | None:
-    """A folder for a file of 650 MB: /var/tmp, since /tmp may lie in memory."""
+    """Return a folder for a file of 650 MB: /var/tmp, since /tmp may lie in memory."""
     return "/var/tmp" if os.access("/var/tmp", os.W_OK) else None  # noqa: S108 - a random name in it
 
 

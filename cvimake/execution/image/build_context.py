@@ -1,8 +1,8 @@
-"""The files that an image is built from: the recipe, and this machine's way to a package index.
+"""Collects the files that an image is built from: the recipe's, and this machine's settings of pip.
 
-The engine's classic builder has no secrets, and a build argument stays in the history of every layer that
-follows. So pip's settings are a file that the build stage copies. After the build that stage is removed with
-all its layers.
+Pip's settings can hold a password. The engine's classic builder knows no secrets, and a build argument stays
+in the history of every later layer. So pip's settings are a file that an early stage of the Dockerfile
+copies. After the build that stage is removed, with all its layers.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from cvimake.execution.image.recipe import Recipe
 
 _CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-# Docker knows these and keeps them out of the history.
+# Docker knows these variables, and keeps them out of an image's history.
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host")
 
 
 def fill(context: Path, recipe: Recipe) -> None:
-    """Writes the files that the Dockerfile copies: pins, certificates, pip's settings, the user's wheel."""
+    """Write the files that the Dockerfile copies: pins, certificates, pip's settings, the user's wheel."""
     for name in recipe.files:
         shutil.copy(docker_folder() / name, context)
     named = next(
@@ -42,18 +42,18 @@ def fill(context: Path, recipe: Recipe) -> None:
 
 
 def proxies() -> dict[str, str]:
-    """This machine's proxies, as build arguments."""
+    """Return this machine's proxies as build arguments."""
     return {name: value for name in _PROXIES if (value := os.environ.get(name))}
 
 
 def _pip_settings() -> str:
-    """A configuration file with the package indexes that this machine's pip is set to."""
+    """Return a configuration file with the package indexes that this machine's pip uses."""
     configured = subprocess.run(
         [sys.executable, "-I", "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     ).stdout
     lines = ["[global]"]
     for key in _PIP_SETTINGS:
-        # The last one wins, as for pip itself: files first, then the environment.
+        # The last one counts, as for pip: files come first, then the environment.
         found = re.findall(rf"^(?:global|install|:env:)\.{key}='(.*)'$", configured, re.MULTILINE)
         # An index in a folder of this machine cannot be seen from the container.
         urls = [url for url in found[-1].split() if not url.startswith("file:")] if found else []

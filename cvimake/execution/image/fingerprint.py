@@ -1,4 +1,4 @@
-"""What computes in an image: found out by running it, and compared with it again when it is used."""
+"""Takes an image's fingerprint by running the image, and compares the two again when the image is used."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from cvimake.execution.image.recipe import FILES_PROGRAM, Recipe
 from cvimake.execution.sandbox import Sandbox
 from cvimake.toolchain import commands
 
-# Where an image has pip's reports, and the list of its files.
+# The folder in an image that holds pip's reports and the list of files.
 RECORDS = "/opt/cvimake"
 LISTING = "files.sha256"
-# So many damaged files are named.
+# A message names this many damaged files.
 _MOST_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identified:
-    """An image that was looked at.
+    """The fingerprint of an image.
 
     Attributes:
-        identity: what computes in it; see `toolchain/container/toolchain_identity.py`.
-        listing: the files that the identity counts; see `toolchain/container/installed_files.py`.
+        identity: what computes in the image; see `toolchain/container/toolchain_identity.py`.
+        listing: the files that are part of it; see `toolchain/container/installed_files.py`.
     """
 
     identity: dict[str, Any]
@@ -43,13 +43,13 @@ def identify(
     programs: Sequence[str] = Recipe.identity_programs,
     what: str = "image",
 ) -> Identified:
-    """Finds out what computes in an image.
+    """Take the fingerprint of an image.
 
     Args:
         sandbox: runs actions in the image.
-        records: the folder with pip's reports, where it is not an image's own.
-        programs: the program that reads the identity, and the modules that it imports.
-        what: people call the image.
+        records: the folder with pip's reports; none for the usual one of an image.
+        programs: the names of the container program that takes it, and of those that this program imports.
+        what: the image's name in messages.
     """
     scripts = [container_program(name) for name in programs]
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
@@ -74,21 +74,18 @@ def identify(
 
 
 def check(sandbox: Sandbox, identity: Mapping[str, Any], records: str = RECORDS) -> None:
-    """Compares a sample of an image's files with those that its identity counts.
+    """Compare a sample of an image's files with those in its fingerprint.
 
     Args:
         sandbox: runs actions in the image.
-        identity: the image's.
+        identity: the image's fingerprint.
         records: the folder with the list of its files.
 
     Raises:
         ImageError: a file is missing or has changed.
     """
     remedy = f"Remove it and start again; it is then made anew: {sandbox.engine.removal(sandbox.image)}"
-    program, expected = (
-        container_program(FILES_PROGRAM),
-        Text(name="digests.json", text=json.dumps(identity["files"])),
-    )
+    program, expected = container_program(FILES_PROGRAM), Text(name="digests.json", text=json.dumps(identity["files"]))
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
         result = Path(name) / "changed.json"
         command = ("python3", program.name, f"{records}/{LISTING}", expected.name, result.name)

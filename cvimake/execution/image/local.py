@@ -1,6 +1,7 @@
-"""The toolchain without containers: a Python 3.10 environment of the locked packages, in the user's cache.
+"""Installs the toolchain for engines without containers: the locked packages, in the user's cache.
 
-It is what docker/Dockerfile makes, but for pycocotools, which no tool imports and which takes a compiler.
+The result is the environment that docker/Dockerfile makes, without pycocotools: no tool imports that package,
+and it takes a compiler.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from cvimake.toolchain import commands
 ORIGIN = "this machine, without containers"
 _IDENTITY = "identity.json"
 _RECORDS = "records"
-# A glibc of the wheel's own, with which nothing starts on a newer system.
+# The wheel brings a glibc of its own. With it no program starts on a newer system.
 _BUNDLED_GLIBC = ("libc.so.6", "libm.so.6", "libpthread.so.0")
 _DOT = """#!/bin/sh
 # run_qtable calls dot with the toolchain's libraries on its path, and dot then fails to load its own.
@@ -46,7 +47,7 @@ echo 'cvimake: Graphviz is not installed: a picture is left out' >&2
 
 
 def ensure(recipe: Recipe, folder: Path) -> ToolchainImage:
-    """The toolchain of a recipe, installed if it is not there; the logs go below the folder.
+    """Return the toolchain of a recipe; install it if it is missing. The logs go below the folder.
 
     Raises:
         ImageError: it cannot be installed; says why and what to do.
@@ -54,7 +55,7 @@ def ensure(recipe: Recipe, folder: Path) -> ToolchainImage:
     prefix = user_cache() / f"tpu_mlir-{recipe.digest()[:12]}"
     prefix.parent.mkdir(parents=True, exist_ok=True)
     with lock.exclusive(prefix.with_suffix(".lock"), "is installing the toolchain"):
-        # Written last, so that what was interrupted is made anew.
+        # This file is written last, so that an interrupted installation is done again.
         finished = prefix / _IDENTITY
         if not finished.exists():
             _install(prefix, recipe, folder)
@@ -63,13 +64,13 @@ def ensure(recipe: Recipe, folder: Path) -> ToolchainImage:
             (prefix / _RECORDS / LISTING).write_text(identified.listing, encoding="utf-8")
             finished.write_text(json.dumps(identified.identity), encoding="utf-8")
     if not _runs(prefix / "bin" / "python3"):
-        # The search path would lead on to the system's Python, which has none of the packages.
+        # Otherwise the search path would lead to the system's Python, which has none of the packages.
         raise ImageError(
-            f"the Python of {prefix} does not run any more",
+            f"the Python in {prefix} does not run any more",
             f"Remove that folder and start again: rm -r {prefix}",
         )
     identity = json.loads(finished.read_text(encoding="utf-8"))
-    # It may be installed later, and then counts.
+    # libfaketime may be installed later, and changes the fingerprint then.
     clock = LocalEngine(prefix).clock
     identity |= {"engine": LOCAL, "clock": digest.of_file(clock) if clock else ""}
     records = str(prefix / _RECORDS)
@@ -136,7 +137,7 @@ def _locked(requirements: Path, records: Path) -> list[str]:
 
 
 def _mend(prefix: Path) -> None:
-    """What the wheel lacks, and what it brings along too much."""
+    """Add the rights that the wheel's files lack, remove the libraries that do harm, and provide `dot`."""
     root = Path(commands.ROOT.replace(commands.PREFIX, str(prefix)))
     for pattern in ("bin/*", "python/tools/*.py", "python/utils/*.py"):
         for path in root.glob(pattern):
@@ -160,7 +161,7 @@ def _compile(prefix: Path, python: Path, log: BinaryIO) -> None:
         found.stdout.strip(), str(prefix),
     ]  # fmt: skip
     variables = {**os.environ, "PYTHONPYCACHEPREFIX": str(prefix / "bytecode"), "PYTHONHASHSEED": "0"}
-    # Some files are not for this Python and have none.
+    # Some files are for another Python and cannot be compiled. That does no harm.
     subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
 
 

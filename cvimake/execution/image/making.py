@@ -1,4 +1,4 @@
-"""The images that steps run in: found by their recipes, or built, and told apart by what computes in them."""
+"""Finds the images that stages run in by their recipes, or builds them, and labels them with fingerprints."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from cvimake.execution.sandbox import Sandbox
 REPOSITORY = "cvimake/tpu_mlir"
 LABEL_RECIPE = "cvimake.recipe"
 LABEL_IDENTITY = "cvimake.identity"
-# Where the output of their builds goes, in the folder of logs.
+# The names of the logs of their builds, in the folder of logs.
 LOGS = {Recipe.what: "image.log", FrameworksRecipe.what: "frameworks.log"}
-# How long building one takes, on two cores.
+# How long it takes to build one, on two cores.
 _MINUTES = {Recipe.what: "about 3 minutes", FrameworksRecipe.what: "about 2 minutes"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ToolchainImage:
-    """An image that steps can run in.
+    """An image that stages can run in.
 
     Attributes:
         id: the engine's name for it; differs from machine to machine.
-        base: where its base came from, for people.
+        base: where its base came from, in words.
         identity: what computes in it; see `toolchain/container/toolchain_identity.py`.
-        records: where the list of its files is, as a step sees it.
+        records: the folder with the list of its files, as a stage sees it.
     """
 
     id: str
@@ -54,14 +54,14 @@ class ToolchainImage:
 
     @property
     def fingerprint(self) -> str:
-        """The identity as one digest: equal on every machine for equal contents."""
+        """Return the identity as one digest: equal on every machine for equal contents."""
         return digest.of_value(self.identity)
 
 
 def find(client: docker.DockerClient, recipe: Recipe) -> ToolchainImage | None:
-    """The newest finished image of a recipe."""
+    """Return the newest finished image of a recipe; None if there is none."""
     images = client.images.list(REPOSITORY, filters={"label": f"{LABEL_RECIPE}={recipe.digest()}"})
-    # What somebody builds on a finished image inherits its labels, and not its name.
+    # An image that somebody builds on a finished one inherits its labels, but not its name.
     finished = [image for image in images if LABEL_IDENTITY in image.labels]
     if not finished:
         return None
@@ -72,7 +72,7 @@ def find(client: docker.DockerClient, recipe: Recipe) -> ToolchainImage | None:
 
 
 def ensure(engine: DockerEngine, recipe: Recipe, folder: Path) -> ToolchainImage:
-    """The image of a recipe, built if it is not there; the logs go below the folder.
+    """Return the image of a recipe; build it if it is missing. The logs go below the folder.
 
     Raises:
         ImageError: it cannot be built; says why and what to do.
@@ -81,15 +81,15 @@ def ensure(engine: DockerEngine, recipe: Recipe, folder: Path) -> ToolchainImage
 
 
 def build(engine: DockerEngine, recipe: Recipe, folder: Path, *, anew: bool = True) -> ToolchainImage:
-    """Builds the image of a recipe. Nothing carries its label before it is finished.
+    """Build the image of a recipe. No image has the recipe's label before it is finished.
 
-    Two at once in one project take turns.
+    Two processes in one project take turns.
 
     Args:
-        engine: that is to have it.
-        recipe: of the image.
-        folder: the project's; the logs go below it.
-        anew: also where the image is there, which may have been built while we waited for our turn.
+        engine: the engine that is to have the image.
+        recipe: the image's recipe.
+        folder: the project's folder; the logs go below it.
+        anew: build it even if it is there. Another process may have built it while we waited for our turn.
 
     Raises:
         ImageError: it cannot be built; says why and what to do.
@@ -106,7 +106,7 @@ def build(engine: DockerEngine, recipe: Recipe, folder: Path, *, anew: bool = Tr
         except docker.errors.DockerException as error:
             raise ImageError(f"the {recipe.what} image cannot be built: {error}") from error
         finally:
-            # Not in the place of the error that says why there is no image.
+            # An error of the removal must not hide the error that says why there is no image.
             with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException):
                 partial_images.remove_own(engine.client)
 
@@ -135,7 +135,7 @@ def _build(engine: DockerEngine, recipe: Recipe, folder: Path, logs: Path) -> To
 
 
 def _base(engine: DockerEngine, recipe: Recipe, folder: Path, logs: Path) -> tuple[str, str]:
-    """What an image is made on, by the engine's name for it, and where that came from."""
+    """Return the engine's name of the image that an image is made on, and where that one came from."""
     if not isinstance(recipe, FrameworksRecipe):
         base, origin = find_or_make(engine.client, recipe.base, logs, engine.platform)
         return str(base.id), origin
@@ -144,7 +144,7 @@ def _base(engine: DockerEngine, recipe: Recipe, folder: Path, logs: Path) -> tup
 
 
 def _label(engine: DockerEngine, raw: str, recipe: Recipe, origin: str, identified: Identified) -> Image:
-    """The finished image: the built one, its identity and the list of its files on it, under its name."""
+    """Return the finished image: the built one with its fingerprint and the list of its files, and a name."""
     files = {
         "Dockerfile": f"FROM {raw}\nCOPY {LISTING} {RECORDS}/\n".encode(),
         LISTING: identified.listing.encode(),
@@ -163,7 +163,7 @@ def _label(engine: DockerEngine, raw: str, recipe: Recipe, origin: str, identifi
                 LABEL_RECIPE: recipe.digest(),
                 LABEL_IDENTITY: json.dumps(identified.identity, sort_keys=True),
                 LABEL_BASE: origin,
-                # A label is inherited; this one no longer holds.
+                # The label is inherited from the built image, and this one is finished.
                 partial_images.LABEL: "",
             },
             rm=True,
@@ -178,7 +178,7 @@ def _label(engine: DockerEngine, raw: str, recipe: Recipe, origin: str, identifi
 
 
 def _run_build(client: docker.DockerClient, recipe: Recipe, logs: Path, **arguments: Any) -> str:  # noqa: ANN401 - the SDK's
-    """Runs one `docker build` through the API, its output to a log; returns the image's id."""
+    """Run one `docker build` through the API, with its output in a log; return the image's id."""
     image, stage = "", ""
     log_path = logs / LOGS[recipe.what]
     what = f"building the {recipe.what} image ({_MINUTES[recipe.what]})"

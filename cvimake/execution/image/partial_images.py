@@ -1,4 +1,4 @@
-"""Images on the way to another: labelled with the process that makes them, and removed after the build."""
+"""Removes unfinished images. Each is labelled with the process that makes it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ LABEL = "cvimake.partial"
 
 
 def remove_own(client: docker.DockerClient) -> None:
-    """Removes what this process has made and nothing finished stands on."""
+    """Remove the images that this process has made and that no finished image is built on."""
     _remove(client, process.mark())
 
 
 def remove_abandoned(client: docker.DockerClient) -> None:
-    """Removes the same of processes of this machine that were killed."""
+    """Remove such images of processes of this machine that were killed."""
     dangling = client.images.list(filters={"dangling": True, "label": LABEL})
     for mark in {str(image.labels.get(LABEL)) for image in dangling}:
         if process.has_ended(mark):

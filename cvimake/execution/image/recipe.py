@@ -1,4 +1,4 @@
-"""What the user can choose about the images that steps run in, and what decides their contents."""
+"""The recipes of the images that stages run in: the files that they are made from, and the user's choices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cvimake.core.resources import container_program, docker_folder
 
 WHEEL_VARIABLE = "CVIMAKE_TPU_MLIR_WHEEL"
 BASE_VARIABLE = "CVIMAKE_BASE"
-# What the result is made from, beside the base.
+# The files that the toolchain image is made from, beside its base.
 FILES = (
     "Dockerfile",
     "build-requirements.txt",
@@ -21,10 +21,10 @@ FILES = (
     "requirements.txt",
     "source-requirements.txt",
 )
-# The program that finds out the identity of what was made, and what it imports.
+# The container program that takes an image's fingerprint, and the program that it imports.
 FILES_PROGRAM = "installed_files"
 IDENTITY_PROGRAMS = ("toolchain_identity", FILES_PROGRAM)
-# The same of the image with PyTorch and TensorFlow, beside the toolchain image that it is made on.
+# The same for the image with PyTorch and TensorFlow, which is made on the toolchain image.
 FRAMEWORKS_FILES = (
     "frameworks.Dockerfile",
     "build-requirements.txt",
@@ -36,14 +36,14 @@ FRAMEWORKS_IDENTITY_PROGRAMS = ("frameworks_identity", *IDENTITY_PROGRAMS)
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How the toolchain image is to be made.
+    """The recipe of the toolchain image.
 
     Attributes:
-        base: the base image's name; empty for the official one, or a bootstrapped one in its place.
+        base: the base image's name; empty for the official one, or one made of Debian packages in its place.
         wheel: a local tpu_mlir wheel; None for the locked one.
-        files: what it is made from beside the base; a Dockerfile and what that copies.
-        identity_programs: the program that finds out what computes in it, and what that imports.
-        what: people call it.
+        files: the files that it is made from, beside the base: a Dockerfile, and the files that this copies.
+        identity_programs: the container program that takes its fingerprint, and those that this imports.
+        what: the image's name in messages.
     """
 
     base: str = ""
@@ -54,7 +54,7 @@ class Recipe:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Recipe:
-        """Return the user's choice.
+        """Return the recipe that the user has chosen with environment variables.
 
         Args:
             environment: the variables that cvimake was started with.
@@ -68,7 +68,7 @@ class Recipe:
         return cls(base=environment.get(BASE_VARIABLE, ""), wheel=Path(wheel).resolve() if wheel else None)
 
     def definition(self) -> dict[str, object]:
-        """Equal for recipes that make equal images of equal bases; a JSON value."""
+        """Return a JSON value that is equal for recipes that make equal images of equal bases."""
         return {
             "base": self.base,
             "wheel": digest.of_file(self.wheel) if self.wheel else "",
@@ -77,13 +77,13 @@ class Recipe:
         }
 
     def digest(self) -> str:
-        """The sha256 of the definition."""
+        """Return the sha256 of the definition."""
         return digest.of_value(self.definition())
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameworksRecipe(Recipe):
-    """How the image with PyTorch and TensorFlow is to be made, on the toolchain image.
+    """The recipe of the image with PyTorch and TensorFlow, which is made on the toolchain image.
 
     Attributes:
         toolchain: the fingerprint of the toolchain image; empty where it is not known yet.
@@ -95,7 +95,7 @@ class FrameworksRecipe(Recipe):
     what: ClassVar[str] = "frameworks"
 
     def definition(self) -> dict[str, object]:
-        """Equal for recipes that make equal images of equal bases; a JSON value."""
+        """Return a JSON value that is equal for recipes that make equal images of equal bases."""
         return {
             "toolchain": super().definition(),
             "fingerprint": self.toolchain,

@@ -451,7 +451,7 @@ def test_two_actions_have_two_logs(root: Path) -> None:
 
 
 def test_a_log_does_not_fill_the_disk(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cvimake.execution.sandbox.LOG_LIMIT", 10)
+    monkeypatch.setattr("cvimake.execution.logs.LIMIT", 10)
 
     class Talkative(FakeEngine):
         def run(self, command: Command, log: Log) -> Ending:
