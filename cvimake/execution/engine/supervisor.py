@@ -44,7 +44,7 @@ def descendants(process: int) -> list[int]:
 def main(largest_file: str, *command: str) -> int:
     """Run the command; return its exit code as a shell tells it."""
     if ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError("this kernel does not give a process the children of its children")
+        raise OSError("this kernel cannot make a process the parent of processes whose own parent has ended")
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(largest_file), int(largest_file)))
     nothing = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
     # Python ignores these signals, and programs that it starts would inherit that.

@@ -85,7 +85,8 @@ def check(sandbox: Sandbox, identity: Mapping[str, Any], records: str = RECORDS)
         ImageError: a file is missing or has changed.
     """
     remedy = f"Remove it and start again; it is then made anew: {sandbox.engine.removal(sandbox.image)}"
-    program, expected = container_program(FILES_PROGRAM), Text(name="digests.json", text=json.dumps(identity["files"]))
+    program = container_program(FILES_PROGRAM)
+    expected = Text(name="digests.json", text=json.dumps(identity["files"]))
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
         result = Path(name) / "changed.json"
         command = ("python3", program.name, f"{records}/{LISTING}", expected.name, result.name)
@@ -108,7 +109,7 @@ def check(sandbox: Sandbox, identity: Mapping[str, Any], records: str = RECORDS)
     if changed:
         more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
         raise ImageError(
-            "the toolchain is not what was built. These of its files are missing or have changed: "
+            "the toolchain differs from the one that was built. These files are missing or have changed: "
             f"{', '.join(changed[:_MOST_NAMED])}{more}",
             remedy,
         )

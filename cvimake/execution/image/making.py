@@ -196,5 +196,5 @@ def _run_build(client: docker.DockerClient, recipe: Recipe, logs: Path, **argume
                 raise ImageError(f"building the {recipe.what} image failed", tail.end_of(log_path))
             image = message.get("aux", {}).get("ID") or image
     if not image:
-        raise ImageError("the engine built an image and did not say which", f"Its log: {log_path}")
+        raise ImageError("the engine built an image and did not return its id", f"Its log: {log_path}")
     return image

@@ -229,7 +229,7 @@ def _by_version_converter(model: ModelProto, opset: int) -> ModelProto:
             converted = ModelProto()
             converted.ParseFromString(result.read_bytes())
         except DecodeError as error:
-            raise RefusedError("onnx.version_converter wrote what is no network") from error
+            raise RefusedError("onnx.version_converter wrote a file that is no network") from error
     if opset_of(converted) != opset:
         raise RefusedError(f"onnx.version_converter left opset {opset_of(converted)}")
     return converted

@@ -13,7 +13,7 @@ import pytest
 from cvimake.core.resources import container_program
 from cvimake.toolchain.container import run_tool
 
-STEPS = container_program("search").parent
+PROGRAMS = container_program("search").parent
 # What is checked of the real toolchain is left out where this one is to be stood in for.
 STAND_IN = """
 import sys
@@ -34,7 +34,7 @@ def toolchain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(root: Path, command: list[str], processes: int = 1) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(map(str, (STEPS, root))),
+        "PYTHONPATH": os.pathsep.join(map(str, (PROGRAMS, root))),
         "TPUC_ROOT": str(root.parent),
         "CVIMAKE_PROCESSES": str(processes),
     }
@@ -157,7 +157,7 @@ def test_the_tool_itself_runs_for_another_version_of_tpu_mlir(
     toolchain: Path, options: tuple[str, ...]
 ) -> None:
     Path("samples").write_text("0.5 0.25", encoding="utf-8")
-    program = [str(STEPS / "search.py")] if not options else ["-c", STAND_IN, str(toolchain)]
+    program = [str(PROGRAMS / "search.py")] if not options else ["-c", STAND_IN, str(toolchain)]
     ended = run(toolchain, [*program, "net", "--data_list=samples", *options], 2)
     assert ended.returncode == 0, ended.stderr
     reason = "debug_cmd debug_log is not covered" if options else "tools/run_qtable.py is not tpu_mlir 1.7's"
