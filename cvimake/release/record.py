@@ -11,7 +11,7 @@ from typing import Any
 
 from cvimake import __version__
 from cvimake.builder.history import History
-from cvimake.execution import logs
+from cvimake.execution.logs import log_path
 from cvimake.release.contents import Content, as_json
 from cvimake.release.materials import bill
 
@@ -36,7 +36,7 @@ def files(
     logs = {
         f"logs/{path.parent.name}/{path.name}": path
         for name in names
-        if (path := logs.log_path(Path(), name)).is_file()
+        if (path := log_path(Path(), name)).is_file()
     }
     record = {
         "started": _time(started),
