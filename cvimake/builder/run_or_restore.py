@@ -20,7 +20,8 @@ from cvimake.builder.records import CORES, RESTORED, SECONDS
 from cvimake.core.capacity import own_share
 from cvimake.core.content import State, is_known, unchanged
 from cvimake.core.errors import CvimakeError
-from cvimake.execution.sandbox import Ran, disk_errors
+from cvimake.execution.failures import disk_errors
+from cvimake.execution.sandbox import Ran
 from cvimake.pipeline.stage import Stage
 
 
