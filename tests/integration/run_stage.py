@@ -1,4 +1,4 @@
-"""Run one pickled stage in the project of the working directory: checks, tool, outcome, without doit."""
+"""Run one pickled stage in the project of the working directory: checks, tool and outcome, without tasks."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import pickle
 import sys
 from pathlib import Path
 
-from cvimake.builder import checks, outcomes
-from cvimake.execution.runtime import Runtimes
-from cvimake.pipeline.stage import Stage
+from doit.exceptions import BaseFail
+
+from cvimake.builder.build import Build
+from cvimake.builder.run_or_restore import RunOrRestore
 
 
 def main() -> None:
     """Read the stage from the standard input, and run it."""
-    stage: Stage = pickle.load(sys.stdin.buffer)
-    checks.run(stage)
-    Runtimes(Path.cwd(), os.environ).recorded_in(stage.toolchain).sandbox.run(stage.action)
-    outcomes.conclude(stage)
+    stage = pickle.load(sys.stdin.buffer)
+    ended = RunOrRestore(Build(Path.cwd(), os.environ), stage).run()
+    if isinstance(ended, BaseFail):
+        sys.exit(ended.get_msg())
 
 
 if __name__ == "__main__":
