@@ -114,7 +114,7 @@ def test_a_file_that_finds_nothing_on_the_camera_is_warned_of_and_fails_a_budget
     assert result.returncode == 0, result.stdout + result.stderr
     assert "warning: blind:f16: the camera takes it for YOLOv8, and that does not work: " in result.stdout
     assert "What to do: give the six outputs in turns" in result.stdout
-    assert "warning: blind:f16: [input] keep_aspect_ratio is not true" in result.stderr
+    assert "warning: blind: [input] keep_aspect_ratio is not true" in result.stderr
     declaration = project.model / "model.toml"
     declaration.write_text(f"{BLIND}[budget]\nworks_on_camera = true\n", encoding="utf-8")
     result = project.doit("blind:f16")
