@@ -6,6 +6,7 @@ option whose value a stage chooses stands here with its tool. Source: `--help` o
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -144,23 +145,48 @@ def arguments(
     Raises:
         KeyError: a value for an option that the tool does not have.
     """
+    line = _command_line(tool, tuple(type(table) for table in tables))
+    given = values or {}
+    if unknown := given.keys() - {place.option.name for place in line}:
+        raise KeyError(f"{tool.name} does not have the options {', '.join(sorted(unknown))}")
+    return tuple(
+        argument
+        for place in line
+        for argument in place.option.arguments(given.get(place.option.name, place.declared(tables)))
+    )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The place of an option on the command line.
+
+    Attributes:
+        table: the number of the table that declares its value.
+        field: the field there; empty for an option whose value a stage chooses.
+    """
+
+    option: Option
+    table: int = 0
+    field: str = ""
+
+    def declared(self, tables: Sequence[BaseModel]) -> object:
+        """Return the declared value; None where there is none."""
+        return getattr(tables[self.table], self.field) if self.field else None
+
+
+# The stages of many models have the same tables, and looking through the fields of a table is slow.
+@functools.cache
+def _command_line(tool: Tool, tables: tuple[type[BaseModel], ...]) -> tuple[_Place, ...]:
+    """Return all options of a tool in their order, for tables of these types."""
     declared = {
-        option.name: (option, getattr(table, name))
-        for table in tables
-        for name, field in type(table).model_fields.items()
+        option.name: _Place(option, number, name)
+        for number, table in enumerate(tables)
+        for name, field in table.model_fields.items()
         for option in of_field(name, field)
         if option.tool is tool
     }
-    filled_in = {option.name: (Option(tool, option.name), None) for option in tool.filled_in}
-    given = values or {}
-    if unknown := given.keys() - declared.keys() - filled_in.keys():
-        raise KeyError(f"{tool.name} does not have the options {', '.join(sorted(unknown))}")
-    known = {**filled_in, **declared}
-    return tuple(
-        argument
-        for name in _ordered(tool, list(declared))
-        for argument in known[name][0].arguments(given.get(name, known[name][1]))
-    )
+    places = {option.name: _Place(Option(tool, option.name)) for option in tool.filled_in} | declared
+    return tuple(places[name] for name in _ordered(tool, list(declared)))
 
 
 def _ordered(tool: Tool, declared: list[str]) -> Iterator[str]:
