@@ -8,16 +8,18 @@ from cvimake.toolchain.known_failures import KNOWN, Known
 _HEAD = """# Errors and what to do
 
 A failed stage says what happened, what to do, and where its whole log is. `./doit log MODEL:STAGE` shows
-the log. If a failure is none of those on this page, the stage shows the last lines of its log instead. Each
-failure here was caused in the real toolchain, by `tests/integration/failures.py`. (`docs/list_errors.py`
-writes this page from `cvimake/toolchain/known_failures.py`.)
+the log. This page lists the known failures. If a failure is not known, the stage shows the last lines of its
+log instead. `tests/integration/failures.py` causes each of these failures in the real toolchain.
+(`docs/list_errors.py` writes this page from `cvimake/toolchain/known_failures.py`.)
 
 Most mistakes are found before a container starts: unknown outputs (with similar names that exist), shapes
 and channels that differ from the network's, weights that are in other files, missing or empty datasets,
 images and arrays that cannot be read, arrays whose names or shapes differ from the network's inputs, and
-tables of another network. An npz is refused if, by its own directory, it would unpack to more than a
-stage's memory limit. If that directory is false, the memory limit stops the tool in its container, as with
-any other input.
+tables of another network. An npz contains a list of its arrays and their sizes. If their sum is larger than
+a stage's memory limit, the npz is refused. If the list is false, the memory limit stops the tool later, in
+its container.
+
+Below, words in CAPITALS stand for a name or a number of your model.
 """
 _ENDINGS = {
     "memory": "the engine says that the memory limit stopped the tool",

@@ -104,9 +104,9 @@ class ModelOutput(Declared):
         Option(ONNX_DOWNGRADE, "outputs", as_json=True),
         example(["output0"]),
     ] = ()
-    """Tensors of the source, in the order of the cvimodel's outputs; without it, the network's own."""
+    """The tensors that become the cvimodel's outputs, in this order; without it, the network's outputs."""
     relative_boxes: Annotated[bool, Option(ONNX_DOWNGRADE, "relative-boxes")] = False
-    """Boxes in fractions of the input instead of pixels, as the camera expects them of a YOLOv5."""
+    """Change boxes from pixels to fractions of the input size, as the camera expects them from a YOLOv5."""
     add_postprocess: Annotated[
         Literal["yolov5", "yolov3", "yolov8", "ssd", "bnr"] | None,
         _TRANSFORM,
@@ -121,7 +121,7 @@ class Verify(Declared):
     input: Annotated[Files, Option(MODEL_TRANSFORM, "test_input"), example("dog.jpg")]
     """An image, npz or npy relative to the model's folder, or one for each input."""
     tolerance: Annotated[Similarities | None, _TRANSFORM, example([0.99, 0.9])] = None
-    """Least cosine and Euclidean similarity of every layer to the source's."""
+    """The least similarity of each layer to the same layer of the source: cosine, Euclidean."""
     excepts: Annotated[list[Listed] | None, _TRANSFORM, example(["conv_3"])] = None
     """Layers that are not compared."""
 
@@ -132,7 +132,7 @@ class CalibrationOptions(Declared):
     dataset: Annotated[Text | None, _CALIBRATION, example("coco2017")] = None
     """The name of a dataset."""
     data_list: Annotated[FileName | None, _CALIBRATION, example("samples.txt")] = None
-    """A file with one sample on each line, relative to the model's folder; so are its entries."""
+    """A file with one sample on each line. All paths are relative to the model's folder."""
     input_num: Annotated[Count | None, _CALIBRATION, example(100)] = None
     """How many samples are taken; without it, all."""
     tune_list: Annotated[FileName | None, _CALIBRATION, example("samples.txt")] = None
@@ -140,9 +140,9 @@ class CalibrationOptions(Declared):
     tune_num: Annotated[Count | None, _CALIBRATION, example(5)] = None
     """How many samples the thresholds are tuned with."""
     histogram_bin_num: Annotated[Positive | None, _CALIBRATION, example(2048)] = None
-    """Bins of the histograms that the thresholds are found in."""
+    """The number of bins of the histograms from which the thresholds are computed."""
     debug_cmd: Annotated[Text | None, _CALIBRATION, example("use_percentile9999")] = None
-    """Switches of the tool's own, such as use_percentile9999."""
+    """Debug switches of the tool, such as use_percentile9999."""
 
     @model_validator(mode="after")
     def _one_source(self) -> CalibrationOptions:
@@ -155,7 +155,7 @@ class QtableOptions(Declared):
     """How to search for the layers that stay float."""
 
     dataset: Annotated[Text | None, _QTABLE, example("coco2017")] = None
-    """The name of a dataset; without it and data_list, the samples of the calibration."""
+    """The name of a dataset; without dataset and data_list, the samples of the calibration."""
     data_list: Annotated[FileName | None, _QTABLE, example("samples.txt")] = None
     """A file with one sample on each line, as for the calibration."""
     input_num: Annotated[Positive | None, _QTABLE, example(10)] = None
@@ -171,7 +171,7 @@ class QtableOptions(Declared):
     )
     """Layers to compare instead of the outputs, as 'name' or 'name:weight'."""
     debug_cmd: Annotated[Text | None, _QTABLE, example("use_percentile9999")] = None
-    """Switches of the tool's own."""
+    """Debug switches of the tool."""
     require_expected_cos: bool = False
     """Fail if the search gives up, instead of warning."""
 
@@ -186,23 +186,23 @@ class DeployOptions(Declared):
     """How a cvimodel is made. `[deploy]` holds for every variant that does not say otherwise."""
 
     quantize: Annotated[Quantize | None, _DEPLOY, example("INT8")] = None
-    """F16 and BF16 are the same on these processors: BF16."""
+    """The number type. F16 and BF16 both give BF16, the only float type of these processors."""
     processor: Annotated[OneOrMany[Processor] | None, _DEPLOY, example("cv181x")] = None
-    """One or more processors, each for a cvimodel of its own; without it cv181x, the reCamera's."""
+    """One or more processors; there is one cvimodel for each. Without it cv181x, the reCamera's."""
     quant_input: Annotated[bool | None, _DEPLOY] = None
     """The input is given in the network's own type."""
     quant_output: Annotated[bool | None, _DEPLOY] = None
     """The outputs stay in the network's own type; the camera dequantises them."""
     quant_input_list: Annotated[list[Positive] | None, _DEPLOY, Needs("quant_input"), example([1])] = None
-    """Inputs whose cast is stripped, counted from 1."""
+    """The numbers of the inputs that quant_input is for, counted from 1."""
     quant_output_list: Annotated[list[Positive] | None, _DEPLOY, Needs("quant_output"), example([1])] = None
-    """Outputs whose cast is stripped, counted from 1."""
+    """The numbers of the outputs that quant_output is for, counted from 1."""
     fuse_preprocess: Annotated[bool | None, _DEPLOY] = None
     """The cvimodel takes the camera's image as it is; mean and scale become part of the network."""
     customization_format: Annotated[CustomizationFormat | None, _DEPLOY, Needs("fuse_preprocess")] = None
     """How the camera's image lies in memory."""
     aligned_input: Annotated[bool | None, _DEPLOY, Needs("fuse_preprocess")] = None
-    """The rows of the camera's image are padded to the hardware's alignment."""
+    """The network expects image rows that are padded to the hardware's alignment (cv181x: 128 bytes)."""
     op_divide: Annotated[bool | None, _DEPLOY] = None
     """Divide large global operations."""
     ignore_f16_overflow: Annotated[
@@ -232,11 +232,11 @@ class DeployOptions(Declared):
     model_version: Annotated[Literal["latest", "1.1", "1.2", "1.3", "1.4"] | None, _DEPLOY] = None
     """An older cvimodel format; latest is 1.4, the newest that the runtime reads."""
     test_input: Annotated[AnyNumber[FileName] | None, _DEPLOY, example("dog.jpg")] = None
-    """Another input than [verify]'s for the checks; an empty list for none, and no checks."""
+    """The input for the checks, instead of that of [verify]; an empty list leaves the checks out."""
     test_reference: Annotated[FileName | None, _DEPLOY, example("reference.npz")] = None
     """Outputs to compare with instead of the float network's: an npz, relative to the model's folder."""
     tolerance: Annotated[Similarities | None, _DEPLOY, example([0.99, 0.9])] = None
-    """Least cosine and Euclidean similarity of every layer to the float network's."""
+    """The least similarity of each layer to the same layer of the float network: cosine, Euclidean."""
     excepts: Annotated[list[Listed] | None, _DEPLOY, example(["conv_3"])] = None
     """Layers that are not compared."""
     compare_all: Annotated[bool | None, _DEPLOY] = None
@@ -285,16 +285,16 @@ class OnnxTarget(Declared):
     """The form that an ONNX source is converted to before the toolchain reads it."""
 
     opset: Annotated[Annotated[int, Field(ge=11, le=17)] | None, Option(ONNX_DOWNGRADE), example(17)] = None
-    """The newest opset that is left as it is; without it, 17 (guide: target_opset_version)."""
+    """A newer opset is converted to this one; without it, 17 (guide: target_opset_version)."""
     ir: Annotated[Annotated[int, Field(ge=3, le=8)] | None, Option(ONNX_DOWNGRADE), example(8)] = None
-    """The newest IR version that is left as it is; without it, 8 (guide: target_ir_version)."""
+    """A newer IR version is converted to this one; without it, 8 (guide: target_ir_version)."""
 
 
 class OnnxOptions(OnnxTarget):
     """How an ONNX source is read."""
 
     external_data: Annotated[list[Text] | None, example(["weights.bin"])] = None
-    """Files with its weights, beside it; without it, SOURCE.data and SOURCE_data if they are there."""
+    """Files with weights, beside the source; without it, SOURCE.data and SOURCE_data if they exist."""
 
 
 class Model(Declared):

@@ -6,7 +6,7 @@ from __future__ import annotations
 REFUSED: dict[str, str] = {
     "asymmetric": "tpu_mlir 1.7 ignores it: the cvimodel is the same with and without it",
     "merge_weight": "it reads files of an earlier run, so the result would depend on the order of runs",
-    "cache_skip": "files of an earlier run make it skip checks; cvimake does not run what is up to date",
+    "cache_skip": "with it, files of an earlier run replace checks; cvimake runs no stage that is up to date",
     "do_winograd": "it is only for the processor bm1684",
     "dynamic": "cvimodels have fixed shapes",
     "num_device": "a cvimodel runs on one processor",
@@ -17,5 +17,5 @@ REFUSED: dict[str, str] = {
     "chip": "its name here is processor",
     "test_result": "it is always build/MODEL/MODEL_top_outputs.npz",
     "model_name": "it is the name of the model's folder",
-    "debug": "every stage keeps its log, but no intermediate files",
+    "debug": "it keeps intermediate files; in cvimake a stage keeps its log, but no intermediate files",
 }

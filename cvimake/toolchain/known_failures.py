@@ -72,7 +72,8 @@ KNOWN: tuple[Known, ...] = (
         "disk-full",
         _log(r"No space left on device"),
         "there is no space left for the tool's temporary files",
-        "In a container, /tmp holds 1 GiB. Without containers, make space on the disk of the build folder.",
+        "Without containers, free space on the disk of the build folder. In a container, /tmp has 1 GiB:\n"
+        "try smaller [input] shapes or fewer samples (input_num).",
     ),
     Known(
         "file-limit",
@@ -83,8 +84,9 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "process-limit",
         _log(r"\[Errno 11\] Resource temporarily unavailable|can't start new thread"),
-        "the tool could not start another process: it may have {processes} at most",
-        "Build again. If the error returns, the machine has reached its own limit of processes (ulimit -u).",
+        "the tool could not start another process: the limit is {processes} processes",
+        "Build again. If the error comes again, too many other processes run on this machine: end some\n"
+        "of them (ulimit -u shows the limit).",
     ),
     Known(
         "old-glibc",
@@ -101,7 +103,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "input-rank",
         _log(r"input shapes error:(?P<shapes>\[.*\]), (?P<network>\d+) vs (?P<declared>\d+)"),
-        "[input] shapes = {shapes} has {declared} inputs or axes, and the network has {network}",
+        "[input] shapes = {shapes} declares {declared} inputs or axes, but the network has {network}",
         "Declare one shape for each input, each with all axes, the batch first.",
     ),
     Known(
@@ -117,8 +119,8 @@ KNOWN: tuple[Known, ...] = (
             r"index: 1 Got: (?P<got>[134]) Expected: (?P<expected>\d+)$"
         ),
         "the network's input {input} has {expected} channels, but the test input has {got}",
-        'Set [input] pixel_format: "gray" for 1 channel, "rgb" or "bgr" for 3, "rgba" for 4. Correct\n'
-        "[input] shapes if it has another number of channels than the network.",
+        'Set [input] pixel_format: "gray" for 1 channel, "rgb" or "bgr" for 3, "rgba" for 4. If\n'
+        "[input] shapes declares another number of channels than the network has, correct it too.",
     ),
     Known(
         "test-input-shape",
@@ -142,7 +144,7 @@ KNOWN: tuple[Known, ...] = (
             r"|^KeyError: '(?P<input>.+) is not a file in the archive'"
         ),
         "the npz of a sample does not have the network's inputs",
-        "It needs one array for each input of the network, under the name of that input:\n"
+        "The npz needs one array for each input of the network, with the name of the input:\n"
         "numpy.savez(file, NAME=array, ...).",
     ),
     Known(
@@ -155,13 +157,15 @@ KNOWN: tuple[Known, ...] = (
         "sample-shape",
         _log(r"Tensor (?P<input>\S+) data need size: (?P<expected>\d+) , but set size: (?P<got>\d+)"),
         "a sample for {input} has the wrong shape: it has {got} bytes instead of {expected}",
-        "Write the dataset's npy or npz files as float32, in the shape of [input] shapes, a batch in each.",
+        "Write the dataset's npy or npz files again: as float32, and in the shape of [input] shapes,\n"
+        "with the axis of the batch.",
     ),
     Known(
         "fixed-shape",
         _log(r"\b(?P<operator>\w+)Op::shape_inference\(\): Assertion `(?P<check>[^']+)' failed"),
         "[input] shapes does not fit the network: its operator {operator} gets an impossible shape",
-        "The network was exported for another input size. Leave shapes out to use that, or export it again.",
+        "The network was exported for another input size. Leave [input] shapes out to use the exported\n"
+        "size, or export the network with the size that you want.",
     ),
     Known(
         "unreadable-image",
@@ -185,7 +189,8 @@ KNOWN: tuple[Known, ...] = (
         "npz-keys",
         _log(r"assert \((?:name in npz_in\.files|len\(self\.converter\.input_names\) == 1)\)"),
         "the npz of [verify] input does not have the network's inputs",
-        "It needs an array for each input, under the name of that input: numpy.savez(file, NAME=array, ...).",
+        "The npz needs one array for each input of the network, with the name of the input:\n"
+        "numpy.savez(file, NAME=array, ...).",
     ),
     Known(
         "test-input-count",
@@ -203,15 +208,15 @@ KNOWN: tuple[Known, ...] = (
         "unsupported-operator",
         _log(r"Op not support:\{(?P<operators>.+)\}"),
         "tpu_mlir 1.7 does not have the operator {operators}",
-        "End the network before this operator ([output] names), or export the network without it. The\n"
-        "camera's CPU can compute the rest.",
+        "Declare outputs before this operator ([output] names); the camera's CPU can compute the rest. Or\n"
+        "export the network without this operator.",
         _OPERATORS,
     ),
     Known(
         "unsupported-by-processor",
         _log(r'"top\.(?P<operator>\w+)".* loc\("(?P<layer>[^"]+)"\)\s*unimplemented tpu dialect!'),
-        "the processor has no {operator}, the operator of layer {layer}",
-        "End the network before this layer ([output] names), or train it with another operator.",
+        "the processor cannot compute the operator {operator} of layer {layer}",
+        "Declare outputs before this layer ([output] names), or train the network with another operator.",
     ),
     Known(
         "newer-opset",
@@ -231,7 +236,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "external-data",
         _log(r"No such file or directory: '/workspace/(?P<file>[^']+)'\s*(?:\Z|\n(?! ))"),
-        "the network's weights are in another file ({file}), but a stage gets the .onnx alone",
+        "the network's weights are in another file ({file}), but the tool only has the .onnx file",
         'Save it as one file: onnx.save(onnx.load("NETWORK.onnx"), "one.onnx").',
         _EXTERNAL_DATA,
     ),
@@ -245,13 +250,13 @@ KNOWN: tuple[Known, ...] = (
         "no-calibration-table",
         _log(r"can't open calibration table file"),
         "the compiler found no calibration table",
-        "INT8 needs one: declare [calibration] dataset, or the variant's calibration_table.",
+        "INT8 needs a calibration table: declare [calibration] dataset, or the variant's calibration_table.",
     ),
     Known(
         "foreign-calibration-table",
         _log(r"^\[Running\].*--import-calibration-table=(?:(?!^\[Running\])(?s:.))*CalibratedQuantizedType"),
-        "the calibration table has no threshold for a layer: it is of another network, or is not a table",
-        "Leave calibration_table out, so that cvimake makes one, or use a table that was made from this\n"
+        "the calibration table has no threshold for a layer: it belongs to another network or is no table",
+        "Leave calibration_table out; then cvimake makes a table. Or use a table that was made from this\n"
         "network with the same outputs.",
     ),
     Known(
@@ -304,13 +309,13 @@ KNOWN: tuple[Known, ...] = (
         "miscompiled",
         _log(r"^Target +\S+_model_outputs\.npz\nReference .*\nnpz compare FAILED"),
         "the finished cvimodel does not compute what its MLIR says: a fault of the compiler",
-        "End the network before its post-processing ([output] names).",
+        "Declare outputs before the post-processing ([output] names). The camera's CPU can compute the rest.",
     ),
     Known(
         "inexact-transform",
         _log(r"^Target +\S+_top_outputs\.npz\nReference .*\nnpz compare FAILED"),
         "the MLIR does not compute what the network computes",
-        "List the layers that may differ in [verify] excepts, lower [verify] tolerance, or end the network\n"
+        "List in [verify] excepts the layers that may differ, lower [verify] tolerance, or declare outputs\n"
         "before these layers ([output] names).",
     ),
     Known(
@@ -322,15 +327,16 @@ KNOWN: tuple[Known, ...] = (
         "with this test image even the float network finds nothing: its {tensor} is nearly constant, from\n"
         "{least} to {most}. The comparison failed because it compares rounding errors",
         "Use a test image in which the network finds something ([verify] input; `./doit init` looks for\n"
-        "one), or end the network before its last sigmoid or softmax ([output] names).",
+        "one), or declare outputs before the last sigmoid or softmax ([output] names).",
     ),
     Known(
         "tolerance-missed-bf16",
         _log(r"^Target +\S+_bf16_tpu_outputs\.npz\nReference .*\nnpz compare FAILED"),
         "in BF16 the variant is less similar to the float network than its tolerance allows",
         "Lower tolerance to a little less than the reached value, or use a test image in which the network\n"
-        "finds something ([verify] input). BF16 keeps 8 bits of each number, so small differences of large\n"
-        "numbers lose most. The camera's CPU can compute them from earlier outputs ([output] names).",
+        "finds something ([verify] input). BF16 keeps 8 bits of each number, so a small difference of\n"
+        "two large numbers is inexact. If the network computes such differences at its end, declare outputs\n"
+        "before them ([output] names), and compute them on the camera's CPU.",
     ),
     Known(
         "tolerance-missed-mixed",
@@ -346,12 +352,14 @@ KNOWN: tuple[Known, ...] = (
         "tolerance-missed",
         _log(r"^Target +\S+_tpu_outputs\.npz\nReference .*\nnpz compare FAILED"),
         "the variant is less similar to the float network than its tolerance allows",
-        "Lower tolerance, calibrate with more or other samples, or keep layers float: qtable = {{ }}.",
+        "Lower tolerance, calibrate with more or other samples, or keep some layers float:\n"
+        "qtable = {{ }} in the variant searches for these layers.",
     ),
     Known(
         "refused-layer",
         _log(r"^<unknown>:0: error: loc\(\"(?P<layer>[^\"]+)\"\): (?P<what>.+)$"),
         "the compiler refuses layer {layer}: {what}",
-        "Export the network with another mode of that operator, or end it before ([output] names).",
+        "Export the network with another mode of this operator, or declare outputs before it\n"
+        "([output] names).",
     ),
 )
