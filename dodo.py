@@ -8,7 +8,7 @@ A variant's stages are `MODEL:VARIANT`, `MODEL:VARIANT_qtable` and `MODEL:VARIAN
 """  # fmt: skip
 
 from cvimake.dodo import graph
-from cvimake.pipeline import calibration, cvimodel, info, mlir, onnx, qtable
+from cvimake.pipeline.stages import calibration, cvimodel, info, mlir, onnx, qtable
 
 STAGES = (
     onnx.stages,  # ONNX source → the opset that the toolchain reads, proven to compute the same

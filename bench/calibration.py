@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench import metered, project
 from bench.measure import Result
-from cvimake.pipeline import calibration
+from cvimake.pipeline.stages import calibration
 
 REPEATS = 3
 PROGRAM = metered.Program(

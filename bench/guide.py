@@ -25,7 +25,7 @@ from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import making
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import WORKSPACE
-from cvimake.pipeline import calibration, cvimodel, mlir, qtable
+from cvimake.pipeline.stages import calibration, cvimodel, mlir, qtable
 from cvimake.project import DeclaredModel, read_declarations
 from cvimake.toolchain import commands
 

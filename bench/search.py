@@ -8,7 +8,7 @@ from pathlib import Path
 from bench import metered, project
 from bench.measure import Result
 from cvimake.core.errors import CvimakeError
-from cvimake.pipeline import qtable
+from cvimake.pipeline.stages import qtable
 
 DEFAULT = f"{project.CHECKOUT}:shapes:mix_qtable"
 REPEATS = 3

@@ -17,7 +17,7 @@ from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import making
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import WORKSPACE
-from cvimake.pipeline import mlir
+from cvimake.pipeline.stages import mlir
 from cvimake.project import read_declarations
 from cvimake.toolchain import commands
 

@@ -17,8 +17,8 @@ from cvimake.builder.build import Build
 from cvimake.builder.tasks import Project, Task, doit_config
 from cvimake.core import terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
-from cvimake.pipeline import calibration, cvimodel, info, mlir, onnx, qtable
 from cvimake.pipeline.stage import StageOf
+from cvimake.pipeline.stages import calibration, cvimodel, info, mlir, onnx, qtable
 
 __all__ = ["graph"]
 

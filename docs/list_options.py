@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from cvimake.project.declared import Refused, text_of
 from cvimake.project.model import Model
 from cvimake.project.refused import REFUSED
-from cvimake.toolchain.options import ONNX_DOWNGRADE, TOOLS, Tool, of_field
+from cvimake.toolchain.tools import ONNX_DOWNGRADE, TOOLS, Tool, of_field
 
 BEGIN, END = (
     "<!-- Written by docs/list_options.py -->\n",

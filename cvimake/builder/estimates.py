@@ -12,8 +12,8 @@ from doit.dependency import Dependency
 from doit.task import Task
 
 from cvimake.builder.history import History
-from cvimake.builder.meta import meta_of
 from cvimake.builder.records import CORES, SECONDS
+from cvimake.builder.task_meta import meta_of
 from cvimake.core.capacity import Load
 
 # A loop in Python, and the seconds that it takes on the machine that the loads were measured on.

@@ -15,9 +15,9 @@ from cvimake.builder import summary
 from cvimake.builder.activity import Activities, Activity
 from cvimake.builder.estimates import Estimates
 from cvimake.builder.failure import error_of
-from cvimake.builder.meta import meta_of
 from cvimake.builder.records import RESTORED
 from cvimake.builder.summary import SEVERITY, Result, State
+from cvimake.builder.task_meta import meta_of
 from cvimake.core.errors import CvimakeError
 from cvimake.core.paths import TOOLCHAIN
 from cvimake.core.units import duration
@@ -25,7 +25,7 @@ from cvimake.execution.engine.choice import was_local
 from cvimake.pipeline.stage import Row
 
 if TYPE_CHECKING:
-    from cvimake.builder.live import LiveView
+    from cvimake.builder.progress import LiveView
 
 # doit's levels of verbosity from which on a task's streams are seen as they come.
 _SHOWS_ERRORS, _SHOWS_OUTPUT = 1, 2
@@ -138,7 +138,7 @@ class Reporter(BuildReporter):
     def _began(self, task: Task, _activity: Activity) -> None:
         # A task that is no stage draws its own progress.
         if self._view is None and meta_of(task).load and self.outstream.isatty():
-            from cvimake.builder.live import LiveView  # noqa: PLC0415 - slow to import, and only needed here
+            from cvimake.builder.progress import LiveView  # noqa: PLC0415 - slow to import, and only needed here
 
             self._view = LiveView(
                 self.outstream, self.activities, self._needed(), self._settled, self._expected

@@ -18,7 +18,6 @@ from doit.tools import config_changed
 from cvimake.builder.content_checker import OUTPUTS, contents_of
 from cvimake.builder.differences import Definition, definition_changes, identity_changes, members
 from cvimake.builder.history import History, Run
-from cvimake.builder.meta import meta_of
 from cvimake.builder.reasons import (
     ChoiceOpen,
     DeclarationWrong,
@@ -42,6 +41,7 @@ from cvimake.builder.reasons import (
     to_json,
 )
 from cvimake.builder.records import SECONDS
+from cvimake.builder.task_meta import meta_of
 from cvimake.core import digest, graph
 from cvimake.core.content import Contents, State
 from cvimake.core.paths import FINGERPRINTS

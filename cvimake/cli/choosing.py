@@ -51,7 +51,7 @@ def choose(examined: Examined, images: Mapping[str, Path], root: Path) -> tuple[
 
 def _run(examined: Examined, found: Findings, images: Mapping[str, Path], root: Path) -> str:
     from cvimake.core.resources import container_program  # noqa: PLC0415 - the same
-    from cvimake.pipeline.onnx import EXTERNAL  # noqa: PLC0415 - the same
+    from cvimake.pipeline.stages.onnx import EXTERNAL  # noqa: PLC0415 - the same
     from cvimake.toolchain import commands  # noqa: PLC0415 - only a network that is run needs it
 
     how, image = found.preprocessing, found.image

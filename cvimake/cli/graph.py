@@ -12,10 +12,10 @@ from doit.control import TaskControl
 from doit.task import Task
 
 import cvimake
-from cvimake.builder.meta import meta_of
 from cvimake.builder.reasons import ChoiceOpen, DeclarationWrong, Reason, SourceMissing
 from cvimake.builder.records import SECONDS
 from cvimake.builder.staleness import Verdict, hindrances, in_order
+from cvimake.builder.task_meta import meta_of
 from cvimake.builder.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
 from cvimake.camera.recognition import Recognition
 from cvimake.cli.base import GraphCommand, stages_of

@@ -79,7 +79,7 @@ def _examined(model: Path) -> cvimodel_info.Info:
     """List a cvimodel with model_tool, in a container."""
     from cvimake.core.action import Action, Input, Limits, Output  # noqa: PLC0415 - only a listing needs an engine
     from cvimake.execution.runtime import Runtimes  # noqa: PLC0415 - only a listing needs an engine
-    from cvimake.pipeline.info import ESTIMATE_TIME  # noqa: PLC0415 - only a file needs all this, and a task does not
+    from cvimake.pipeline.stages.info import ESTIMATE_TIME  # noqa: PLC0415 - only a file needs all this, and a task does not
     from cvimake.toolchain import commands  # noqa: PLC0415 - only a file needs all this, and a task does not
 
     with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:

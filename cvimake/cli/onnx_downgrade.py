@@ -117,10 +117,10 @@ def _converted(
     """Run the conversion in a container, and return its summary."""
     from cvimake.core.action import Action, FileKind, Folder, Input, Output  # noqa: PLC0415 - the same
     from cvimake.execution.runtime import Runtimes  # noqa: PLC0415 - the same
-    from cvimake.pipeline.onnx import EXTERNAL  # noqa: PLC0415 - the same
-    from cvimake.project.model import ModelInput, OnnxTarget  # noqa: PLC0415 - the same
+    from cvimake.pipeline.stages.onnx import EXTERNAL  # noqa: PLC0415 - the same
+    from cvimake.project.options import ModelInput, OnnxTarget  # noqa: PLC0415 - the same
     from cvimake.toolchain import commands  # noqa: PLC0415 - only a conversion needs all this
-    from cvimake.toolchain.options import ONNX_DOWNGRADE, arguments  # noqa: PLC0415 - the same
+    from cvimake.toolchain.tools import ONNX_DOWNGRADE, arguments  # noqa: PLC0415 - the same
 
     folders = [Folder(target=EXTERNAL, files={name: source.parent / name for name in external})]
     values = {

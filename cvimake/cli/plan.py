@@ -15,10 +15,10 @@ from doit.task import Task
 from cvimake.builder import summary
 from cvimake.builder.checks import samples
 from cvimake.builder.estimates import Estimates
-from cvimake.builder.meta import meta_of
 from cvimake.builder.reasons import Follows, to_json
 from cvimake.builder.restore import foresee
 from cvimake.builder.staleness import Verdict, critical_path, hindrances
+from cvimake.builder.task_meta import meta_of
 from cvimake.cli.base import OPTION_JSON, GraphCommand
 from cvimake.cli.run import with_info
 from cvimake.core import terminal, units

@@ -19,8 +19,8 @@ from cvimake.builder import staleness, unbuildable
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import ContentChecker
 from cvimake.builder.history import HISTORY, History
-from cvimake.builder.meta import meta_of
 from cvimake.builder.records import UnwrittenRecords
+from cvimake.builder.task_meta import meta_of
 from cvimake.cli.base import options_first
 from cvimake.cli.run import Run
 from cvimake.core import clock, git, terminal, toml, units

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
-from cvimake.builder.store import Store, statistics, upkeep
+from cvimake.builder.store import Store, eviction, inventory, statistics, verification
 from cvimake.builder.store.current import Choice, choose, database, open_store
 from cvimake.builder.store.folder import FolderPlace
 from cvimake.builder.store.place import StoreError
@@ -57,7 +57,7 @@ class StoreShow(_StoreCommand):
 
     def attend(self, store: Store, choice: Choice, options: dict[str, Any]) -> int:
         """Print how much the store holds."""
-        held = upkeep.contents(store.place)
+        held = inventory.contents(store.place)
         uses = statistics.of_store(database(), choice.url)
         facts = {
             "store": choice.url,
@@ -112,7 +112,7 @@ class StoreCollect(_StoreCommand):
         limit = choice.limit if options["limit"] is None else int(options["limit"] * _GIBIBYTE)
         if isinstance(store.place, FolderPlace):
             store.place.sweep()
-        gone = upkeep.evict(store.place, limit)
+        gone = eviction.evict(store.place, limit)
         terminal.write(
             f"{len(gone.actions)} results and {len(gone.blobs)} files removed, "
             f"{units.size(gone.bytes)} made free\n"
@@ -131,7 +131,7 @@ class StoreVerify(_StoreCommand):
     def attend(self, store: Store, choice: Choice, _options: dict[str, Any]) -> int:
         """Read every entry, tell which ones are damaged, and remove those."""
         with announce.step(f"reading the store {choice.url}") as show:
-            held, faults = upkeep.verify(
+            held, faults = verification.verify(
                 store.place, lambda done, whole: show(f"{units.size(done)} of {units.size(whole)}")
             )
         for name in faults.damaged:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cvimake.core import tail
+from cvimake.core import log_tail
 
 EXIT_STAGE_FAILED = 1
 EXIT_NOT_POSSIBLE = 2
@@ -156,7 +156,7 @@ class ToolFailedError(StageFailedError):
 
     def _advice(self) -> list[str]:
         more = [f"More: {self.link}"] if self.link else []
-        return [*super()._advice(), *self.excerpt, *more, tail.whole(self.log)]
+        return [*super()._advice(), *self.excerpt, *more, log_tail.whole(self.log)]
 
     def problem(self, name: str = "") -> Problem:
         """Return the error as plain data, with its log and its link."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cvimake.core import announce
 from cvimake.core.errors import CvimakeError
-from cvimake.core.tail import last_lines
+from cvimake.core.log_tail import last_lines
 
 NO_INSTALL = "CVIMAKE_NO_INSTALL"
 # The warning for a machine whose results differ from those of other machines in their last bits.

@@ -7,7 +7,7 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from cvimake.core import tail
+from cvimake.core import log_tail
 from cvimake.core.action import Action, Ending
 from cvimake.core.errors import DiskError, ToolFailedError
 from cvimake.execution.logs import read_log
@@ -34,7 +34,7 @@ def of_tool(action: Action, ending: Ending, reason: str, log: Path) -> ToolFaile
     lines = [line[:_LONGEST_LINE] for line in read_log(log, _LOG_END)[1]]
     found = diagnose(ending, "\n".join(lines), action.limits)
     if found is None:
-        last = telling(lines)[-tail.LINES :]
+        last = telling(lines)[-log_tail.LINES :]
         return ToolFailedError(f"{action.name}: {reason}", log=log, excerpt=last)
     return ToolFailedError(
         f"{action.name}: {found.cause}", found.remedy, log=log, known=found.id, link=found.link

@@ -11,9 +11,10 @@ from cvimake.project.dataset import Samples
 from cvimake.project.declarations import DeclaredModel, DeclaredVariant, as_files
 from cvimake.project.declared import merged
 from cvimake.project.mistakes import File
-from cvimake.project.model import Model, ModelInput, OnnxOptions, QtableOptions, Variant
+from cvimake.project.model import Model, Variant
 from cvimake.project.networks import network_file
 from cvimake.project.networks.network_file import Kind
+from cvimake.project.options import ModelInput, OnnxOptions, QtableOptions
 from cvimake.project.sampling import Datasets
 from cvimake.project.settings import Settings
 

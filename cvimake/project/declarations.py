@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvimake.project.dataset import DeclaredDataset, Samples
-from cvimake.project.model import CalibrationOptions, Model, ModelInput, OnnxOptions, QtableOptions, Variant
+from cvimake.project.model import Model, Variant
 from cvimake.project.networks.network_file import Kind
+from cvimake.project.options import CalibrationOptions, ModelInput, OnnxOptions, QtableOptions
 from cvimake.project.settings import Settings
 
 

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
 
-from cvimake.toolchain.options import of_field
+from cvimake.toolchain.tools import of_field
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Bytes of a file's name on every file system.

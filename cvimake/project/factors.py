@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cvimake.project.model import RAW, ModelInput
+from cvimake.project.options import RAW, ModelInput
 
 Fault = tuple[str, str]
 _BRIGHTEST = 255.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cvimake.camera.feed import FORMAT, PAD_VALUE, Declared, Fault, Rows, sheared
-from cvimake.project.model import ModelInput, Variant
+from cvimake.project.model import Variant
+from cvimake.project.options import ModelInput
 
 _IMAGE_AXES = 4
 

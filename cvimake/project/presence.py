@@ -9,7 +9,8 @@ from cvimake.project import rules
 from cvimake.project.declarations import DeclaredModel
 from cvimake.project.lines import Key
 from cvimake.project.mistakes import File
-from cvimake.project.model import DeployOptions, Model, QtableOptions
+from cvimake.project.model import Model
+from cvimake.project.options import DeployOptions, QtableOptions
 
 
 def mistakes(model: DeclaredModel, generated: Path) -> tuple[str, ...]:

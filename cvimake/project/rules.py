@@ -13,8 +13,9 @@ from pathlib import Path
 from cvimake.camera.feed import Rows
 from cvimake.project import factors
 from cvimake.project.declared import Needs
-from cvimake.project.model import RAW, CalibrationOptions, Model, ModelInput, QtableOptions, Variant
+from cvimake.project.model import Model, Variant
 from cvimake.project.networks import network_file
+from cvimake.project.options import RAW, CalibrationOptions, ModelInput, QtableOptions
 
 Fault = tuple[str, str]
 Rule = Callable[["ModelInput", Variant, Sequence[str]], Iterator[Fault]]

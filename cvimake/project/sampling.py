@@ -9,7 +9,7 @@ from typing import TypeVar
 from cvimake.project.dataset import DeclaredDataset, Samples, mixed, read_list
 from cvimake.project.declared import merged
 from cvimake.project.mistakes import File, did_you_mean
-from cvimake.project.model import CalibrationOptions, QtableOptions
+from cvimake.project.options import CalibrationOptions, QtableOptions
 
 Sampling = TypeVar("Sampling", CalibrationOptions, QtableOptions)
 Key = tuple[str, ...]

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from cvimake.project.declared import Declared, FileName, example
-from cvimake.project.model import CalibrationOptions, DeployOptions, ModelInput, OnnxTarget, QtableOptions
+from cvimake.project.options import CalibrationOptions, DeployOptions, ModelInput, OnnxTarget, QtableOptions
 
 
 class StageLimits(Declared):

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cvimake import __version__
-from cvimake.core import announce, clock, git, tail
+from cvimake.core import announce, clock, git, log_tail
 from cvimake.core.errors import CvimakeError
 from cvimake.core.invocation import INVOKED_FROM
 from cvimake.core.removal import remove_tree
@@ -176,7 +176,7 @@ def _build(folder: Path, known: Provenance) -> None:
     with announce.step("building it again in an empty folder"):
         code, printed = _run(command, folder, environment)
     if code != 0:
-        raise CvimakeError("building it again failed", tail.last_lines(printed, _LAST_LINES))
+        raise CvimakeError("building it again failed", log_tail.last_lines(printed, _LAST_LINES))
 
 
 def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:

@@ -12,7 +12,7 @@ from lab import Lab
 from cvimake.core.action import Action, FileKind, Folder, Input, Limits, Output
 from cvimake.core.capacity import Share, granted
 from cvimake.core.resources import container_program
-from cvimake.pipeline import calibration
+from cvimake.pipeline.stages import calibration
 from cvimake.toolchain import commands
 
 _LIMITS = Limits(seconds=1800.0)

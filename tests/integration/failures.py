@@ -33,7 +33,7 @@ from cvimake.execution.image import making
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.logs import read_log
 from cvimake.execution.sandbox import Sandbox
-from cvimake.pipeline import calibration, cvimodel, info, mlir, qtable
+from cvimake.pipeline.stages import calibration, cvimodel, info, mlir, qtable
 from cvimake.project import read_declarations
 from cvimake.toolchain import commands
 

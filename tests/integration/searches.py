@@ -12,7 +12,7 @@ from lab import PROBES, Lab
 
 from cvimake.core.action import Limits
 from cvimake.core.resources import container_program
-from cvimake.pipeline import qtable
+from cvimake.pipeline.stages import qtable
 
 _LIMITS = Limits(seconds=1800.0)
 

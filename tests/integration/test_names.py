@@ -16,7 +16,7 @@ from projects import Project
 
 from cvimake.core.action import Limits
 from cvimake.core.resources import container_program
-from cvimake.pipeline import mlir
+from cvimake.pipeline.stages import mlir
 from cvimake.project import read_declarations
 from cvimake.project.names import LONGEST_NAME, NAME, RESERVED_NAMES
 from cvimake.toolchain import cvimodel

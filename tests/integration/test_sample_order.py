@@ -22,7 +22,7 @@ from networks import Network, save_images
 
 from cvimake.core.action import Limits
 from cvimake.core.resources import container_program
-from cvimake.pipeline import calibration, qtable
+from cvimake.pipeline.stages import calibration, qtable
 
 ROUNDS = int(os.environ.get("CVIMAKE_TEST_ROUNDS", "1"))
 SEED = int(os.environ.get("CVIMAKE_TEST_SEED", "1"))

@@ -39,7 +39,7 @@ from cvimake.execution.image import making
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import Sandbox
-from cvimake.pipeline import onnx as conversion
+from cvimake.pipeline.stages import onnx as conversion
 from cvimake.project import read_declarations
 from cvimake.release import fields
 from cvimake.toolchain import commands

@@ -174,12 +174,12 @@ class Current:
 
     def _evict(self, choice: Choice) -> None:
         """Remove the entries above the limit. In a remote store that is slow, so `store:gc` does it."""
-        from cvimake.builder.store import upkeep  # noqa: PLC0415 - only needed where something was kept
+        from cvimake.builder.store import eviction  # noqa: PLC0415 - only needed where something was kept
         from cvimake.builder.store.place import StoreError  # noqa: PLC0415 - the same
 
         try:
             if self._store:
-                upkeep.evict(self._store.place, choice.limit)
+                eviction.evict(self._store.place, choice.limit)
         except (OSError, StoreError) as error:
             announce.note(f"warning: the store {choice.url}: {error}")
 

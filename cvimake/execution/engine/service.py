@@ -13,7 +13,7 @@ from pathlib import Path
 import docker.errors
 
 import docker
-from cvimake.core import announce, lock, system, tail
+from cvimake.core import announce, lock, log_tail, system
 from cvimake.core.errors import EngineError
 from cvimake.core.process import name, started
 
@@ -120,7 +120,7 @@ def _start() -> None:
 def _why(process: subprocess.Popen[bytes] | None) -> str:
     if process is None:
         return "`journalctl -u docker` says why."
-    return tail.end_of(LOG)
+    return log_tail.end_of(LOG)
 
 
 def _remove_leftovers() -> None:

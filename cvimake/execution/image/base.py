@@ -16,7 +16,7 @@ from docker.models.images import Image
 from docker.utils import parse_repository_tag
 
 import docker
-from cvimake.core import announce, digest, system, tail, toml
+from cvimake.core import announce, digest, log_tail, system, toml
 from cvimake.core.errors import ImageError
 from cvimake.core.resources import docker_folder
 from cvimake.execution.image.recipe import BASE_VARIABLE
@@ -143,7 +143,7 @@ def _bootstrap(client: docker.DockerClient, tag: str, logs: Path) -> tuple[Image
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False,
             ).returncode  # fmt: skip
         if code != 0:
-            raise ImageError("the base image cannot be made", tail.end_of(log))
+            raise ImageError("the base image cannot be made", log_tail.end_of(log))
         origin = (
             f"bootstrapped from Debian packages and Python {_python_version(python)}; not the official image"
         )

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from cvimake.core import announce, digest, lock, tail
+from cvimake.core import announce, digest, lock, log_tail
 from cvimake.core.cache import user_cache
 from cvimake.core.errors import ImageError
 from cvimake.core.removal import remove_tree
@@ -175,4 +175,4 @@ def _run(command: Sequence[str], log: BinaryIO) -> None:
         command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False
     ).returncode
     if code != 0:
-        raise ImageError("installing the toolchain failed", tail.end_of(Path(log.name)))
+        raise ImageError("installing the toolchain failed", log_tail.end_of(Path(log.name)))

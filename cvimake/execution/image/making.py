@@ -18,7 +18,7 @@ import requests.exceptions
 from docker.models.images import Image
 
 import docker
-from cvimake.core import announce, digest, lock, process, tail
+from cvimake.core import announce, digest, lock, log_tail, process
 from cvimake.core.errors import ImageError
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import build_context, partial_images
@@ -193,7 +193,7 @@ def _run_build(client: docker.DockerClient, recipe: Recipe, logs: Path, **argume
             if error := message.get("error"):
                 log.write(error)
                 log.flush()
-                raise ImageError(f"building the {recipe.what} image failed", tail.end_of(log_path))
+                raise ImageError(f"building the {recipe.what} image failed", log_tail.end_of(log_path))
             image = message.get("aux", {}).get("ID") or image
     if not image:
         raise ImageError("the engine built an image and did not return its id", f"Its log: {log_path}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from cvimake.pipeline.checks.sample_fit import Shape, counted
 from cvimake.project.declarations import DeclaredModel, DeclaredVariant, as_files
 from cvimake.project.mistakes import did_you_mean
-from cvimake.project.model import RAW
+from cvimake.project.options import RAW
 from cvimake.project.rules import FUSABLE_IMAGES, Fault
 
 _IMAGE_AXES = 4

@@ -7,9 +7,9 @@ import onnx
 import pytest
 
 from bench import guide, project
-from cvimake.pipeline import calibration, cvimodel, mlir, qtable
-from cvimake.pipeline import onnx as conversion
 from cvimake.pipeline.stage import StageOf
+from cvimake.pipeline.stages import calibration, cvimodel, mlir, qtable
+from cvimake.pipeline.stages import onnx as conversion
 from cvimake.project import DeclaredModel, read_declarations
 from cvimake.toolchain.container.onnx_downgrade import tidy
 

@@ -10,8 +10,8 @@ from doit.dependency import Dependency
 from cvimake.builder import estimates
 from cvimake.builder.estimates import Estimates, Expected
 from cvimake.builder.history import History, Run
-from cvimake.builder.meta import Meta
 from cvimake.builder.records import CORES, SECONDS
+from cvimake.builder.task_meta import Meta
 from cvimake.core.capacity import Load
 
 

@@ -11,9 +11,9 @@ import pytest
 from doit.exceptions import TaskFailed, UnmetDependency
 from doit.globals import Globals
 
-from cvimake.builder.meta import Meta
 from cvimake.builder.records import SECONDS
 from cvimake.builder.reporter import Reporter
+from cvimake.builder.task_meta import Meta
 from cvimake.core.errors import CvimakeError
 from cvimake.pipeline.estimates import LISTING
 from cvimake.pipeline.stage import Row

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import ContentChecker
-from cvimake.builder.meta import Meta, meta_of
 from cvimake.builder.records import CORES, SECONDS
 from cvimake.builder.runner import Runner
+from cvimake.builder.task_meta import Meta, meta_of
 from cvimake.core.capacity import Capacity, Load, Share, own_share
 from cvimake.core.content import Contents
 

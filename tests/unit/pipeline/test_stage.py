@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from small_stages import SMALL, declared, stages_of
 
-from cvimake.pipeline import info
 from cvimake.pipeline.outcomes import CvimodelInfo
 from cvimake.pipeline.stage import Stage
+from cvimake.pipeline.stages import info
 from cvimake.project import DeclaredModel, read_declarations
 from cvimake.project.model import Budget
 

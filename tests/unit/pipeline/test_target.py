@@ -4,8 +4,8 @@ from pathlib import Path
 
 from small_stages import SMALL, action_of, changed, declared, definitions
 
-from cvimake.pipeline import cvimodel, qtable
 from cvimake.pipeline.checks import SamplesCheck, TablesCheck
+from cvimake.pipeline.stages import cvimodel, qtable
 
 
 def test_a_variant_for_several_processors_is_a_cvimodel_for_each(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cvimake.project import factors
-from cvimake.project.model import ModelInput
+from cvimake.project.options import ModelInput
 
 IMAGENET_MEAN = [123.675, 116.28, 103.53]
 IMAGENET_SCALE = [0.0171248, 0.0175070, 0.0174292]

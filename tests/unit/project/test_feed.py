@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from cvimake.camera.feed import NOTHING, Fault, Rows
 from cvimake.project import feed
-from cvimake.project.model import ModelInput, Variant
+from cvimake.project.model import Variant
+from cvimake.project.options import ModelInput
 
 AS_THE_CAMERA = {"keep_aspect_ratio": True, "pad_value": 114}
 

@@ -8,15 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cvimake.project import rules
-from cvimake.project.model import (
-    RAW,
-    CalibrationOptions,
-    CustomizationFormat,
-    Model,
-    ModelInput,
-    ModelOutput,
-    Variant,
-)
+from cvimake.project.model import Model, Variant
+from cvimake.project.options import RAW, CalibrationOptions, CustomizationFormat, ModelInput, ModelOutput
 
 
 def faults(

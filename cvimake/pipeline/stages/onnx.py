@@ -10,7 +10,7 @@ from cvimake.pipeline.checks import NetworkCheck
 from cvimake.pipeline.inputs import SOURCE, output
 from cvimake.pipeline.stage import Stage
 from cvimake.project.declarations import DeclaredModel
-from cvimake.toolchain import commands, options
+from cvimake.toolchain import commands, tools
 
 # The folder in the container with the weights that an ONNX source keeps in files of their own.
 EXTERNAL = "/external"
@@ -22,8 +22,8 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
         return
     result, summary = files.converted(model.name), f"{model.name}_onnx.json"
     output_table = model.model.output
-    arguments = options.arguments(
-        options.ONNX_DOWNGRADE,
+    arguments = tools.arguments(
+        tools.ONNX_DOWNGRADE,
         [model.onnx, model.inputs, output_table],
         {
             "outputs": output_table.names or None,

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cvimake.builder.activity import Activity
-from cvimake.builder.live import view
+from cvimake.builder.progress import view
 
 
 def drawn(*running: Activity, status: str = "1 of 3 stages done") -> list[str]:

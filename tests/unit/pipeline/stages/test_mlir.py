@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from small_stages import FULL, SMALL, action_of, declared, stages_of, tool_of
 
-from cvimake.pipeline import mlir, onnx
 from cvimake.pipeline.checks import DoubtsCheck, NetworkCheck, OperatorsCheck
 from cvimake.pipeline.outcomes import NetworkOutputs
+from cvimake.pipeline.stages import mlir, onnx
 from cvimake.toolchain import commands
 
 

@@ -13,7 +13,7 @@ from cvimake.pipeline.outcomes import SearchEnding
 from cvimake.pipeline.stage import Stage
 from cvimake.pipeline.target import targets
 from cvimake.project.declarations import DeclaredModel
-from cvimake.toolchain import commands, options
+from cvimake.toolchain import commands, tools
 
 # The folder in the container with the samples to search with.
 _DATASET = "/dataset"
@@ -33,8 +33,8 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
         sampled, folders, texts = inputs.samples(samples, "data_list", _DATASET)
         table = inputs.calibration_table(target)
         summary, loss_table = f"{target.stem}_search.json", f"{target.stem}_loss_table.txt"
-        arguments = options.arguments(
-            options.RUN_QTABLE,
+        arguments = tools.arguments(
+            tools.RUN_QTABLE,
             [search],
             {
                 **sampled,

@@ -12,7 +12,7 @@ from cvimake.pipeline.checks.sample_fit import Purpose
 from cvimake.pipeline.stage import Stage
 from cvimake.project.declarations import DeclaredModel
 from cvimake.project.rules import needs_calibration
-from cvimake.toolchain import commands, options
+from cvimake.toolchain import commands, tools
 
 # The folders in the container with the samples to calibrate and to tune with.
 _DATASET, _TUNE = "/dataset", "/tune"
@@ -33,8 +33,8 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
     if model.tune_samples:
         tuned, tune_folders, tune_texts = inputs.samples(model.tune_samples, "tune_list", _TUNE)
         sampled, folders, texts = {**tuned, **sampled}, folders + tune_folders, texts + tune_texts
-    arguments = options.arguments(
-        options.RUN_CALIBRATION,
+    arguments = tools.arguments(
+        tools.RUN_CALIBRATION,
         [model.calibration],
         {**sampled, "calibration_table": files.calibration_table(model.name)},
     )

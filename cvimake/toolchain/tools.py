@@ -1,6 +1,6 @@
 """Options of tpu_mlir's tools, and how their values are written on a command line.
 
-An option that a user can set is declared once, as the metadata of a field in `cvimake/project/model.py`. An
+An option that a user can set is declared once, as the metadata of a field in `cvimake/project/options.py`. An
 option whose value a stage chooses stands here with its tool. Source: `--help` of each tool in tpu_mlir 1.7.
 """
 

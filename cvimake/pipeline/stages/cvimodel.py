@@ -10,7 +10,7 @@ from cvimake.pipeline.outcomes import ComputedTypes
 from cvimake.pipeline.stage import Stage
 from cvimake.pipeline.target import targets
 from cvimake.project.declarations import DeclaredModel
-from cvimake.toolchain import commands, options
+from cvimake.toolchain import commands, tools
 
 
 def stages(model: DeclaredModel) -> Iterator[Stage]:
@@ -24,8 +24,8 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
         tested_with = inputs.test_inputs(model, target.variant.test_input)
         table = inputs.calibration_table(target) if declared.quantize == "INT8" else None
         layers, reference = inputs.quantize_table(target), inputs.test_reference(target)
-        arguments = options.arguments(
-            options.MODEL_DEPLOY,
+        arguments = tools.arguments(
+            tools.MODEL_DEPLOY,
             [declared],
             {
                 "mlir": files.mlir(model.name),

@@ -12,7 +12,7 @@ from cvimake.pipeline.inputs import SOURCE, output, own_file, program, test_inpu
 from cvimake.pipeline.outcomes import NetworkOutputs
 from cvimake.pipeline.stage import Stage
 from cvimake.project.declarations import DeclaredModel, as_files
-from cvimake.toolchain import commands, options
+from cvimake.toolchain import commands, tools
 
 _REDUCE_REFERENCE, _TRANSFORM_TFLITE = program("reduce_reference"), program("transform_tflite")
 # transform_tflite.py imports it.
@@ -30,8 +30,8 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
     source = Input(name=f"{SOURCE}{network.suffix}", path=network)
     weights = own_file(model, declared.weights, f"{name}_source")
     tested_with = test_inputs(model, as_files(declared.verify.input))
-    arguments = options.arguments(
-        options.MODEL_TRANSFORM,
+    arguments = tools.arguments(
+        tools.MODEL_TRANSFORM,
         [model.inputs, declared.output, declared, declared.verify],
         {
             "model_name": name,

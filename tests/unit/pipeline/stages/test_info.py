@@ -4,7 +4,7 @@ from pathlib import Path
 
 from small_stages import FULL, SMALL, action_of, declared
 
-from cvimake.pipeline import info
+from cvimake.pipeline.stages import info
 from cvimake.toolchain import commands
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from small_stages import FULL, SMALL, action_of, declared
 
-from cvimake.pipeline import onnx
+from cvimake.pipeline.stages import onnx
 from cvimake.project import read_declarations
 from cvimake.toolchain import commands
 
