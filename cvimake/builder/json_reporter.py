@@ -12,9 +12,9 @@ from doit.task import Task
 
 from cvimake.builder.activity import Activity
 from cvimake.builder.events import Done, EventStream, Finished, LeftOut, Progress, Started, failed, waits
-from cvimake.builder.failure import UserTaskError, error_of
 from cvimake.builder.reporter import BuildReporter, captured
 from cvimake.builder.summary import State
+from cvimake.builder.task_failure import UserTaskError, error_of
 from cvimake.core import terminal
 from cvimake.core.errors import CvimakeError
 

@@ -14,9 +14,9 @@ from doit.task import Task
 from cvimake.builder import summary
 from cvimake.builder.activity import Activities, Activity
 from cvimake.builder.estimates import Estimates
-from cvimake.builder.failure import error_of
 from cvimake.builder.records import RESTORED
 from cvimake.builder.summary import SEVERITY, Result, State
+from cvimake.builder.task_failure import error_of
 from cvimake.builder.task_meta import meta_of
 from cvimake.core.errors import CvimakeError
 from cvimake.core.paths import TOOLCHAIN

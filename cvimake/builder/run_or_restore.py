@@ -14,8 +14,8 @@ from doit.exceptions import BaseFail
 from cvimake.builder import checks, outcomes, restore
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import INPUTS, OUTPUTS
-from cvimake.builder.failure import failure_of
 from cvimake.builder.records import CORES, RESTORED, SECONDS
+from cvimake.builder.task_failure import failure_of
 from cvimake.builder.task_meta import Restore
 from cvimake.core.capacity import own_share
 from cvimake.core.content import State, is_known, unchanged

@@ -19,11 +19,11 @@ from doit.task import Task
 from cvimake.builder import reasons, staleness
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import INPUTS, OUTPUTS, ContentChecker, contents_of
-from cvimake.builder.failure import error_of
 from cvimake.builder.history import Failure, History
 from cvimake.builder.reasons import Reason
 from cvimake.builder.records import CORES, SECONDS
 from cvimake.builder.schedule import Schedule
+from cvimake.builder.task_failure import error_of
 from cvimake.builder.task_meta import Restore, meta_of
 from cvimake.core import graph
 from cvimake.core.capacity import Capacity, Load, Share, cores_for, granted

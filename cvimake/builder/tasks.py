@@ -16,10 +16,10 @@ from doit.task import Task as DoitTask
 from cvimake.builder import unbuildable
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import ContentChecker, intact
-from cvimake.builder.failure import failure_of
 from cvimake.builder.reporter import Reporter
 from cvimake.builder.run_or_restore import RunOrRestore, guarded
 from cvimake.builder.staleness import Unchanged
+from cvimake.builder.task_failure import failure_of
 from cvimake.builder.task_meta import Meta
 from cvimake.builder.unbuildable import Unbuildable
 from cvimake.core import announce, clock

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from cvimake.camera import decoding, feed
+from cvimake.camera import camera_picture, decoding
 from cvimake.camera.decoding import Verdict, Works
 from cvimake.camera.kinds import KINDS, Kind
 from cvimake.camera.layouts import Image, Shape, unfit
@@ -74,7 +74,7 @@ def recognise(
     algorithm: int = 0,
     *,
     relative_boxes: bool | None = None,
-    declared: feed.Declared = feed.NOTHING,
+    declared: camera_picture.Declared = camera_picture.NOTHING,
 ) -> Recognition:
     """Return the kind of model that the camera takes a network for, and whether the network works there.
 
@@ -123,7 +123,7 @@ def _refused(reason: str) -> Recognition:
     return Recognition(as_="", type=None, works="no", reason=reason)
 
 
-def _unfed(image: Image, tensor: Tensor, fault: feed.Fault | None) -> Verdict | None:
+def _unfed(image: Image, tensor: Tensor, fault: camera_picture.Fault | None) -> Verdict | None:
     """Return why the camera's picture does not fit the input; None if it does."""
     if image.packed and image.channels == 3 and tensor.type == "uint8":
         return Verdict("no", fault.reason, fault.remedy) if fault else None

@@ -19,7 +19,7 @@ from cvimake.builder.task_meta import meta_of
 from cvimake.builder.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
 from cvimake.camera.recognition import Recognition
 from cvimake.cli.base import GraphCommand, stages_of
-from cvimake.cli.picture import Group, Kind, Node, Picture, State, dot, mermaid, reduced, svg
+from cvimake.cli.drawing import Group, Kind, Node, Picture, State, dot, mermaid, reduced, svg
 from cvimake.cli.run import with_info
 from cvimake.core import terminal, units
 from cvimake.core.errors import CvimakeError

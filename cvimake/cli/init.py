@@ -81,9 +81,9 @@ class Init(PlainCommand):
             image = _test_image(invoked_from() / options["test-image"])
             samples = dataclasses.replace(samples, image=_seen_from(folder, image))
         elif images:
-            from cvimake.cli import choosing  # noqa: PLC0415 - takes a while to load
+            from cvimake.cli import choose_test_image  # noqa: PLC0415 - takes a while to load
 
-            name, how = choosing.choose(examined, images, Path.cwd())
+            name, how = choose_test_image.choose(examined, images, Path.cwd())
             samples = dataclasses.replace(samples, image=_seen_from(folder, images[name]))
         draft = Draft(
             source=path.name,

@@ -38,7 +38,7 @@ class View(PlainCommand):
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
         """Serve the page until Ctrl-C."""
-        from cvimake.cli.viewer import Server, netron_folder  # noqa: PLC0415 - loads a web server
+        from cvimake.cli.netron_page import Server, netron_folder  # noqa: PLC0415 - loads a web server
 
         if len(arguments) != 1:
             raise CvimakeError("`view` takes one model or file", "./doit view yolo11n")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from cvimake.camera import device_time, feed
+from cvimake.camera import camera_picture, device_time
 from cvimake.camera.recognition import Recognition, recognise
 from cvimake.pipeline import named_outputs
 from cvimake.project.model import Budget
@@ -70,7 +70,7 @@ def examine(  # noqa: PLR0913 - everything that is known of a cvimodel comes tog
     validation: dict[str, Any],
     *,
     outputs: Sequence[named_outputs.NamedOutput] | None = None,
-    declared: feed.Declared = feed.NOTHING,
+    declared: camera_picture.Declared = camera_picture.NOTHING,
 ) -> Info:
     """Return everything that is known of a cvimodel.
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvimake.camera import feed
+from cvimake.camera import camera_picture
 from cvimake.project.model import Budget
 
 # Raise it when the same outputs lead to another outcome: every outcome is then concluded anew.
@@ -112,7 +112,7 @@ class CvimodelInfo(_Outcome):
     time: Path
     validation: Path
     outputs: Path
-    declared: feed.Declared
+    declared: camera_picture.Declared
     budget: Budget
     result: Path
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cvimake.core.errors import CvimakeError
-from cvimake.project import feed, rules, sampling
+from cvimake.project import camera_picture, rules, sampling
 from cvimake.project.dataset import Samples
 from cvimake.project.declarations import DeclaredModel, DeclaredVariant, as_files
 from cvimake.project.declared import merged
@@ -134,7 +134,7 @@ class _Completion:
             blamed = {key for key, _ in found}
             found += [
                 (fault.key, f"{fault.reason}. To keep works_on_camera, {fault.remedy}")
-                for fault in feed.faults(self._inputs, options)
+                for fault in camera_picture.faults(self._inputs, options)
                 if fault.key not in blamed
             ]
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cvimake.camera.feed import PAD_VALUE, Rows
+from cvimake.camera.camera_picture import PAD_VALUE, Rows
 from cvimake.project import toml_text
 from cvimake.project.networks.findings import Findings
 

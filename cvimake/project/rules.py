@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from cvimake.camera.feed import Rows
+from cvimake.camera.camera_picture import Rows
 from cvimake.project import factors
 from cvimake.project.declared import Needs
 from cvimake.project.model import Model, Variant

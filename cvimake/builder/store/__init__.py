@@ -16,8 +16,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from cvimake.builder.store.patience import Patience
 from cvimake.builder.store.place import Beat, DamagedError, Place, StoreError
+from cvimake.builder.store.waiting import Patience
 from cvimake.core import announce, digest
 
 ACTIONS, BLOBS = "actions", "blobs"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from cvimake.builder.store import ACTIONS, BLOBS, LARGEST_ENTRY, LONGEST_LOOK_UP, LOOK_UP, Entry, blob_file
-from cvimake.builder.store.patience import Patience
 from cvimake.builder.store.place import DamagedError, Place, Stored
+from cvimake.builder.store.waiting import Patience
 
 
 @dataclass(frozen=True)

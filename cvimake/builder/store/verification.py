@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from cvimake.builder.store import TRANSFER, blob_file, longest_transfer
 from cvimake.builder.store.inventory import Contents, blobs_of, contents
-from cvimake.builder.store.patience import Patience
 from cvimake.builder.store.place import DamagedError, Place
+from cvimake.builder.store.waiting import Patience
 
 
 @dataclass

@@ -9,7 +9,7 @@ from cvimake.pipeline import estimates, files, inputs
 from cvimake.pipeline.outcomes import CvimodelInfo
 from cvimake.pipeline.stage import Stage
 from cvimake.pipeline.target import targets
-from cvimake.project import feed
+from cvimake.project import camera_picture
 from cvimake.project.declarations import DeclaredModel
 from cvimake.toolchain import commands
 
@@ -41,7 +41,7 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
                 time=files.place(model.name, time),
                 validation=files.place(model.name, target.validation),
                 outputs=files.place(model.name, files.outputs(model.name)),
-                declared=feed.declared(model.inputs, target.variant.options),
+                declared=camera_picture.declared(model.inputs, target.variant.options),
                 budget=model.model.budget,
                 result=target.row.info,
             ),

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from cvimake.camera.feed import Declared, Rows, sheared
+from cvimake.camera.camera_picture import Declared, Rows, sheared
 from cvimake.camera.recognition import recognise as as_the_camera
-from cvimake.project.networks import classifiers, others, ssd, yolo
+from cvimake.project.networks import classifiers, other_families, ssd, yolo
 from cvimake.project.networks.findings import Findings, Preprocessing
 from cvimake.project.networks.heads import Image, image_of
 from cvimake.project.networks.network import Network, class_names
@@ -29,13 +29,13 @@ _RECOGNISERS: Sequence[Recogniser] = (
     yolo.anchor_free,
     yolo.anchors,
     ssd.ssd,
-    others.yunet,
-    others.centerface,
-    others.blazeface,
-    others.fastestdet,
-    others.nanodet,
-    others.text_detector,
-    others.text_reader,
+    other_families.yunet,
+    other_families.centerface,
+    other_families.blazeface,
+    other_families.fastestdet,
+    other_families.nanodet,
+    other_families.text_detector,
+    other_families.text_reader,
     classifiers.classifier,
 )
 

@@ -12,7 +12,7 @@ from cvimodel_listings import CLASSIFIER, COMPARISONS, LISTING, TIME, outputs
 from onnx_networks import network
 
 from cvimake.builder.outcomes import conclude, read_outputs
-from cvimake.camera import feed
+from cvimake.camera import camera_picture
 from cvimake.core import announce
 from cvimake.core.action import Action
 from cvimake.core.capacity import Load
@@ -156,7 +156,9 @@ def test_f16_is_told_to_compute_in_bf16(
 # All that is known of a cvimodel
 
 
-def outcome_in(folder: Path, budget: Budget, declared: feed.Declared = feed.NOTHING) -> CvimodelInfo:
+def outcome_in(
+    folder: Path, budget: Budget, declared: camera_picture.Declared = camera_picture.NOTHING
+) -> CvimodelInfo:
     return CvimodelInfo(
         variant="net:int8",
         cvimodel=folder / "net.cvimodel",
@@ -174,7 +176,7 @@ def info(
     folder: Path,
     budget: Budget,
     listing: str = CLASSIFIER,
-    declared: feed.Declared = feed.NOTHING,
+    declared: camera_picture.Declared = camera_picture.NOTHING,
     warn_once: Callable[[str], None] = announce.note,
 ) -> dict[str, Any]:
     files = {
@@ -263,7 +265,7 @@ def test_each_output_has_its_declared_name(tmp_path: Path) -> None:
 def test_a_declaration_that_differs_from_the_camera_is_warned_of_and_recorded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    values = info(tmp_path, Budget(), declared=feed.Declared(warnings=("another border",)))
+    values = info(tmp_path, Budget(), declared=camera_picture.Declared(warnings=("another border",)))
     assert "cvimake: warning: net:int8: another border\n" in capsys.readouterr().err
     assert values["recognition"]["warnings"] == ["another border"]
 
@@ -274,7 +276,7 @@ def test_a_warning_about_the_input_is_told_once_for_all_variants(
     once = announce.Once()
     for variant in ("int8", "bf16"):
         (tmp_path / variant).mkdir()
-        declared = feed.Declared(of_input=("another border",))
+        declared = camera_picture.Declared(of_input=("another border",))
         values = info(tmp_path / variant, Budget(), declared=declared, warn_once=once.note)
         assert values["recognition"]["warnings"] == ["another border"]
     assert capsys.readouterr().err == "cvimake: warning: net: another border\n"

@@ -17,7 +17,7 @@ from cvimake.builder import checks, outcomes
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import ContentChecker
 from cvimake.builder.tasks import Project, Task, doit_config
-from cvimake.camera import feed
+from cvimake.camera import camera_picture
 from cvimake.core.action import Action, FileKind, Folder, Input, Limits, Output, Text
 from cvimake.core.capacity import Load
 from cvimake.core.errors import CvimakeError, EngineError, ImageError, StageFailedError
@@ -45,7 +45,7 @@ INFO = CvimodelInfo(
     time=Path("build/net/time.json"),
     validation=Path("build/net/validation.json"),
     outputs=Path("build/net/outputs.json"),
-    declared=feed.NOTHING,
+    declared=camera_picture.NOTHING,
     budget=Budget(),
     result=Path("build/net/info.json"),
 )

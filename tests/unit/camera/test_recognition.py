@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvimake.camera.feed import Declared, Fault
+from cvimake.camera.camera_picture import Declared, Fault
 from cvimake.camera.kinds import KINDS
 from cvimake.camera.recognition import Recognition, recognise
 from cvimake.toolchain.cvimodel import Tensor

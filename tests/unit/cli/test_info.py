@@ -11,7 +11,7 @@ from doit.cmd_base import ModuleTaskLoader
 from doit.cmd_info import Info as DoitInfo
 from doit.cmdparse import CmdParseError
 
-from cvimake.camera import feed
+from cvimake.camera import camera_picture
 from cvimake.camera.device_time import MEANING
 from cvimake.cli.info import Info, named_as_beside
 from cvimake.core.action import Action
@@ -181,7 +181,9 @@ def test_a_file_that_begins_otherwise_is_no_cvimodel(model: Path, capsys: pytest
     assert f"{model} is no cvimodel" in capsys.readouterr().err
 
 
-def info_beside(model: Path, listing: str, declared: feed.Declared = feed.NOTHING) -> cvimodel_info.Info:
+def info_beside(
+    model: Path, listing: str, declared: camera_picture.Declared = camera_picture.NOTHING
+) -> cvimodel_info.Info:
     """Write a cvimodel and its info as a build does; return what the file alone says."""
     model.write_bytes(b"x" * 1000)
     built = cvimodel_info.examine(
@@ -207,6 +209,6 @@ def test_a_cvimodel_beside_its_info_has_the_declared_names(tmp_path: Path) -> No
 
 def test_a_cvimodel_beside_its_info_has_the_warnings_of_its_declaration(tmp_path: Path) -> None:
     model = tmp_path / "net.cvimodel"
-    bare = info_beside(model, CLASSIFIER, feed.Declared(warnings=("another border",)))
+    bare = info_beside(model, CLASSIFIER, camera_picture.Declared(warnings=("another border",)))
     assert bare.recognition.warnings == ()
     assert named_as_beside(bare, model).recognition.warnings == ("another border",)

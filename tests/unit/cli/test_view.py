@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from small_networks import exported_bytes
 
-from cvimake.cli import viewer
+from cvimake.cli import netron_page
 from cvimake.cli.view import View
 
 INDEX = '<meta name="version" content="9.3.3">'
@@ -18,8 +18,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     netron = tmp_path / "netron"
     netron.mkdir()
     (netron / "index.html").write_text(INDEX, encoding="utf-8")
-    monkeypatch.setattr(viewer, "netron_folder", lambda: netron)
-    monkeypatch.setattr(viewer.Server, "serve_forever", interrupted)
+    monkeypatch.setattr(netron_page, "netron_folder", lambda: netron)
+    monkeypatch.setattr(netron_page.Server, "serve_forever", interrupted)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CVIMAKE_INVOKED_FROM", raising=False)
     model = tmp_path / "models" / "mine"
@@ -31,7 +31,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def interrupted(_server: viewer.Server) -> None:
+def interrupted(_server: netron_page.Server) -> None:
     raise KeyboardInterrupt
 
 

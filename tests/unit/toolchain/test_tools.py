@@ -11,15 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from cvimake.project.options import DeployOptions, ModelInput
-from cvimake.toolchain.tools import (
-    MODEL_DEPLOY,
-    MODEL_TRANSFORM,
-    TOOLS,
-    FilledIn,
-    Option,
-    Tool,
-    arguments,
-)
+from cvimake.toolchain.tools import MODEL_DEPLOY, MODEL_TRANSFORM, TOOLS, FilledIn, Option, Tool, arguments
 
 ROOT = Path(__file__).parents[3]
 TOOL = Tool("tool", (FilledIn("last", ""), FilledIn("made", "", before="other-name")))

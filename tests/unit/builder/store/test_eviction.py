@@ -8,15 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stores import keep
 
-from cvimake.builder.store import (
-    Blob,
-    Entry,
-    Store,
-    action_file,
-    blob_file,
-    eviction,
-    inventory,
-)
+from cvimake.builder.store import Blob, Entry, Store, action_file, blob_file, eviction, inventory
 from cvimake.builder.store.inventory import Contents
 from cvimake.builder.store.place import Stored
 

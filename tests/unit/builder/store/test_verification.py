@@ -7,12 +7,7 @@ from pathlib import Path
 import pytest
 from stores import keep
 
-from cvimake.builder.store import (
-    Store,
-    action_file,
-    blob_file,
-    verification,
-)
+from cvimake.builder.store import Store, action_file, blob_file, verification
 from cvimake.builder.store.folder import FolderPlace
 
 

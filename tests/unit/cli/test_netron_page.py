@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cvimake.cli import viewer
-from cvimake.cli.viewer import Server, page
+from cvimake.cli import netron_page
+from cvimake.cli.netron_page import Server, page
 from cvimake.core.errors import CvimakeError
 
 INDEX = '<head><meta name="version" content="9.3.3">\n<meta name="date" content="2026-10-23 19:50:08"></head>'
@@ -104,7 +104,7 @@ def test_a_name_cannot_leave_its_place() -> None:
 
 
 def test_without_netron_view_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(viewer, "find_spec", lambda _name: None)
+    monkeypatch.setattr(netron_page, "find_spec", lambda _name: None)
     with pytest.raises(CvimakeError) as caught:
-        viewer.netron_folder()
+        netron_page.netron_folder()
     assert "pip install netron" in caught.value.remedy

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvimake.camera.feed import NOTHING, Fault, Rows
-from cvimake.project import feed
+from cvimake.camera.camera_picture import NOTHING, Fault, Rows
+from cvimake.project import camera_picture
 from cvimake.project.model import Variant
 from cvimake.project.options import ModelInput
 
@@ -53,7 +53,7 @@ def test_a_row_that_the_network_reads_otherwise_is_a_fault(
     aligned: bool,  # noqa: FBT001
     words: str | None,
 ) -> None:
-    found = told(feed.faults(inputs(width), variant(aligned_input=aligned)))
+    found = told(camera_picture.faults(inputs(width), variant(aligned_input=aligned)))
     assert set(found) == ({"aligned_input"} if words else set())
     if words:
         assert words in found["aligned_input"]
@@ -69,7 +69,7 @@ def test_the_advice_is_right_wherever_there_is_a_setting(width: int) -> None:
     right = [
         aligned
         for aligned in (False, True)
-        if not list(feed.faults(inputs(width), variant(aligned_input=aligned)))
+        if not list(camera_picture.faults(inputs(width), variant(aligned_input=aligned)))
     ]
     assert bool(right) == rows.readable
     if "declare aligned_input" in rows.advice:
@@ -82,12 +82,12 @@ def test_the_advice_is_right_wherever_there_is_a_setting(width: int) -> None:
 
 def test_the_width_of_a_network_with_channels_last_is_another_axis() -> None:
     declared = ModelInput(shapes=[[1, 64, 416, 3]], channel_format="nhwc")
-    assert "at width 416" in told(feed.faults(declared, variant()))["aligned_input"]
+    assert "at width 416" in told(camera_picture.faults(declared, variant()))["aligned_input"]
 
 
 def test_a_shape_that_is_not_declared_is_not_judged() -> None:
-    assert list(feed.faults(ModelInput(), variant())) == []
-    assert list(feed.by_hand(ModelInput(), variant(aligned_input=True))) == []
+    assert list(camera_picture.faults(ModelInput(), variant())) == []
+    assert list(camera_picture.by_hand(ModelInput(), variant(aligned_input=True))) == []
 
 
 # The program that is run by hand
@@ -95,10 +95,10 @@ def test_a_shape_that_is_not_declared_is_not_judged() -> None:
 
 @pytest.mark.parametrize(("width", "told"), [(416, True), (640, False), (320, False), (224, False)])
 def test_rows_that_only_the_camera_writes_are_told_of(width: int, told: bool) -> None:  # noqa: FBT001
-    found = list(feed.by_hand(inputs(width), variant(aligned_input=True)))
+    found = list(camera_picture.by_hand(inputs(width), variant(aligned_input=True)))
     assert bool(found) == told
     assert all("sscma-model" in text and f"{3 * width}" in text for text in found)
-    assert list(feed.by_hand(inputs(width), variant())) == []
+    assert list(camera_picture.by_hand(inputs(width), variant())) == []
 
 
 # The form
@@ -116,16 +116,16 @@ def test_rows_that_only_the_camera_writes_are_told_of(width: int, told: bool) ->
     ],
 )
 def test_anything_but_packed_rgb_bytes_is_a_fault(values: dict[str, Any], key: str) -> None:
-    assert set(told(feed.faults(inputs(), variant(**values)))) == {key}
+    assert set(told(camera_picture.faults(inputs(), variant(**values)))) == {key}
 
 
 # Calibration and checks
 
 
 def test_images_that_are_prepared_as_on_the_camera_do_not_differ() -> None:
-    assert list(feed.differences(inputs())) == []
-    assert list(feed.differences(inputs(pad_type="center", keep_ratio_mode="letterbox"))) == []
-    assert list(feed.differences(inputs(resize_dims=[64, 640]))) == []
+    assert list(camera_picture.differences(inputs())) == []
+    assert list(camera_picture.differences(inputs(pad_type="center", keep_ratio_mode="letterbox"))) == []
+    assert list(camera_picture.differences(inputs(resize_dims=[64, 640]))) == []
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_images_that_are_prepared_as_on_the_camera_do_not_differ() -> None:
 def test_images_prepared_in_another_way_than_the_camera_cause_a_warning(
     values: dict[str, Any], words: str
 ) -> None:
-    (told,) = feed.differences(inputs(**values))
+    (told,) = camera_picture.differences(inputs(**values))
     assert words in told
 
 
@@ -151,11 +151,11 @@ def test_images_prepared_in_another_way_than_the_camera_cause_a_warning(
 
 
 def test_a_declaration_as_the_camera_has_it_says_nothing() -> None:
-    assert feed.declared(inputs(), variant()) == NOTHING
+    assert camera_picture.declared(inputs(), variant()) == NOTHING
 
 
 def test_a_declaration_has_its_first_fault_and_all_its_warnings() -> None:
-    declared = feed.declared(inputs(224, pad_value=0, pad_type="normal"), variant())
+    declared = camera_picture.declared(inputs(224, pad_value=0, pad_type="normal"), variant())
     assert declared.fault is not None
     assert declared.fault.key == "aligned_input"
     assert len(declared.of_input) == 2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cvimake.cli.picture import Kind, Node, Picture, State
-from cvimake.cli.picture.mermaid import SIGNS
+from cvimake.cli.drawing import Kind, Node, Picture, State
+from cvimake.cli.drawing.mermaid import SIGNS
 
 # A stage that may run is dashed, one that does not run is dotted.
 _STYLES = {

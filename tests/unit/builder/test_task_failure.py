@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from doit.exceptions import DependencyError, TaskError, TaskFailed
 
-from cvimake.builder.failure import error_of, failure_of
+from cvimake.builder.task_failure import error_of, failure_of
 from cvimake.core.errors import CvimakeError, EngineError, StageFailedError
 
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from cvimake.cli.picture import Group, Kind, Node, Picture, State, dot, mermaid, svg
+from cvimake.cli.drawing import Group, Kind, Node, Picture, State, dot, mermaid, svg
 
 HARD = 'a "b" <c> & \\d #e; `f` %% --> ünïcode'
 SVG = "{http://www.w3.org/2000/svg}"

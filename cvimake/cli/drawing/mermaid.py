@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cvimake.cli.picture import Kind, Node, Picture, State
+from cvimake.cli.drawing import Kind, Node, Picture, State
 
 SIGNS = {
     State.UP_TO_DATE: "✓",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cvimake.camera.feed import FORMAT, PAD_VALUE, Declared, Fault, Rows, sheared
+from cvimake.camera.camera_picture import FORMAT, PAD_VALUE, Declared, Fault, Rows, sheared
 from cvimake.project.model import Variant
 from cvimake.project.options import ModelInput
 

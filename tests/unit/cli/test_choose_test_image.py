@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from small_networks import exported_bytes
 
-from cvimake.cli import choosing
+from cvimake.cli import choose_test_image
 from cvimake.core.action import Action
 from cvimake.core.errors import StageFailedError
 from cvimake.project.networks.examine import Examined, examine
@@ -41,7 +41,7 @@ def images(folder: Path, count: int) -> Mapping[str, Path]:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> Sandbox:
-    monkeypatch.setattr(choosing, "_sandbox", lambda _root: sandbox)
+    monkeypatch.setattr(choose_test_image, "_sandbox", lambda _root: sandbox)
     return sandbox
 
 
@@ -49,7 +49,7 @@ def test_the_image_that_the_container_names_is_taken(
     tmp_path: Path, detector: Examined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = use(monkeypatch, Sandbox(2))
-    name, how = choosing.choose(detector, images(tmp_path, 5), tmp_path)
+    name, how = choose_test_image.choose(detector, images(tmp_path, 5), tmp_path)
     assert (name, how) == ("002.jpg", "the one of 5 in which the float network finds most")
     assert sandbox.action
     wanted = json.loads(sandbox.action.texts[0].text)
@@ -62,7 +62,7 @@ def test_evenly_distributed_images_are_tried(
     tmp_path: Path, detector: Examined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, Sandbox(1))
-    name, how = choosing.choose(detector, images(tmp_path, 100), tmp_path)
+    name, how = choose_test_image.choose(detector, images(tmp_path, 100), tmp_path)
     assert name == "007.jpg"
     assert "of 15 in which" in how
 
@@ -71,7 +71,7 @@ def test_if_the_network_does_not_run_the_first_image_is_taken_with_a_note(
     tmp_path: Path, detector: Examined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, Sandbox(99))
-    name, how = choosing.choose(detector, images(tmp_path, 5), tmp_path)
+    name, how = choose_test_image.choose(detector, images(tmp_path, 5), tmp_path)
     assert name == "000.jpg"
     assert how.startswith(
         "the dataset's first, and another one may show more: init:test_image: its tool ended"
@@ -82,17 +82,20 @@ def test_without_containers_a_strangers_network_is_not_run(
     tmp_path: Path, detector: Examined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CVIMAKE_ENGINE", "local")
-    name, how = choosing.choose(detector, images(tmp_path, 5), tmp_path)
+    name, how = choose_test_image.choose(detector, images(tmp_path, 5), tmp_path)
     assert name == "000.jpg"
     assert "a network is only tried in a container" in how
 
 
 def test_a_single_image_is_not_tried(tmp_path: Path, detector: Examined) -> None:
-    assert choosing.choose(detector, images(tmp_path, 1), tmp_path) == ("000.jpg", "the dataset's only one")
+    assert choose_test_image.choose(detector, images(tmp_path, 1), tmp_path) == (
+        "000.jpg",
+        "the dataset's only one",
+    )
 
 
 def test_a_network_that_is_not_recognised_is_not_run(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(exported_bytes("unknown-autoencoder"))
-    name, how = choosing.choose(examine(tmp_path / "net.onnx"), images(tmp_path, 5), tmp_path)
+    name, how = choose_test_image.choose(examine(tmp_path / "net.onnx"), images(tmp_path, 5), tmp_path)
     assert name == "000.jpg"
     assert "not known yet" in how

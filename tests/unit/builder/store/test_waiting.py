@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from cvimake.builder.store.patience import Patience
 from cvimake.builder.store.place import Beat, StoreError
+from cvimake.builder.store.waiting import Patience
 
 
 def test_work_has_its_result() -> None:

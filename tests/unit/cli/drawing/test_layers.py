@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_graphs import random_graphs
 
-from cvimake.cli.picture.layers import arrange
+from cvimake.cli.drawing.layers import arrange
 
 GAP = 10.0
 

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cvimake.cli.picture import Edge
+from cvimake.cli.drawing import Edge
 from cvimake.core import graph
 
 _SWEEPS = 8

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvimake.camera.feed import Rows
+from cvimake.camera.camera_picture import Rows
 
 
 @pytest.mark.parametrize(

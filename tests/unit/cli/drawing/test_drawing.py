@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from random_graphs import random_graphs
 
-from cvimake.cli.picture import Group, Kind, Node, Picture, State, reduced
+from cvimake.cli.drawing import Group, Kind, Node, Picture, State, reduced
 
 
 def reach(edges: list[tuple[str, str]], nodes: list[str]) -> set[tuple[str, str]]:

@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
-from cvimake.cli.picture import Edge, Group, Kind, Node, Picture, State
-from cvimake.cli.picture.layers import Layout, arrange
+from cvimake.cli.drawing import Edge, Group, Kind, Node, Picture, State
+from cvimake.cli.drawing.layers import Layout, arrange
 
 # All lengths are in the units of the picture; a unit is a pixel if the picture is not scaled.
 _MARGIN, _BETWEEN_COLUMNS, _BETWEEN_NODES, _BETWEEN_GROUPS = 20.0, 28.0, 14.0, 30.0

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from cvimake.camera.feed import PAD_VALUE
+from cvimake.camera.camera_picture import PAD_VALUE
 from cvimake.core import announce
 from cvimake.core.action import Action, FileKind, Folder, Input, Limits, Output, Text
 from cvimake.core.errors import CvimakeError
