@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cvimake.builder.activity import Activities
 from cvimake.builder.store.current import Choice, Current, choose
-from cvimake.core import announce
+from cvimake.core import announce, clock
 from cvimake.core.content import Contents
 from cvimake.execution.image.recipe import Recipe
 from cvimake.project import Declarations, read_declarations
@@ -41,7 +41,7 @@ class Build:
         self.contents = Contents()
         self.activities = Activities()
         self.warnings = announce.Once()
-        self.store = Current(lambda: self.choice)
+        self.store = Current(lambda: self.choice, environment)
 
     @functools.cached_property
     def declarations(self) -> Declarations:
@@ -52,6 +52,15 @@ class Build:
             OSError: a file cannot be read.
         """
         return read_declarations(Path())
+
+    @functools.cached_property
+    def epoch(self) -> int:
+        """The time at which the clock of every stage stands still, in seconds since 1970.
+
+        Raises:
+            CvimakeError: SOURCE_DATE_EPOCH is wrong.
+        """
+        return clock.epoch(self.environment)
 
     @functools.cached_property
     def recipe(self) -> Recipe:

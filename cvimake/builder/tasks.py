@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import json
@@ -22,7 +23,7 @@ from cvimake.builder.staleness import Unchanged
 from cvimake.builder.task_failure import failure_of
 from cvimake.builder.task_meta import Meta
 from cvimake.builder.unbuildable import Unbuildable
-from cvimake.core import announce, clock
+from cvimake.core import announce
 from cvimake.core.capacity import FRAMEWORKS_IMAGE
 from cvimake.core.content import Contents
 from cvimake.core.errors import CvimakeError, harmless
@@ -31,6 +32,7 @@ from cvimake.execution.engine.choice import chosen, would_change
 from cvimake.execution.image.recipe import FrameworksRecipe
 from cvimake.pipeline.stage import Stage, StageOf
 from cvimake.project import DeclaredModel
+from cvimake.toolchain import commands
 
 TOOLCHAIN_TASK, FRAMEWORKS_TASK = "toolchain", "frameworks"
 
@@ -54,7 +56,7 @@ class Project:
         """
         # The task of the toolchain and the clock of every stage depend on these variables.
         chosen(self.build.environment)
-        clock.epoch()
+        _ = self.build.epoch
         for mistake in self.build.declarations.mistakes:
             announce.note(f"warning: {mistake}")
         _ = self.build.recipe, self.build.choice
@@ -166,8 +168,10 @@ class Project:
         }
 
     def task(self, stage: Stage) -> Task:
-        """Return the task of a stage."""
-        action = stage.action
+        """Return the task of a stage. Its clock stands still at the user's time."""
+        action = commands.dated(stage.action, self.build.epoch)
+        if action is not stage.action:
+            stage = dataclasses.replace(stage, action=action)
         model, _, name = action.name.partition(":")
         work = RunOrRestore(self.build, stage)
         return {

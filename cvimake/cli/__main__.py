@@ -6,7 +6,6 @@ It is doit with our commands, an orderly end, and a `--help` for every command.
 from __future__ import annotations
 
 import errno
-import os
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from doit.cmd_base import Command
 from doit.doit_cmd import DoitMain
 from doit.plugin import PluginDict
 
+from cvimake.cli import surroundings
 from cvimake.cli.closed_output import leave, open_missing
 from cvimake.cli.commands import PLUGINS
 from cvimake.cli.loaders import Loader
@@ -44,7 +44,7 @@ class Main(DoitMain):
 
     def __init__(self, config_filenames: Sequence[str] = ("pyproject.toml", "doit.cfg")) -> None:
         super().__init__(Loader(), config_filenames, extra_config=PLUGINS)
-        self.BIN_NAME = "./doit" if INVOKED_FROM in os.environ else "cvimake"
+        self.BIN_NAME = "./doit" if INVOKED_FROM in surroundings.variables() else "cvimake"
 
     def get_cmds(self) -> PluginDict:
         """Return all commands by their names."""

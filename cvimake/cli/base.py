@@ -6,10 +6,8 @@ import contextlib
 import dataclasses
 import getopt
 import json
-import os
 from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from doit.cmd_base import Command, DoitCmdBase
@@ -22,6 +20,7 @@ from cvimake.builder.history import HISTORY, History
 from cvimake.builder.records import Records, UnwrittenRecords
 from cvimake.builder.staleness import Verdict
 from cvimake.builder.unbuildable import stand_ins
+from cvimake.cli import surroundings
 from cvimake.cli.interruption import ends_cleanly
 from cvimake.cli.run import as_targets
 from cvimake.core import graph, terminal
@@ -125,7 +124,7 @@ class GraphCommand(DoitCmdBase):
             terminal.write(json.dumps({"error": dataclasses.asdict(error.problem())}, indent=1) + "\n")
 
     def _execute(self) -> int:
-        self.build = self._options.get("build") or Build(Path.cwd(), os.environ)
+        self.build = self._options.get("build") or Build(surroundings.folder(), surroundings.variables())
         control = TaskControl(self.task_list)
         control.process(stand_ins(self.sel_tasks, control.tasks, control.targets))
         # doit derives the dependencies from sets of files, so their order changes from run to run.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from cvimake.camera.camera_picture import PAD_VALUE
+from cvimake.cli import surroundings
 from cvimake.core import announce
 from cvimake.core.action import Action, FileKind, Folder, Input, Limits, Output, Text
 from cvimake.core.errors import CvimakeError
@@ -105,10 +105,10 @@ def _sandbox(root: Path) -> Sandbox:
     from cvimake.execution.image import making  # noqa: PLC0415 - only a network that is run needs it
     from cvimake.execution.image.recipe import Recipe  # noqa: PLC0415 - the same
 
-    if chosen(os.environ) == LOCAL:
+    if chosen(surroundings.variables()) == LOCAL:
         raise CvimakeError("a network is only tried in a container, and no engine is there")
     client = connection.find()
-    found = making.find(client, Recipe.from_environment(os.environ))
+    found = making.find(client, Recipe.from_environment(surroundings.variables()))
     if found is None:
         raise CvimakeError(
             "the toolchain image is not built yet; after `./doit image`, init can try every image"

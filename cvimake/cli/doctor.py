@@ -13,6 +13,7 @@ from typing import Any
 
 import docker
 from cvimake.builder import leftovers, unbuildable
+from cvimake.cli import surroundings
 from cvimake.cli.base import PlainCommand
 from cvimake.core import terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
@@ -60,7 +61,7 @@ class Doctor(PlainCommand):
 
     def perform(self, _options: dict[str, Any], _arguments: list[str]) -> int:
         """Print the findings."""
-        findings = list(examine(Path.cwd()))
+        findings = list(examine(surroundings.folder()))
         width = max(len(finding.what) for finding in findings)
         for finding in findings:
             mark = "ok     " if finding.good else finding.mark
@@ -173,7 +174,11 @@ def _without_engine(error: CvimakeError) -> Finding:
     """Tell what a build does if no engine answers."""
     remedy = _engine_remedy(error)
     python = find_python(movable=False, fetch=False)
-    stays = connection.can_bring_up() or chosen(os.environ) == DOCKER or not connection.is_this_machines()
+    stays = (
+        connection.can_bring_up()
+        or chosen(surroundings.variables()) == DOCKER
+        or not connection.is_this_machines()
+    )
     if stays or python is None:
         return Finding("engine", good=False, seen=error.cause, remedy=remedy)
     seen = f"{error.cause}: stages would run without containers, with {python}"
@@ -191,7 +196,7 @@ def _image(client: docker.DockerClient, storage: Path) -> Iterator[Finding]:
     # Only the storage of a local engine can be looked at, and not every user may.
     can_look = storage.is_dir() and os.access(storage, os.R_OK)
     try:
-        found = making.find(client, Recipe.from_environment(os.environ))
+        found = making.find(client, Recipe.from_environment(surroundings.variables()))
     except CvimakeError as error:
         yield Finding("image", good=False, seen=str(error))
         return

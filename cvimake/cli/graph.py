@@ -18,12 +18,13 @@ from cvimake.builder.staleness import Verdict, hindrances, in_order
 from cvimake.builder.task_meta import meta_of
 from cvimake.builder.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
 from cvimake.camera.recognition import Recognition
+from cvimake.cli import surroundings
 from cvimake.cli.base import GraphCommand, stages_of
 from cvimake.cli.drawing import Group, Kind, Node, Picture, State, dot, mermaid, reduced, svg
 from cvimake.cli.run import with_info
+from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal, units
 from cvimake.core.errors import CvimakeError
-from cvimake.core.invocation import invoked_from
 
 FORMATS = {"svg": svg.drawn, "mermaid": mermaid.drawn, "dot": dot.drawn}
 _SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot"}
@@ -187,7 +188,7 @@ def _read(model: str, paths: Iterable[str]) -> Iterator[Node]:
     folders: dict[Path, list[Path]] = {}
     for path in sorted(Path(os.path.normpath(path)) for path in paths):
         # The container programs are ours, and no part of the model.
-        if not Path.cwd().joinpath(path).is_relative_to(_OWN):
+        if not surroundings.folder().joinpath(path).is_relative_to(_OWN):
             folders.setdefault(path.parent, []).append(path)
     for folder, files in folders.items():
         if len(files) > _MANY_FILES:

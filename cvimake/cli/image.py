@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
+from cvimake.cli import surroundings
 from cvimake.cli.base import PlainCommand
 from cvimake.core import terminal
 from cvimake.execution.engine import connection
@@ -43,12 +42,12 @@ class Image(PlainCommand):
     def perform(self, options: dict[str, Any], _arguments: list[str]) -> int:
         """Make the image and print what it is."""
         engine = DockerEngine(connection.ensure())
-        recipe = Recipe.from_environment(os.environ)
+        recipe = Recipe.from_environment(surroundings.variables())
         make = making.build if options["rebuild"] else making.ensure
         if options["frameworks"]:
-            toolchain = making.ensure(engine, recipe, Path.cwd())
+            toolchain = making.ensure(engine, recipe, surroundings.folder())
             recipe = FrameworksRecipe(base=recipe.base, wheel=recipe.wheel, toolchain=toolchain.fingerprint)
-        made = make(engine, recipe, Path.cwd())
+        made = make(engine, recipe, surroundings.folder())
         packages = made.identity["packages"]
         terminal.line(f"image        {made.id}")
         terminal.line(f"base         {made.base}")

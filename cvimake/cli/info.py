@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import Any
 from doit.cmd_info import Info as DoitInfo
 
 from cvimake.builder.unbuildable import stand_ins
+from cvimake.cli import surroundings
 from cvimake.cli.interruption import ends_cleanly
+from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal
 from cvimake.core.action import FileKind
 from cvimake.core.errors import CvimakeError
-from cvimake.core.invocation import invoked_from
 from cvimake.pipeline import cvimodel_info
 
 _OPTION_JSON = {
@@ -95,7 +95,7 @@ def _examined(model: Path) -> cvimodel_info.Info:
             ),
             limits=Limits(seconds=60.0),
         )
-        Runtimes(Path.cwd(), os.environ).plain().sandbox.run(action)
+        Runtimes(surroundings.folder(), surroundings.variables()).plain().sandbox.run(action)
         estimated = json.loads(time.read_text(encoding="utf-8"))
         text = listing.read_text(encoding="utf-8", errors="replace")
         found = cvimodel_info.examine(model.name, model.stat().st_size, text, estimated, {})

@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from cvimake.cli import surroundings
 from cvimake.cli.base import PlainCommand, options_first
+from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal
 from cvimake.core.errors import CvimakeError
-from cvimake.core.invocation import invoked_from
 from cvimake.project.networks.network_file import Kind
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Init(PlainCommand):
             raise CvimakeError("`init` takes one file", "./doit init network.onnx")
         # A link is not followed: its name counts, and the network's other files lie beside the link.
         path = (invoked_from() / arguments[0]).absolute()
-        folder, datasets = _place(Path.cwd(), path, options["name"])
+        folder, datasets = _place(surroundings.folder(), path, options["name"])
         try:
             examined = examine(path, _shapes(options["shape"]))
         except OSError as error:
@@ -83,7 +84,7 @@ class Init(PlainCommand):
         elif images:
             from cvimake.cli import choose_test_image  # noqa: PLC0415 - takes a while to load
 
-            name, how = choose_test_image.choose(examined, images, Path.cwd())
+            name, how = choose_test_image.choose(examined, images, surroundings.folder())
             samples = dataclasses.replace(samples, image=_seen_from(folder, images[name]))
         draft = Draft(
             source=path.name,
@@ -182,7 +183,7 @@ def _samples(
 
 def _seen_from(folder: Path, file: Path) -> str:
     """Return a file's path as a declaration writes it: relative if both lie in the project."""
-    if file.resolve().is_relative_to(Path.cwd().resolve()):
+    if file.resolve().is_relative_to(surroundings.folder().resolve()):
         return os.path.relpath(file, folder)
     return str(file.resolve())
 

@@ -10,9 +10,9 @@ from typing import Any
 from cvimake import __version__
 from cvimake.cli import own_wheel
 from cvimake.cli.base import PlainCommand
+from cvimake.cli.surroundings import invoked_from
 from cvimake.core import resources, terminal
 from cvimake.core.errors import CvimakeError
-from cvimake.core.invocation import invoked_from
 from cvimake.project.names import NAME
 
 # The whole `dodo.py` of a project that uses cvimake.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
+from cvimake.cli import surroundings
 from cvimake.cli.base import PlainCommand
+from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal
 from cvimake.core.errors import CvimakeError
-from cvimake.core.invocation import invoked_from
 
 OLDEST_OPSET, NEWEST_OPSET = 11, 17
 OLDEST_IR, NEWEST_IR = 3, 13
@@ -145,7 +145,7 @@ def _converted(
             ),
             folders=(commands.ONNX_PROGRAM, *(folders if external else ())),
         )
-        Runtimes(Path.cwd(), os.environ).plain().sandbox.run(action)
+        Runtimes(surroundings.folder(), surroundings.variables()).plain().sandbox.run(action)
         found: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
         return found
 

@@ -23,10 +23,10 @@ from cvimake.builder.records import UnwrittenRecords
 from cvimake.builder.task_meta import meta_of
 from cvimake.cli.base import options_first
 from cvimake.cli.run import Run
-from cvimake.core import clock, git, terminal, toml, units
+from cvimake.cli.surroundings import as_path
+from cvimake.core import git, terminal, toml, units
 from cvimake.core.errors import EXIT_STAGE_FAILED, CvimakeError
 from cvimake.core.git import Tree
-from cvimake.core.invocation import invoked_from
 from cvimake.core.paths import TOOLCHAIN
 from cvimake.execution.engine.choice import was_local
 from cvimake.pipeline.stage import Stage
@@ -149,7 +149,7 @@ class Release(Run):
         key = self._options["sign"]
         if not key:
             return None
-        path = invoked_from() / Path(key).expanduser()
+        path = as_path(key)
         if not path.is_file():
             raise CvimakeError(f"--sign: no file {path}")
         return path
@@ -273,7 +273,7 @@ class Release(Run):
             models=list(models),
             commit=tree.commit,
             dirty=bool(tree.changes or not tree.commit),
-            epoch=clock.epoch(),
+            epoch=self.build.epoch,
             allowed=self._allowed(),
             not_held=seen.not_held,
             identities=identities,

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 from cvimake.cli.base import OPTION_JSON, PlainCommand, options_first
+from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal
 from cvimake.core.errors import CvimakeError
-from cvimake.core.invocation import invoked_from
 
 
 class ReleaseDiff(PlainCommand):

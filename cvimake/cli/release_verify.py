@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cvimake.cli import surroundings
 from cvimake.cli.base import PlainCommand, options_first
+from cvimake.cli.surroundings import as_path, invoked_from
 from cvimake.core import terminal
 from cvimake.core.errors import EXIT_STAGE_FAILED, CvimakeError
-from cvimake.core.invocation import invoked_from
 
 _OPTIONS = (
     {
@@ -53,7 +54,7 @@ class ReleaseVerify(PlainCommand):
             raise CvimakeError(
                 "release:verify takes one release", "./doit release:verify release/NAME-VERSION"
             )
-        signers = invoked_from() / Path(options["signers"]).expanduser() if options["signers"] else None
+        signers = as_path(options["signers"]) if options["signers"] else None
         if signers and not signers.is_file():
             raise CvimakeError(f"--signers: no file {signers}")
         release = opened.open_release(invoked_from() / arguments[0])
@@ -65,7 +66,7 @@ class ReleaseVerify(PlainCommand):
             found.append(str(error))
         if not found and options["rebuild"]:
             known = verify.read_provenance(release)
-            found = rebuild.differences(release, known, Path.cwd())
+            found = rebuild.differences(release, known, surroundings.folder())
         if found:
             terminal.line(f"{release.label}: NOT as it should be")
             for fault in found:

@@ -21,11 +21,12 @@ from cvimake.builder.history import HISTORY, History
 from cvimake.builder.reporter import BuildReporter
 from cvimake.builder.runner import Runner
 from cvimake.builder.unbuildable import stand_ins, stops_others
+from cvimake.cli import surroundings
 from cvimake.cli.closed_output import leave
 from cvimake.cli.interruption import ends_cleanly
+from cvimake.cli.surroundings import invoked_from
 from cvimake.core import announce, lock, terminal
 from cvimake.core.errors import CvimakeError, DiskError
-from cvimake.core.invocation import invoked_from
 from cvimake.execution.workspace import sweep
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Run(DoitRun):
     def execute(self, params: dict[str, Any], args: list[str]) -> int | None:
         """Run the tasks."""
         # A `dodo.py` of cvimake's gives its own.
-        params.setdefault("build", Build(Path.cwd(), os.environ))
+        params.setdefault("build", Build(surroundings.folder(), surroundings.variables()))
         try:
             if not params.get("json"):
                 return self._execute_told(params, args)
@@ -218,7 +219,7 @@ def with_info(selected: Iterable[str], tasks: Container[str]) -> list[str]:
 
 def as_targets(arguments: Iterable[str]) -> list[str]:
     """Return a command line with every path in the form that the graph uses."""
-    place, root = invoked_from(), Path.cwd()
+    place, root = invoked_from(), surroundings.folder()
     return [as_target(argument, place, root) for argument in arguments]
 
 

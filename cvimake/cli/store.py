@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from cvimake.builder.store import Store, eviction, inventory, statistics, verifi
 from cvimake.builder.store.current import Choice, choose, database, open_store
 from cvimake.builder.store.folder import FolderPlace
 from cvimake.builder.store.place import StoreError
+from cvimake.cli import surroundings
 from cvimake.cli.base import OPTION_JSON, PlainCommand
 from cvimake.core import announce, terminal, units
 from cvimake.core.errors import EXIT_STAGE_FAILED, CvimakeError
@@ -27,7 +27,11 @@ class _StoreCommand(PlainCommand):
         """Find the store and do the work."""
         settings = read_settings(Path()).store
         choice = choose(
-            Path.cwd(), os.environ, settings.url, read_only=settings.read_only, limit=settings.limit
+            surroundings.folder(),
+            surroundings.variables(),
+            settings.url,
+            read_only=settings.read_only,
+            limit=settings.limit,
         )
         if not choice.url:
             terminal.write("no results are kept: the store is `none`\n")
@@ -58,7 +62,7 @@ class StoreShow(_StoreCommand):
     def attend(self, store: Store, choice: Choice, options: dict[str, Any]) -> int:
         """Print how much the store holds."""
         held = inventory.contents(store.place)
-        uses = statistics.of_store(database(), choice.url)
+        uses = statistics.of_store(database(surroundings.variables()), choice.url)
         facts = {
             "store": choice.url,
             "read_only": choice.read_only,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cvimake.cli import surroundings
 from cvimake.cli.base import PlainCommand, options_first
+from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal, toml
 from cvimake.core.errors import CvimakeError
-from cvimake.core.invocation import invoked_from
 from cvimake.project.networks.network_file import Kind
 
 
@@ -75,8 +76,8 @@ def _chosen(argument: str) -> tuple[Path, list[str], str]:
     path = invoked_from() / argument
     if path.is_file():
         return path, *_recognised(path)
-    settings, _ = read_datasets(Path.cwd())
-    declaration = Path.cwd() / settings.models / argument / "model.toml"
+    settings, _ = read_datasets(surroundings.folder())
+    declaration = surroundings.folder() / settings.models / argument / "model.toml"
     if not declaration.is_file():
         raise CvimakeError(
             f"there is neither a model nor a file {argument!r}", "./doit list shows the models"

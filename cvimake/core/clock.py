@@ -5,7 +5,7 @@ Source: https://reproducible-builds.org/specs/source-date-epoch/
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from datetime import datetime, timezone
 
 from cvimake.core.errors import CvimakeError
@@ -17,13 +17,16 @@ DEFAULT_EPOCH = 1704067200
 _LATEST = 8**11 - 1
 
 
-def epoch() -> int:
+def epoch(environment: Mapping[str, str]) -> int:
     """Return the time that every result and archive is dated with, in seconds since 1970.
+
+    Args:
+        environment: the variables that cvimake was started with.
 
     Raises:
         CvimakeError: SOURCE_DATE_EPOCH is not a number, or too large.
     """
-    text = os.environ.get(VARIABLE, "")
+    text = environment.get(VARIABLE, "")
     if not text:
         return DEFAULT_EPOCH
     if not (text.isascii() and text.isdigit()) or int(text) > _LATEST:

@@ -1,14 +1,6 @@
-"""The folder from which the user called the launcher."""
+"""The variable with the folder from which the user called the launcher."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-# The launcher sets this variable, and then changes to the project's folder.
+# The launcher sets it, and then changes to the project's folder.
 INVOKED_FROM = "CVIMAKE_INVOKED_FROM"
-
-
-def invoked_from() -> Path:
-    """Return the folder that paths on the command line are relative to."""
-    return Path(os.environ.get(INVOKED_FROM) or Path.cwd())

@@ -169,7 +169,7 @@ def _engine_and_toolchain(root: Path, environment: Mapping[str, str]) -> tuple[E
                 _warn_without_avx2()
             return docker_engine, making.ensure(docker_engine, recipe, root)
     _warn_without_avx2()
-    found = local.ensure(recipe, root)
+    found = local.ensure(recipe, root, environment)
     engine = LocalEngine(Path(found.id))
     announce.note(f"warning: {engine.shortcomings()}\n{textwrap.indent(reason, '  ')}")
     return engine, found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 from cvimake.core import clock
-from cvimake.core.action import Folder
+from cvimake.core.action import Action, Folder
 from cvimake.core.resources import container_package
 
 # The folder of the package in the image (docker/Dockerfile).
@@ -17,6 +18,9 @@ ROOT = f"{PREFIX}/lib/python3.10/site-packages/tpu_mlir"
 # the time of day (libfaketime fixes it; see the environment). Both output streams are one, so that a log has
 # its lines in their order. umask gives new files the same rights for every caller.
 DETERMINISTIC = ("setarch", "x86_64", "-R", "sh", "-c", 'umask 022; exec "$@" 2>&1', "step")
+
+# The variable with the time at which libfaketime stops the clock.
+_CLOCK = "FAKETIME"
 
 
 def environment() -> dict[str, str]:
@@ -38,7 +42,7 @@ def environment() -> dict[str, str]:
         "TPUC_ROOT": ROOT,
         "LD_PRELOAD": "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
         # The clock stands still. A running one would write another second in a long stage.
-        "FAKETIME": clock.written(clock.epoch()),
+        _CLOCK: clock.written(clock.DEFAULT_EPOCH),
         # Sleeping and time-outs go on while the clock stands still.
         "DONT_FAKE_MONOTONIC": "1",
         # Without this, waiting with a time limit ends at once. Python's threads wait for each other like that
@@ -66,6 +70,18 @@ def environment() -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
     }
+
+
+def dated(action: Action, epoch: int) -> Action:
+    """Return an action whose clock stands still at another time.
+
+    Args:
+        action: an action with one of the environments of this module.
+        epoch: the time, in seconds since 1970.
+    """
+    if epoch == clock.DEFAULT_EPOCH:
+        return action
+    return dataclasses.replace(action, environment={**action.environment, _CLOCK: clock.written(epoch)})
 
 
 def command(tool: str, arguments: Iterable[str]) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Path:
     """The installed toolchain, with the clock of the image, so that both hold the same time."""
-    found = Path(ensure(Recipe.from_environment(os.environ), tmp_path_factory.mktemp("install")).id)
+    recipe = Recipe.from_environment(os.environ)
+    found = Path(ensure(recipe, tmp_path_factory.mktemp("install"), os.environ).id)
     client = connection.find()
     container = client.containers.create(toolchain_image.id, "true")
     try:
@@ -57,7 +58,7 @@ def results(folder: Path) -> dict[str, str]:
 
 
 def test_the_tiny_chain_has_the_bytes_of_the_containers(prefix: Path, tmp_path: Path) -> None:
-    assert prefix.is_relative_to(user_cache())
+    assert prefix.is_relative_to(user_cache(os.environ))
     here = build(tmp_path / "here", CVIMAKE_ENGINE="local")
     assert here.returncode == 0, here.stdout + here.stderr
     contained = build(tmp_path / "contained", CVIMAKE_ENGINE="docker")

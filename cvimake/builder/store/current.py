@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from cvimake.core import announce
 from cvimake.core.cache import user_cache
 from cvimake.core.errors import CvimakeError
+from cvimake.core.home import expanded
 
 if TYPE_CHECKING:
     from cvimake.builder.store import Entry, Store
@@ -62,18 +63,21 @@ def choose(root: Path, environment: Mapping[str, str], url: str, *, read_only: b
     flag = environment.get(READ_ONLY_VARIABLE, "")
     if flag not in {"", "0", "1"}:
         raise CvimakeError(f"{READ_ONLY_VARIABLE} is {flag!r}; it can be 1 or 0")
-    where = "" if given == NONE else _absolute(root, given) if given else str(user_cache() / "store")
+    if not given:
+        where = str(user_cache(environment) / "store")
+    else:
+        where = "" if given == NONE else _absolute(root, given, environment)
     return Choice(url=where, read_only=flag == "1" if flag else read_only, limit=int(limit * _GIBIBYTE))
 
 
-def _absolute(root: Path, url: str) -> str:
+def _absolute(root: Path, url: str, environment: Mapping[str, str]) -> str:
     """Return a URL, or the absolute path of a folder."""
     parts = urlsplit(url)
     if parts.scheme in {"file", "local"}:
         url = f"/{parts.path.lstrip('/')}"
     elif "://" in url or "::" in url:
         return url
-    return os.path.normpath(root / Path(url).expanduser())
+    return os.path.normpath(root / expanded(Path(url), environment))
 
 
 def open_store(choice: Choice) -> Store:
@@ -98,10 +102,11 @@ class Current:
 
     Args:
         choice: tells which one it is; called when the store is first wanted.
+        environment: the variables that cvimake was started with.
     """
 
-    def __init__(self, choice: Callable[[], Choice]) -> None:
-        self._chosen = choice
+    def __init__(self, choice: Callable[[], Choice], environment: Mapping[str, str]) -> None:
+        self._chosen, self._environment = choice, environment
         self._choice: Choice | None = None
         self._is_known = False
         self._store: Store | None = None
@@ -163,7 +168,7 @@ class Current:
             return
         from cvimake.builder.store import statistics  # noqa: PLC0415 - only needed where something was stale
 
-        statistics.add(database(), self._choice.url, uses)
+        statistics.add(database(self._environment), self._choice.url, uses)
         if uses.kept and self._choice.folder and self._store and self._store.takes_results:
             self._evict(self._choice)
 
@@ -199,6 +204,6 @@ class Current:
             uses.seconds_saved += seconds_saved
 
 
-def database() -> Path:
+def database(environment: Mapping[str, str]) -> Path:
     """Where it is kept what stores have been good for."""
-    return user_cache() / "stores.sqlite"
+    return user_cache(environment) / "stores.sqlite"

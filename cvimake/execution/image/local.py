@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,13 +46,18 @@ echo 'cvimake: Graphviz is not installed: a picture is left out' >&2
 """
 
 
-def ensure(recipe: Recipe, folder: Path) -> ToolchainImage:
+def ensure(recipe: Recipe, folder: Path, environment: Mapping[str, str]) -> ToolchainImage:
     """Return the toolchain of a recipe; install it if it is missing. The logs go below the folder.
+
+    Args:
+        recipe: its recipe.
+        folder: the project's folder.
+        environment: the variables that cvimake was started with.
 
     Raises:
         ImageError: it cannot be installed; says why and what to do.
     """
-    prefix = user_cache() / f"tpu_mlir-{recipe.digest()[:12]}"
+    prefix = user_cache(environment) / f"tpu_mlir-{recipe.digest()[:12]}"
     prefix.parent.mkdir(parents=True, exist_ok=True)
     with lock.exclusive(prefix.with_suffix(".lock"), "is installing the toolchain"):
         # This file is written last, so that an interrupted installation is done again.

@@ -24,7 +24,7 @@ OpenWorkshop = Callable[[str], Workshop]
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CVIMAKE_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("cvimake.builder.store.current.user_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr("cvimake.builder.store.current.user_cache", lambda _environment: tmp_path / "cache")
     return tmp_path / "store"
 
 

@@ -29,6 +29,7 @@ from cvimake.pipeline.outcomes import CvimodelInfo
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel
 from cvimake.project.model import Budget
+from cvimake.toolchain import commands
 
 LOAD_OF_ALL = Load(memory=1)
 ACTION = Action(
@@ -109,6 +110,22 @@ def test_a_model_is_a_group_of_its_stages(project: Project) -> None:
     model, task = tasks_of(project, of())
     assert (model["basename"], model["name"], model["doc"]) == ("net", None, "A network")
     assert (task["basename"], task["name"]) == ("net", "bf16")
+
+
+def test_the_clock_of_every_stage_stands_still_at_the_users_time(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
+    action = dataclasses.replace(ACTION, environment=commands.environment())
+
+    def clock(project: Project) -> str:
+        (meta,) = task_of(project, of(action))["meta"].values()
+        return str(meta.stage.action.environment["FAKETIME"])
+
+    # The variables that a build is given count, and not those of the process.
+    dated = Project(Build(project.build.root, {"SOURCE_DATE_EPOCH": "86399"}))
+    assert clock(dated) == "1970-01-01 23:59:59"
+    assert clock(Project(Build(project.build.root, {}))) == "2024-01-01 00:00:00"
 
 
 def test_the_description_that_doit_lists_cannot_steer_the_terminal(

@@ -17,7 +17,7 @@ from small_tflite import Operator, Tensor
 def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     """Its network is TFLite; there is a store."""
     monkeypatch.setenv("CVIMAKE_STORE", str(tmp_path / "store"))
-    monkeypatch.setattr("cvimake.builder.store.current.user_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr("cvimake.builder.store.current.user_cache", lambda _environment: tmp_path / "cache")
     root = tmp_path / "project"
     root.mkdir()
     return tflite_workshop(root, monkeypatch)

@@ -17,7 +17,7 @@ CONTENT = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(module, "user_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(module, "user_cache", lambda _environment: tmp_path / "cache")
     monkeypatch.delenv("CVIMAKE_STORE", raising=False)
     return tmp_path / "cache"
 
@@ -70,7 +70,7 @@ def kept(current: Current, root: Path) -> Path:
 
 
 def chosen(folder: Path, limit: int = 10**9) -> Current:
-    return Current(lambda: Choice(url=str(folder), read_only=False, limit=limit))
+    return Current(lambda: Choice(url=str(folder), read_only=False, limit=limit), {})
 
 
 def test_stored_entries_are_complete_at_the_end_and_counted(tmp_path: Path, cache: Path) -> None:
@@ -95,14 +95,14 @@ def test_a_store_over_its_limit_is_reduced_at_the_end(tmp_path: Path) -> None:
 
 
 def test_without_a_store_nothing_is_kept_or_written(tmp_path: Path, cache: Path) -> None:
-    current = Current(lambda: Choice(url="", read_only=False, limit=1))
+    current = Current(lambda: Choice(url="", read_only=False, limit=1), {})
     kept(current, tmp_path)
     current.finish()
     assert not cache.exists()
 
 
 def test_a_store_that_cannot_be_opened_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    current = Current(lambda: Choice(url="nonsense://x", read_only=False, limit=1))
+    current = Current(lambda: Choice(url="nonsense://x", read_only=False, limit=1), {})
     assert [current.store for _ in range(2)] == [None, None]
     assert capsys.readouterr().err.count("the store nonsense://x is left alone in this build") == 1
 
