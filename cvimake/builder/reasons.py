@@ -85,19 +85,27 @@ class EngineChanged:
 
 @dataclass(frozen=True)
 class SourceMissing:
-    """A model's source is not there yet."""
+    """A model's source is not there yet.
+
+    Attributes:
+        path: where to put it.
+        model: the model's name.
+        source_from: how to get it, in the words of the declaration; empty if it does not say so.
+    """
 
     path: str
+    model: str
+    source_from: str = ""
 
     @property
     def problem(self) -> Problem:
         """Return the reason as an error is told."""
-        return Problem(
-            id="source-missing", cause="its source is missing", remedy=f"Put it at {_place(self.path)}."
-        )
+        remedy = "\n".join(filter(None, [f"Put it at {_place(self.path)}.", self.source_from]))
+        return Problem(id="source-missing", cause="its source is missing", remedy=remedy)
 
     def __str__(self) -> str:
-        return f"waits for its source: put it at {_place(self.path)}"
+        more = f" (`./doit {self.model}` says how to get it)" if self.source_from else ""
+        return f"waits for its source: put it at {_place(self.path)}{more}"
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ class Reporter(BuildReporter):
         rows = sorted(self._results, key=place.__getitem__)
         summary.write({row: self._results[row] for row in rows}, self.outstream)
         for _, error in self._waiting():
-            self.write(f"{error}\n")
+            self.write(f"{error.in_short}\n")
         if self._results and was_local(TOOLCHAIN):
             self.write(
                 "Built without containers, so without isolation; `./doit doctor` says how to get an engine.\n"

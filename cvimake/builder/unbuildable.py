@@ -24,20 +24,26 @@ class SourceMissingError(CvimakeError):
     Args:
         model: its name.
         places: where to put what is missing.
+        source_from: how to get it, in the words of the declaration; empty if it does not say so.
     """
 
     id = "source-missing"
 
-    def __init__(self, model: str, places: Sequence[str]) -> None:
-        super().__init__(f"{model} waits for its source: put it at {', '.join(places)}")
+    def __init__(self, model: str, places: Sequence[str], source_from: str) -> None:
+        super().__init__(f"{model} waits for its source: put it at {', '.join(places)}", source_from)
         self._model, self._places = model, places
 
+    @property
+    def in_short(self) -> str:
+        """The error in one line, for a user who did not ask for the model."""
+        more = f" (`./doit {self._model}` says how to get it)" if self.remedy else ""
+        return harmless(f"{self.cause}{more}")
+
     def problem(self, _name: str = "") -> Problem:
-        """Return the error as plain data; its remedy is where to put the network."""
+        """Return the error as plain data; its remedy is where to put the network, and how to get it."""
+        remedy = "\n".join(filter(None, [f"Put it at {', '.join(self._places)}.", self.remedy]))
         return Problem(
-            id=self.id,
-            cause=harmless(f"{self._model} waits for its source"),
-            remedy=harmless(f"Put it at {', '.join(self._places)}."),
+            id=self.id, cause=harmless(f"{self._model} waits for its source"), remedy=harmless(remedy)
         )
 
 
@@ -74,9 +80,9 @@ class Unbuildable:
         """Return the error to tell a user who asks for the model."""
         if self.is_wrong:
             return DeclarationError("\n".join(map(str, self.reasons)))
-        sources = [reason.path for reason in self.reasons if isinstance(reason, SourceMissing)]
+        sources = [reason for reason in self.reasons if isinstance(reason, SourceMissing)]
         if sources:
-            return SourceMissingError(self.task, sources)
+            return SourceMissingError(self.task, [source.path for source in sources], sources[0].source_from)
         choices = (reason.what for reason in self.reasons if isinstance(reason, ChoiceOpen))
         return ChoiceOpenError("\n".join(f"{self.task} waits: {what}" for what in choices))
 
@@ -124,7 +130,7 @@ def _stand_in(name: str, tasks: Container[str], targets: Container[str]) -> str:
 
 
 def _without_source(model: DeclaredModel) -> Unbuildable:
-    reasons = tuple(SourceMissing(str(path)) for path in model.missing)
+    reasons = tuple(SourceMissing(str(path), model.name, model.model.source_from) for path in model.missing)
     return Unbuildable(task=model.name, reasons=reasons)
 
 

@@ -148,7 +148,7 @@ def _models(root: Path) -> Finding:
     parts += [
         f"{len(each)} {what}" for each, what in ((waiting, "wait"), (wrong, "declared wrongly")) if each
     ]
-    texts = [*declarations.mistakes, *(str(model.error) for model in (*wrong, *waiting))]
+    texts = [*declarations.mistakes, *(model.error.in_short for model in (*wrong, *waiting))]
     return Finding("models", good=not wrong, seen=", ".join(parts), remedy="\n".join(texts), mark="WRONG  ")
 
 

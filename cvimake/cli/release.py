@@ -245,7 +245,10 @@ class Release(Run):
         untraced = {name: why for name, why in self._untraced(stages).items() if name not in stale}
         conditions = replace(conditions, unfinished=others, untraced=untraced)
         if found := reasons(conditions, built):
-            error = CvimakeError("no release is made:", "\n".join(f"- {reason}" for reason in found))
+            lines = [f"- {reason}" for reason in found]
+            if conditions.waiting and models:
+                lines.append(f"`./doit release {' '.join(models)}` leaves out the models that wait.")
+            error = CvimakeError("no release is made:", "\n".join(lines))
             error.exit_code = EXIT_STAGE_FAILED if code == EXIT_STAGE_FAILED else error.exit_code
             raise error
 
@@ -327,7 +330,7 @@ def _models(names: list[str]) -> tuple[dict[str, DeclaredModel], list[str]]:
             "no release is made: declarations are wrong",
             "\n".join([*wrong, "Correct them, or name the models to release."]),
         )
-    waiting = [str(model.error) for name, model in held.items() if name in chosen]
+    waiting = [model.error.in_short for name, model in held.items() if name in chosen]
     return {name: declarations.models[name] for name in chosen if name not in held}, waiting
 
 

@@ -79,6 +79,11 @@ class CvimakeError(Exception):
     def __str__(self) -> str:
         return harmless("\n".join([self.cause, *(f"  {line}" for line in self._advice())]))
 
+    @property
+    def in_short(self) -> str:
+        """The error for a user who did not ask for what it is about."""
+        return str(self)
+
     def _advice(self) -> list[str]:
         """Return the lines that follow the cause where the error is printed."""
         return self.remedy.splitlines()

@@ -63,6 +63,8 @@ class Model(Declared):
     """A line about the model."""
     source: Annotated[FileName, example("yolo11n.onnx")]
     """The network's file, relative to the model's folder."""
+    source_from: Annotated[str, example("yolo export model=yolo11n.pt format=onnx opset=17")] = ""
+    """How to get the network's file: one or more lines that are shown while the file is missing."""
     weights: Annotated[FileName | None, example("net.caffemodel")] = None
     """The file with the weights of a Caffe network."""
     classes: Annotated[FileName | None, example("classes.txt")] = None

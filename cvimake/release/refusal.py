@@ -59,7 +59,7 @@ class Conditions:
 def reasons(conditions: Conditions, cvimodels: Sequence[Built]) -> list[str]:
     """Return everything that stops a release; empty if nothing does."""
     found = list(_of_the_tree(conditions))
-    found += (f"{text}, or name the models to release" for text in conditions.waiting)
+    found += conditions.waiting
     if conditions.local and ALLOW_LOCAL not in conditions.allowed:
         found.append(
             f"the stages ran without containers, and others may get other bytes; use Docker, or {ALLOW_LOCAL}"

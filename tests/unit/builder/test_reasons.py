@@ -12,7 +12,7 @@ EACH: list[Reason] = [
     reasons.Asked(),
     reasons.DefinitionChanged(),
     reasons.EngineChanged(),
-    reasons.SourceMissing("a"),
+    reasons.SourceMissing("a", "net", "yolo export"),
     reasons.ChoiceOpen("models/a/model.toml:1: a: fill it in"),
     reasons.DeclarationWrong("models/a/model.toml:1: a: is missing"),
     reasons.OptionChanged("option --a", "1", None),

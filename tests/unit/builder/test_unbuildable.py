@@ -82,6 +82,33 @@ def test_an_open_choice_alone_is_no_failure(workshop: Workshop) -> None:
     assert f"open {OPEN}\n" in out
 
 
+def test_a_missing_network_is_one_line_and_who_names_its_model_reads_how_to_get_it(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workshop.root / "models" / "wrong" / "model.toml").unlink()
+    how = "Its licence is its own:\\n  export it,\\n  or \\u001b download it"
+    text = workshop.declaration.read_text(encoding="utf-8")
+    declare(workshop.root, "net", f'source_from = "{how}"\n{text.replace("tiny.onnx", "net.onnx")}')
+    place = "waits for its source: put it at models/net/net.onnx"
+    short = f"{place} (`./doit net` says how to get it)"
+    code, out = build(workshop)
+    assert (code, sorted(workshop.ran)) == (0, sorted(STAGES))
+    assert f"\nnet {short}\n" in out
+    assert "licence" not in out
+    code, out = build(workshop, "net:int8")
+    assert code == 2
+    told = "  Its licence is its own:\n    export it,\n    or \N{REPLACEMENT CHARACTER} download it\n"
+    assert f"net {place}\n{told}" in out
+    capsys.readouterr()
+    for command in ("plan", "list"):
+        assert workshop.doit(command) == 0
+        assert short in capsys.readouterr().out, command
+    assert workshop.doit("plan", "--json") == 0
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    (reason,) = next(stage["reasons"] for stage in stages if stage["stage"] == "net:waiting")
+    assert reason["remedy"].startswith("Put it at models/net/net.onnx.\nIts licence is its own:\n")
+
+
 def test_a_plan_shows_both_and_fails_for_the_wrong_one(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
