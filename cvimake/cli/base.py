@@ -22,18 +22,13 @@ from cvimake.builder.staleness import Verdict
 from cvimake.builder.unbuildable import stand_ins
 from cvimake.cli import surroundings
 from cvimake.cli.interruption import ends_cleanly
+from cvimake.cli.options import option
 from cvimake.cli.run import as_targets
 from cvimake.core import graph, terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
 
 # For commands that can also print their answer as data.
-OPTION_JSON = {
-    "name": "json",
-    "long": "json",
-    "type": bool,
-    "default": False,
-    "help": "print the same as JSON",
-}
+OPTION_JSON = option("json", bool, "print the same as JSON")
 
 
 def options_first(parser: CmdParse, arguments: Sequence[str]) -> list[str]:
@@ -60,6 +55,10 @@ class PlainCommand(Command):
     @abstractmethod
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
         """Do the work and return the exit code."""
+
+    def parse_execute(self, in_args: list[str]) -> int | None:
+        """Take the command line. A command without options leaves all that it gets to `perform`."""
+        return super().parse_execute(options_first(self.cmdparser, in_args) if self.cmd_options else in_args)
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Do the work for doit, and print the error that ends it."""
@@ -146,21 +145,7 @@ class GraphCommand(DoitCmdBase):
 
     def parse_execute(self, in_args: list[str]) -> int | None:
         """Take the command line; options may also stand after the names."""
-        return super().parse_execute(as_targets(self.options_first(in_args)))
-
-    def options_first(self, arguments: Sequence[str]) -> list[str]:
-        """Return a command line with its options, written out, in front."""
-        parser = self.cmdparser
-        try:
-            options, named = getopt.gnu_getopt(list(arguments), parser.get_short(), parser.get_long())
-        except getopt.GetoptError:
-            # doit tells the user what is wrong.
-            return list(arguments)
-        flags = [
-            f"{name}={value}" if value and name.startswith("--") else f"{name}{value}"
-            for name, value in options
-        ]
-        return [*flags, *(["--"] if any(name.startswith("-") for name in named) else []), *named]
+        return super().parse_execute(as_targets(options_first(self.cmdparser, in_args)))
 
 
 def stages_of(control: TaskControl, selected: list[str]) -> list[str]:

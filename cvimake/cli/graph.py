@@ -21,6 +21,7 @@ from cvimake.camera.recognition import Recognition
 from cvimake.cli import surroundings
 from cvimake.cli.base import GraphCommand, stages_of
 from cvimake.cli.drawing import Group, Kind, Node, Picture, State, dot, mermaid, reduced, svg
+from cvimake.cli.options import option
 from cvimake.cli.run import with_info
 from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal, units
@@ -35,21 +36,6 @@ _SHARED = (TOOLCHAIN_TASK, FRAMEWORKS_TASK)
 # From this number on, the files of one folder are drawn as one node.
 _MANY_FILES = 4
 _OWN = Path(cvimake.__file__).resolve().parent
-_OPTION_FORMAT = {
-    "name": "format",
-    "long": "format",
-    "type": str,
-    "default": "",
-    "help": "svg, mermaid or dot [default: by the suffix of the output; without one, mermaid]",
-}
-_OPTION_OUTPUT = {
-    "name": "output",
-    "short": "o",
-    "long": "output",
-    "type": str,
-    "default": "",
-    "help": "the file to write: .svg, .mmd or .dot [default: standard output]",
-}
 
 
 class Graph(GraphCommand):
@@ -61,7 +47,12 @@ class Graph(GraphCommand):
         "Draws the named models and stages, and all that they need. Without a name: everything, up to "
         f"{MOST_MODELS} models. A line is left out if it follows from other lines."
     )
-    cmd_options = (_OPTION_FORMAT, _OPTION_OUTPUT)
+    cmd_options = (
+        option(
+            "format", str, "svg, mermaid or dot [default: by the suffix of the output; without one, mermaid]"
+        ),
+        option("output", str, "the file to write: .svg, .mmd or .dot [default: standard output]", short="o"),
+    )
 
     def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
         """Draw the selected tasks and what they need."""

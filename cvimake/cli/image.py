@@ -6,6 +6,7 @@ from typing import Any
 
 from cvimake.cli import surroundings
 from cvimake.cli.base import PlainCommand
+from cvimake.cli.options import option
 from cvimake.core import terminal
 from cvimake.execution.engine import connection
 from cvimake.execution.engine.docker import DockerEngine
@@ -23,20 +24,10 @@ class Image(PlainCommand):
         "instead of the locked one."
     )
     cmd_options = (
-        {
-            "name": "rebuild",
-            "long": "rebuild",
-            "type": bool,
-            "default": False,
-            "help": "build the image again, even if it is there",
-        },
-        {
-            "name": "frameworks",
-            "long": "frameworks",
-            "type": bool,
-            "default": False,
-            "help": "also build the image in which networks of Caffe, PyTorch and TFLite are read",
-        },
+        option("rebuild", bool, "build the image again, even if it is there"),
+        option(
+            "frameworks", bool, "also build the image in which networks of Caffe, PyTorch and TFLite are read"
+        ),
     )
 
     def perform(self, options: dict[str, Any], _arguments: list[str]) -> int:

@@ -13,19 +13,12 @@ from doit.cmd_info import Info as DoitInfo
 from cvimake.builder.unbuildable import stand_ins
 from cvimake.cli import surroundings
 from cvimake.cli.interruption import ends_cleanly
+from cvimake.cli.options import option
 from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal
 from cvimake.core.action import FileKind
 from cvimake.core.errors import CvimakeError
 from cvimake.pipeline import cvimodel_info
-
-_OPTION_JSON = {
-    "name": "json",
-    "long": "json",
-    "type": bool,
-    "default": False,
-    "help": "for a cvimodel: everything, as JSON",
-}
 
 
 class Info(DoitInfo):
@@ -33,7 +26,7 @@ class Info(DoitInfo):
 
     doc_purpose = "show what is in a cvimodel file, or what a task depends on"
     doc_usage = "FILE.cvimodel | TASK"
-    cmd_options = (*DoitInfo.cmd_options, _OPTION_JSON)
+    cmd_options = (*DoitInfo.cmd_options, option("json", bool, "for a cvimodel: everything, as JSON"))
 
     def parse_execute(self, in_args: list[str]) -> int | None:
         """Find out whether a file or a task is meant: for a file, doit need not load the graph."""

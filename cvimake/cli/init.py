@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from cvimake.cli import surroundings
-from cvimake.cli.base import PlainCommand, options_first
+from cvimake.cli.base import PlainCommand
+from cvimake.cli.options import option
 from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal
 from cvimake.core.errors import CvimakeError
@@ -32,10 +33,6 @@ _SHAPES = re.compile(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*(,[1-9]\d{0,8}(x[1-9]\d{0,8})
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-def _option(name: str, explanation: str) -> dict[str, Any]:
-    return {"name": name, "long": name, "type": str, "default": "", "help": explanation}
-
-
 class Init(PlainCommand):
     """Write `models/NAME/model.toml` for a network."""
 
@@ -49,18 +46,16 @@ class Init(PlainCommand):
     )
     takes_arguments = True
     cmd_options = (
-        _option("name", "the model's name [default: the file's, without its suffix]"),
-        _option("dataset", "the dataset to calibrate with [default: the project's only one]"),
-        _option(
-            "shape", "the inputs' shapes, if not the network's own: 1x3x320x320, several joined by commas"
+        option("name", str, "the model's name [default: the file's, without its suffix]"),
+        option("dataset", str, "the dataset to calibrate with [default: the project's only one]"),
+        option(
+            "shape",
+            str,
+            "the inputs' shapes, if not the network's own: 1x3x320x320, several joined by commas",
         ),
-        _option("test-image", "the image, npz or npy that the network and its variants are checked with"),
-        _option("layout", "the order of the inputs' axes: nchw, nhwc, or none if they are no images"),
+        option("test-image", str, "the image, npz or npy that the network and its variants are checked with"),
+        option("layout", str, "the order of the inputs' axes: nchw, nhwc, or none if they are no images"),
     )
-
-    def parse_execute(self, in_args: list[str]) -> int | None:
-        """Take the command line."""
-        return super().parse_execute(options_first(self.cmdparser, in_args))
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
         """Write the declaration and print what was recognised."""

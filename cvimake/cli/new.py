@@ -10,6 +10,7 @@ from typing import Any
 from cvimake import __version__
 from cvimake.cli import own_wheel
 from cvimake.cli.base import PlainCommand
+from cvimake.cli.options import option
 from cvimake.cli.surroundings import invoked_from
 from cvimake.core import resources, terminal
 from cvimake.core.errors import CvimakeError
@@ -57,13 +58,11 @@ class New(PlainCommand):
     doc_usage = "DIR"
     takes_arguments = True
     cmd_options = (
-        {
-            "name": "update",
-            "long": "update",
-            "type": bool,
-            "default": False,
-            "help": "replace the cvimake of an existing project by this one, and leave all else as it is",
-        },
+        option(
+            "update",
+            bool,
+            "replace the cvimake of an existing project by this one, and leave all else as it is",
+        ),
     )
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from cvimake.cli import surroundings
 from cvimake.cli.base import PlainCommand
+from cvimake.cli.options import option
 from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal
 from cvimake.core.errors import CvimakeError
@@ -29,28 +30,12 @@ class OnnxDowngrade(PlainCommand):
     )
     name = "onnx:downgrade"
     takes_arguments = True
-    cmd_options: ClassVar[tuple[dict[str, Any], ...]] = (
-        {"name": "opset", "long": "opset", "type": int, "default": NEWEST_OPSET,
-         "help": f"from {OLDEST_OPSET} to {NEWEST_OPSET}"},
-        {"name": "ir", "long": "ir", "type": int, "default": 8, "help": f"from {OLDEST_IR} to {NEWEST_IR}"},
-        {"name": "shapes", "long": "input-shapes", "type": str, "default": "",
-         "help": "fix the inputs' shapes, as in [[1,3,640,640]]"},
-        {"name": "force", "long": "force", "type": bool, "default": False, "help": "replace OUT"},
-    )  # fmt: skip
-
-    def parse_execute(self, in_args: list[str]) -> int | None:
-        """Take the command line; options may also stand after the files."""
-        with_value = {f"--{option['long']}" for option in self.cmd_options if option["type"] is not bool}
-        options, files, left = [], [], list(in_args)
-        while left:
-            argument = left.pop(0)
-            if not argument.startswith("--"):
-                files.append(argument)
-                continue
-            options.append(argument)
-            if argument in with_value and left:
-                options.append(left.pop(0))
-        return super().parse_execute([*options, *files])
+    cmd_options = (
+        option("opset", int, f"from {OLDEST_OPSET} to {NEWEST_OPSET}", default=NEWEST_OPSET),
+        option("ir", int, f"from {OLDEST_IR} to {NEWEST_IR}", default=8),
+        option("input-shapes", str, "fix the inputs' shapes, as in [[1,3,640,640]]", name="shapes"),
+        option("force", bool, "replace OUT"),
+    )
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
         """Convert the file, and tell what was done."""

@@ -22,6 +22,7 @@ from cvimake.builder.history import HISTORY, History
 from cvimake.builder.records import UnwrittenRecords
 from cvimake.builder.task_meta import meta_of
 from cvimake.cli.base import options_first
+from cvimake.cli.options import option
 from cvimake.cli.run import Run
 from cvimake.cli.surroundings import as_path
 from cvimake.core import git, terminal, toml, units
@@ -47,13 +48,8 @@ from cvimake.release.refusal import (
 )
 
 
-def _switch(option: str, text: str) -> dict[str, Any]:
-    long = option.removeprefix("--")
-    return {"name": long, "long": long, "type": bool, "default": False, "help": text}
-
-
-def _text(name: str, text: str) -> dict[str, Any]:
-    return {"name": name, "long": name, "type": str, "default": "", "help": text}
+def _switch(name: str, text: str) -> dict[str, Any]:
+    return option(name.removeprefix("--"), bool, text)
 
 
 # The options that a release shares with a build.
@@ -65,9 +61,9 @@ _SWITCHES = (
     _switch(REQUIRE_RECOGNISED, "allow only cvimodels that the camera recognises and that work there"),
 )
 _TEXTS = (
-    _text("name", "the release's name [default: the project's]"),
-    _text("version", "the release's version [default: what `git describe` says]"),
-    _text("sign", "an SSH key to sign with (`ssh-keygen -Y sign`)"),
+    option("name", str, "the release's name [default: the project's]"),
+    option("version", str, "the release's version [default: what `git describe` says]"),
+    option("sign", str, "an SSH key to sign with (`ssh-keygen -Y sign`)"),
 )
 
 
@@ -94,7 +90,7 @@ class Release(Run):
         "Exit code 1 if a stage failed, 2 if something else stops the release."
     )
     cmd_options = (  # type: ignore[assignment] # others than a build has
-        *(option for option in Run.cmd_options if option["name"] in _OF_A_BUILD), *_TEXTS, *_SWITCHES,
+        *(each for each in Run.cmd_options if each["name"] in _OF_A_BUILD), *_TEXTS, *_SWITCHES,
     )  # fmt: skip
 
     def parse_execute(self, in_args: list[str]) -> int | None:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
-from cvimake.cli.base import OPTION_JSON, PlainCommand, options_first
+from cvimake.cli.base import OPTION_JSON, PlainCommand
 from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal
 from cvimake.core.errors import CvimakeError
@@ -23,10 +23,6 @@ class ReleaseDiff(PlainCommand):
     )
     cmd_options = (OPTION_JSON,)
     takes_arguments = True
-
-    def parse_execute(self, in_args: list[str]) -> int | None:
-        """Take the command line."""
-        return super().parse_execute(options_first(self.cmdparser, in_args))
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
         """Print the table."""

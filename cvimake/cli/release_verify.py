@@ -6,27 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from cvimake.cli import surroundings
-from cvimake.cli.base import PlainCommand, options_first
+from cvimake.cli.base import PlainCommand
+from cvimake.cli.options import option
 from cvimake.cli.surroundings import as_path, invoked_from
 from cvimake.core import terminal
 from cvimake.core.errors import EXIT_STAGE_FAILED, CvimakeError
-
-_OPTIONS = (
-    {
-        "name": "rebuild",
-        "long": "rebuild",
-        "type": bool,
-        "default": False,
-        "help": "build everything again in an empty folder, without the store, and compare byte by byte",
-    },
-    {
-        "name": "signers",
-        "long": "signers",
-        "type": str,
-        "default": "",
-        "help": "a file of allowed signers (see ssh-keygen): one of them must have signed the release",
-    },
-)
 
 
 class ReleaseVerify(PlainCommand):
@@ -39,12 +23,19 @@ class ReleaseVerify(PlainCommand):
         "PATH is the folder of a release or its archive; what lies beside it is checked too.\n"
         "Exit code 1 if something is not as it should be, 2 if it cannot be checked."
     )
-    cmd_options = _OPTIONS
+    cmd_options = (
+        option(
+            "rebuild",
+            bool,
+            "build everything again in an empty folder, without the store, and compare byte by byte",
+        ),
+        option(
+            "signers",
+            str,
+            "a file of allowed signers (see ssh-keygen): one of them must have signed the release",
+        ),
+    )
     takes_arguments = True
-
-    def parse_execute(self, in_args: list[str]) -> int | None:
-        """Take the command line."""
-        return super().parse_execute(options_first(self.cmdparser, in_args))
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
         """Check the release, and tell what was checked."""

@@ -24,6 +24,7 @@ from cvimake.builder.unbuildable import stand_ins, stops_others
 from cvimake.cli import surroundings
 from cvimake.cli.closed_output import leave
 from cvimake.cli.interruption import ends_cleanly
+from cvimake.cli.options import option
 from cvimake.cli.surroundings import invoked_from
 from cvimake.core import announce, lock, terminal
 from cvimake.core.errors import CvimakeError, DiskError
@@ -34,30 +35,19 @@ if TYPE_CHECKING:
 
 # The suffixes of results: a bare name with one of them means a file in the user's folder.
 _TARGETS = frozenset({".cvimodel", ".json", ".mlir", ".npz", ".onnx", ".txt"})
-
-
-_JOBS = {
-    "name": "jobs",
-    "short": "n",
-    "long": "jobs",
-    "type": int,
-    "default": 0,
-    "help": "cores for all running stages together; each gets one at least [default: the machine's]",
-}
-_NO_WAIT = {
-    "name": "no_wait",
-    "long": "no-wait",
-    "type": bool,
-    "default": False,
-    "help": "if another build runs in this project, end with exit code 2 instead of waiting for it",
-}
-_JSON = {
-    "name": "json",
-    "long": "json",
-    "type": bool,
-    "default": False,
-    "help": "tell the build to a program: one JSON object a line on standard output",
-}
+_JOBS = option(
+    "jobs",
+    int,
+    "cores for all running stages together; each gets one at least [default: the machine's]",
+    short="n",
+)
+_NO_WAIT = option(
+    "no-wait",
+    bool,
+    "if another build runs in this project, end with exit code 2 instead of waiting for it",
+    name="no_wait",
+)
+_JSON = option("json", bool, "tell the build to a program: one JSON object a line on standard output")
 # A build names this many of its targets to another one that waits for it.
 _MOST_NAMED = 5
 

@@ -13,6 +13,7 @@ from cvimake.builder.store.folder import FolderPlace
 from cvimake.builder.store.place import StoreError
 from cvimake.cli import surroundings
 from cvimake.cli.base import OPTION_JSON, PlainCommand
+from cvimake.cli.options import option
 from cvimake.core import announce, terminal, units
 from cvimake.core.errors import EXIT_STAGE_FAILED, CvimakeError
 from cvimake.project.reader import read_settings
@@ -91,15 +92,6 @@ class StoreShow(_StoreCommand):
         return 0
 
 
-_OPTION_LIMIT = {
-    "name": "limit",
-    "long": "limit",
-    "type": float,
-    "default": None,
-    "help": "GiB that the store may hold [default: the setting]",
-}
-
-
 class StoreCollect(_StoreCommand):
     """Remove the entries that were not used for longest."""
 
@@ -107,7 +99,9 @@ class StoreCollect(_StoreCommand):
     doc_purpose = "remove from the store what was not wanted for the longest time, down to its limit"
     doc_usage = ""
     doc_description = "With --limit 0 the store is emptied."
-    cmd_options = (_OPTION_LIMIT,)
+    cmd_options = (
+        option("limit", float, "GiB that the store may hold [default: the setting]", default=None),
+    )
 
     def attend(self, store: Store, choice: Choice, options: dict[str, Any]) -> int:
         """Remove entries, and tell how much room that makes."""

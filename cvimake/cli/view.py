@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cvimake.cli import surroundings
-from cvimake.cli.base import PlainCommand, options_first
+from cvimake.cli.base import PlainCommand
+from cvimake.cli.options import option
 from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal, toml
 from cvimake.core.errors import CvimakeError
@@ -23,19 +24,7 @@ class View(PlainCommand):
         "Ctrl-C. Netron is installed by .venv/bin/python -m pip install netron"
     )
     takes_arguments = True
-    cmd_options = (
-        {
-            "name": "port",
-            "long": "port",
-            "type": int,
-            "default": 0,
-            "help": "the port to serve on [default: any that is free]",
-        },
-    )
-
-    def parse_execute(self, in_args: list[str]) -> int | None:
-        """Take the command line."""
-        return super().parse_execute(options_first(self.cmdparser, in_args))
+    cmd_options = (option("port", int, "the port to serve on [default: any that is free]"),)
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
         """Serve the page until Ctrl-C."""
