@@ -8,7 +8,7 @@ import time
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from cvimake.core.errors import DeclarationError, Problem
 
@@ -18,39 +18,62 @@ _SHOWN_OF_SHA256 = 12
 
 
 @dataclass(frozen=True)
-class NeverBuilt:
+class _Plain:
+    """A reason that always has the same words."""
+
+    words: ClassVar[str]
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True)
+class _OfFile:
+    """A reason about one file. Its words have {} in the place of the path."""
+
+    words: ClassVar[str]
+    path: str
+
+    def __str__(self) -> str:
+        return self.words.format(_place(self.path))
+
+
+@dataclass(frozen=True)
+class _OtherBytes(_OfFile):
+    """A reason about the bytes of one file.
+
+    Attributes:
+        old: the sha256 that it had.
+        new: the sha256 that it has; empty where it cannot be read, or is no file.
+    """
+
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}: sha256 was {_cut(self.old)}, is {_cut(self.new)}"
+
+
+class NeverBuilt(_Plain):
     """There is no record of a success."""
 
-    def __str__(self) -> str:
-        return "was never built"
+    words = "was never built"
 
 
-@dataclass(frozen=True)
-class NoRecord:
+class NoRecord(_Plain):
     """The record of the last success is gone."""
 
-    def __str__(self) -> str:
-        return "its last run failed, or its record was removed"
+    words = "its last run failed, or its record was removed"
 
 
-@dataclass(frozen=True)
-class LastFailed:
+@dataclass(frozen=True, kw_only=True)
+class LastFailed(Problem):
     """Its last run failed.
 
     Attributes:
-        id: names the kind of failure for programs.
-        cause: what happened.
-        remedy: what to do; empty where the cause says it.
-        link: a page that explains the cause in full; empty where there is none.
-        log: the path of the tool's whole log; empty where no tool ran.
         ended: when, in seconds since 1970.
     """
 
-    id: str
-    cause: str
-    remedy: str
-    link: str
-    log: str
     ended: float
 
     def __str__(self) -> str:
@@ -59,28 +82,22 @@ class LastFailed:
         return f"failed last time, at {when}: {first_line}"
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(_Plain):
     """It would not have to run."""
 
-    def __str__(self) -> str:
-        return "was up to date, and asked for all the same (--always-execute)"
+    words = "was up to date, and asked for all the same (--always-execute)"
 
 
-@dataclass(frozen=True)
-class DefinitionChanged:
+class DefinitionChanged(_Plain):
     """It is defined otherwise, and what it was is not known."""
 
-    def __str__(self) -> str:
-        return "is declared otherwise than when it last ran; what has changed is not on record"
+    words = "is declared otherwise than when it last ran; what has changed is not on record"
 
 
-@dataclass(frozen=True)
-class EngineChanged:
+class EngineChanged(_Plain):
     """Stages would now run with containers and did not, or the other way round."""
 
-    def __str__(self) -> str:
-        return "stages would run on another kind of engine (with or without containers)"
+    words = "stages would run on another kind of engine (with or without containers)"
 
 
 @dataclass(frozen=True)
@@ -163,66 +180,40 @@ class OptionChanged:
         return f"{self.name} was {_shown(self.old)}, is {_shown(self.new)}"
 
 
-@dataclass(frozen=True)
-class InputAdded:
+class InputAdded(_OfFile):
     """It did not read this file."""
 
-    path: str
-
-    def __str__(self) -> str:
-        return f"now reads {_place(self.path)}"
+    words = "now reads {}"
 
 
-@dataclass(frozen=True)
-class InputRemoved:
+class InputRemoved(_OfFile):
     """It no longer reads this file."""
 
-    path: str
-
-    def __str__(self) -> str:
-        return f"no longer reads {_place(self.path)}"
+    words = "no longer reads {}"
 
 
-@dataclass(frozen=True)
-class InputChanged:
-    """A file that it reads holds other bytes; both are given as sha256."""
+class InputChanged(_OtherBytes):
+    """A file that it reads holds other bytes."""
 
-    path: str
-    old: str
-    new: str
-
-    def __str__(self) -> str:
-        return f"{_place(self.path)} has changed: sha256 was {_cut(self.old)}, is {_cut(self.new)}"
+    words = "{} has changed"
 
 
-@dataclass(frozen=True)
-class InputMissing:
+class InputMissing(_OfFile):
     """A file that it reads is not there."""
 
-    path: str
-
-    def __str__(self) -> str:
-        return f"its input {_place(self.path)} is missing"
+    words = "its input {} is missing"
 
 
-@dataclass(frozen=True)
-class MemberAdded:
+class MemberAdded(_OfFile):
     """A dataset has a member more."""
 
-    path: str
-
-    def __str__(self) -> str:
-        return f"{self.path} is new in its dataset"
+    words = "{} is new in its dataset"
 
 
-@dataclass(frozen=True)
-class MemberRemoved:
+class MemberRemoved(_OfFile):
     """A dataset has a member less."""
 
-    path: str
-
-    def __str__(self) -> str:
-        return f"{self.path} is no longer in its dataset"
+    words = "{} is no longer in its dataset"
 
 
 @dataclass(frozen=True)
@@ -243,30 +234,16 @@ class ToolchainChanged:
         return f"toolchain: {self.part} was {_shown(self.old)}, is {_shown(self.new)}"
 
 
-@dataclass(frozen=True)
-class TargetMissing:
+class TargetMissing(_OfFile):
     """A file that it makes is not there."""
 
-    path: str
-
-    def __str__(self) -> str:
-        return f"{self.path} is missing"
+    words = "{} is missing"
 
 
-@dataclass(frozen=True)
-class TargetDamaged:
-    """A file that it made holds other bytes than those that it wrote; both are given as sha256.
+class TargetDamaged(_OtherBytes):
+    """A file that it made holds other bytes than those that it wrote."""
 
-    Attributes:
-        new: empty where it cannot be read, or is no file.
-    """
-
-    path: str
-    old: str
-    new: str
-
-    def __str__(self) -> str:
-        return f"{self.path} is not what was made: sha256 was {_cut(self.old)}, is {_cut(self.new)}"
+    words = "{} is not what was made"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from cvimake.builder.records import RESTORED
 from cvimake.builder.summary import SEVERITY, Result, State
 from cvimake.builder.task_failure import error_of
 from cvimake.builder.task_meta import meta_of
+from cvimake.core import graph
 from cvimake.core.errors import CvimakeError
 from cvimake.core.paths import TOOLCHAIN
 from cvimake.core.units import duration
@@ -206,13 +207,7 @@ class Reporter(BuildReporter):
 
     def _needed(self) -> set[str]:
         """Return the names of all tasks with work that the selected ones need."""
-        needed: set[str] = set()
-        left = list(self._selected)
-        while left:
-            name = left.pop()
-            if name not in needed:
-                needed.add(name)
-                left += self._tasks[name].task_dep
+        needed = graph.reached(self._selected, lambda name: self._tasks[name].task_dep)
         return {name for name in needed if self._tasks[name].actions}
 
 

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from doit.control import ExecNode, TaskDispatcher
-from doit.exceptions import BaseFail, UnmetDependency
-from doit.runner import Runner as DoitRunner
+from doit.exceptions import BaseFail
 from doit.task import Task
 
-from cvimake.builder import reasons, staleness
 from cvimake.builder.build import Build
-from cvimake.builder.content_checker import INPUTS, OUTPUTS, ContentChecker, contents_of
-from cvimake.builder.history import Failure, History
-from cvimake.builder.reasons import Reason
+from cvimake.builder.content_checker import INPUTS
+from cvimake.builder.recording import Ended, RecordingRunner
 from cvimake.builder.records import CORES, SECONDS
 from cvimake.builder.schedule import Schedule
-from cvimake.builder.task_failure import error_of
 from cvimake.builder.task_meta import Restore, meta_of
 from cvimake.core import graph
 from cvimake.core.capacity import Capacity, Load, Share, cores_for, granted
-from cvimake.core.content import State
 
 # No machine runs more stages at once; threads are made as they are needed.
 _MOST_THREADS = 64
@@ -45,29 +37,16 @@ class Machine(Protocol):
         ...
 
 
-class _Ran(NamedTuple):
-    """How a task has ended.
-
-    Attributes:
-        failure: doit's; None for success.
-        inputs: the state of each input that it ran with.
-    """
-
-    failure: BaseFail | None
-    inputs: dict[str, State]
-
-
-class Runner(DoitRunner):
+class Runner(RecordingRunner):
     """doit's runner, with stages in threads.
 
     doit's own parallel runners use processes that share nothing, or threads that swap the global standard
     output; neither knows of memory. A task without a load (none of ours) runs alone, in the main thread.
 
     Args:
-        arguments: of doit's runner, as the options are.
+        arguments: of the runner that records, as the options are.
         build: has the store and what runs.
         ready_machine: prepares the machine for stages, which may take minutes; called before the first stage.
-        history: takes every success with its reasons, and every failure; None for no history.
         jobs: cores that the stages take together; 0 for as many as the machine has room for.
     """
 
@@ -76,17 +55,14 @@ class Runner(DoitRunner):
         *arguments: Any,  # noqa: ANN401 - doit's own
         build: Build,
         ready_machine: Callable[[], Machine],
-        history: History | None = None,
         jobs: int = 0,
         **options: Any,  # noqa: ANN401 - doit's own
     ) -> None:
         super().__init__(*arguments, **options)
-        self._build, self._contents = build, contents_of(self.dep_manager)
+        self._build = build
         self._ready_machine = ready_machine
         self._machine: Machine | None = None
         self._jobs = jobs
-        self._history = history
-        self._reasons: dict[str, tuple[Reason, ...]] = {}
         self._schedule = Schedule(dict, self._seconds)
         # Stale tasks that wait for room on the machine.
         self._ready: list[ExecNode] = []
@@ -96,7 +72,7 @@ class Runner(DoitRunner):
         self._running: dict[ExecNode, Share] = {}
         # All threads, each with its task. A thread returns the function that takes the outputs from the
         # store, or how the task ran, or None if the task has to run.
-        self._futures: dict[Future[Restore | _Ran | None], ExecNode] = {}
+        self._futures: dict[Future[Restore | Ended | None], ExecNode] = {}
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
         """Run every selected stale task. After a failure, running stages finish and no other begins."""
@@ -142,7 +118,7 @@ class Runner(DoitRunner):
                 self._running[node] = share
                 self._futures[pool.submit(self._execute, node.task, share)] = node
             else:
-                self._settle(node, self._execute(node.task, Share()))
+                self.settle(node, self._execute(node.task, Share()))
                 finished.append(node)
         return finished
 
@@ -154,101 +130,36 @@ class Runner(DoitRunner):
             self._looked_for.pop(node, None)
             if outcome is None:
                 self._ready.append(node)
-            elif isinstance(outcome, _Ran):
+            elif isinstance(outcome, Ended):
                 self._running.pop(node, None)
-                self._settle(node, outcome)
+                self.settle(node, outcome)
                 finished.append(node)
             else:
                 self.reporter.execute_task(node.task)
                 self._futures[pool.submit(self._restore, node.task, outcome)] = node
         return finished
 
-    def _restore(self, task: Task, restore: Restore) -> _Ran | None:
+    def _restore(self, task: Task, restore: Restore) -> Ended | None:
         """Take a task's outputs from the store, in any thread; return None if the task has to run."""
         values = restore()
         if values is None:
             self._build.activities.end(task.name)
             return None
         if isinstance(values, BaseFail):
-            return _Ran(values, {})
+            return Ended(values, {})
         task.values.update(values)
-        return _Ran(None, task.values.pop(INPUTS))
+        return Ended(None, task.values.pop(INPUTS))
 
-    def _execute(self, task: Task, share: Share) -> _Ran:
+    def _execute(self, task: Task, share: Share) -> Ended:
         """Run a task, in any thread. A stage reports its inputs; those of other tasks are read before it."""
-        before = {} if meta_of(task).look_up else self._inputs(task)
+        before = {} if meta_of(task).look_up else self.inputs(task)
         with granted(share):
             failure = task.execute(self.stream)
         if INPUTS not in task.values:
-            return _Ran(failure, before)
+            return Ended(failure, before)
         # doit would record a second copy of the values.
         task.result = None
-        return _Ran(failure, task.values.pop(INPUTS))
-
-    def _settle(self, node: ExecNode, ran: _Ran) -> None:
-        """Record how a task has ended, with the inputs that it ran with. They may have been edited since."""
-        if self._history and ran.failure is None and node.task.name in self._reasons:
-            # The history comes first: a stage counts as built only if its run is on record.
-            why = self._reasons.pop(node.task.name)
-            staleness.record(
-                self._history, node.task, why, {path: state[-1] for path, state in ran.inputs.items()}
-            )
-        checker = self.dep_manager.checker
-        # In another project's `dodo.py` it is doit's own checker.
-        before = checker.as_before(ran.inputs) if isinstance(checker, ContentChecker) else nullcontext()
-        with before:
-            self.process_task_result(node, ran.failure)
-
-    def select_task(self, node: ExecNode, tasks_dict: dict[str, Task]) -> bool:
-        """Tell whether a task has to run. If not, record the new states of files that were only touched."""
-        self._contents.renewed.clear()
-        selected = super().select_task(node, tasks_dict)
-        if not isinstance(self.dep_manager.checker, ContentChecker):
-            return selected
-        if node.run_status == "up-to-date":
-            self._renew(node.task)
-        elif selected and self._history and node.task.actions:
-            # The reasons depend on its targets and its record, and both change when it runs.
-            why = staleness.of_task(node.task, self.dep_manager, tasks_dict, self._history)
-            self._reasons[node.task.name] = why or (reasons.Asked(),)
-        return selected
-
-    def _renew(self, task: Task) -> None:
-        """Record the new states of files that have the recorded bytes: the states that were compared.
-
-        The files are not looked at again: they may have been edited since.
-        """
-        backend, outputs = self.dep_manager.backend, {}
-        for path, state in self._contents.renewed.items():
-            if path in task.file_dep:
-                backend.set(task.name, path, state)
-            if path in task.targets:
-                outputs[path] = state
-        if outputs:
-            values = task.values
-            backend.set(task.name, "_values_:", {**values, OUTPUTS: {**values[OUTPUTS], **outputs}})
-
-    def process_task_result(self, node: ExecNode, base_fail: BaseFail | None) -> None:
-        """Record a success or handle a failure. A task without actions, which is a group, gets no record.
-
-        A group can have the name of a stage of earlier: `MODEL:VARIANT` is a stage as long as the variant has
-        one processor. With a record of its own, the group would take the stage's place in the database.
-        """
-        if base_fail is None and not node.task.actions:
-            node.run_status = "successful"
-            self.reporter.add_success(node.task)
-            return
-        super().process_task_result(node, base_fail)
-
-    def _handle_task_error(self, node: ExecNode, base_fail: BaseFail) -> None:
-        """Note a failure. A task that only needs a failed one is no failure of its own."""
-        if not isinstance(base_fail, UnmetDependency):
-            super()._handle_task_error(node, base_fail)
-            if self._history:
-                self._history.add_failure(_failure(node.task, base_fail))
-            return
-        node.run_status = "failure"
-        self.reporter.add_failure(node.task, base_fail)
+        return Ended(failure, task.values.pop(INPUTS))
 
     def _judge(self, dispatcher: TaskDispatcher, finished: Iterable[ExecNode]) -> list[ExecNode]:
         """All further tasks that can be judged now and are stale.
@@ -300,10 +211,6 @@ class Runner(DoitRunner):
                     chosen.append((node, share))
         return chosen
 
-    def _inputs(self, task: Task) -> dict[str, State]:
-        """Return the states of a task's inputs. The task itself reports those that are missing by now."""
-        return {path: self._contents.state(path) for path in task.file_dep if Path(path).exists()}
-
     def _seconds(self, task: Task) -> float:
         """How long a task takes on one core: by when it last ran, or else by its load."""
         load = meta_of(task).load
@@ -316,10 +223,6 @@ class Runner(DoitRunner):
         if self._machine is None:
             self._machine = self._ready_machine()
         return Capacity(cores=self._jobs) if self._jobs else self._machine.capacity()
-
-
-def _failure(task: Task, fail: BaseFail) -> Failure:
-    return Failure(task=task.name, ended=time.time(), problem=error_of(fail).problem(task.name))
 
 
 def _load(node: ExecNode) -> Load | None:

@@ -74,7 +74,7 @@ def of_task(
         tasks: all of the graph.
         history: says what has changed where doit only knows that something has.
     """
-    if hindered := hindrances(task):
+    if hindered := meta_of(task).hindrances:
         return hindered
     contents = contents_of(records)
     status = records.get_status(task, tasks, get_log=True)
@@ -97,7 +97,8 @@ def of_task(
         ]
         inputs: Mapping[str, str] = past.inputs
     else:
-        states = {path: records.backend.get(task.name, path) for path in _known_inputs(records, task)}
+        read = records.backend.get(task.name, "deps:") or ()
+        states = {path: records.backend.get(task.name, path) for path in read}
         inputs = {path: state[-1] for path, state in states.items() if state}
         changed = sorted(inputs.keys() & set(status.reasons.get("changed_file_dep") or ()))
     false = [check for check, _, _ in status.reasons.get("uptodate_false", ())]
@@ -113,11 +114,6 @@ def of_task(
     found += (InputMissing(path) for path in sorted(status.reasons.get("missing_file_dep", ())))
     found += _targets(task, values.get(OUTPUTS, {}), contents)
     return tuple(found) or (DefinitionChanged(),)
-
-
-def hindrances(task: Task) -> tuple[Reason, ...]:
-    """Return the reasons why a task's model cannot be built now; empty for a task that can run."""
-    return meta_of(task).hindrances
 
 
 def record(history: History, task: Task, why: Iterable[Reason], inputs: Mapping[str, str]) -> None:
@@ -260,11 +256,6 @@ def _file_of(task: Task, reason: Reason) -> str | None:
 def _definition(task: Task) -> Definition:
     """Return a task's definition; None for a task that is not ours."""
     return next((check.definition() for check, _, _ in task.uptodate if isinstance(check, Unchanged)), None)
-
-
-def _known_inputs(records: Dependency, task: Task) -> Iterable[str]:
-    """Return the files that a task read when it last succeeded, from doit's record."""
-    return records.backend.get(task.name, "deps:") or ()
 
 
 def _membership(task: Task, inputs: Mapping[str, str], old: Definition, new: Definition) -> Iterator[Reason]:

@@ -14,7 +14,7 @@ from doit.task import Task
 import cvimake
 from cvimake.builder.reasons import ChoiceOpen, DeclarationWrong, Reason, SourceMissing
 from cvimake.builder.records import SECONDS
-from cvimake.builder.staleness import Verdict, hindrances, in_order
+from cvimake.builder.staleness import Verdict, in_order
 from cvimake.builder.task_meta import meta_of
 from cvimake.builder.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
 from cvimake.camera.recognition import Recognition
@@ -106,7 +106,7 @@ class Graph(GraphCommand):
             seconds = run.seconds
         row = meta_of(task).row
         kind, title = Kind.STAGE, task.name.partition(":")[2] or task.name
-        details = tuple(_place(reason) for reason in hindrances(task))
+        details = tuple(_place(reason) for reason in meta_of(task).hindrances)
         if row and str(row.info) in task.targets:
             kind, title = Kind.CVIMODEL, f"{row.info.name.removesuffix('_info.json')}.cvimodel"
             # The record is of the cvimodel of an earlier build.
@@ -141,7 +141,7 @@ def _format(wanted: str, output: str) -> str:
 
 
 def _state(task: Task, verdict: Verdict | None) -> State:
-    if hindered := hindrances(task):
+    if hindered := meta_of(task).hindrances:
         is_wrong = any(isinstance(reason, DeclarationWrong) for reason in hindered)
         return State.CANNOT_RUN if is_wrong else State.WAITS
     return State(str(verdict)) if verdict else State.UP_TO_DATE

@@ -7,7 +7,7 @@ from typing import Any
 
 from doit.control import TaskControl
 
-from cvimake.builder.staleness import hindrances
+from cvimake.builder.task_meta import meta_of
 from cvimake.builder.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
 from cvimake.cli.base import GraphCommand, stages_of
 from cvimake.core import terminal
@@ -34,7 +34,7 @@ class Log(GraphCommand):
         name = _one_stage(graph, selected)
         if name in _IMAGE_LOGS:
             return _show_image(name)
-        if found := hindrances(graph.tasks[name]):
+        if found := meta_of(graph.tasks[name]).hindrances:
             raise CvimakeError(f"{name} never runs, and has no log:", "\n".join(map(str, found)))
         path = logs.log_path(Path(), name)
         try:

@@ -17,7 +17,7 @@ from cvimake.builder.checks import samples
 from cvimake.builder.estimates import Estimates
 from cvimake.builder.reasons import Follows, to_json
 from cvimake.builder.restore import foresee
-from cvimake.builder.staleness import Verdict, critical_path, hindrances
+from cvimake.builder.staleness import Verdict, critical_path
 from cvimake.builder.task_meta import meta_of
 from cvimake.cli.base import OPTION_JSON, GraphCommand
 from cvimake.cli.run import with_info
@@ -45,9 +45,9 @@ class Plan(GraphCommand):
     def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
         """Print the plan."""
         if self.sel_default_tasks:
-            selected = [*selected, *(name for name, task in graph.tasks.items() if hindrances(task))]
+            selected = [*selected, *(name for name, task in graph.tasks.items() if meta_of(task).hindrances)]
         verdicts = self.stale(graph, with_info(selected, graph.tasks))
-        running = [name for name in verdicts if not hindrances(graph.tasks[name])]
+        running = [name for name in verdicts if not meta_of(graph.tasks[name]).hindrances]
         wrong = [name for name, verdict in verdicts.items() if verdict.is_impossible]
         unreadable = _unreadable(graph.tasks[name] for name in running)
         code = EXIT_NOT_POSSIBLE if wrong else 0

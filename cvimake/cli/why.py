@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from cvimake.builder.staleness import Verdict, toolchain_of
 from cvimake.cli.base import OPTION_JSON, GraphCommand, stages_of
 from cvimake.core import terminal, units
 from cvimake.core.errors import CvimakeError
+from cvimake.core.graph import reached
 
 
 class Why(GraphCommand):
@@ -70,11 +71,12 @@ class _Node:
 
     @property
     def last_run(self) -> str:
-        """Tell when it last ran, and for how long."""
+        """Tell when it last ran and for how long, as the heading of the reasons that it then had."""
         if self.run is None:
             return "ran; when and why is not on record"
         ended = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.run.ended))
-        return f"ran until {ended}, {units.duration(self.run.seconds)}"
+        then = ", because at that time:" if self.reasons else ""
+        return f"ran until {ended}, {units.duration(self.run.seconds)}{then}"
 
 
 class _Told:
@@ -86,16 +88,16 @@ class _Told:
         self._history = history
         self._told: set[str] = set()
 
-    def closure(self, roots: list[str]) -> Iterator[_Node]:
-        """Yield the given stages and those that their reasons lead to, from the targets to the causes."""
-        left = list(reversed(roots))
-        while left:
-            stage = left.pop()
-            if stage not in self._told:
-                self._told.add(stage)
-                node = self._node(stage)
-                yield node
-                left += reversed(list(node.causes.values()))
+    def closure(self, roots: list[str]) -> Iterable[_Node]:
+        """Return the given stages and those that their reasons lead to, from the targets to the causes."""
+        nodes: dict[str, _Node] = {}
+
+        def causes(stage: str) -> Iterable[str]:
+            nodes[stage] = self._node(stage)
+            return nodes[stage].causes.values()
+
+        reached(roots, causes)
+        return nodes.values()
 
     def lines(self, stage: str) -> Iterator[str]:
         """Yield the chain of reasons of a stage, each link indented further."""
@@ -103,7 +105,7 @@ class _Told:
         if stage in self._told:
             return
         if node.verdict == "up to date":
-            yield f"{stage} is up to date; it {node.last_run}{':' if node.reasons else ''}"
+            yield f"{stage} is up to date; it {node.last_run}"
         else:
             yield f"{stage} {node.verdict}:"
         yield from self._reasons(node, "  ")
@@ -122,7 +124,7 @@ class _Told:
             else:
                 yield f"{indent}{reason}"
                 if not known:
-                    yield f"{indent}  made by {cause}, which {inner.last_run}:"
+                    yield f"{indent}  made by {cause}, which {inner.last_run}"
                 deeper = indent + "    "
             if not known:
                 yield from self._reasons(inner, deeper)

@@ -8,7 +8,9 @@ from cvimake.builder.reasons import OptionChanged, Reason, from_json, to_json
 EACH: list[Reason] = [
     reasons.NeverBuilt(),
     reasons.NoRecord(),
-    reasons.LastFailed("tolerance-missed", "less similar than declared", "Lower it.", "", "a.log", 1.5),
+    reasons.LastFailed(
+        id="tolerance-missed", cause="less similar than declared", remedy="Lower it.", log="a.log", ended=1.5
+    ),
     reasons.Asked(),
     reasons.DefinitionChanged(),
     reasons.EngineChanged(),

@@ -60,7 +60,7 @@ def test_why_shows_only_stages_that_the_target_needs(
 ) -> None:
     built.declare("expected_cos = 0.9999, min", "expected_cos = 0.99, min")
     assert why(built, capsys, "m0000:int8") == (
-        "m0000:int8 is up to date; it ran until THEN:\n  was never built\n"
+        "m0000:int8 is up to date; it ran until THEN, because at that time:\n  was never built\n"
     )
 
 
@@ -73,7 +73,7 @@ def test_a_file_that_another_stage_has_changed_leads_on_to_why_that_one_ran(
     assert lines == [
         "m0000:mix will run:",
         "  build/m0000/m0000_cv181x_mix_qtable has changed: sha256 was SHA, is SHA",
-        "    made by m0000:mix_qtable, which ran until THEN:",
+        "    made by m0000:mix_qtable, which ran until THEN, because at that time:",
         "      option --expected_cos was 0.9999, is 0.99",
     ]
 
@@ -84,9 +84,9 @@ def test_after_a_build_why_shows_why_each_stage_ran(
     built.declare("expected_cos = 0.9999, min", "expected_cos = 0.99, min")
     built.build()
     assert why(built, capsys, "m0000:mix") == (
-        "m0000:mix is up to date; it ran until THEN:\n"
+        "m0000:mix is up to date; it ran until THEN, because at that time:\n"
         "  build/m0000/m0000_cv181x_mix_qtable has changed: sha256 was SHA, is SHA\n"
-        "    made by m0000:mix_qtable, which ran until THEN:\n"
+        "    made by m0000:mix_qtable, which ran until THEN, because at that time:\n"
         "      option --expected_cos was 0.9999, is 0.99\n"
     )
     # Of a model, all that it has.
@@ -112,7 +112,7 @@ def test_a_maker_that_ran_again_later_is_not_the_cause(
     built.declare("expected_cos = 0.99, min", "expected_cos = 0.98, min")
     assert built.build() == ["m0000:mix_qtable"]
     assert why(built, capsys, "m0000:mix") == (
-        "m0000:mix is up to date; it ran until THEN:\n"
+        "m0000:mix is up to date; it ran until THEN, because at that time:\n"
         "  build/m0000/m0000_cv181x_mix_qtable has changed: sha256 was SHA, is SHA\n"
     )
 
@@ -123,9 +123,9 @@ def test_the_toolchain_is_a_cause(built: Workshop, capsys: pytest.CaptureFixture
     built.doit("forget", "toolchain")
     built.build()
     assert why(built, capsys, "m0000:mlir") == (
-        "m0000:mlir is up to date; it ran until THEN:\n"
+        "m0000:mlir is up to date; it ran until THEN, because at that time:\n"
         "  toolchain: packages.numpy.version was 1.26.4, is 1.26.5\n"
-        "    made by toolchain, which ran until THEN:\n"
+        "    made by toolchain, which ran until THEN, because at that time:\n"
         "      its last run failed, or its record was removed\n"
         "  toolchain: python was 3.10.14, is 3.10.15\n"
     )

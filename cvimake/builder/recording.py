@@ -1,0 +1,125 @@
+"""Records how doit's tasks have ended: in doit's records, and in the history."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from doit.control import ExecNode
+from doit.exceptions import BaseFail, UnmetDependency
+from doit.runner import Runner as DoitRunner
+from doit.task import Task
+
+from cvimake.builder import reasons, staleness
+from cvimake.builder.content_checker import OUTPUTS, ContentChecker, contents_of
+from cvimake.builder.history import Failure, History
+from cvimake.builder.reasons import Reason
+from cvimake.builder.task_failure import error_of
+from cvimake.core.content import State
+
+
+class Ended(NamedTuple):
+    """How a task has ended.
+
+    Attributes:
+        failure: doit's; None for success.
+        inputs: the state of each input that it ran with.
+    """
+
+    failure: BaseFail | None
+    inputs: dict[str, State]
+
+
+class RecordingRunner(DoitRunner):
+    """doit's runner, with a record of the bytes that a task has read, and of why it ran.
+
+    Args:
+        arguments: of doit's runner, as the options are.
+        history: takes every success with its reasons, and every failure; None for no history.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401 - doit's own
+        history: History | None = None,
+        **options: Any,  # noqa: ANN401 - doit's own
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._contents = contents_of(self.dep_manager)
+        self._history = history
+        self._reasons: dict[str, tuple[Reason, ...]] = {}
+
+    def settle(self, node: ExecNode, ended: Ended) -> None:
+        """Record how a task has ended, with the inputs that it ran with. They may have been edited since."""
+        if self._history and ended.failure is None and node.task.name in self._reasons:
+            # The history comes first: a stage counts as built only if its run is on record.
+            why = self._reasons.pop(node.task.name)
+            staleness.record(
+                self._history, node.task, why, {path: state[-1] for path, state in ended.inputs.items()}
+            )
+        checker = self.dep_manager.checker
+        # In another project's `dodo.py` it is doit's own checker.
+        before = checker.as_before(ended.inputs) if isinstance(checker, ContentChecker) else nullcontext()
+        with before:
+            self.process_task_result(node, ended.failure)
+
+    def select_task(self, node: ExecNode, tasks_dict: dict[str, Task]) -> bool:
+        """Tell whether a task has to run. If not, record the new states of files that were only touched."""
+        self._contents.renewed.clear()
+        selected = super().select_task(node, tasks_dict)
+        if not isinstance(self.dep_manager.checker, ContentChecker):
+            return selected
+        if node.run_status == "up-to-date":
+            self._renew(node.task)
+        elif selected and self._history and node.task.actions:
+            # The reasons depend on its targets and its record, and both change when it runs.
+            why = staleness.of_task(node.task, self.dep_manager, tasks_dict, self._history)
+            self._reasons[node.task.name] = why or (reasons.Asked(),)
+        return selected
+
+    def _renew(self, task: Task) -> None:
+        """Record the new states of files that have the recorded bytes: the states that were compared.
+
+        The files are not looked at again: they may have been edited since.
+        """
+        backend, outputs = self.dep_manager.backend, {}
+        for path, state in self._contents.renewed.items():
+            if path in task.file_dep:
+                backend.set(task.name, path, state)
+            if path in task.targets:
+                outputs[path] = state
+        if outputs:
+            values = task.values
+            backend.set(task.name, "_values_:", {**values, OUTPUTS: {**values[OUTPUTS], **outputs}})
+
+    def process_task_result(self, node: ExecNode, base_fail: BaseFail | None) -> None:
+        """Record a success or handle a failure. A task without actions, which is a group, gets no record.
+
+        A group can have the name of a stage of earlier: `MODEL:VARIANT` is a stage as long as the variant has
+        one processor. With a record of its own, the group would take the stage's place in the database.
+        """
+        if base_fail is None and not node.task.actions:
+            node.run_status = "successful"
+            self.reporter.add_success(node.task)
+            return
+        super().process_task_result(node, base_fail)
+
+    def _handle_task_error(self, node: ExecNode, base_fail: BaseFail) -> None:
+        """Note a failure. A task that only needs a failed one is no failure of its own."""
+        if not isinstance(base_fail, UnmetDependency):
+            super()._handle_task_error(node, base_fail)
+            if self._history:
+                self._history.add_failure(_failure(node.task, base_fail))
+            return
+        node.run_status = "failure"
+        self.reporter.add_failure(node.task, base_fail)
+
+    def inputs(self, task: Task) -> dict[str, State]:
+        """Return the states of a task's inputs. The task itself reports those that are missing by now."""
+        return {path: self._contents.state(path) for path in task.file_dep if Path(path).exists()}
+
+
+def _failure(task: Task, fail: BaseFail) -> Failure:
+    return Failure(task=task.name, ended=time.time(), problem=error_of(fail).problem(task.name))
