@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
 from . import lowering, outputs, proof, reading, relative_boxes, sizes, tidy
-from .network import graphs, opset_of, tensor_names
+from .network import copied, graphs, opset_of, tensor_names
 from .refusal import RefusedError
 
 OLDEST_OPSET, NEWEST_TARGET = 11, 17
@@ -55,7 +55,7 @@ def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, A
         RefusedError: it cannot be converted, or does not compute the same afterwards.
     """
     source, done = _prepared(source, wanted)
-    model = _copy(source)
+    model = copied(source)
     if not wanted.metadata:
         tidy.strip(model)
     model, done["inlined functions"] = tidy.inline_functions(model)
@@ -70,7 +70,7 @@ def convert(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str, A
     done["widened from float16"] = widened = tidy.widen(model)
     done["convolutions given a kernel_shape"] = tidy.name_kernels(model)
     opset = opset_of(model)
-    plain = _copy(model)
+    plain = copied(model)
     how: dict[str, Any] = {"by": None, "rewritten": {}}
     found: proof.Proof | None = None
     changed = opset > wanted.opset
@@ -112,7 +112,7 @@ def _prepared(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str,
         The copy, and the number of each kind of change.
     """
     names = wanted.outputs
-    model = _copy(source)
+    model = copied(source)
     done = {"sorted graphs": sum(tidy.sort(graph) for graph in list(graphs(model.graph)))}
     reading.check(model)
     if names and outputs.end_in(model, names):
@@ -123,7 +123,7 @@ def _prepared(source: ModelProto, wanted: Wanted) -> tuple[ModelProto, dict[str,
 
 def _resize(model: ModelProto, shapes: Sequence[Sequence[int]]) -> int:
     """Give the inputs other sizes, if any are wanted, and prove that the network then runs."""
-    before = _copy(model)
+    before = copied(model)
     resized = sizes.resize(model, shapes)
     if resized:
         sizes.prove(before, model, proof.input_shapes(_fixed(model, shapes)))
@@ -131,16 +131,10 @@ def _resize(model: ModelProto, shapes: Sequence[Sequence[int]]) -> int:
 
 
 def _fixed(model: ModelProto, shapes: Sequence[Sequence[int]]) -> ModelProto:
-    fixed = _copy(model)
+    fixed = copied(model)
     tidy.separate_initialisers(fixed)
     tidy.fix_shapes(fixed, shapes)
     return fixed
-
-
-def _copy(model: ModelProto) -> ModelProto:
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    return copy
 
 
 def without_figures(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,7 +187,7 @@ def _with_relative_boxes(
         The network, a summary of the change, and the proof that nothing else has changed.
     """
     relative = relative_boxes.Relative(relative_boxes.factors(model))
-    changed = _copy(model)
+    changed = copied(model)
     relative_boxes.apply(changed, relative.by)
     found = proof.prove(reference, changed, shapes, expected=relative)
     if relative.was_already:

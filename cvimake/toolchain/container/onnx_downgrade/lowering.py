@@ -14,7 +14,17 @@ from . import rewrites_activation as activation
 from . import rewrites_shape as shape
 from . import rewrites_value as value
 from . import tidy
-from .network import USUAL, Network, Site, graphs, opset_of, set_opset, tensor_names
+from .network import (
+    USUAL,
+    Network,
+    Site,
+    copied,
+    graphs,
+    opset_of,
+    replace_nodes,
+    set_opset,
+    tensor_names,
+)
 from .refusal import refused
 
 Rewrite = Callable[[Site], None]
@@ -76,8 +86,7 @@ def lower(model: ModelProto, target: int) -> tuple[ModelProto, dict[str, int]]:
         RefusedError: the older opset has no form for something in the network.
     """
     counts: Counter[str] = Counter()
-    result = ModelProto()
-    result.CopyFrom(model)
+    result = copied(model)
     while (opset := opset_of(result)) > target:
         result = _inlined(result, opset, counts)
         network = Network.of(result)
@@ -105,9 +114,7 @@ def _lower_graph(network: Network, graph: GraphProto, opset: int, counts: Counte
         if len(site.nodes) != 1 or site.nodes[0].SerializeToString(deterministic=True) != before:
             counts[node.op_type] += 1
         nodes += site.nodes
-    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
+    replace_nodes(graph, nodes)
 
 
 def keep(site: Site) -> None:
@@ -195,8 +202,7 @@ def _inlined(model: ModelProto, opset: int, counts: Counter[str]) -> ModelProto:
         return model
     names = tensor_names(model)
     # The inliner only looks among the inputs for the types of initialisers.
-    typed = ModelProto()
-    typed.CopyFrom(model)
+    typed = copied(model)
     tidy.list_initialisers(typed)
     inlined = inliner.inline_selected_functions(
         typed, [("", name) for name in sorted(new)], exclude=False, inline_schema_functions=True

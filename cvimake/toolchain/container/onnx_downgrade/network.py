@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import onnx
+from google.protobuf.message import Message
 from numpy.typing import NDArray
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TypeProto, helper, numpy_helper
+from onnx import (
+    AttributeProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TypeProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+)
 
 from .refusal import refused
 
@@ -46,6 +56,33 @@ def tensor_names(model: ModelProto) -> set[str]:
         names.update(item.name for item in (*graph.input, *graph.initializer, *graph.output))
         names.update(name for node in graph.node for name in node.output if name)
     return names
+
+
+def own_inputs(model: ModelProto) -> list[ValueInfoProto]:
+    """Return the inputs that are not weights."""
+    kept = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in kept]
+
+
+def copied(model: ModelProto) -> ModelProto:
+    """Return a copy of a network."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def replace_nodes(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:
+    """Give a graph other nodes; they may be its own."""
+    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def parts(message: Message) -> Iterator[Message]:
+    """Yield the messages directly inside a message."""
+    for described, value in message.ListFields():
+        if described.message_type is not None:
+            yield from value if described.is_repeated else (value,)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
-from .network import Array
+from .network import Array, own_inputs
 from .refusal import RefusedError
 
 # The tolerated difference, relative to the greatest absolute value of an output.
@@ -76,8 +76,7 @@ def prove(
         DifferentError: they differ by more than the tolerance.
     """
     one, other = (_session(model, which) for model, which in ((source, "source"), (result, "converted")))
-    kept = {tensor.name for tensor in source.graph.initializer}
-    inputs = [value for value in source.graph.input if value.name not in kept]
+    inputs = own_inputs(source)
     kinds = {value.name: _element(value) for value in result.graph.input}
     names = [value.name for value in source.graph.output]
     differences = {}
@@ -101,34 +100,16 @@ def prove(
     return Proof(differences)
 
 
-def run(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> list[Any]:
-    """Return the outputs of one network for seeded inputs.
-
-    Raises:
-        RefusedError: it does not run.
-    """
-    kind, draw = next(iter(KINDS.items()))
-    kept = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in kept]
-    given = {value.name: _drawn(value, shapes[value.name], kind, draw) for value in inputs}
-    return _run(_session(model, "resized"), [value.name for value in model.graph.output], given, "resized")
-
-
-def run_once(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> dict[str, Array]:
+def run_once(model: ModelProto, shapes: Mapping[str, Sequence[int]], which: str = "source") -> dict[str, Any]:
     """Return the outputs of a network for one seeded input, by name.
 
     Raises:
         RefusedError: it does not run.
     """
-    kept = {tensor.name for tensor in model.graph.initializer}
     kind, draw = next(iter(KINDS.items()))
-    given = {
-        value.name: _drawn(value, shapes[value.name], kind, draw)
-        for value in model.graph.input
-        if value.name not in kept
-    }
+    given = {value.name: _drawn(value, shapes[value.name], kind, draw) for value in own_inputs(model)}
     names = [value.name for value in model.graph.output]
-    return dict(zip(names, _run(_session(model, "source"), names, given, "source"), strict=True))
+    return dict(zip(names, _run(_session(model, which), names, given, which), strict=True))
 
 
 def difference(expected: Any, found: Any) -> float:  # noqa: ANN401 - arrays, or what sequences hold
@@ -163,11 +144,8 @@ def input_shapes(model: ModelProto) -> dict[str, list[int]]:
     Raises:
         RefusedError: another size is not fixed, or the inputs are larger than those of any camera.
     """
-    kept = {tensor.name for tensor in model.graph.initializer}
     shapes: dict[str, list[int]] = {}
-    for value in model.graph.input:
-        if value.name in kept:
-            continue
+    for value in own_inputs(model):
         shape = [max(0, dim.dim_value) for dim in value.type.tensor_type.shape.dim]
         if shape and not shape[0]:
             shape[0] = 1

@@ -10,7 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError, Message
 from onnx import ModelProto, TensorProto
 
-from .network import opset_of
+from .network import opset_of, parts
 from .refusal import RefusedError
 
 # The newest opset that an onnxruntime for Python 3.10 (1.23) runs, and so the newest that can be proven.
@@ -82,14 +82,11 @@ def check_size(model: ModelProto) -> None:
 
 def tensors(message: Message) -> Iterator[TensorProto]:
     """Yield every tensor in a message, however deep."""
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        for item in value if field.is_repeated else (value,):
-            if isinstance(item, TensorProto):
-                yield item
-            else:
-                yield from tensors(item)
+    for part in parts(message):
+        if isinstance(part, TensorProto):
+            yield part
+        else:
+            yield from tensors(part)
 
 
 def _take_in(model: ModelProto, folder: Path) -> None:

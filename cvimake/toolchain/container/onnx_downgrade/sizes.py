@@ -11,6 +11,7 @@ import numpy as np
 from onnx import ModelProto, ValueInfoProto
 
 from . import proof, tidy
+from .network import own_inputs
 from .refusal import RefusedError
 
 
@@ -29,12 +30,6 @@ def resize(model: ModelProto, shapes: Sequence[Sequence[int]]) -> int:
             for dim in value.type.tensor_type.shape.dim:
                 dim.Clear()
     return resized
-
-
-def own_inputs(model: ModelProto) -> list[ValueInfoProto]:
-    """Return the inputs that are not weights."""
-    kept = {tensor.name for tensor in model.graph.initializer}
-    return [value for value in model.graph.input if value.name not in kept]
 
 
 def _resize(value: ValueInfoProto, shape: Sequence[int]) -> bool:
@@ -62,14 +57,14 @@ def prove(source: ModelProto, model: ModelProto, shapes: Mapping[str, Sequence[i
     """
     text = ", ".join(f"{name} of {' x '.join(map(str, shape))}" for name, shape in shapes.items())
     try:
-        found = proof.run(model, shapes)
+        found = proof.run_once(model, shapes, "resized")
     except RefusedError as error:
         raise RefusedError(
             f"it was exported for inputs of another size and does not run with {text} ({error}). Export it "
             "with that size, or declare its own in [input] shapes"
         ) from error
     batches = {shape[0] for shape in shapes.values() if shape}
-    for value, array in zip(source.graph.output, found, strict=True):
+    for value, array in zip(source.graph.output, found.values(), strict=True):
         before = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         if not isinstance(array, np.ndarray) or not before:
             continue

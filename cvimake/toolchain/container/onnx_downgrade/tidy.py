@@ -11,7 +11,7 @@ import numpy as np
 from google.protobuf.message import Message
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, inliner, numpy_helper
 
-from .network import Network, graphs, tensor_names
+from .network import Network, graphs, own_inputs, parts, replace_nodes, tensor_names
 from .refusal import RefusedError, named, refused
 
 _SAYS_NOTHING = ("doc_string", "metadata_props", "device_configurations", "configuration", "training_info",
@@ -28,10 +28,8 @@ def strip(message: Message) -> None:
             name == "domain" and not isinstance(message, ModelProto)
         ):
             message.ClearField(name)
-    for field, value in message.ListFields():
-        if field.message_type is not None:
-            for item in value if field.is_repeated else (value,):
-                strip(item)
+    for part in parts(message):
+        strip(part)
 
 
 def inline_functions(model: ModelProto) -> tuple[ModelProto, int]:
@@ -51,8 +49,7 @@ def inline_functions(model: ModelProto) -> tuple[ModelProto, int]:
 
 def separate_initialisers(model: ModelProto) -> None:
     """Remove initialisers from the inputs."""
-    kept = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in kept]
+    inputs = own_inputs(model)
     if len(inputs) < len(model.graph.input):
         del model.graph.input[:]
         model.graph.input.extend(inputs)
@@ -92,8 +89,7 @@ def fix_shapes(model: ModelProto, shapes: Sequence[Sequence[int]]) -> int:
     Raises:
         RefusedError: they do not fit the shapes in the network.
     """
-    kept = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in kept]
+    inputs = own_inputs(model)
     if len(inputs) != len(shapes):
         names = ", ".join(value.name for value in inputs)
         raise RefusedError(
@@ -174,10 +170,8 @@ def _widen(message: Message) -> bool:
     if "elem_type" in descriptor and getattr(message, "elem_type", 0) == TensorProto.FLOAT16:
         message.elem_type = TensorProto.FLOAT
         found = True
-    for field, value in message.ListFields():
-        if field.message_type is not None:
-            for item in value if field.is_repeated else (value,):
-                found = _widen(item) or found
+    for part in parts(message):
+        found = _widen(part) or found
     return found
 
 
@@ -206,9 +200,7 @@ def sort(graph: GraphProto) -> bool:
         left = later
     if all(one is other for one, other in zip(order, graph.node, strict=True)):
         return False
-    copies = [NodeProto.FromString(node.SerializeToString()) for node in order]
-    del graph.node[:]
-    graph.node.extend(copies)
+    replace_nodes(graph, order)
     return True
 
 
