@@ -17,7 +17,8 @@ and channels that differ from the network's, weights that are in other files, mi
 images and arrays that cannot be read, arrays whose names or shapes differ from the network's inputs, and
 tables of another network. An npz contains a list of its arrays and their sizes. If their sum is larger than
 a stage's memory limit, the npz is refused. If the list is false, the memory limit stops the tool later, in
-its container.
+its container. Wrong labels of a dataset are told with file and line:
+[declaring.md](declaring.md#labels) lists what is refused.
 
 Below, words in CAPITALS stand for a name or a number of your model.
 """

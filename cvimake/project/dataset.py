@@ -31,6 +31,9 @@ class Dataset(Declared):
     """Patterns relative to that folder; the images, npz and npy that they match are the samples."""
     data_list: Annotated[FileName | None, example("samples.txt")] = None
     """Instead of patterns: a file with one sample on each line; commas join the files of several inputs."""
+    labels: Annotated[FileName | None, example("labels.json")] = None
+    """The correct answers, relative to the dataset's folder: COCO JSON, a data.yaml or a folder of txt files
+    of Ultralytics, or for a classifier the folder that holds one folder for each class."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Dataset:
@@ -75,6 +78,11 @@ class DeclaredDataset:
     def files_folder(self) -> Path:
         """The folder with the files."""
         return self.folder / self.dataset.folder
+
+    @property
+    def labels(self) -> Path | None:
+        """The file or folder with the labels, if there are any."""
+        return self.folder / self.dataset.labels if self.dataset.labels else None
 
     @functools.cached_property
     def samples(self) -> Samples:

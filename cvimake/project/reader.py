@@ -127,6 +127,8 @@ def _dataset(path: Path) -> tuple[DeclaredDataset | None, list[str]]:
     dataset = DeclaredDataset(name=path.parent.name, folder=path.parent, dataset=table)
     if not dataset.files_folder.is_dir():
         mistakes.append(file.mistake(("folder",), f"no folder {dataset.files_folder}"))
+    if dataset.labels and not dataset.labels.exists():
+        mistakes.append(file.mistake(("labels",), f"no file or folder {dataset.labels}"))
     return dataset, mistakes
 
 

@@ -181,6 +181,8 @@ DATASETS = (
     'files = ["*.jpg"]\ndata_list = "list.txt"',
     'file = "*.jpg"',
     'files = "*.jpg"',
+    'labels = "labels.json"',
+    "labels = 3",
 )
 # Each case is a whole pyproject.toml.
 SETTINGS = (
