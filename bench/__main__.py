@@ -79,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(name: str, benchmark: Callable[[Path], Iterator[Result]]) -> list[Record]:
     date = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
-    tree = git.tree(project.CHECKOUT)
+    tree = git.tree(project.CHECKOUT, os.environ)
     commit = tree.described + ("+" if tree.changes else "")
     facts = machine.facts()
     with tempfile.TemporaryDirectory(prefix="cvimake-bench-") as scratch, announce.step(name):

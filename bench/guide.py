@@ -116,7 +116,10 @@ def _copy(root: Path, to: Path) -> None:
 def _run_by_hand(root: Path, folder: Path) -> float:
     """Return the seconds that the commands of all models take, one after another."""
     image_id = making.ensure(
-        DockerEngine(connection.ensure()), Recipe.from_environment(os.environ), folder
+        DockerEngine(connection.ensure(os.environ), os.environ),
+        Recipe.from_environment(os.environ),
+        folder,
+        os.environ,
     ).id
     with project.working_in(root):
         models = [model for model in read_declarations(Path()).models.values() if not model.missing]

@@ -34,7 +34,10 @@ def run(scratch: Path, repeats: int = REPEATS) -> Iterator[Result]:
         (model,) = read_declarations(Path()).models.values()
         (stage,) = mlir.stages(model)
     image_id = making.ensure(
-        DockerEngine(connection.ensure()), Recipe.from_environment(os.environ), scratch
+        DockerEngine(connection.ensure(os.environ), os.environ),
+        Recipe.from_environment(os.environ),
+        scratch,
+        os.environ,
     ).id
     build = functools.partial(_build, [str(launcher), stage.action.name], stage.action, scratch)
     build()

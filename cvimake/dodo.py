@@ -44,6 +44,7 @@ def graph(dodo_file: str, stages: Sequence[StageOf] = STAGES) -> Graph:
         dodo_file: the path of the project's `dodo.py`.
         stages: for each kind of stage, a function that makes a model's stages of that kind.
     """
+    # doit imports a project's `dodo.py`, so no command of ours can hand the variables to it.
     project = Project(Build(Path(dodo_file).resolve().parent, dict(os.environ)))
 
     def task_toolchain() -> Iterator[Task]:

@@ -65,7 +65,12 @@ class Test(PlainCommand):
         folders = [argument for argument in arguments if not argument.startswith("-")]
         if not folders or not all(folder.startswith("tests/unit") for folder in folders):
             # Made here and not by a test, so that a missing engine is one clear error.
-            ensure(DockerEngine(connection.ensure()), Recipe.from_environment(os.environ), CHECKOUT)
+            ensure(
+                DockerEngine(connection.ensure(os.environ), os.environ),
+                Recipe.from_environment(os.environ),
+                CHECKOUT,
+                os.environ,
+            )
         if arguments:
             return _run([python, "-m", "pytest", *arguments])
         code = _run([python, "-m", "pytest", *_COVERAGE, "--cov-append", "tests/integration"])

@@ -105,12 +105,13 @@ def _sandbox(root: Path) -> Sandbox:
     from cvimake.execution.image import making  # noqa: PLC0415 - only a network that is run needs it
     from cvimake.execution.image.recipe import Recipe  # noqa: PLC0415 - the same
 
-    if chosen(surroundings.variables()) == LOCAL:
+    variables = surroundings.variables()
+    if chosen(variables) == LOCAL:
         raise CvimakeError("a network is only tried in a container, and no engine is there")
-    client = connection.find()
-    found = making.find(client, Recipe.from_environment(surroundings.variables()))
+    client = connection.find(variables)
+    found = making.find(client, Recipe.from_environment(variables))
     if found is None:
         raise CvimakeError(
             "the toolchain image is not built yet; after `./doit image`, init can try every image"
         )
-    return Sandbox(root=root, engine=DockerEngine(client), image=found.id)
+    return Sandbox(root=root, engine=DockerEngine(client, variables), image=found.id)

@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ class Doctor(PlainCommand):
 
     def perform(self, _options: dict[str, Any], _arguments: list[str]) -> int:
         """Print the findings."""
-        findings = list(examine(surroundings.folder()))
+        findings = list(examine(surroundings.folder(), surroundings.variables()))
         width = max(len(finding.what) for finding in findings)
         for finding in findings:
             mark = "ok     " if finding.good else finding.mark
@@ -73,7 +73,7 @@ class Doctor(PlainCommand):
         return 0 if good else EXIT_NOT_POSSIBLE
 
 
-def examine(root: Path) -> Iterator[Finding]:
+def examine(root: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
     """Yield a finding for each thing that a build in a folder needs."""
     yield Finding("versions", good=True, seen=_versions())
     yield _processor()
@@ -82,15 +82,15 @@ def examine(root: Path) -> Iterator[Finding]:
     yield _models(root)
     yield from _leftovers(root)
     try:
-        client = connection.find()
+        client = connection.find(environment)
     except CvimakeError as error:
-        yield _without_engine(error)
+        yield _without_engine(error, environment)
         return
     version, info = client.version(), client.info()
     rootless = ", rootless" if "name=rootless" in (info.get("SecurityOptions") or []) else ""
     seen = f"Docker {version['Version']} at {client.api.base_url.replace('http+docker://', '')}{rootless}"
     yield Finding("engine", good=True, seen=seen.removesuffix(" at localhost"))
-    yield from _image(client, Path(info["DockerRootDir"]))
+    yield from _image(client, Path(info["DockerRootDir"]), environment)
 
 
 def _versions() -> str:
@@ -170,14 +170,14 @@ def _leftovers(root: Path) -> Iterator[Finding]:
         )
 
 
-def _without_engine(error: CvimakeError) -> Finding:
+def _without_engine(error: CvimakeError, environment: Mapping[str, str]) -> Finding:
     """Tell what a build does if no engine answers."""
-    remedy = _engine_remedy(error)
-    python = find_python(movable=False, fetch=False)
+    remedy = _engine_remedy(error, environment)
+    python = find_python(environment, movable=False, fetch=False)
     stays = (
-        connection.can_bring_up()
-        or chosen(surroundings.variables()) == DOCKER
-        or not connection.is_this_machines()
+        connection.can_bring_up(environment)
+        or chosen(environment) == DOCKER
+        or not connection.is_this_machines(environment)
     )
     if stays or python is None:
         return Finding("engine", good=False, seen=error.cause, remedy=remedy)
@@ -185,18 +185,18 @@ def _without_engine(error: CvimakeError) -> Finding:
     return Finding("engine", good=True, seen=seen, remedy=f"For isolation:\n{remedy}")
 
 
-def _engine_remedy(error: CvimakeError) -> str:
+def _engine_remedy(error: CvimakeError, environment: Mapping[str, str]) -> str:
     if error.remedy:
         return error.remedy
-    by_itself = "./doit brings it up by itself, or by hand:\n" if connection.can_bring_up() else ""
-    return by_itself + connection.by_hand()
+    by_itself = "./doit brings it up by itself, or by hand:\n" if connection.can_bring_up(environment) else ""
+    return by_itself + connection.by_hand(environment)
 
 
-def _image(client: docker.DockerClient, storage: Path) -> Iterator[Finding]:
+def _image(client: docker.DockerClient, storage: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
     # Only the storage of a local engine can be looked at, and not every user may.
     can_look = storage.is_dir() and os.access(storage, os.R_OK)
     try:
-        found = making.find(client, Recipe.from_environment(surroundings.variables()))
+        found = making.find(client, Recipe.from_environment(environment))
     except CvimakeError as error:
         yield Finding("image", good=False, seen=str(error))
         return

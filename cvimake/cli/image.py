@@ -32,13 +32,14 @@ class Image(PlainCommand):
 
     def perform(self, options: dict[str, Any], _arguments: list[str]) -> int:
         """Make the image and print what it is."""
-        engine = DockerEngine(connection.ensure())
-        recipe = Recipe.from_environment(surroundings.variables())
+        variables, folder = surroundings.variables(), surroundings.folder()
+        engine = DockerEngine(connection.ensure(variables), variables)
+        recipe = Recipe.from_environment(variables)
         make = making.build if options["rebuild"] else making.ensure
         if options["frameworks"]:
-            toolchain = making.ensure(engine, recipe, surroundings.folder())
+            toolchain = making.ensure(engine, recipe, folder, variables)
             recipe = FrameworksRecipe(base=recipe.base, wheel=recipe.wheel, toolchain=toolchain.fingerprint)
-        made = make(engine, recipe, surroundings.folder())
+        made = make(engine, recipe, folder, variables)
         packages = made.identity["packages"]
         terminal.line(f"image        {made.id}")
         terminal.line(f"base         {made.base}")

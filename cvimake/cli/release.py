@@ -109,7 +109,7 @@ class Release(Run):
         try:
             models, waiting = _models([] if self.sel_default_tasks else self.sel_tasks)
             # Mistakes in the command line are told before anything is built.
-            self._named(git.tree(Path()))
+            self._named(git.tree(Path(), build.environment))
             key = self._key()
             making.class_names(models)
             code = 0
@@ -119,7 +119,7 @@ class Release(Run):
                     terminal.output(), build, continue_=True, reporter=reporter, jobs=jobs
                 )
             # The state of the tree counts when its digests are taken, and not before.
-            tree = git.tree(Path())
+            tree = git.tree(Path(), build.environment)
             named = self._named(tree)
             stages = self._stages(models)
             conditions = Conditions(

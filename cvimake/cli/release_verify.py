@@ -57,7 +57,7 @@ class ReleaseVerify(PlainCommand):
             found.append(str(error))
         if not found and options["rebuild"]:
             known = verify.read_provenance(release)
-            found = rebuild.differences(release, known, surroundings.folder())
+            found = rebuild.differences(release, known, surroundings.folder(), surroundings.variables())
         if found:
             terminal.line(f"{release.label}: NOT as it should be")
             for fault in found:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,16 +45,21 @@ class Tree:
     reason: str = ""
 
 
-def tree(folder: Path) -> Tree:
-    """Return the working tree that a folder is in."""
+def tree(folder: Path, environment: Mapping[str, str]) -> Tree:
+    """Return the working tree that a folder is in.
+
+    Args:
+        folder: the folder.
+        environment: the variables that cvimake was started with.
+    """
     try:
-        commit = git(folder, "rev-parse", "--verify", "HEAD")
+        commit = git(folder, environment, "rev-parse", "--verify", "HEAD")
         # A fixed length: the shortest possible one depends on how much of the history a clone has.
-        described = git(folder, "describe", "--tags", "--always", "--abbrev=12")
+        described = git(folder, environment, "describe", "--tags", "--always", "--abbrev=12")
         changes = git(
-            folder, "status", "--porcelain", "--untracked-files=all", "--", ":/", *_NO_SOURCES
+            folder, environment, "status", "--porcelain", "--untracked-files=all", "--", ":/", *_NO_SOURCES
         ).splitlines()
-        prefix = git(folder, "rev-parse", "--show-prefix")
+        prefix = git(folder, environment, "rev-parse", "--show-prefix")
     except CvimakeError as error:
         return Tree(commit="", described="", changes=(), reason=str(error))
     return Tree(commit=commit, described=described.replace("/", "-"), changes=tuple(changes), prefix=prefix)
@@ -66,7 +71,7 @@ def shortened(changes: tuple[str, ...]) -> str:
     return ", ".join(change.strip() for change in changes[:_SHOWN]) + more
 
 
-def git(folder: Path, *arguments: str) -> str:
+def git(folder: Path, environment: Mapping[str, str], *arguments: str) -> str:
     """Run a git command and return its output, without the last line break.
 
     Raises:
@@ -75,7 +80,7 @@ def git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *_SETTINGS, *arguments]
     try:
         # Do not download large files only to look at a tree.
-        variables = {**os.environ, "GIT_LFS_SKIP_SMUDGE": "1"}
+        variables = {**environment, "GIT_LFS_SKIP_SMUDGE": "1"}
         result = subprocess.run(
             command, env=variables, capture_output=True, text=True, errors="replace", check=False
         )

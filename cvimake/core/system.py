@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cvimake.core import announce
@@ -19,31 +19,37 @@ WITHOUT_AVX2 = (
 )
 
 
-def may_install() -> bool:
+def may_install(environment: Mapping[str, str]) -> bool:
     """Tell whether cvimake may install software and start services here."""
-    return os.geteuid() == 0 and has_apt() and not os.environ.get(NO_INSTALL)
+    return os.geteuid() == 0 and has_apt(environment) and not environment.get(NO_INSTALL)
 
 
-def has_apt() -> bool:
+def has_apt(environment: Mapping[str, str]) -> bool:
     """Tell whether this is Debian, Ubuntu or a system derived from them."""
-    return shutil.which("apt-get") is not None and Path("/etc/debian_version").exists()
+    return program("apt-get", environment) is not None and Path("/etc/debian_version").exists()
 
 
-def install(packages: Sequence[str], purpose: str) -> None:
+def program(name: str, environment: Mapping[str, str]) -> str | None:
+    """Return the path of a program on the user's `PATH`; None if it is not there."""
+    return shutil.which(name, path=environment.get("PATH", os.defpath))
+
+
+def install(packages: Sequence[str], purpose: str, environment: Mapping[str, str]) -> None:
     """Install Debian packages. On a terminal, ask first.
 
     Args:
         packages: their names.
         purpose: what needs them, for the question and the error.
+        environment: the variables that cvimake was started with.
 
     Raises:
         CvimakeError: this is not allowed, or it failed. The error has the commands to run by hand.
     """
     names = " ".join(packages)
     by_hand = f"apt-get update && apt-get install --yes --no-install-recommends {names}"
-    if not may_install() or not announce.confirm(f"{purpose} needs {names}. Install?"):
+    if not may_install(environment) or not announce.confirm(f"{purpose} needs {names}. Install?"):
         raise CvimakeError(f"{purpose} needs {names}", f"Run, as root: {by_hand}")
-    variables = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    variables = {**environment, "DEBIAN_FRONTEND": "noninteractive"}
     with announce.step(f"installing {names}"):
         for command in (
             ["apt-get", "update", "--quiet"],

@@ -110,7 +110,9 @@ class Runtimes:
                 recipe = FrameworksRecipe(
                     base=chosen_by_user.base, wheel=chosen_by_user.wheel, toolchain=plain.image.fingerprint
                 )
-                found = _unless_cancelled(engine, lambda: making.ensure(engine, recipe, self._root))
+                found = _unless_cancelled(
+                    engine, lambda: making.ensure(engine, recipe, self._root, self._environment)
+                )
                 self._with_frameworks = self._checked(engine, found)
             return self._with_frameworks
 
@@ -157,20 +159,20 @@ def _engine_and_toolchain(root: Path, environment: Mapping[str, str]) -> tuple[E
     reason = f"{ENGINE_VARIABLE}={LOCAL}"
     if wanted != LOCAL:
         try:
-            client = connection.ensure()
+            client = connection.ensure(environment)
         except CvimakeError as error:
             # If the user names an engine, no other one takes its place.
-            if wanted == DOCKER or not connection.is_this_machines():
+            if wanted == DOCKER or not connection.is_this_machines(environment):
                 raise
             reason = str(error)
         else:
-            docker_engine = DockerEngine(client)
-            if connection.sees_our_files():
+            docker_engine = DockerEngine(client, environment)
+            if connection.sees_our_files(environment):
                 _warn_without_avx2()
-            return docker_engine, making.ensure(docker_engine, recipe, root)
+            return docker_engine, making.ensure(docker_engine, recipe, root, environment)
     _warn_without_avx2()
     found = local.ensure(recipe, root, environment)
-    engine = LocalEngine(Path(found.id))
+    engine = LocalEngine(Path(found.id), environment)
     announce.note(f"warning: {engine.shortcomings()}\n{textwrap.indent(reason, '  ')}")
     return engine, found
 

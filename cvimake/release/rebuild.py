@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -38,13 +37,16 @@ _PATIENCE = 30.0
 _WITHOUT_STORE = {"CVIMAKE_STORE": "none"}
 
 
-def differences(release: Opened, known: Provenance, project: Path) -> list[str]:
+def differences(
+    release: Opened, known: Provenance, project: Path, environment: Mapping[str, str]
+) -> list[str]:
     """Build a release again and return the differences; empty if all bytes are equal.
 
     Args:
         release: a release whose sums and provenance are good.
         known: its provenance.
         project: a folder in the repository that has its commit.
+        environment: the variables that cvimake was started with.
 
     Raises:
         CvimakeError: it cannot be built again. The error says why.
@@ -65,32 +67,32 @@ def differences(release: Opened, known: Provenance, project: Path) -> list[str]:
         )
     if known.cvimake != __version__:
         announce.note(f"warning: it was made by cvimake {known.cvimake}, and this is {__version__}")
-    with _checkout(project, known) as folder:
-        _build(folder, known)
+    with _checkout(project, known, environment) as folder:
+        _build(folder, known, environment)
         return list(_compared(release, folder / RELEASES / label))
 
 
 @contextlib.contextmanager
-def _checkout(project: Path, known: Provenance) -> Iterator[Path]:
+def _checkout(project: Path, known: Provenance, environment: Mapping[str, str]) -> Iterator[Path]:
     """Make a folder with the commit and the sources that are in no commit."""
-    tree = git.tree(project)
+    tree = git.tree(project, environment)
     if not tree.commit:
         raise CvimakeError(f"there is no repository to build from: {tree.reason}")
     commit = known.sources[COMMIT]
     if not _COMMIT.fullmatch(commit):
         raise CvimakeError(f"{commit!r} is not a commit")
-    _refuse_foreign(project, commit)
+    _refuse_foreign(project, commit, environment)
     with _scratch(project / "build") as scratch:
         clone = scratch / "clone"
-        root = git.git(project, "rev-parse", "--show-toplevel")
-        git.git(scratch, "clone", "--quiet", "--shared", "--no-checkout", root, str(clone))
-        git.git(clone, "checkout", "--quiet", "--detach", commit, "--")
+        root = git.git(project, environment, "rev-parse", "--show-toplevel")
+        git.git(scratch, environment, "clone", "--quiet", "--shared", "--no-checkout", root, str(clone))
+        git.git(clone, environment, "checkout", "--quiet", "--detach", commit, "--")
         folder = clone / tree.prefix
         _add_sources(project, folder, known.sources)
         yield folder
 
 
-def _refuse_foreign(project: Path, commit: str) -> None:
+def _refuse_foreign(project: Path, commit: str, environment: Mapping[str, str]) -> None:
     """Refuse a commit that is on none of the user's own branches and tags: building it runs its `dodo.py`.
 
     A provenance can name any commit, such as that of a stranger's pull request that was fetched.
@@ -99,14 +101,16 @@ def _refuse_foreign(project: Path, commit: str) -> None:
         CvimakeError: the commit is not there, or on no branch and under no tag.
     """
     try:
-        git.git(project, "cat-file", "-e", f"{commit}^{{commit}}")
+        git.git(project, environment, "cat-file", "-e", f"{commit}^{{commit}}")
     except CvimakeError as error:
         raise CvimakeError(
             f"its commit {commit} is not in the repository of {project}", "git fetch may bring it."
         ) from error
-    if git.git(project, "for-each-ref", "--count=1", "--contains", commit, "refs/heads", "refs/tags"):
+    if git.git(
+        project, environment, "for-each-ref", "--count=1", "--contains", commit, "refs/heads", "refs/tags"
+    ):
         return
-    if not git.git(project, "rev-list", "--max-count=1", commit, "--not", "HEAD"):
+    if not git.git(project, environment, "rev-list", "--max-count=1", commit, "--not", "HEAD"):
         return
     raise CvimakeError(
         f"its commit {commit} is on no branch and under no tag of this repository, and building it again "
@@ -163,7 +167,7 @@ def _add_sources(project: Path, folder: Path, sources: Mapping[str, str]) -> Non
         raise CvimakeError("sources of the release are missing or have changed", "\n".join(wrong))
 
 
-def _build(folder: Path, known: Provenance) -> None:
+def _build(folder: Path, known: Provenance, environment: Mapping[str, str]) -> None:
     """Run `./doit release` with the options of the release."""
     external = known.external
     command = [
@@ -171,10 +175,10 @@ def _build(folder: Path, known: Provenance) -> None:
         "--name", external["name"], "--version", external["version"],
         *external["allowed"], *external["models"],
     ]  # fmt: skip
-    environment = {name: value for name, value in os.environ.items() if name != INVOKED_FROM}
-    environment |= {clock.VARIABLE: str(external["sourceDateEpoch"]), **_WITHOUT_STORE}
+    variables = {name: value for name, value in environment.items() if name != INVOKED_FROM}
+    variables |= {clock.VARIABLE: str(external["sourceDateEpoch"]), **_WITHOUT_STORE}
     with announce.step("building it again in an empty folder"):
-        code, printed = _run(command, folder, environment)
+        code, printed = _run(command, folder, variables)
     if code != 0:
         raise CvimakeError("building it again failed", log_tail.last_lines(printed, _LAST_LINES))
 

@@ -89,11 +89,12 @@ def main(arguments: Sequence[str]) -> int:
     found: list[Case] = []
     with (
         ends_cleanly("interrupted"),
-        contextlib.closing(connection.ensure()) as client,
+        contextlib.closing(connection.ensure(os.environ)) as client,
         tempfile.TemporaryDirectory(prefix="cvimake-faults-") as name,
     ):
         scratch = Path(name).resolve()
-        image_id = making.ensure(DockerEngine(client), Recipe.from_environment(os.environ), scratch).id
+        engine, recipe = DockerEngine(client, os.environ), Recipe.from_environment(os.environ)
+        image_id = making.ensure(engine, recipe, scratch, os.environ).id
         try:
             for campaign in options.campaign or CAMPAIGNS:
                 for case in CAMPAIGNS[campaign](scratch, options, image_id):

@@ -25,13 +25,15 @@ NETWORKS = {
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[DockerEngine]:
-    with contextlib.closing(connection.find()) as client:
-        yield DockerEngine(client)
+    with contextlib.closing(connection.find(os.environ)) as client:
+        yield DockerEngine(client, os.environ)
 
 
 @pytest.fixture(scope="session")
 def toolchain_image(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> making.ToolchainImage:
-    return making.ensure(engine, Recipe.from_environment(os.environ), tmp_path_factory.mktemp("image"))
+    return making.ensure(
+        engine, Recipe.from_environment(os.environ), tmp_path_factory.mktemp("image"), os.environ
+    )
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +43,7 @@ def frameworks_image(
     """Built where it is not there: minutes."""
     chosen = Recipe.from_environment(os.environ)
     recipe = FrameworksRecipe(base=chosen.base, wheel=chosen.wheel, toolchain=toolchain_image.fingerprint)
-    return making.ensure(engine, recipe, tmp_path_factory.mktemp("image"))
+    return making.ensure(engine, recipe, tmp_path_factory.mktemp("image"), os.environ)
 
 
 @pytest.fixture(scope="session")

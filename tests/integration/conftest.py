@@ -27,11 +27,11 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def engine() -> Iterator[DockerEngine]:
     """The engine of this machine. These tests are worth nothing without one, so none is a failure."""
     try:
-        client = connection.find()
+        client = connection.find(os.environ)
     except EngineError as error:
         pytest.fail(f"the integration tests need a Docker engine: {error}")
     with contextlib.closing(client):
-        yield DockerEngine(client)
+        yield DockerEngine(client, os.environ)
 
 
 @pytest.fixture(scope="session")

@@ -602,14 +602,14 @@ def fail(failure: Failure, root: Path, engine: RecordingEngine, image_id: str) -
 
 def main(names: list[str]) -> None:
     """Makes the logs anew, and prints what a user is told."""
-    with contextlib.closing(connection.find()) as client:
+    with contextlib.closing(connection.find(os.environ)) as client:
         found = making.find(client, Recipe.from_environment(os.environ))
         if found is None:
             raise SystemExit("the toolchain image is not there: run ./doit image")
         for name in names or FAILURES:
             with tempfile.TemporaryDirectory() as folder:
                 failure = FAILURES[name]
-                failed = fail(failure, Path(folder), RecordingEngine(client), found.id)
+                failed = fail(failure, Path(folder), RecordingEngine(client, os.environ), found.id)
             kept = LOGS / failure.id / f"{name}.log"
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(failed.log(), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def test_a_known_failure_happens_as_it_did(
     name: str, tmp_path: Path, engine: DockerEngine, toolchain_image: ToolchainImage
 ) -> None:
     failure = FAILURES[name]
-    failed = fail(failure, tmp_path, RecordingEngine(engine.client), toolchain_image.id)
+    failed = fail(failure, tmp_path, RecordingEngine(engine.client, os.environ), toolchain_image.id)
     found = diagnose(failed.ending, "\n".join(failed.lines), failed.limits)
     assert found is not None
     assert found.id == failure.id

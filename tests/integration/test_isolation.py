@@ -320,8 +320,8 @@ def test_the_proxies_of_dockers_configuration_stay_out(
     settings = {"proxies": {"default": {"httpProxy": "http://user:password@proxy:3128"}}}
     (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    with contextlib.closing(connection.find()) as client:
-        lab = Lab(Sandbox(root=tmp_path, engine=DockerEngine(client), image=toolchain_image.id))
+    with contextlib.closing(connection.find(os.environ)) as client:
+        lab = Lab(Sandbox(root=tmp_path, engine=DockerEngine(client, os.environ), image=toolchain_image.id))
         program = "import json, os; open('out.json', 'w').write(json.dumps(dict(os.environ)))"
         seen = lab.run(lab.action(program))
     assert [name for name in seen if "proxy" in name.lower()] == []
@@ -418,8 +418,8 @@ def test_files_beyond_the_limit_end_the_stage_and_the_error_says_so(
     toolchain_image: ToolchainImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: str, filler: str
 ) -> None:
     monkeypatch.setenv("CVIMAKE_FILES", files)
-    with contextlib.closing(connection.find()) as client:
-        lab = Lab(Sandbox(root=tmp_path, engine=DockerEngine(client), image=toolchain_image.id))
+    with contextlib.closing(connection.find(os.environ)) as client:
+        lab = Lab(Sandbox(root=tmp_path, engine=DockerEngine(client, os.environ), image=toolchain_image.id))
         limits = Limits(seconds=60.0, workspace=50 * 2**20, files=500)
         with pytest.raises(StageFailedError, match=r"wrote more than 0\.0488281 GiB, or more than 500 files"):
             lab.run(lab.action(FILLERS[filler], limits=limits))

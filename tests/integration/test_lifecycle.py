@@ -69,8 +69,8 @@ def run_doit(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def start_another_engine() -> None:
-    with contextlib.closing(connection.find()) as client:
-        DockerEngine(client)
+    with contextlib.closing(connection.find(os.environ)) as client:
+        DockerEngine(client, os.environ)
 
 
 @pytest.fixture

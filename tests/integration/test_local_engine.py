@@ -27,7 +27,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainI
     """The installed toolchain, with the clock of the image, so that both hold the same time."""
     recipe = Recipe.from_environment(os.environ)
     found = Path(ensure(recipe, tmp_path_factory.mktemp("install"), os.environ).id)
-    client = connection.find()
+    client = connection.find(os.environ)
     container = client.containers.create(toolchain_image.id, "true")
     try:
         chunks, _ = container.get_archive(FAKETIME)

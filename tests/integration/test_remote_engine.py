@@ -121,7 +121,7 @@ def lab(remote: Remote, toolchain_image: ToolchainImage, monkeypatch: pytest.Mon
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
     with contextlib.closing(remote.client()) as client:
-        yield Lab(Sandbox(root=root, engine=DockerEngine(client), image=toolchain_image.id))
+        yield Lab(Sandbox(root=root, engine=DockerEngine(client, os.environ), image=toolchain_image.id))
 
 
 def build(folder: Path, **variables: str) -> dict[str, str]:

@@ -78,7 +78,7 @@ class EmulatedEngine(DockerEngine):
     def __init__(self, client: Any, qemu: Path, cpu: str, folder: Path) -> None:  # noqa: ANN401 - the SDK's
         self._profile = folder / "seccomp.json"
         self._profile.write_text(SECCOMP, encoding="utf-8")
-        super().__init__(client, seccomp=self._profile)
+        super().__init__(client, os.environ, seccomp=self._profile)
         self._emulated: list[DockerMount] = [_mount("/emulated/qemu", qemu)]
         self._cpu, self._folder = cpu, folder
 
@@ -189,7 +189,7 @@ def main() -> int:
     qemu = shutil.which(options.qemu)
     if qemu is None:
         raise SystemExit(f"no program {options.qemu}")
-    client = connection.find()
+    client = connection.find(os.environ)
     found = making.find(client, Recipe.from_environment(os.environ))
     if found is None:
         raise SystemExit("the toolchain image is not there: run ./doit image")
@@ -200,7 +200,7 @@ def main() -> int:
         for path in (Path(name), programs):
             path.chmod(0o755)
         print("on this processor:")
-        ours = build(here, DockerEngine(client), found)
+        ours = build(here, DockerEngine(client, os.environ), found)
         print(f"on an emulated {options.cpu}:")
         emulated = EmulatedEngine(client, Path(qemu).resolve(), options.cpu, programs)
         emulated.take_over(found.id)

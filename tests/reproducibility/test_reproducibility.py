@@ -38,11 +38,11 @@ IN_MEMORY = Path("/dev/shm")
 def toolchain_image() -> Iterator[ToolchainImage]:
     """The image on this machine's engine. These tests are worth nothing without it: none is a failure."""
     try:
-        client = connection.find()
+        client = connection.find(os.environ)
     except EngineError as error:
         pytest.fail(f"the reproducibility tests need a Docker engine: {error}")
     with contextlib.closing(client):
-        found = making.find(DockerEngine(client).client, Recipe.from_environment(os.environ))
+        found = making.find(DockerEngine(client, os.environ).client, Recipe.from_environment(os.environ))
         if found is None:
             pytest.fail("the toolchain image is not there: run ./doit image")
         yield found
@@ -54,7 +54,7 @@ def libfaketime(tmp_path_factory: pytest.TempPathFactory, toolchain_image: Toolc
     folder = tmp_path_factory.mktemp("clock")
     folder.chmod(0o755)
     path = Path(commands.environment()["LD_PRELOAD"])
-    with contextlib.closing(connection.find()) as client:
+    with contextlib.closing(connection.find(os.environ)) as client:
         container = client.containers.create(toolchain_image.id, "true")
         try:
             chunks, _ = container.get_archive(str(path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,13 @@ class DockerEngine:
 
     Args:
         client: connected; see `engine.connection`.
+        environment: the variables that cvimake was started with.
         seccomp: the profile's file; by default the project's own.
     """
 
-    def __init__(self, client: docker.DockerClient, seccomp: Path | None = None) -> None:
+    def __init__(
+        self, client: docker.DockerClient, environment: Mapping[str, str], seccomp: Path | None = None
+    ) -> None:
         self.client = client
         self._seccomp_file = seccomp or docker_folder() / "seccomp.json"
         self._seccomp = self._seccomp_file.read_text(encoding="utf-8")
@@ -59,7 +63,7 @@ class DockerEngine:
         self.platform = None if architecture in {"", "x86_64", "amd64"} else PLATFORM
         if self.platform:
             announce.note(f"the engine's machine is {architecture}: stages are emulated, many times slower")
-        self._files = _way_of_files()()
+        self._files = _way_of_files(environment)()
         self._guard = threading.Lock()
         self._running: set[Container] = set()
         self._cancelled = False
@@ -256,14 +260,14 @@ def _remove(container: Container) -> None:
             raise
 
 
-def _way_of_files() -> type[Files]:
+def _way_of_files(environment: Mapping[str, str]) -> type[Files]:
     """Return the way in which files get to the engine.
 
     Raises:
         EngineError: the user asks for a way that does not exist.
     """
-    if wanted := os.environ.get(FILES_VARIABLE):
+    if wanted := environment.get(FILES_VARIABLE):
         if wanted not in _WAYS:
             raise EngineError(f"{FILES_VARIABLE} is {wanted!r}; it can be {' or '.join(_WAYS)}")
         return _WAYS[wanted]
-    return BindMounts if connection.sees_our_files() else Archives
+    return BindMounts if connection.sees_our_files(environment) else Archives

@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from cvimake.core import system
 from cvimake.core.action import Ending, Limits
 from cvimake.core.capacity import Capacity
 from cvimake.core.errors import EngineError
@@ -42,10 +43,14 @@ class LocalEngine:
     The image of a command is the folder of that toolchain. Two things that make results reproducible are
     kept: no address randomisation, and a fixed clock where libfaketime is installed. Files and network are
     not isolated, and memory is not limited.
+
+    Args:
+        prefix: the folder of the toolchain.
+        environment: the variables that cvimake was started with. A command sees none of them.
     """
 
-    def __init__(self, prefix: Path) -> None:
-        self.prefix = prefix
+    def __init__(self, prefix: Path, environment: Mapping[str, str]) -> None:
+        self.prefix, self._variables = prefix, environment
         self.clock = _find_clock(prefix)
         self._guard = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -146,7 +151,7 @@ class LocalEngine:
 
     def _start(self, command: Command, place: Place) -> subprocess.Popen[bytes]:
         """Start a command below a supervisor, which ends every process that the command has started."""
-        if not shutil.which("setpriv"):
+        if not system.program("setpriv", self._variables):
             raise EngineError(f"{command.name}: setpriv is missing", "The local engine needs util-linux.")
         variables = [f"{name}={value}" for name, value in self._environment(command, place).items()]
         # -I keeps the supervisor from loading the toolchain's libraries.
@@ -159,6 +164,7 @@ class LocalEngine:
             return subprocess.Popen(
                 argv,
                 cwd=place.files,
+                env=self._variables,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -203,9 +209,10 @@ class LocalEngine:
     def _is_open_to_all(self) -> bool:
         check = ["setpriv", *_as_user(NOBODY), "--", str(self.prefix / "bin" / "python3"), "-c", ""]
         try:
-            return subprocess.run(check, capture_output=True, check=False).returncode == 0
+            ended = subprocess.run(check, env=self._variables, capture_output=True, check=False)
         except OSError:
             return False
+        return ended.returncode == 0
 
 
 def _as_user(user: tuple[int, int]) -> tuple[str, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import docker.errors
@@ -32,13 +32,16 @@ def has_systemd() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
-def is_installed() -> bool:
+def is_installed(environment: Mapping[str, str]) -> bool:
     """Tell whether the daemon is installed on this machine."""
-    return _dockerd() is not None
+    return _dockerd(environment) is not None
 
 
-def ensure_running() -> None:
+def ensure_running(environment: Mapping[str, str]) -> None:
     """Install the engine if it is missing, and start it. Only root can; two processes take turns.
+
+    Args:
+        environment: the variables that cvimake was started with.
 
     Raises:
         EngineError: it cannot be started; has the end of its log.
@@ -48,13 +51,13 @@ def ensure_running() -> None:
     with lock.exclusive(STATE.parent / "lock", "is bringing the Docker engine up"):
         if _answers():
             return
-        if not is_installed():
-            system.install(["docker.io"], "a Docker engine")
+        if not is_installed(environment):
+            system.install(["docker.io"], "a Docker engine", environment)
         # The package's own script may have started it by now.
         if _answers():
             return
         with announce.step("starting the Docker engine"):
-            _start()
+            _start(environment)
 
 
 def stop() -> str:
@@ -87,7 +90,7 @@ def stop() -> str:
     return "stopped the engine that cvimake started"
 
 
-def _start() -> None:
+def _start(environment: Mapping[str, str]) -> None:
     if has_systemd():
         subprocess.run(["systemctl", "start", "docker"], capture_output=True, check=False)
         process = None
@@ -96,14 +99,14 @@ def _start() -> None:
         _remove_leftovers()
         with LOG.open("ab") as log:
             process = subprocess.Popen(
-                [_dockerd() or "dockerd"],
+                [_dockerd(environment) or "dockerd"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 # With a session of its own it outlives us, and a Ctrl-C at our terminal.
                 start_new_session=True,
                 cwd="/",
-                env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{_SBIN}"},
+                env=_with_sbin(environment),
             )
         state = {"process": process.pid, "started": started(process.pid)}
     STATE.write_text(json.dumps(state), encoding="utf-8")
@@ -144,5 +147,10 @@ def _answers() -> bool:
         return False
 
 
-def _dockerd() -> str | None:
-    return shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:{_SBIN}")
+def _dockerd(environment: Mapping[str, str]) -> str | None:
+    return system.program("dockerd", _with_sbin(environment))
+
+
+def _with_sbin(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return variables whose `PATH` also has the folders of the system's daemons."""
+    return {**environment, "PATH": f"{environment.get('PATH', '')}:{_SBIN}"}

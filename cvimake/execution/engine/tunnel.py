@@ -8,11 +8,11 @@ with the user's keys, hosts and agent, and any number of connections share it.
 from __future__ import annotations
 
 import atexit
-import functools
 import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,12 +22,12 @@ REMOTE_SOCKET = "/var/run/docker.sock"
 _SECONDS = 60.0
 
 
-@functools.cache
-def open_to(endpoint: str) -> str:
+def open_to(endpoint: str, environment: Mapping[str, str]) -> str:
     """Forward the engine's socket for as long as this process lives.
 
     Args:
         endpoint: `ssh://[USER@]HOST[:PORT][/PATH/TO/SOCKET]`.
+        environment: the variables that cvimake was started with.
 
     Returns:
         The address of the socket on this machine.
@@ -60,6 +60,7 @@ def open_to(endpoint: str) -> str:
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             # A Ctrl-C must not end ssh: the containers are then removed through it.
             start_new_session=True,
+            env=environment,
         )  # fmt: skip
     except FileNotFoundError as error:
         raise EngineError(f"{endpoint} needs ssh, which is not installed") from error

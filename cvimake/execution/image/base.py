@@ -5,10 +5,9 @@ from __future__ import annotations
 import glob
 import os
 import platform as host
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import docker.errors
@@ -18,6 +17,7 @@ from docker.utils import parse_repository_tag
 import docker
 from cvimake.core import announce, digest, log_tail, system, toml
 from cvimake.core.errors import ImageError
+from cvimake.core.home import home
 from cvimake.core.resources import docker_folder
 from cvimake.execution.image.recipe import BASE_VARIABLE
 
@@ -30,7 +30,11 @@ _BOOTSTRAP = ("bootstrap-base.sh", "debian-packages.txt")
 
 
 def find_or_make(
-    client: docker.DockerClient, wanted: str, logs: Path, platform: str | None = None
+    client: docker.DockerClient,
+    wanted: str,
+    logs: Path,
+    environment: Mapping[str, str],
+    platform: str | None = None,
 ) -> tuple[Image, str]:
     """Return the base image, and where it came from, in words.
 
@@ -38,6 +42,7 @@ def find_or_make(
         client: a client of the engine that is to have the image.
         wanted: the image's name; empty for the official one, or one made from Debian packages in its place.
         logs: the folder for the log.
+        environment: the variables that cvimake was started with.
         platform: the platform of the image, where the engine's own is another one.
 
     Raises:
@@ -59,7 +64,7 @@ def find_or_make(
         if wanted:
             raise ImageError(f"the base image {name} is not here and cannot be pulled: {reason}") from error
         announce.note(f"{name} cannot be pulled ({_first_line(reason)}); making a base from Debian packages")
-        return _bootstrap(client, bootstrapped, logs)
+        return _bootstrap(client, bootstrapped, logs, environment)
     return image, _registry_origin(image, name, expected)
 
 
@@ -113,23 +118,25 @@ def _pull(client: docker.DockerClient, name: str, show: Callable[[str], None], p
             show(f"{current / _MEGABYTE:.0f} of {total / _MEGABYTE:.0f} MB")
 
 
-def _bootstrap(client: docker.DockerClient, tag: str, logs: Path) -> tuple[Image, str]:
+def _bootstrap(
+    client: docker.DockerClient, tag: str, logs: Path, environment: Mapping[str, str]
+) -> tuple[Image, str]:
     """Make a base from Debian packages and a Python 3.10 of this machine; return it and its origin."""
     remedy = (
         "Pull or load it yourself (docker pull, docker load), or name another base: "
         f"{BASE_VARIABLE}=IMAGE ./doit image"
     )
-    if not (os.geteuid() == 0 and system.has_apt() and host.machine() == "x86_64"):
+    if not (os.geteuid() == 0 and system.has_apt(environment) and host.machine() == "x86_64"):
         raise ImageError("a base image can only be made by root on Debian or Ubuntu on x86-64", remedy)
-    python = find_python()
+    python = find_python(environment)
     if python is None:
         raise ImageError(
             "a base image needs a Python 3.10, and none was found on the PATH, under pyenv or through uv",
             f"Install one (pyenv install 3.10, or uv python install 3.10).\n{remedy}",
         )
-    missing = [name for name in ("mmdebstrap",) if not shutil.which(name)]
+    missing = [name for name in ("mmdebstrap",) if not system.program(name, environment)]
     if missing:
-        system.install([*missing, "debian-archive-keyring"], "making a base image")
+        system.install([*missing, "debian-archive-keyring"], "making a base image", environment)
     log = logs / "base.log"
     with tempfile.TemporaryDirectory(prefix="cvimake-", dir=_roomy_folder()) as name:
         archive = Path(name) / "base.tar"
@@ -139,7 +146,7 @@ def _bootstrap(client: docker.DockerClient, tag: str, logs: Path) -> tuple[Image
         ):
             script = str(docker_folder() / "bootstrap-base.sh")
             code = subprocess.run(
-                ["sh", script, str(python), str(archive)],
+                ["sh", script, str(python), str(archive)], env=environment,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False,
             ).returncode  # fmt: skip
         if code != 0:
@@ -155,27 +162,29 @@ def _bootstrap(client: docker.DockerClient, tag: str, logs: Path) -> tuple[Image
     return client.images.get(tag), origin
 
 
-def find_python(*, movable: bool = True, fetch: bool = True) -> Path | None:
+def find_python(environment: Mapping[str, str], *, movable: bool = True, fetch: bool = True) -> Path | None:
     """Return a Python 3.10 that really runs: on the PATH, one of pyenv's, or one that uv has or can fetch.
 
     Args:
+        environment: the variables that cvimake was started with.
         movable: whether its prefix will be copied; the system's own (prefix `/usr`) then does not count.
         fetch: whether uv may fetch one.
     """
-    candidates = [*_on_path("python3.10")]
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    candidates = [*_on_path("python3.10", environment)]
+    pyenv = Path(environment.get("PYENV_ROOT") or home(environment) / ".pyenv")
     candidates += _below(pyenv / "versions", "3.10*/bin/python3.10")
     for candidate in candidates:
         if _python_version(candidate, movable=movable):
             return candidate
-    if uv := shutil.which("uv"):
+    if uv := system.program("uv", environment):
         with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
-            folder = os.environ.get("UV_PYTHON_INSTALL_DIR", str(Path.home() / ".local/share/uv/python"))
+            named = environment.get("UV_PYTHON_INSTALL_DIR")
+            folder = home(environment) / ".local/share/uv/python" if named is None else Path(named)
             if fetch:
                 with announce.step("fetching a Python 3.10 with uv"):
                     command = [uv, "python", "install", "3.10"]
-                    subprocess.run(command, cwd=name, capture_output=True, check=False)
-            for candidate in _below(Path(folder), "cpython-3.10*/bin/python3.10"):
+                    subprocess.run(command, cwd=name, env=environment, capture_output=True, check=False)
+            for candidate in _below(folder, "cpython-3.10*/bin/python3.10"):
                 if _python_version(candidate, movable=movable):
                     return candidate
     return None
@@ -186,8 +195,8 @@ def _below(folder: Path, pattern: str) -> list[Path]:
     return sorted(map(Path, glob.glob(f"{glob.escape(str(folder))}/{pattern}")))  # noqa: PTH207
 
 
-def _on_path(name: str) -> Iterator[Path]:
-    for folder in os.environ.get("PATH", "").split(os.pathsep):
+def _on_path(name: str, environment: Mapping[str, str]) -> Iterator[Path]:
+    for folder in environment.get("PATH", "").split(os.pathsep):
         if os.access(path := Path(folder) / name, os.X_OK):
             yield path
 

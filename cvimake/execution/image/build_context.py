@@ -7,11 +7,11 @@ copies. After the build that stage is removed, with all its layers.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from cvimake.core.resources import docker_folder
@@ -24,33 +24,34 @@ _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY"
 _PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host")
 
 
-def fill(context: Path, recipe: Recipe) -> None:
+def fill(context: Path, recipe: Recipe, environment: Mapping[str, str]) -> None:
     """Write the files that the Dockerfile copies: pins, certificates, pip's settings, the user's wheel."""
     for name in recipe.files:
         shutil.copy(docker_folder() / name, context)
     named = next(
-        (Path(path) for name in _CERTIFICATES if (path := os.environ.get(name))), _SYSTEM_CERTIFICATES
+        (Path(path) for name in _CERTIFICATES if (path := environment.get(name))), _SYSTEM_CERTIFICATES
     )
     if named.is_file():
         shutil.copy(named, context / "certificates.crt")
     else:
         (context / "certificates.crt").touch()
-    (context / "pip.conf").write_text(_pip_settings(), encoding="utf-8")
+    (context / "pip.conf").write_text(_pip_settings(environment), encoding="utf-8")
     (context / "wheels").mkdir()
     if recipe.wheel:
         shutil.copy(recipe.wheel, context / "wheels")
 
 
-def proxies() -> dict[str, str]:
+def proxies(environment: Mapping[str, str]) -> dict[str, str]:
     """Return this machine's proxies as build arguments."""
-    return {name: value for name in _PROXIES if (value := os.environ.get(name))}
+    return {name: value for name in _PROXIES if (value := environment.get(name))}
 
 
-def _pip_settings() -> str:
+def _pip_settings(environment: Mapping[str, str]) -> str:
     """Return a configuration file with the package indexes that this machine's pip uses."""
     configured = subprocess.run(
-        [sys.executable, "-I", "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
-    ).stdout
+        [sys.executable, "-I", "-m", "pip", "config", "list"],
+        env=environment, capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
     lines = ["[global]"]
     for key in _PIP_SETTINGS:
         # The last one counts, as for pip: files come first, then the environment.

@@ -7,16 +7,14 @@ and it takes a compiler.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from cvimake.core import announce, digest, lock, log_tail
+from cvimake.core import announce, digest, lock, log_tail, system
 from cvimake.core.cache import user_cache
 from cvimake.core.errors import ImageError
 from cvimake.core.removal import remove_tree
@@ -63,8 +61,8 @@ def ensure(recipe: Recipe, folder: Path, environment: Mapping[str, str]) -> Tool
         # This file is written last, so that an interrupted installation is done again.
         finished = prefix / _IDENTITY
         if not finished.exists():
-            _install(prefix, recipe, folder)
-            sandbox = Sandbox(root=folder, engine=LocalEngine(prefix), image=str(prefix))
+            _install(prefix, recipe, folder, environment)
+            sandbox = Sandbox(root=folder, engine=LocalEngine(prefix, environment), image=str(prefix))
             identified = identify(sandbox, str(prefix / _RECORDS), what="toolchain")
             (prefix / _RECORDS / LISTING).write_text(identified.listing, encoding="utf-8")
             finished.write_text(json.dumps(identified.identity), encoding="utf-8")
@@ -76,7 +74,7 @@ def ensure(recipe: Recipe, folder: Path, environment: Mapping[str, str]) -> Tool
         )
     identity = json.loads(finished.read_text(encoding="utf-8"))
     # libfaketime may be installed later, and changes the fingerprint then.
-    clock = LocalEngine(prefix).clock
+    clock = LocalEngine(prefix, environment).clock
     identity |= {"engine": LOCAL, "clock": digest.of_file(clock) if clock else ""}
     records = str(prefix / _RECORDS)
     return ToolchainImage(id=str(prefix), base=ORIGIN, identity=identity, records=records)
@@ -89,8 +87,8 @@ def _runs(python: Path) -> bool:
         return False
 
 
-def _install(prefix: Path, recipe: Recipe, folder: Path) -> None:
-    python = find_python(movable=False)
+def _install(prefix: Path, recipe: Recipe, folder: Path, environment: Mapping[str, str]) -> None:
+    python = find_python(environment, movable=False)
     if python is None:
         raise ImageError(
             "the toolchain needs a Python 3.10, and none was found on the PATH, under pyenv or through uv",
@@ -103,30 +101,34 @@ def _install(prefix: Path, recipe: Recipe, folder: Path) -> None:
     what = f"installing the toolchain with {python} (about 2 minutes, 2 GB)"
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name, announce.step(what), log.open("wb") as out:
         scratch, records = Path(name), prefix / _RECORDS
-        _run([str(python), "-m", "venv", str(scratch / "pip")], out)
+        _run([str(python), "-m", "venv", str(scratch / "pip")], out, environment)
         pip = [str(scratch / "pip" / "bin" / "python"), "-m", "pip"]
         # The pip that the image is built with.
         pinned = str(docker_folder() / "build-requirements.txt")
-        _run([*pip, "install", "--progress-bar", "off", "--require-hashes", "-r", pinned], out)
-        _run([str(python), "-m", "venv", "--without-pip", str(prefix)], out)
+        _run([*pip, "install", "--progress-bar", "off", "--require-hashes", "-r", pinned], out, environment)
+        _run([str(python), "-m", "venv", "--without-pip", str(prefix)], out, environment)
         records.mkdir()
         requirements = (docker_folder() / "requirements.txt").read_text(encoding="utf-8")
         if recipe.wheel:
             requirements = re.sub(r"^tpu-mlir==(?:.*\\\n)*.*\n", "", requirements, flags=re.MULTILINE)
             report = str(records / "wheel.json")
-            _run([*_installing(pip, prefix), "--no-index", "--report", report, str(recipe.wheel)], out)
+            _run(
+                [*_installing(pip, prefix), "--no-index", "--report", report, str(recipe.wheel)],
+                out,
+                environment,
+            )
         locked = scratch / "requirements.txt"
         locked.write_text(requirements, encoding="utf-8")
-        _run([*_installing(pip, prefix), *_locked(locked, records)], out)
+        _run([*_installing(pip, prefix), *_locked(locked, records)], out, environment)
         # The converter of ONNX networks needs newer packages than the toolchain can use.
         newer = prefix / "onnx"
-        _run([str(python), "-m", "venv", "--without-pip", str(newer)], out)
+        _run([str(python), "-m", "venv", "--without-pip", str(newer)], out, environment)
         (records / "onnx").mkdir()
         newer_packages = docker_folder() / "onnx-requirements.txt"
-        _run([*_installing(pip, newer), *_locked(newer_packages, records / "onnx")], out)
+        _run([*_installing(pip, newer), *_locked(newer_packages, records / "onnx")], out, environment)
         (records / "source-requirements.txt").touch()
-        _mend(prefix)
-        _compile(prefix, python, out)
+        _mend(prefix, environment)
+        _compile(prefix, python, out, environment)
 
 
 def _installing(pip: Sequence[str], prefix: Path) -> list[str]:
@@ -141,7 +143,7 @@ def _locked(requirements: Path, records: Path) -> list[str]:
     return ["--only-binary", ":all:", "--require-hashes", "--report", report, "-r", str(requirements)]
 
 
-def _mend(prefix: Path) -> None:
+def _mend(prefix: Path, environment: Mapping[str, str]) -> None:
     """Add the rights that the wheel's files lack, remove the libraries that do harm, and provide `dot`."""
     root = Path(commands.ROOT.replace(commands.PREFIX, str(prefix)))
     for pattern in ("bin/*", "python/tools/*.py", "python/utils/*.py"):
@@ -149,13 +151,13 @@ def _mend(prefix: Path) -> None:
             path.chmod(path.stat().st_mode | 0o111)
     for library in _BUNDLED_GLIBC:
         (root / "lib" / "third_party" / library).unlink(missing_ok=True)
-    real = shutil.which("dot")
+    real = system.program("dot", environment)
     dot = prefix / "bin" / "dot"
     dot.write_text(_DOT.format(dot=real) if real else _NO_DOT, encoding="utf-8")
     dot.chmod(0o755)
 
 
-def _compile(prefix: Path, python: Path, log: BinaryIO) -> None:
+def _compile(prefix: Path, python: Path, log: BinaryIO, environment: Mapping[str, str]) -> None:
     """Compile every Python file to bytecode. The tools look for bytecode in this folder alone."""
     found = subprocess.run(
         [python, "-I", "-S", "-c", "import os; print(os.path.dirname(os.__file__))"],
@@ -165,19 +167,19 @@ def _compile(prefix: Path, python: Path, log: BinaryIO) -> None:
         str(python), "-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash",
         found.stdout.strip(), str(prefix),
     ]  # fmt: skip
-    variables = {**os.environ, "PYTHONPYCACHEPREFIX": str(prefix / "bytecode"), "PYTHONHASHSEED": "0"}
+    variables = {**environment, "PYTHONPYCACHEPREFIX": str(prefix / "bytecode"), "PYTHONHASHSEED": "0"}
     # Some files are for another Python and cannot be compiled. That does no harm.
     subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
 
 
-def _run(command: Sequence[str], log: BinaryIO) -> None:
+def _run(command: Sequence[str], log: BinaryIO, environment: Mapping[str, str]) -> None:
     """Run a command whose output goes to the log.
 
     Raises:
         ImageError: it failed; has the last lines of the log.
     """
     code = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False
     ).returncode
     if code != 0:
         raise ImageError("installing the toolchain failed", log_tail.end_of(Path(log.name)))

@@ -71,16 +71,20 @@ def find(client: docker.DockerClient, recipe: Recipe) -> ToolchainImage | None:
     )
 
 
-def ensure(engine: DockerEngine, recipe: Recipe, folder: Path) -> ToolchainImage:
+def ensure(
+    engine: DockerEngine, recipe: Recipe, folder: Path, environment: Mapping[str, str]
+) -> ToolchainImage:
     """Return the image of a recipe; build it if it is missing. The logs go below the folder.
 
     Raises:
         ImageError: it cannot be built; says why and what to do.
     """
-    return find(engine.client, recipe) or build(engine, recipe, folder, anew=False)
+    return find(engine.client, recipe) or build(engine, recipe, folder, environment, anew=False)
 
 
-def build(engine: DockerEngine, recipe: Recipe, folder: Path, *, anew: bool = True) -> ToolchainImage:
+def build(
+    engine: DockerEngine, recipe: Recipe, folder: Path, environment: Mapping[str, str], *, anew: bool = True
+) -> ToolchainImage:
     """Build the image of a recipe. No image has the recipe's label before it is finished.
 
     Two processes in one project take turns.
@@ -89,20 +93,20 @@ def build(engine: DockerEngine, recipe: Recipe, folder: Path, *, anew: bool = Tr
         engine: the engine that is to have the image.
         recipe: the image's recipe.
         folder: the project's folder; the logs go below it.
+        environment: the variables that cvimake was started with.
         anew: build it even if it is there. Another process may have built it while we waited for our turn.
 
     Raises:
         ImageError: it cannot be built; says why and what to do.
     """
-    logs = folder / "build" / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    _logs(folder).mkdir(parents=True, exist_ok=True)
     turn = folder / "build" / f".{recipe.what}.lock"
     with lock.exclusive(turn, f"is building the {recipe.what} image in this project"):
         if not anew and (found := find(engine.client, recipe)):
             return found
         try:
             partial_images.remove_abandoned(engine.client)
-            return _build(engine, recipe, folder, logs)
+            return _build(engine, recipe, folder, environment)
         except docker.errors.DockerException as error:
             raise ImageError(f"the {recipe.what} image cannot be built: {error}") from error
         finally:
@@ -111,18 +115,20 @@ def build(engine: DockerEngine, recipe: Recipe, folder: Path, *, anew: bool = Tr
                 partial_images.remove_own(engine.client)
 
 
-def _build(engine: DockerEngine, recipe: Recipe, folder: Path, logs: Path) -> ToolchainImage:
-    base, origin = _base(engine, recipe, folder, logs)
+def _build(
+    engine: DockerEngine, recipe: Recipe, folder: Path, environment: Mapping[str, str]
+) -> ToolchainImage:
+    base, origin = _base(engine, recipe, folder, environment)
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
         context = Path(name)
-        build_context.fill(context, recipe)
+        build_context.fill(context, recipe, environment)
         raw = _run_build(
             engine.client,
             recipe,
-            logs,
+            _logs(folder),
             path=str(context),
             dockerfile=recipe.files[0],
-            buildargs={"BASE": base, "CVIMAKE_PARTIAL": process.mark(), **build_context.proxies()},
+            buildargs={"BASE": base, "CVIMAKE_PARTIAL": process.mark(), **build_context.proxies(environment)},
             labels={partial_images.LABEL: process.mark()},
             network_mode="host",
             platform=engine.platform,
@@ -134,12 +140,20 @@ def _build(engine: DockerEngine, recipe: Recipe, folder: Path, logs: Path) -> To
     return ToolchainImage(id=str(finished.id), base=origin, identity=identified.identity)
 
 
-def _base(engine: DockerEngine, recipe: Recipe, folder: Path, logs: Path) -> tuple[str, str]:
+def _logs(folder: Path) -> Path:
+    """Return the folder of a project's logs."""
+    return folder / "build" / "logs"
+
+
+def _base(
+    engine: DockerEngine, recipe: Recipe, folder: Path, environment: Mapping[str, str]
+) -> tuple[str, str]:
     """Return the engine's name of the image that an image is made on, and where that one came from."""
     if not isinstance(recipe, FrameworksRecipe):
-        base, origin = find_or_make(engine.client, recipe.base, logs, engine.platform)
+        base, origin = find_or_make(engine.client, recipe.base, _logs(folder), environment, engine.platform)
         return str(base.id), origin
-    toolchain_image = ensure(engine, Recipe(base=recipe.base, wheel=recipe.wheel), folder)
+    toolchain_recipe = Recipe(base=recipe.base, wheel=recipe.wheel)
+    toolchain_image = ensure(engine, toolchain_recipe, folder, environment)
     return toolchain_image.id, toolchain_image.base
 
 

@@ -56,8 +56,6 @@ def read(path: Path, shapes: Sequence[Sequence[int]] | None = None, outputs: Seq
             capture_output=True,
             check=False,
             timeout=_SECONDS,
-            # More threads would only take memory.
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )
     except subprocess.TimeoutExpired as error:
         raise _too_large(path, f"{_SECONDS} s") from error
@@ -78,6 +76,8 @@ def _too_large(path: Path, limit: str) -> CvimakeError:
 
 def main(path: str, asked: str) -> None:
     """Write the graph, or the error, to standard output. The child process calls this."""
+    # More threads would only take memory. numpy asks for the number when it is imported.
+    os.putenv("OPENBLAS_NUM_THREADS", "1")
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     limit = MEMORY + Path(path).stat().st_size
     if most == resource.RLIM_INFINITY or limit < most:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,7 +34,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    monkeypatch.setattr(connection, "find", FakeClient)
+    monkeypatch.setattr(connection, "find", lambda _environment: FakeClient())
     monkeypatch.setattr(making, "find", lambda _client, _recipe: IMAGE)
 
 
@@ -73,7 +74,7 @@ def test_doctor_warns_of_an_emulated_processor(
     assert "emulated here" in text
 
 
-def silence() -> None:
+def silence(**_options: object) -> None:
     raise docker.errors.DockerException("Connection refused")
 
 
@@ -89,11 +90,11 @@ def test_a_missing_engine_is_named_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setattr(doctor, "find_python", lambda **_options: None)
+    monkeypatch.setattr(doctor, "find_python", lambda _environment, **_options: None)
     code, text = examine(capsys)
     assert code == 2
     assert "MISSING engine" in text
-    assert connection.by_hand() in text
+    assert connection.by_hand(os.environ) in text
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -101,12 +102,12 @@ def test_doctor_says_that_stages_would_run_without_containers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setattr(connection, "can_bring_up", lambda: False)
-    monkeypatch.setattr(doctor, "find_python", lambda **_options: Path("/usr/bin/python3.10"))
+    monkeypatch.setattr(connection, "can_bring_up", lambda _environment: False)
+    monkeypatch.setattr(doctor, "find_python", lambda _environment, **_options: Path("/usr/bin/python3.10"))
     code, text = examine(capsys)
     assert code == 0
     assert "stages would run without containers, with /usr/bin/python3.10" in text
-    assert connection.by_hand() in text
+    assert connection.by_hand(os.environ) in text
     monkeypatch.setenv("CVIMAKE_ENGINE", "docker")
     assert examine(capsys)[0] == 2
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from cvimake.cli import image as command
@@ -34,18 +32,18 @@ def test_the_image_is_made_and_described(
 ) -> None:
     made: list[str] = []
 
-    def ensure(_engine: object, recipe: Recipe, _folder: Path) -> ToolchainImage:
+    def ensure(_engine: object, recipe: Recipe, *_: object) -> ToolchainImage:
         made.append(f"ensure {recipe.what}")
         return MADE
 
-    def build(_engine: object, recipe: Recipe, _folder: Path) -> ToolchainImage:
+    def build(_engine: object, recipe: Recipe, *_: object) -> ToolchainImage:
         made.append(f"build {recipe.what}")
         return MADE
 
     monkeypatch.setattr(making, "ensure", ensure)
     monkeypatch.setattr(making, "build", build)
-    monkeypatch.setattr(connection, "ensure", lambda: None)
-    monkeypatch.setattr(command, "DockerEngine", lambda _client: None)
+    monkeypatch.setattr(connection, "ensure", lambda _environment: None)
+    monkeypatch.setattr(command, "DockerEngine", lambda *_: None)
     assert command.Image().perform({"rebuild": False, "frameworks": False, **options}, []) == 0
     assert made == way
     assert capsys.readouterr().out.splitlines() == [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_clean_tree_is_its_commit(repository: Path) -> None:
-    found = tree(repository)
+    found = tree(repository, os.environ)
     assert found.commit == git(repository, "rev-parse", "HEAD")
     assert found.described == found.commit[:12]
     assert found.changes == ()
@@ -26,17 +27,17 @@ def test_a_clean_tree_is_its_commit(repository: Path) -> None:
 
 def test_the_version_counts_from_the_last_tag(repository: Path) -> None:
     git(repository, "tag", "release/1.0")
-    assert tree(repository).described == "release-1.0"
+    assert tree(repository, os.environ).described == "release-1.0"
     git(repository, "commit", "--quiet", "--allow-empty", "--message", "y")
     commit = git(repository, "rev-parse", "HEAD")
-    assert tree(repository).described == f"release-1.0-1-g{commit[:12]}"
+    assert tree(repository, os.environ).described == f"release-1.0-1-g{commit[:12]}"
 
 
 def test_changed_and_new_files_are_changes(repository: Path) -> None:
     (repository / "file").write_text("y", encoding="utf-8")
     (repository / "folder").mkdir()
     (repository / "folder" / "new").touch()
-    assert tree(repository).changes == (" M file", "?? folder/new")
+    assert tree(repository, os.environ).changes == (" M file", "?? folder/new")
 
 
 def test_built_and_released_files_are_not_uncommitted_changes(repository: Path) -> None:
@@ -44,19 +45,19 @@ def test_built_and_released_files_are_not_uncommitted_changes(repository: Path) 
     for name in ("build", "release", "release-notes"):
         (project / name).mkdir(parents=True)
         (project / name / "new").touch()
-    assert tree(project).changes == ("?? project/release-notes/new",)
+    assert tree(project, os.environ).changes == ("?? project/release-notes/new",)
 
 
 def test_a_project_may_be_a_folder_of_a_repository(repository: Path) -> None:
     (repository / "project").mkdir()
-    assert tree(repository / "project").prefix == "project/"
+    assert tree(repository / "project", os.environ).prefix == "project/"
 
 
 def test_without_a_repository_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert "not a git repository" in tree(tmp_path).reason
+    assert "not a git repository" in tree(tmp_path, os.environ).reason
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "git is not installed" in tree(tmp_path).reason
+    assert "git is not installed" in tree(tmp_path, os.environ).reason
 
 
 def test_many_changes_are_counted() -> None:
@@ -69,5 +70,5 @@ def test_programs_that_a_repository_names_are_not_run(repository: Path, tmp_path
     program.write_text(f"#!/bin/sh\ntouch {ran}\n", encoding="utf-8")
     program.chmod(0o755)
     git(repository, "config", "core.fsmonitor", str(program))
-    assert tree(repository).commit
+    assert tree(repository, os.environ).commit
     assert not ran.exists()

@@ -29,9 +29,8 @@ class FakeApt:
 def apt(monkeypatch: pytest.MonkeyPatch) -> FakeApt:
     """A Debian machine where we are root and nobody objects."""
     apt = FakeApt()
-    monkeypatch.delenv("CVIMAKE_NO_INSTALL", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(system, "has_apt", lambda: True)
+    monkeypatch.setattr(system, "has_apt", lambda _environment: True)
     monkeypatch.setattr(announce, "confirm", lambda _question: True)
     monkeypatch.setattr(subprocess, "run", apt)
     return apt
@@ -50,13 +49,12 @@ def test_only_root_of_a_debian_machine_installs_unless_it_is_forbidden(
     monkeypatch: pytest.MonkeyPatch, user: int, *, debian: bool, forbidden: str, expected: bool
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    monkeypatch.setattr(system, "has_apt", lambda: debian)
-    monkeypatch.setenv("CVIMAKE_NO_INSTALL", forbidden)
-    assert system.may_install() is expected
+    monkeypatch.setattr(system, "has_apt", lambda _environment: debian)
+    assert system.may_install({"CVIMAKE_NO_INSTALL": forbidden}) is expected
 
 
 def test_packages_are_installed_from_fresh_lists_without_what_they_only_recommend(apt: FakeApt) -> None:
-    system.install(["docker.io", "uidmap"], "an engine")
+    system.install(["docker.io", "uidmap"], "an engine", {})
     update, install = apt.commands
     assert update[:2] == ["apt-get", "update"]
     assert install[:2] == ["apt-get", "install"]
@@ -66,14 +64,14 @@ def test_packages_are_installed_from_fresh_lists_without_what_they_only_recommen
 
 def test_a_source_that_does_not_answer_fails_the_update_alone(apt: FakeApt) -> None:
     apt.failing = "update"
-    system.install(["docker.io"], "an engine")
+    system.install(["docker.io"], "an engine", {})
     assert len(apt.commands) == 2
 
 
 def test_a_failed_installation_shows_what_apt_said(apt: FakeApt) -> None:
     apt.failing = "install"
     with pytest.raises(CvimakeError, match="no such package"):
-        system.install(["docker.io"], "an engine")
+        system.install(["docker.io"], "an engine", {})
 
 
 @pytest.mark.parametrize("objection", ["not root", "the user says no"])
@@ -85,6 +83,6 @@ def test_without_permission_to_install_the_commands_are_shown(
     else:
         monkeypatch.setattr(announce, "confirm", lambda _question: False)
     with pytest.raises(CvimakeError, match=r"an engine needs docker\.io") as caught:
-        system.install(["docker.io"], "an engine")
+        system.install(["docker.io"], "an engine", {})
     assert "apt-get install --yes --no-install-recommends docker.io" in caught.value.remedy
     assert apt.commands == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def test_another_toolchain_is_refused_with_a_remedy(runtime: Runtime) -> None:
 
 
 class FakeDockerEngine:
-    def __init__(self, client: object) -> None:
+    def __init__(self, client: object, _environment: Mapping[str, str]) -> None:
         self.client = client
 
 
@@ -50,12 +51,12 @@ class Engines:
         identity = {"a": 1}
         monkeypatch.delenv("CVIMAKE_ENGINE", raising=False)
         monkeypatch.setattr(connection, "ensure", self.ensure)
-        monkeypatch.setattr(connection, "is_this_machines", lambda: not named)
+        monkeypatch.setattr(connection, "is_this_machines", lambda _environment: not named)
         monkeypatch.setattr(runtime_module, "DockerEngine", FakeDockerEngine)
         monkeypatch.setattr(
             making,
             "ensure",
-            lambda _engine, recipe, _root: ToolchainImage(
+            lambda _engine, recipe, *_: ToolchainImage(
                 id="sha256:abc" if recipe.what == "toolchain" else f"{recipe.what} on {recipe.toolchain}",
                 base="",
                 identity=identity,
@@ -67,7 +68,7 @@ class Engines:
             local, "ensure", lambda *_: ToolchainImage(id="/prefix", base="", identity=identity)
         )
 
-    def ensure(self) -> str:
+    def ensure(self, _environment: Mapping[str, str]) -> str:
         if not self.docker:
             raise EngineError("no Docker engine answers", "Install it.")
         return "a Docker engine"

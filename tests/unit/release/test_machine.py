@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def runtimes(engine: Any) -> dict[str, Runtime]:  # noqa: ANN401 - any engine
 
 @pytest.fixture
 def local(tmp_path: Path) -> LocalEngine:
-    return LocalEngine(tmp_path)
+    return LocalEngine(tmp_path, os.environ)
 
 
 def test_a_machine_is_described(local: LocalEngine) -> None:

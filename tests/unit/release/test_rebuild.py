@@ -53,7 +53,7 @@ def anew(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Anew:
 
 def differences(shop: Shop, label: str = LABEL) -> list[str]:
     release = opened.open_release(shop.root / "release" / label)
-    return rebuild.differences(release, verify.read_provenance(release), shop.root)
+    return rebuild.differences(release, verify.read_provenance(release), shop.root, os.environ)
 
 
 def test_a_rebuild_uses_an_empty_folder_with_the_commit(shop: Shop, anew: Anew) -> None:
@@ -170,7 +170,7 @@ def test_a_commit_that_is_not_here_is_told(shop: Shop, anew: Anew) -> None:
         if item["name"] == "commit":
             item["digest"] = {"gitCommit": "0" * 40}
     with pytest.raises(CvimakeError, match=r"its commit 0{40} is not in the repository"):
-        rebuild.differences(release, known, shop.root)
+        rebuild.differences(release, known, shop.root, os.environ)
     assert not anew.command
 
 
@@ -195,7 +195,7 @@ def test_text_from_a_release_never_becomes_an_argument(
     else:
         known.external[place] = wrong
     with pytest.raises(CvimakeError, match=told):
-        rebuild.differences(release, known, shop.root)
+        rebuild.differences(release, known, shop.root, os.environ)
     assert not anew.command
 
 
@@ -204,5 +204,5 @@ def test_a_source_in_gits_own_folder_is_refused(shop: Shop, anew: Anew) -> None:
     known = verify.read_provenance(release)
     known.definition["resolvedDependencies"].append({"name": ".git/hooks/x", "digest": {"sha256": "0"}})
     with pytest.raises(CvimakeError, match="sources of the release are missing or have changed"):
-        rebuild.differences(release, known, shop.root)
+        rebuild.differences(release, known, shop.root, os.environ)
     assert not anew.command

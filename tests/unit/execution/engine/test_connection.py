@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import docker.errors
@@ -24,7 +25,8 @@ class FakeClient:
 def answer_with(monkeypatch: pytest.MonkeyPatch, answers: list[FakeClient | Exception]) -> None:
     """Makes `docker.from_env` give or raise one after another, the last one for ever."""
 
-    def from_env() -> FakeClient:
+    def from_env(environment: Mapping[str, str]) -> FakeClient:
+        assert environment == os.environ
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -43,31 +45,31 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setattr("os.access", lambda _path, _mode: True)
-    monkeypatch.setattr(system, "may_install", lambda: False)
-    monkeypatch.setattr(service, "ensure_running", lambda: pytest.fail("it started an engine"))
+    monkeypatch.setattr(system, "may_install", lambda _environment: False)
+    monkeypatch.setattr(service, "ensure_running", lambda _environment: pytest.fail("it started an engine"))
 
 
 @pytest.mark.parametrize("api", ["1.41", "1.47", "2.0"])
 def test_an_engine_that_answers_and_is_new_enough_is_taken(monkeypatch: pytest.MonkeyPatch, api: str) -> None:
     client = FakeClient(api)
     answer_with(monkeypatch, [client])
-    assert connection.ensure() is client  # type: ignore[comparison-overlap]
+    assert connection.ensure(os.environ) is client  # type: ignore[comparison-overlap]
 
 
 @pytest.mark.parametrize("find", [connection.find, connection.ensure])
 def test_an_engine_that_is_too_old_is_refused(
-    monkeypatch: pytest.MonkeyPatch, find: Callable[[], object]
+    monkeypatch: pytest.MonkeyPatch, find: Callable[[Mapping[str, str]], object]
 ) -> None:
     answer_with(monkeypatch, [FakeClient("1.9", "1.9.1")])
     with pytest.raises(EngineError, match=r"the Docker engine is 1\.9\.1; cvimake needs 20\.10 or newer"):
-        find()
+        find(os.environ)
 
 
 def test_an_engine_that_does_not_answer_is_an_error_with_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_with(monkeypatch, [SILENCE])
-    monkeypatch.setattr(connection, "by_hand", lambda: "Start it: dockerd")
+    monkeypatch.setattr(connection, "by_hand", lambda _environment: "Start it: dockerd")
     with pytest.raises(EngineError) as caught:
-        connection.ensure()
+        connection.ensure(os.environ)
     assert caught.value.cause.startswith("no Docker engine answers")
     assert caught.value.remedy == "Start it: dockerd"
 
@@ -76,25 +78,25 @@ def test_an_engine_that_does_not_answer_is_an_error_with_commands(monkeypatch: p
 def test_a_malformed_engine_address_is_an_error(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(EngineError, match="no Docker engine answers at"):
-        connection.ensure()
+        connection.ensure(os.environ)
 
 
 def test_an_engine_is_brought_up_where_that_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     client = FakeClient()
     started: list[bool] = []
     answer_with(monkeypatch, [SILENCE, client])
-    monkeypatch.setattr(system, "may_install", lambda: True)
-    monkeypatch.setattr(service, "ensure_running", lambda: started.append(True))
-    assert connection.ensure() is client  # type: ignore[comparison-overlap]
+    monkeypatch.setattr(system, "may_install", lambda _environment: True)
+    monkeypatch.setattr(service, "ensure_running", lambda _environment: started.append(True))
+    assert connection.ensure(os.environ) is client  # type: ignore[comparison-overlap]
     assert started == [True]
 
 
 def test_no_engine_is_brought_up_in_place_of_a_chosen_one(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_with(monkeypatch, [SILENCE])
-    monkeypatch.setattr(system, "may_install", lambda: True)
+    monkeypatch.setattr(system, "may_install", lambda _environment: True)
     monkeypatch.setenv("DOCKER_HOST", "tcp://far:2375")
     with pytest.raises(EngineError, match=r"DOCKER_HOST \w+ tcp://far:2375"):
-        connection.ensure()
+        connection.ensure(os.environ)
 
 
 def test_a_user_who_may_not_use_the_engine_is_told_how(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +104,7 @@ def test_a_user_who_may_not_use_the_engine_is_told_how(monkeypatch: pytest.Monke
     monkeypatch.setattr("pathlib.Path.exists", lambda _path: True)
     monkeypatch.setattr("os.access", lambda _path, _mode: False)
     with pytest.raises(EngineError, match="usermod -aG docker"):
-        connection.ensure()
+        connection.ensure(os.environ)
 
 
 def declare_context(folder: Path, name: str, content: str) -> None:
@@ -120,10 +122,10 @@ def test_the_engine_of_the_context_that_the_environment_names_is_meant(
     declare_context(tmp_path, "far", json.dumps(far))
     monkeypatch.setenv("DOCKER_CONTEXT", "far")
     answer_with(monkeypatch, [SILENCE])
-    monkeypatch.setattr(system, "may_install", lambda: True)
-    assert not connection.sees_our_files()
+    monkeypatch.setattr(system, "may_install", lambda _environment: True)
+    assert not connection.sees_our_files(os.environ)
     with pytest.raises(EngineError, match=r"no Docker engine answers at tcp://far:2375") as caught:
-        connection.ensure()
+        connection.ensure(os.environ)
     assert caught.value.remedy.startswith("DOCKER_CONTEXT names tcp://far:2375")
 
 
@@ -133,19 +135,19 @@ def test_no_other_engine_takes_the_place_of_a_context_that_is_not_there(
     answer_with(monkeypatch, [FakeClient()])
     (tmp_path / "config.json").write_text('{"currentContext": "gone"}', encoding="utf-8")
     with pytest.raises(EngineError, match="the current Docker context is not there"):
-        connection.ensure()
+        connection.ensure(os.environ)
     monkeypatch.setenv("DOCKER_CONTEXT", "other")
     with pytest.raises(EngineError, match="DOCKER_CONTEXT is 'other', and this context is not there"):
-        connection.ensure()
-    assert not connection.is_this_machines()
-    assert "docker context ls" in connection.by_hand()
+        connection.ensure(os.environ)
+    assert not connection.is_this_machines(os.environ)
+    assert "docker context ls" in connection.by_hand(os.environ)
 
 
 def test_a_context_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     declare_context(tmp_path, "far", "{")
     monkeypatch.setenv("DOCKER_CONTEXT", "far")
     with pytest.raises(EngineError, match="DOCKER_CONTEXT is 'far', and this context cannot be read"):
-        connection.ensure()
+        connection.ensure(os.environ)
 
 
 @pytest.mark.parametrize(
@@ -163,12 +165,12 @@ def test_the_commands_by_hand_are_this_machines(
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0 if root else 1000)
     monkeypatch.setattr(service, "has_systemd", lambda: systemd)
-    monkeypatch.setattr(service, "is_installed", lambda: installed)
-    monkeypatch.setattr(system, "has_apt", lambda: True)
-    assert connection.by_hand().startswith(expected)
+    monkeypatch.setattr(service, "is_installed", lambda _environment: installed)
+    monkeypatch.setattr(system, "has_apt", lambda _environment: True)
+    assert connection.by_hand(os.environ).startswith(expected)
 
 
 def test_on_other_systems_the_installation_is_left_to_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "is_installed", lambda: False)
-    monkeypatch.setattr(system, "has_apt", lambda: False)
-    assert connection.by_hand().startswith("Install one (https://docs.docker.com/engine/install/)")
+    monkeypatch.setattr(service, "is_installed", lambda _environment: False)
+    monkeypatch.setattr(system, "has_apt", lambda _environment: False)
+    assert connection.by_hand(os.environ).startswith("Install one (https://docs.docker.com/engine/install/)")

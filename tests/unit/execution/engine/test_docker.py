@@ -121,7 +121,7 @@ class FakeClient:
 
 
 def engine_over(client: FakeClient) -> DockerEngine:
-    return DockerEngine(client)  # type: ignore[arg-type]
+    return DockerEngine(client, os.environ)  # type: ignore[arg-type]
 
 
 def settings_of(command: Command, client: FakeClient | None = None) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def test_there_are_no_new_privileges_and_few_system_calls_however_it_is_started(
     profile = tmp_path / "a profile.json"
     profile.write_text('{"defaultAction": "SCMP_ACT_ERRNO"}', encoding="utf-8")
     client = FakeClient()
-    engine = DockerEngine(client, profile)  # type: ignore[arg-type]
+    engine = DockerEngine(client, os.environ, profile)  # type: ignore[arg-type]
     engine.run(COMMAND, io.BytesIO())
     assert client.settings["security_opt"] == [
         "no-new-privileges",

@@ -30,7 +30,7 @@ def prefix(tmp_path: Path) -> Path:
 def engine(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> LocalEngine:
     # The Python of this test may lie where only its user can run it.
     monkeypatch.setattr(LocalEngine, "user", property(lambda _self: (os.geteuid(), os.getegid())))
-    return LocalEngine(prefix)
+    return LocalEngine(prefix, os.environ)
 
 
 def command(tmp_path: Path, program: str, *arguments: str, limits: Limits | None = None) -> Command:
@@ -140,7 +140,7 @@ from cvimake.execution.engine.local import LocalEngine
 work = Path(sys.argv[1])
 (work / "files").mkdir(parents=True)
 # With a child, which the death of its parent does not reach.
-LocalEngine(work).run(Command(
+LocalEngine(work, os.environ).run(Command(
     name="net:mlir", image="", argv=("sh", "-c", "sleep 61.25 & echo begun; wait"),
     environment={"PATH": "/usr/bin:/bin"},
     mounts=(Mount(source=work / "files", target="/workspace", read_only=False),),
@@ -189,14 +189,14 @@ def test_a_clock_of_the_toolchains_own_is_found_first(prefix: Path) -> None:
     clock = prefix / "lib" / "libfaketime.so.1"
     clock.parent.mkdir()
     clock.touch()
-    engine = LocalEngine(prefix)
+    engine = LocalEngine(prefix, os.environ)
     assert engine.clock == clock
     assert "clock" not in engine.shortcomings()
 
 
 def test_missing_programs_are_reported(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cvimake.execution.engine.local._FAKETIME", ())
-    said = LocalEngine(prefix).shortcomings()
+    said = LocalEngine(prefix, os.environ).shortcomings()
     assert "no isolation of files and network" in said
     assert "no fixed clock" in said
 

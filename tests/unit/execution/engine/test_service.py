@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,7 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             super().__init__(*arguments, **options)
             started.append(self)
 
-    monkeypatch.setattr(service, "_dockerd", lambda: str(path))
+    monkeypatch.setattr(service, "_dockerd", lambda _environment: str(path))
     with monkeypatch.context() as patched:
         patched.setattr(subprocess, "Popen", Noted)
         yield path
@@ -61,16 +62,16 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 def test_an_engine_that_answers_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, state: Path) -> None:
     monkeypatch.setattr(service, "_answers", lambda: True)
-    service.ensure_running()
+    service.ensure_running(os.environ)
     assert not state.exists()
 
 
 def test_an_engine_that_is_not_there_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     installed: list[str] = []
     monkeypatch.setattr(service, "_answers", lambda: bool(installed))
-    monkeypatch.setattr(service, "_dockerd", lambda: None)
-    monkeypatch.setattr(system, "install", lambda packages, _purpose: installed.extend(packages))
-    service.ensure_running()
+    monkeypatch.setattr(service, "_dockerd", lambda _environment: None)
+    monkeypatch.setattr(system, "install", lambda packages, *_: installed.extend(packages))
+    service.ensure_running(os.environ)
     assert installed == ["docker.io"]
 
 
@@ -80,7 +81,7 @@ def test_an_engine_is_started_in_a_session_of_its_own_and_stopped_again(
     up = tmp_path / "up"
     write_program(daemon, f'ps -o sid= -p $$ >"{up}.new" && mv "{up}.new" "{up}"; exec sleep 60')
     monkeypatch.setattr(service, "_answers", up.exists)
-    service.ensure_running()
+    service.ensure_running(os.environ)
     process = json.loads(state.read_text(encoding="utf-8"))["process"]
     assert int(up.read_text(encoding="ascii")) == process
     assert service.stop() == "stopped the engine that cvimake started"
@@ -93,7 +94,7 @@ def test_an_engine_that_ends_at_once_is_an_error_with_the_end_of_its_log(
     write_program(daemon, "echo 'no iptables here' >&2; exit 1")
     monkeypatch.setattr(service, "_answers", lambda: False)
     with pytest.raises(EngineError, match="no iptables here"):
-        service.ensure_running()
+        service.ensure_running(os.environ)
     assert not state.exists()
 
 
@@ -104,7 +105,7 @@ def test_an_engine_that_never_answers_is_ended(
     monkeypatch.setattr(service, "_answers", lambda: False)
     monkeypatch.setattr(service, "START_SECONDS", 0.2)
     with pytest.raises(EngineError, match="does not start"):
-        service.ensure_running()
+        service.ensure_running(os.environ)
     assert not state.exists()
     for _ in range(100):
         if (tmp_path / "ended").exists():
@@ -120,7 +121,7 @@ def test_the_pid_file_of_a_killed_engine_is_removed(
     (tmp_path / "docker.pid").write_text(text, encoding="ascii")
     write_program(daemon, f'[ ! -e "{tmp_path}/docker.pid" ] && touch "{tmp_path}/up"; exec sleep 60')
     monkeypatch.setattr(service, "_answers", (tmp_path / "up").exists)
-    service.ensure_running()
+    service.ensure_running(os.environ)
     service.stop()
 
 
@@ -133,7 +134,7 @@ def test_a_second_engine_is_not_started_beside_one_that_does_not_answer(
         (tmp_path / "docker.pid").write_text(str(running.pid), encoding="ascii")
         monkeypatch.setattr(service, "_answers", lambda: False)
         with pytest.raises(EngineError, match=f"end it: kill {running.pid}"):
-            service.ensure_running()
+            service.ensure_running(os.environ)
         assert (tmp_path / "docker.pid").exists()
     finally:
         running.kill()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shlex
 import stat
 from pathlib import Path
@@ -28,7 +29,6 @@ def put_ssh(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
     ssh.write_text(script.format(arguments=shlex.quote(str(folder / "arguments"))), encoding="utf-8")
     ssh.chmod(ssh.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:/usr/bin:/bin")
-    tunnel.open_to.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,10 @@ def test_the_engines_socket_is_forwarded_to_one_of_this_machine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint: str, said: str
 ) -> None:
     put_ssh(monkeypatch, tmp_path, WORKS)
-    address = tunnel.open_to(endpoint)
+    address = tunnel.open_to(endpoint, os.environ)
     arguments = (tmp_path / "arguments").read_text(encoding="utf-8").splitlines()
     assert " ".join(arguments).endswith(f"{address.removeprefix('unix://')}{said}")
-    assert tunnel.open_to(endpoint) == address, "one tunnel for the whole process"
+    assert tunnel.open_to(endpoint, os.environ) != address, "each client has a tunnel of its own"
 
 
 def test_a_host_that_is_not_reached_is_an_error_in_sshs_own_words(
@@ -54,26 +54,23 @@ def test_a_host_that_is_not_reached_is_an_error_in_sshs_own_words(
 ) -> None:
     put_ssh(monkeypatch, tmp_path, FAILS)
     with pytest.raises(EngineError, match="ssh does not reach ssh://nowhere") as caught:
-        tunnel.open_to("ssh://nowhere")
+        tunnel.open_to("ssh://nowhere", os.environ)
     assert "Connection refused" in caught.value.remedy
 
 
 def test_without_ssh_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    tunnel.open_to.cache_clear()
     with pytest.raises(EngineError, match="needs ssh, which is not installed"):
-        tunnel.open_to("ssh://server")
+        tunnel.open_to("ssh://server", os.environ)
 
 
 @pytest.mark.parametrize("endpoint", ["ssh://", "ssh://-oProxyCommand=evil", "ssh:///path"])
 def test_an_address_without_a_host_is_refused(endpoint: str) -> None:
-    tunnel.open_to.cache_clear()
     with pytest.raises(EngineError, match="names no host"):
-        tunnel.open_to(endpoint)
+        tunnel.open_to(endpoint, os.environ)
 
 
 @pytest.mark.parametrize("endpoint", ["ssh://server:abc", "ssh://server:99999", "ssh://[::1"])
 def test_an_invalid_address_is_refused(endpoint: str) -> None:
-    tunnel.open_to.cache_clear()
     with pytest.raises(EngineError, match="is no address"):
-        tunnel.open_to(endpoint)
+        tunnel.open_to(endpoint, os.environ)

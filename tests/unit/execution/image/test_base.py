@@ -50,7 +50,7 @@ def image(*digests: str, labels: dict[str, str] | None = None) -> SimpleNamespac
 
 
 def find(client: FakeClient, wanted: str = "", logs: Path = Path("/nowhere")) -> tuple[object, str]:
-    found = base.find_or_make(client, wanted, logs)  # type: ignore[arg-type]
+    found = base.find_or_make(client, wanted, logs, os.environ)  # type: ignore[arg-type]
     return found[0], found[1]
 
 
@@ -158,15 +158,15 @@ def test_making_a_base_needs_root(capsys: pytest.CaptureFixture[str]) -> None:
 def root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Root on a Debian machine with all that making a base takes."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(system, "has_apt", lambda: True)
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(base, "find_python", lambda: Path("/opt/python3.10"))
+    monkeypatch.setattr(system, "has_apt", lambda _environment: True)
+    monkeypatch.setattr("shutil.which", lambda name, **_options: f"/usr/bin/{name}")
+    monkeypatch.setattr(base, "find_python", lambda _environment: Path("/opt/python3.10"))
     monkeypatch.setattr(base, "_python_version", lambda _path: "3.10.14")
 
 
 @pytest.mark.usefixtures("root")
 def test_a_base_needs_a_python_3_10(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "find_python", lambda: None)
+    monkeypatch.setattr(base, "find_python", lambda _environment: None)
     with pytest.raises(ImageError, match=r"needs a Python 3\.10"):
         find(FakeClient())
 
@@ -226,20 +226,20 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("paths")
 def test_the_search_may_find_no_python() -> None:
-    assert base.find_python() is None
+    assert base.find_python(os.environ) is None
 
 
 def test_a_python_that_does_not_run_or_does_not_do_is_passed_over(paths: Path) -> None:
     write_python(paths / "one" / "python3.10", "echo 'pyenv: version not installed' >&2; exit 127")
     good = write_python(paths / "two" / "python3.10", "echo 3.10.14")
-    assert base.find_python() == good
+    assert base.find_python(os.environ) == good
     good.write_text("#!/bin/sh\necho\n", encoding="utf-8")
-    assert base.find_python() is None
+    assert base.find_python(os.environ) is None
 
 
 def test_a_python_of_pyenv_is_found(paths: Path) -> None:
     good = write_python(paths / "pyenv" / "versions" / "3.10.14" / "bin" / "python3.10", "echo 3.10.14")
-    assert base.find_python() == good
+    assert base.find_python(os.environ) == good
 
 
 def test_a_pyenv_of_somebody_else_is_passed_over(paths: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_pyenv_of_somebody_else_is_passed_over(paths: Path) -> None:
         paths.chmod(0o755)
         os.seteuid(65534)
     try:
-        assert base.find_python() is None
+        assert base.find_python(os.environ) is None
     finally:
         if is_root:
             os.seteuid(0)

@@ -48,7 +48,7 @@ def test_without_a_python_3_10_it_says_how_to_get_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "user_cache", lambda _environment: tmp_path)
-    monkeypatch.setattr(local, "find_python", lambda **_options: None)
+    monkeypatch.setattr(local, "find_python", lambda _environment, **_options: None)
     with pytest.raises(ImageError, match=r"needs a Python 3\.10") as caught:
         local.ensure(Recipe(), tmp_path, {})
     assert "uv python install" in caught.value.remedy

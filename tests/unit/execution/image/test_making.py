@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -136,7 +137,7 @@ def set_pip(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 
 def build(client: FakeClient, folder: Path, recipe: Recipe | None = None) -> ToolchainImage:
     engine = SimpleNamespace(client=client, platform="linux/amd64")
-    return making.build(engine, recipe or Recipe(), folder)  # type: ignore[arg-type]
+    return making.build(engine, recipe or Recipe(), folder, os.environ)  # type: ignore[arg-type]
 
 
 def options_of(client: FakeClient, event: str) -> dict[str, Any]:
@@ -292,7 +293,7 @@ def test_an_engine_that_fails_is_a_clear_error(tmp_path: Path, monkeypatch: pyte
 def test_an_image_that_is_there_is_not_built(tmp_path: Path) -> None:
     client = FakeClient(stored("sha256:new", "2024-03-01T00:00:00Z", labels()))
     engine = SimpleNamespace(client=client, platform="linux/amd64")
-    assert making.ensure(engine, Recipe(), tmp_path).id == "sha256:new"  # type: ignore[arg-type]
+    assert making.ensure(engine, Recipe(), tmp_path, os.environ).id == "sha256:new"  # type: ignore[arg-type]
     assert client.events == []
 
 
@@ -301,7 +302,7 @@ def test_an_image_that_another_process_made_while_we_waited_is_not_built_again(t
     engine = SimpleNamespace(client=client, platform="linux/amd64")
     (tmp_path / "build").mkdir()
     with ThreadPoolExecutor() as pool, lock.exclusive(tmp_path / "build" / ".toolchain.lock", "is building"):
-        waiting = pool.submit(making.ensure, engine, Recipe(), tmp_path)  # type: ignore[arg-type]
+        waiting = pool.submit(making.ensure, engine, Recipe(), tmp_path, os.environ)  # type: ignore[arg-type]
         with pytest.raises(FuturesTimeout):
             waiting.result(0.5)
         client.listed = (stored("sha256:new", "2024-03-01T00:00:00Z", labels()),)
