@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from cvimake.core.errors import DeclarationError, Problem
+from cvimake.project.awaiting import counted
 
 # Longer values are cut when they are shown.
 _LONGEST_VALUE = 60
@@ -123,6 +124,33 @@ class SourceMissing:
     def __str__(self) -> str:
         more = f" (`./doit {self.model}` says how to get it)" if self.source_from else ""
         return f"waits for its source: put it at {_place(self.path)}{more}"
+
+
+@dataclass(frozen=True)
+class NotFetched:
+    """Files that it needs are declared in `[fetch]` and not there yet.
+
+    Attributes:
+        owner: the model or dataset that declares them.
+        count: how many files.
+        size: bytes to download; None if that is not declared.
+    """
+
+    owner: str
+    count: int
+    size: int | None
+
+    @property
+    def problem(self) -> Problem:
+        """Return the reason as an error is told."""
+        return Problem(
+            id="not-fetched",
+            cause=f"{counted(self.count, self.owner, self.size)} not fetched yet",
+            remedy=f"Run ./doit fetch {self.owner}.",
+        )
+
+    def __str__(self) -> str:
+        return f"waits for {counted(self.count, self.owner, self.size)}: ./doit fetch {self.owner}"
 
 
 @dataclass(frozen=True)
@@ -263,11 +291,11 @@ class Follows:
 
 Reason = (
     NeverBuilt | NoRecord | LastFailed | Asked | DefinitionChanged | EngineChanged | SourceMissing
-    | ChoiceOpen | DeclarationWrong | OptionChanged | InputAdded | InputRemoved | InputChanged
+    | NotFetched | ChoiceOpen | DeclarationWrong | OptionChanged | InputAdded | InputRemoved | InputChanged
     | InputMissing | MemberAdded | MemberRemoved | ToolchainChanged | TargetMissing | TargetDamaged | Follows
 )  # fmt: skip
 # Reasons why a model cannot be built
-Hindrance = SourceMissing | ChoiceOpen | DeclarationWrong
+Hindrance = SourceMissing | NotFetched | ChoiceOpen | DeclarationWrong
 _KINDS: dict[str, type[Reason]] = {kind.__name__: kind for kind in typing.get_args(Reason)}
 
 

@@ -33,6 +33,7 @@ from cvimake.builder.reasons import (
     MemberRemoved,
     NeverBuilt,
     NoRecord,
+    NotFetched,
     Reason,
     SourceMissing,
     TargetDamaged,
@@ -182,7 +183,7 @@ class Verdict:
     def __str__(self) -> str:
         if self.is_impossible:
             return "cannot run"
-        if any(isinstance(reason, ChoiceOpen | SourceMissing) for reason in self.reasons):
+        if any(isinstance(reason, ChoiceOpen | NotFetched | SourceMissing) for reason in self.reasons):
             return "waits"
         return "will run" if self.certain else "may run"
 

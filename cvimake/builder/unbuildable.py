@@ -7,9 +7,10 @@ from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvimake.builder.reasons import ChoiceOpen, DeclarationWrong, Reason, SourceMissing
+from cvimake.builder.reasons import ChoiceOpen, DeclarationWrong, NotFetched, Reason, SourceMissing
 from cvimake.core.errors import CvimakeError, DeclarationError, Problem, harmless
 from cvimake.project import Declarations, DeclaredModel, presence
+from cvimake.project.awaiting import Awaiting
 from cvimake.project.declarations import UnusableModel
 from cvimake.project.names import NAME, RESERVED_NAMES
 
@@ -25,13 +26,17 @@ class SourceMissingError(CvimakeError):
         model: its name.
         places: where to put what is missing.
         source_from: how to get it, in the words of the declaration; empty if it does not say so.
+        others: the other reasons why the model waits.
     """
 
     id = "source-missing"
 
-    def __init__(self, model: str, places: Sequence[str], source_from: str) -> None:
-        super().__init__(f"{model} waits for its source: put it at {', '.join(places)}", source_from)
-        self._model, self._places = model, places
+    def __init__(
+        self, model: str, places: Sequence[str], source_from: str, others: Sequence[str] = ()
+    ) -> None:
+        text = "; ".join([f"waits for its source: put it at {', '.join(places)}", *others])
+        super().__init__(f"{model} {text}", source_from)
+        self._model, self._places, self._others = model, places, others
 
     @property
     def in_short(self) -> str:
@@ -41,10 +46,18 @@ class SourceMissingError(CvimakeError):
 
     def problem(self, _name: str = "") -> Problem:
         """Return the error as plain data; its remedy is where to put the network, and how to get it."""
-        remedy = "\n".join(filter(None, [f"Put it at {', '.join(self._places)}.", self.remedy]))
+        remedy = "\n".join(
+            filter(None, [f"Put it at {', '.join(self._places)}.", self.remedy, *self._others])
+        )
         return Problem(
             id=self.id, cause=harmless(f"{self._model} waits for its source"), remedy=harmless(remedy)
         )
+
+
+class NotFetchedError(CvimakeError):
+    """Files that a model needs can be fetched, and are not there yet."""
+
+    id = "not-fetched"
 
 
 class ChoiceOpenError(CvimakeError):
@@ -81,8 +94,12 @@ class Unbuildable:
         if self.is_wrong:
             return DeclarationError("\n".join(map(str, self.reasons)))
         sources = [reason for reason in self.reasons if isinstance(reason, SourceMissing)]
+        fetched = [str(reason) for reason in self.reasons if isinstance(reason, NotFetched)]
         if sources:
-            return SourceMissingError(self.task, [source.path for source in sources], sources[0].source_from)
+            places = [source.path for source in sources]
+            return SourceMissingError(self.task, places, sources[0].source_from, fetched)
+        if fetched:
+            return NotFetchedError(f"{self.task} {'; '.join(fetched)}")
         choices = (reason.what for reason in self.reasons if isinstance(reason, ChoiceOpen))
         return ChoiceOpenError("\n".join(f"{self.task} waits: {what}" for what in choices))
 
@@ -90,10 +107,11 @@ class Unbuildable:
 def of_declarations(declarations: Declarations, root: Path) -> dict[str, Unbuildable]:
     """Every model of the project in a folder that cannot be built, by its name."""
     found = {name: _unusable(model) for name, model in declarations.unusable.items()}
+    awaiting = Awaiting(declarations)
     for name, model in declarations.models.items():
-        if model.missing:
-            # Its other files may be added together with its network.
-            found[name] = _without_source(model)
+        if reasons := _waits_for(model, awaiting):
+            # Its other files may be added together with these.
+            found[name] = Unbuildable(task=name, reasons=reasons)
         elif mistakes := presence.mistakes(model, root / "build"):
             found[name] = Unbuildable(task=name, reasons=tuple(map(DeclarationWrong, mistakes)))
     return dict(sorted(found.items()))
@@ -129,9 +147,17 @@ def _stand_in(name: str, tasks: Container[str], targets: Container[str]) -> str:
     return next((task for task in standing if task in tasks), name)
 
 
-def _without_source(model: DeclaredModel) -> Unbuildable:
-    reasons = tuple(SourceMissing(str(path), model.name, model.model.source_from) for path in model.missing)
-    return Unbuildable(task=model.name, reasons=reasons)
+def _waits_for(model: DeclaredModel, awaiting: Awaiting) -> tuple[Reason, ...]:
+    sources = (
+        SourceMissing(str(path), model.name, model.model.source_from)
+        for path in model.missing
+        if not awaiting.is_fetched(path)
+    )
+    fetched = (
+        NotFetched(owner.name, len(owner.missing), owner.size(owner.missing))
+        for owner in awaiting.owners(model)
+    )
+    return (*sources, *fetched)
 
 
 def _unusable(model: UnusableModel) -> Unbuildable:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cvimake.core.errors import CvimakeError
-from cvimake.project import camera_picture, rules, sampling
+from cvimake.project import camera_picture, fetch, rules, sampling
 from cvimake.project.dataset import Samples
 from cvimake.project.declarations import DeclaredModel, DeclaredVariant, as_files
 from cvimake.project.declared import merged
+from cvimake.project.lines import Key
 from cvimake.project.mistakes import File
 from cvimake.project.model import Model, Variant
 from cvimake.project.networks import network_file
@@ -39,19 +40,23 @@ class _Completion:
         self.mistakes: list[str] = []
         self._file, self._model, self._settings, self._datasets = file, model, settings, datasets
         self._inputs = ModelInput(**merged(settings.input, model.input))
+        # The files that are still to be fetched. The model waits for them.
+        self._awaited = fetch.missing(model.fetch, file.path.parent) if model.fetch else ()
 
     def model(self) -> DeclaredModel:
         file, model, settings = self._file, self._model, self._settings
         folder = file.path.parent
         self._check_tables(folder / model.source)
         calibration = sampling.with_own_samples(settings.calibration, model.calibration)
-        samples, mistakes = sampling.find(file, ("calibration",), calibration, self._datasets)
+        samples, mistakes = sampling.find(file, ("calibration",), calibration, self._datasets, self._awaited)
         self.mistakes += mistakes
         tested_with = as_files(model.verify.input)
         self._blame(("verify", "input"), rules.test_input_faults(tested_with))
         tune = None
         if calibration.tune_list:
-            tune, mistakes = sampling.read(file, ("calibration", "tune_list"), calibration.tune_list)
+            tune, mistakes = sampling.read(
+                file, ("calibration", "tune_list"), calibration.tune_list, self._awaited
+            )
             self.mistakes += mistakes
         variants = tuple(self._variant(name, samples) for name in model.variant)
         self._check_labels(variants)
@@ -77,7 +82,7 @@ class _Completion:
             settings=settings,
         )
 
-    def _blame(self, key: tuple[str, ...], reasons: list[str] | Iterator[str]) -> None:
+    def _blame(self, key: Key, reasons: list[str] | Iterator[str]) -> None:
         self.mistakes += [self._file.mistake(key, reason) for reason in reasons]
 
     def _check_tables(self, source: Path) -> None:
@@ -89,6 +94,8 @@ class _Completion:
             self._blame((key,), [what])
         for key, what in rules.output_faults(model):
             self._blame(("output", key), [what])
+        for where, what in fetch.faults(model.fetch) if model.fetch else ():
+            self._blame(("fetch", *where), [what])
         # A .pt is often another file than a TorchScript network; other files are checked when they are built.
         if source.suffix == Kind.TORCHSCRIPT.value and source.is_file():
             try:
@@ -143,7 +150,7 @@ class _Completion:
         self, name: str, qtable: QtableOptions, calibration_samples: Samples | None
     ) -> Samples | None:
         key = ("variant", name, "qtable")
-        own, mistakes = sampling.find(self._file, key, qtable, self._datasets)
+        own, mistakes = sampling.find(self._file, key, qtable, self._datasets, self._awaited)
         self.mistakes += mistakes
         compared = rules.comparison_faults(qtable.global_compare_layers or [])
         self._blame((*key, "global_compare_layers"), compared)

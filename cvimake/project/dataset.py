@@ -12,6 +12,8 @@ from pydantic import model_validator
 
 from cvimake.core import toml
 from cvimake.project.declared import Declared, FileName, Texts, example, unusable_file
+from cvimake.project.fetch import Fetch
+from cvimake.project.fetch import missing as missing_of
 
 # The files that the toolchain takes as samples (tpu_mlir 1.7, data_selector.py).
 IMAGES = frozenset({".jpg", ".bmp", ".png", ".jpeg", ".jfif"})
@@ -34,6 +36,8 @@ class Dataset(Declared):
     labels: Annotated[FileName | None, example("labels.json")] = None
     """The correct answers, relative to the dataset's folder: COCO JSON, a data.yaml or a folder of txt files
     of Ultralytics, or for a classifier the folder that holds one folder for each class."""
+    fetch: Fetch | None = None
+    """Where its files come from."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Dataset:
@@ -83,6 +87,11 @@ class DeclaredDataset:
     def labels(self) -> Path | None:
         """The file or folder with the labels, if there are any."""
         return self.folder / self.dataset.labels if self.dataset.labels else None
+
+    @functools.cached_property
+    def missing(self) -> tuple[str, ...]:
+        """The files that are still to be fetched, relative to its folder; the dataset waits for them."""
+        return missing_of(self.dataset.fetch, self.folder) if self.dataset.fetch else ()
 
     @functools.cached_property
     def samples(self) -> Samples:

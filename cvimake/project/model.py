@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from cvimake.project.declared import Declared, FileName, Needs, Positive, Text, example
+from cvimake.project.fetch import Fetch
 from cvimake.project.names import STAGES, VARIANT_STAGES, unusable_name
 from cvimake.project.options import (
     CalibrationOptions,
@@ -78,6 +79,8 @@ class Model(Declared):
     calibration: CalibrationOptions = CalibrationOptions()
     deploy: DeployOptions = DeployOptions()
     budget: Budget = Budget()
+    fetch: Fetch | None = None
+    """Where its files come from."""
     variant: Annotated[dict[str, Variant], Field(min_length=1)]
     """The cvimodels to make, by name."""
 

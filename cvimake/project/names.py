@@ -9,9 +9,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 LONGEST_NAME = 100
 # Names of commands and tasks of doit and cvimake, and of files beside the models' folders in build/.
 RESERVED_NAMES = frozenset({
-    "bench", "clean", "doctor", "dumpdb", "engine", "forget", "frameworks", "graph", "help", "ignore",
-    "image", "info", "init", "list", "log", "new", "onnx", "plan", "release", "report", "reset-dep", "run",
-    "schema", "store", "strace", "tabcompletion", "test", "toolchain", "view", "why",
+    "bench", "clean", "doctor", "dumpdb", "engine", "fetch", "forget", "frameworks", "graph", "help",
+    "ignore", "image", "info", "init", "list", "log", "new", "onnx", "plan", "release", "report", "reset-dep",
+    "run", "schema", "store", "strace", "tabcompletion", "test", "toolchain", "view", "why",
     "logs", "toolchain.json", "frameworks.json", "bench.json", "bench.md", "bench.svg", "faults.json",
     *(f"{name}.sqlite{part}" for name in ("doit", "history") for part in ("", "-journal", "-wal", "-shm")),
 })  # fmt: skip

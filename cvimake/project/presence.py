@@ -29,7 +29,7 @@ def mistakes(model: DeclaredModel, generated: Path) -> tuple[str, ...]:
 
 
 def _missing_files(model: DeclaredModel, generated: Path) -> Iterator[tuple[Key, str]]:
-    for key, name in _named(model.model):
+    for key, name in named(model.model):
         path = model.folder / name
         if not path.is_file() and not path.resolve().is_relative_to(generated.resolve()):
             yield key, f"no file {path}"
@@ -47,7 +47,7 @@ def _missing_samples(model: DeclaredModel) -> Iterator[tuple[Key, str]]:
                 yield ("variant", variant.name, "qtable", "input_num"), what
 
 
-def _named(model: Model) -> Iterator[tuple[Key, str]]:
+def named(model: Model) -> Iterator[tuple[Key, str]]:
     """Yield every file that a declaration names, except the network and the samples."""
     yield from ((("verify", "input"), name) for name in _listed(model.verify.input))
     if model.classes:

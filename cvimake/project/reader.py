@@ -16,6 +16,7 @@ from cvimake.project.completion import complete
 from cvimake.project.dataset import Dataset, DeclaredDataset
 from cvimake.project.declarations import Declarations, DeclaredModel, UnusableModel
 from cvimake.project.declared import Declared
+from cvimake.project.fetch import faults
 from cvimake.project.mistakes import File, explain
 from cvimake.project.model import Model
 from cvimake.project.names import RESERVED_NAMES, unusable_name
@@ -125,9 +126,13 @@ def _dataset(path: Path) -> tuple[DeclaredDataset | None, list[str]]:
     if table is None:
         return None, mistakes
     dataset = DeclaredDataset(name=path.parent.name, folder=path.parent, dataset=table)
-    if not dataset.files_folder.is_dir():
+    of_fetch = list(faults(table.fetch)) if table.fetch else []
+    mistakes += [file.mistake(("fetch", *key), what) for key, what in of_fetch]
+    # Folder and labels may be among the files that are still to be fetched.
+    is_fetched = not of_fetch and not dataset.missing
+    if is_fetched and not dataset.files_folder.is_dir():
         mistakes.append(file.mistake(("folder",), f"no folder {dataset.files_folder}"))
-    if dataset.labels and not dataset.labels.exists():
+    if is_fetched and dataset.labels and not dataset.labels.exists():
         mistakes.append(file.mistake(("labels",), f"no file or folder {dataset.labels}"))
     return dataset, mistakes
 

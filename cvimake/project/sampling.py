@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -39,7 +40,11 @@ def with_own_samples(common: Sampling, own: Sampling) -> Sampling:
 
 
 def find(
-    file: File, key: Key, options: CalibrationOptions | QtableOptions, datasets: Datasets
+    file: File,
+    key: Key,
+    options: CalibrationOptions | QtableOptions,
+    datasets: Datasets,
+    awaited: Container[str] = (),
 ) -> tuple[Samples | None, list[str]]:
     """Return the samples of a table and the mistakes in them; None if it names none, or they cannot be read.
 
@@ -48,9 +53,10 @@ def find(
         key: the table in it.
         options: the table's values, merged with the project's.
         datasets: all that there are.
+        awaited: the files beside the declaration that are still to be fetched.
     """
     if options.data_list:
-        return read(file, (*key, "data_list"), options.data_list)
+        return read(file, (*key, "data_list"), options.data_list, awaited)
     if not options.dataset:
         return None, []
     key = (*key, "dataset")
@@ -63,11 +69,16 @@ def find(
             or "; there is no folder of that name with a dataset.toml"
         )
         return None, [file.mistake(key, f"no dataset {options.dataset!r}{hint}")]
+    if dataset.missing:
+        # The model waits for them. Until then there are fewer samples than declared.
+        return None, []
     return _checked(file, key, lambda: dataset.samples, f"dataset {dataset.name}: ")
 
 
-def read(file: File, key: Key, name: str) -> tuple[Samples | None, list[str]]:
-    """Return the samples of a list beside a declaration, and the mistakes in them."""
+def read(file: File, key: Key, name: str, awaited: Container[str] = ()) -> tuple[Samples | None, list[str]]:
+    """Return the samples of a list beside a declaration, None if it is awaited, and the mistakes in them."""
+    if os.path.normpath(name) in awaited:
+        return None, []
     path = file.path.parent / name
     return _checked(file, key, lambda: read_list(path, path.parent))
 

@@ -12,13 +12,17 @@ from pydantic import BaseModel
 from cvimake.project.dataset import Dataset
 from cvimake.project.lines import Key
 from cvimake.project.model import Model
-from cvimake.project.settings import Settings
+from cvimake.project.settings import Settings, StoreOptions
 
 # An example of each table by its key. The examples of other keys are declared with their fields.
+_FETCHED = '[fetch.files] with "cat.jpg" = { url = "https://example.org/cat.jpg", sha256 = "..." }'
 TABLES = {
+    "archives": '[fetch.archives.photos] with url = "https://example.org/photos.zip"',
     "budget": "[budget] with size = 4000000",
     "calibration": '[calibration] with dataset = "coco2017"',
     "deploy": "[deploy] with quant_input = true",
+    "fetch": _FETCHED,
+    "files": _FETCHED,
     "input": "[input] with shapes = [[1, 3, 640, 640]]",
     "limits": "[tool.cvimake.limits] with memory = 8.0",
     "onnx": "[onnx] with opset = 17",
@@ -51,7 +55,7 @@ _LONGEST = 40
 
 @functools.cache
 def examples() -> Mapping[str, str]:
-    """Return an example of each key's value, as TOML; a key has the same meaning in all tables."""
+    """Return an example of each key's value, as TOML; only in the store a key has a meaning of its own."""
     found: dict[str, str] = {}
     for root in (Model, Settings, Dataset):
         _collect(root, found)
@@ -67,7 +71,8 @@ def _collect(table: type[BaseModel], found: dict[str, str]) -> None:
         literals = [value for inner in types if get_origin(inner) is Literal for value in get_args(inner)]
         shown = [*(field.examples or []), *literals, *([True] if bool in types else [])]
         if shown:
-            found.setdefault(name, json.dumps(shown[0]))
+            # A key of the store has another meaning than the same key of other tables.
+            found.setdefault(f"store.{name}" if table is StoreOptions else name, json.dumps(shown[0]))
 
 
 def _types_in(annotation: object) -> Iterator[object]:
@@ -89,7 +94,8 @@ def said(key: Key, detail: Mapping[str, Any]) -> str:
         words, example = _KINDS[kind]
         return f"{given} is not {words}{_example(key, example, is_table=not example)}"
     if kind == "missing":
-        return f"is missing{_example(key, is_table=len(key) == 1 and key[0] in TABLES)}"
+        is_table = key == ("fetch", "files") or (len(key) == 1 and key[0] in TABLES)
+        return f"is missing{_example(key, is_table=is_table)}"
     if kind in {"too_short", "too_long", "string_too_short"}:
         return f"{_wrong_length(kind, context)}{_example(key, is_table=isinstance(detail['input'], Mapping))}"
     for bound, words in _BOUNDS.items():
@@ -112,7 +118,7 @@ def _example(key: Key, otherwise: str = "", *, is_table: bool = False) -> str:
         found = [TABLES[name] for name in reversed(names) if name in TABLES]
         return f"; for example: {found[0]}" if found else ""
     name = names[-1] if names else ""
-    example = examples().get(name, otherwise)
+    example = examples().get(".".join(names[-2:])) or examples().get(name, otherwise)
     return f"; for example: {name} = {example}" if example else ""
 
 

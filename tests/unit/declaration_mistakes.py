@@ -20,6 +20,8 @@ _MODEL = {
     "variant": 'variant = { a = { quantize = "BF16" } }',
 }
 _INT8 = 'calibration = { dataset = "photos" }\nvariant = { a = { quantize = "INT8"'
+_SUM = f"sha256 = '{'0' * 64}'"
+_FETCH, _FILES = "[fetch]", "[fetch.files]"
 _FUSED = _INT8 + ", fuse_preprocess = true"
 
 # Each case is a part of a model.toml.
@@ -183,7 +185,31 @@ DATASETS = (
     'files = "*.jpg"',
     'labels = "labels.json"',
     "labels = 3",
-)
+    "fetch = 1",
+    "[fetch]",
+    f"{_FETCH}\nbase_uri = 'https://example.org'",
+    f"{_FETCH}\nfiles = {{}}",
+    f"{_FETCH}\nbase_url = 'https://example.org/?x=1'\nfiles = {{ 'a.png' = {{ {_SUM} }} }}",
+    f"{_FETCH}\nbase_url = 'https://example.org'\n[fetch.files.'a.png']\nsha265 = '0'",
+    f"{_FETCH}\nbase_url = 'https://example.org'\n[fetch.files.'a.png']\nsha256 = '0'\nsize = 0",
+    f"{_FILES}\n'a.png' = {{ {_SUM} }}",
+    *(f"{_FILES}\n'a.png' = {{ {_SUM}, url = '{url}' }}" for url in (
+        "example.org/a.png", "https:///a.png", "https://example.org:x/a.png", "file:///etc/passwd",
+        "simplecache::https://example.org/a.png", "https://user:password@example.org/a.png",
+        "https://token@example.org/a.png", "s3://key:password@bucket/a.png",
+    )),
+    *(f"{_FILES}\n{name!r} = {{ {_SUM}, url = 'https://example.org/x' }}" for name in (
+        "/etc/passwd", "../../a.png", "a/../b.png", "a//b.png", "", ".git/hooks/post-checkout",
+        "sub/dataset.toml",
+    )),
+    f"{_FILES}\n'a' = {{ {_SUM}, url = 'https://a.org' }}\n'a/b' = {{ {_SUM}, url = 'https://a.org' }}",
+    f"{_FILES}\n'a.png' = {{ {_SUM}, url = 'https://example.org/x', archive = 'x', member = 'y' }}",
+    f"{_FILES}\n'a.png' = {{ {_SUM}, url = 'https://example.org/x', member = 'y' }}",
+    (
+        f"{_FILES}\n'a.png' = {{ {_SUM}, archive = 'fotos' }}\n"
+        f"[fetch.archives.photos]\nurl = 'https://example.org/photos.zip'\n{_SUM}"
+    ),
+)  # fmt: skip
 # Each case is a whole pyproject.toml.
 SETTINGS = (
     "[tool.cvimake.limits]\nmemory = 0",

@@ -15,6 +15,7 @@ EACH: list[Reason] = [
     reasons.DefinitionChanged(),
     reasons.EngineChanged(),
     reasons.SourceMissing("a", "net", "yolo export"),
+    reasons.NotFetched("cats", 3, None),
     reasons.ChoiceOpen("models/a/model.toml:1: a: fill it in"),
     reasons.DeclarationWrong("models/a/model.toml:1: a: is missing"),
     reasons.OptionChanged("option --a", "1", None),

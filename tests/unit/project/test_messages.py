@@ -18,7 +18,7 @@ import pytest
 
 from cvimake.core.action import Ending, Limits
 from cvimake.core.errors import ToolFailedError
-from cvimake.project import names, presence, rules, sampling
+from cvimake.project import fetch, names, presence, rules, sampling
 from cvimake.toolchain.diagnose import diagnose
 from cvimake.toolchain.known_failures import KNOWN
 
@@ -58,7 +58,9 @@ def failures() -> Iterator[str]:
         yield f"\n# {found.id} ({path.stem})\n\n{error}\n"
 
 
-@pytest.mark.parametrize("module", [names, presence, rules, sampling], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [fetch, names, presence, rules, sampling], ids=lambda module: module.__name__
+)
 def test_the_snapshot_has_every_message(module: ModuleType) -> None:
     text = DECLARATIONS.read_text(encoding="utf-8")
     assert [message for message in messages(module) if message not in text] == []

@@ -23,13 +23,24 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+FETCH = {
+    "files": {"a": {"sha256": "0" * 64}},
+    "archives": {"a": {"sha256": "0" * 64, "url": "https://example.org/photos.zip"}},
+}
 GOOD: dict[str, Any] = {
+    "fetch": FETCH,
     "source": "net.onnx",
     "verify": {"input": "cat.png"},
     "variant": {"a": {"quantize": "INT8"}},
 }
-ROOTS: list[tuple[type[BaseModel], dict[str, Any]]] = [(Model, GOOD), (Settings, {}), (Dataset, {})]
+ROOTS: list[tuple[type[BaseModel], dict[str, Any]]] = [
+    (Model, GOOD),
+    (Settings, {}),
+    (Dataset, {"fetch": FETCH}),
+]
 Place = tuple[str, ...]
+# The tables of these keys have names that the user chooses.
+BY_NAME = frozenset({"archives", "files", "variant"})
 # Of each type that TOML has, and at each edge.
 WRONG: list[Any] = [
     3, -1, 0, 1.5, -1.5, math.nan, math.inf, 10**30, "x", "", True, [], [[]], ["x"], [1], [1.5], [True], [{}],
@@ -50,7 +61,7 @@ def keys(table: type[BaseModel], before: Place = ()) -> Iterator[tuple[Place, bo
         inner = list(tables_in(field.annotation))
         yield (*before, name), bool(inner)
         for each in inner:
-            yield from keys(each, (*before, name, *(["a"] if name == "variant" else [])))
+            yield from keys(each, (*before, name, *(["a"] if name in BY_NAME else [])))
 
 
 def put(values: dict[str, Any], key: Place, value: object) -> dict[str, Any]:
