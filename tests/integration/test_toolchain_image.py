@@ -96,3 +96,17 @@ def test_partial_images_are_removed_after_an_image_build(
         client.images.remove("cvimake/test:finished", force=True)
         partial_images.remove_own(client)
     assert client.images.list(all=True, filters=mine) == []
+
+
+def test_the_guides_commands_work_in_the_image_by_hand(
+    engine: DockerEngine, toolchain_image: ToolchainImage
+) -> None:
+    tools = ("model_transform", "run_calibration", "run_qtable", "model_deploy.py", "model_runner")
+    script = " && ".join([*(f"{tool} --help" for tool in tools), "(model_tool; true)"])
+    # With the image's own variables, user and working directory.
+    printed = engine.client.containers.run(
+        toolchain_image.id, ["sh", "-c", script], network_mode="none", remove=True, stderr=True
+    ).decode()
+    assert [tool for tool in tools if f"usage: {tool.removesuffix('.py')}.py" not in printed] == []
+    assert "--info" in printed
+    assert "Warning" not in printed
