@@ -30,7 +30,6 @@ class Build:
 
     Attributes:
         contents: what is known of files.
-        activities: what runs at the moment.
         store: where results are found and kept.
         warnings: tells a warning about a model once, whatever number of its stages finds it.
     """

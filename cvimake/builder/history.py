@@ -56,7 +56,6 @@ class Run:
         inputs: the sha256 of each file that it read, the record of the toolchain among them.
         outputs: the sha256 of each file that it wrote; empty where an older version took the note.
         reasons: why it ran; JSON values.
-        seconds: how long it took.
     """
 
     task: str
@@ -74,7 +73,6 @@ class Failure:
 
     Attributes:
         ended: when, in seconds since 1970.
-        problem: the cause and the remedy.
     """
 
     task: str

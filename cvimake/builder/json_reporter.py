@@ -23,11 +23,7 @@ PROGRESS_SECONDS = 1.0
 
 
 class JsonReporter(BuildReporter):
-    """The reporter for programs.
-
-    Args:
-        events: takes the events.
-    """
+    """The reporter for programs."""
 
     desc = "one JSON object a line; `run --json` chooses it"
 

@@ -11,12 +11,7 @@ LOGS = "logs"
 
 @dataclass(frozen=True)
 class Leftover:
-    """The remains of a model that is no longer declared.
-
-    Attributes:
-        name: the model's.
-        files: its results and logs.
-    """
+    """The remains of a model that is no longer declared."""
 
     name: str
     files: tuple[Path, ...]

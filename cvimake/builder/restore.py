@@ -31,8 +31,6 @@ class Found:
     """An action's result in the store.
 
     Attributes:
-        key: of the action.
-        entry: what is known of it.
         inputs: the states of its inputs that the key was made of, by their paths.
     """
 

@@ -31,10 +31,6 @@ class RunOrRestore:
     The runner calls `look_up` first. If the store has the outputs, it calls the function that `look_up`
     returns; otherwise it calls `run` when the machine has room for the stage.
 
-    Args:
-        build: that the stage belongs to.
-        stage: whose outputs are wanted.
-
     Attributes:
         targets: the paths of all files that the task makes.
     """

@@ -118,14 +118,7 @@ def of_task(
 
 
 def record(history: History, task: Task, why: Iterable[Reason], inputs: Mapping[str, str]) -> None:
-    """Write down a task's success.
-
-    Args:
-        history: where.
-        task: has just succeeded.
-        why: it ran.
-        inputs: the sha256 of each file that it has read.
-    """
+    """Write down a task's success, why it ran, and the sha256 of each file that it has read."""
     run = Run(
         task=task.name,
         ended=time.time(),

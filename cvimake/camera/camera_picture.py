@@ -63,7 +63,6 @@ class Fault:
 
     Attributes:
         key: the option that causes it.
-        reason: what is wrong with it.
         remedy: what to do, as an instruction.
     """
 

@@ -40,7 +40,6 @@ class Verdict:
         works: `yes` if it shows what the network computes; `badly` if it shows something worse; `no` if it
             shows nothing or nonsense, or crashes; `unclear` if that depends on values that are in no file.
         reason: why it is not `yes`.
-        remedy: what to do about it.
     """
 
     works: Works

@@ -22,7 +22,6 @@ class Clock(_Value):
     """The time at one clock of the TPU, in nanoseconds.
 
     Attributes:
-        compute: the compute engine alone.
         memory: the memory engine alone. The toolchain's model counts a transfer with gaps by its last row
             instead of all of them, so this is up to a third too little; `together` hardly depends on it.
         together: both, as they wait for each other.
@@ -41,7 +40,6 @@ class Layer(_Value):
         name: the layer; empty for all commands of this operation that read no weights: they name no layer.
         operation: what they do.
         cycles: cycles of the compute engine.
-        commands: the number of commands.
     """
 
     name: str
@@ -57,7 +55,6 @@ class Estimate(_Value):
         clocks: the times, the slowest clock first; none if there is no estimate.
         read: bytes that are read from the memory.
         written: bytes that are written to it.
-        unknown: why there is no estimate.
     """
 
     clocks: tuple[Clock, ...] = ()

@@ -31,7 +31,6 @@ class Recognition(BaseModel):
             `no` if it shows nothing or nonsense, or crashes; `unclear` if that depends on values that are not
             in any file.
         reason: why it is refused, or does not work as it should.
-        remedy: what to do about that.
         warnings: other things that can go wrong.
     """
 

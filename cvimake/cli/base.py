@@ -79,7 +79,6 @@ class GraphCommand(DoitCmdBase):
     Its arguments are models, stages and paths, as a build takes them.
 
     Attributes:
-        build: that it looks at.
         history: what each stage was when it last succeeded.
     """
 

@@ -61,13 +61,7 @@ def page(index: str, model: str) -> str:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """A server of Netron's page and one model.
-
-    Args:
-        model: the file to show.
-        netron: the folder of Netron's page.
-        port: 0 for any that is free.
-    """
+    """A server of Netron's page and one model. The port 0 means any that is free."""
 
     daemon_threads = True
 

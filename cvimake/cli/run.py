@@ -197,10 +197,6 @@ def with_info(selected: Iterable[str], tasks: Container[str]) -> list[str]:
     """Return the selected tasks, and for each cvimodel among them its info stage.
 
     The info stage tells what is in the cvimodel, and whether it is within its budget.
-
-    Args:
-        selected: names of tasks.
-        tasks: the names of all.
     """
     asked = list(selected)
     infos = (f"{name}_info" for name in asked if ":" in name)

@@ -45,7 +45,6 @@ class Text:
 
     Attributes:
         name: the name under which the tool sees it, in its working directory.
-        text: its contents.
     """
 
     name: str

@@ -70,11 +70,7 @@ def step(what: str) -> Iterator[Callable[[str], None]]:
 
 
 class Counter:
-    """The line of a piece of work on a terminal, with the seconds so far and a detail.
-
-    Args:
-        line: the text before the seconds.
-    """
+    """The line of a piece of work on a terminal, with the seconds so far and a detail."""
 
     def __init__(self, line: str) -> None:
         self._line, self._detail, self._started = line, "", time.monotonic()

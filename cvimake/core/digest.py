@@ -13,11 +13,7 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 
 
 def of_file(path: Path, beat: Callable[[], None] = lambda: None) -> str:
-    """Return the sha256 of a file's bytes, in hexadecimal.
-
-    Args:
-        path: the file.
-        beat: is called after each piece.
+    """Return the sha256 of a file's bytes, in hexadecimal; `beat` is called after each piece.
 
     Raises:
         OSError: the file cannot be read.

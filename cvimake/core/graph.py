@@ -74,10 +74,7 @@ def longest_path(
 ) -> tuple[tuple[Node, ...], float]:
     """Return the nodes of the longest path and its length; of equally long ones, one with most nodes.
 
-    Args:
-        order: as for `longest`.
-        before: as for `longest`.
-        length: as for `longest`.
+    The arguments are those of `longest`.
     """
     ends = longest(order, before, length)
     path: list[Node] = []

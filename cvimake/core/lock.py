@@ -29,7 +29,6 @@ class Holder:
     """The process that holds a lock, as it is written in the lock's file.
 
     Attributes:
-        process: its number.
         started: its start in ticks of its machine. A later process of the same number has another start.
         machine: the name of its machine or container.
         since: the time at which it got the lock, in seconds since 1970.

@@ -38,8 +38,6 @@ class NetworkOutputs(_Outcome):
     """Write the list of a network's outputs under their declared names, or fail if they do not match.
 
     Attributes:
-        mlir: the network.
-        result: the file to write.
         names: the declared outputs in their order; empty for the network's own.
         network: the ONNX file that names the network's own outputs; None if no file does.
         order_is_kept: True if the toolchain keeps the order of the names. It does not keep the order of a
@@ -84,7 +82,6 @@ class ComputedTypes(_Outcome):
     """Tell where a cvimodel computes in another type than was declared.
 
     Attributes:
-        quantize: the declared type.
         qtable: the table of the layers that stay float; None if there is none.
     """
 
@@ -103,7 +100,6 @@ class CvimodelInfo(_Outcome):
         validation: how the tool compared it with the float network.
         outputs: the list of its network's outputs under their declared names.
         declared: how the declaration differs from the camera's picture.
-        result: the file to write.
     """
 
     variant: str

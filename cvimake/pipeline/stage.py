@@ -33,7 +33,6 @@ class Stage:
     """One stage of a model. It can be pickled, and be run by another process.
 
     Attributes:
-        action: the tool to run.
         load: what the tool is expected to take of the machine.
         toolchain: the fingerprint of the image that the tool runs in.
         row: the row of the final table that it counts for; None if it counts for several.

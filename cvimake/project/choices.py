@@ -12,13 +12,7 @@ _OPEN = re.compile(r"CHOOSE\b")
 
 
 def open_choices(file: File, values: object, datasets: Iterable[str]) -> dict[str, str]:
-    """Return the open choices of a file: for the place of each (file, line and key), what to do there.
-
-    Args:
-        file: the declaration.
-        values: its content.
-        datasets: the names of the datasets that can be chosen.
-    """
+    """Return the open choices of a file: for the place of each (file, line and key), what to do there."""
     found = {}
     for key, value in _texts(values, ()):
         if _OPEN.match(value):

@@ -83,12 +83,7 @@ def _types_in(annotation: object) -> Iterator[object]:
 
 
 def said(key: Key, detail: Mapping[str, Any]) -> str:
-    """Return a mistake in words.
-
-    Args:
-        key: the place of the mistake.
-        detail: one of pydantic's `ValidationError.errors()`.
-    """
+    """Return a mistake in words; `detail` is one of pydantic's `ValidationError.errors()`."""
     kind, given, context = detail["type"], _shown(detail["input"]), detail.get("ctx", {})
     if kind in _KINDS:
         words, example = _KINDS[kind]

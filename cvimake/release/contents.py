@@ -26,7 +26,6 @@ class Cvimodel:
     Attributes:
         variant: the name of its stage, without the model's.
         file: its path in `build`.
-        info: the path of its info.
         tables: the calibration table and the qtable that it was made with, by their names in a release.
         qtable: the name of the qtable in a release; empty if there is none.
     """

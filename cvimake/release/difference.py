@@ -32,7 +32,6 @@ class Change:
 
     Attributes:
         subject: the cvimodel, `MODEL/FILE`; EVERYTHING for all of them.
-        what: the thing that has changed.
         old: its old value as text, one line for each of several values; empty if there was none.
         new: its new value.
     """
@@ -110,7 +109,6 @@ class _Fact:
     """A property of a cvimodel.
 
     Attributes:
-        text: its value as text.
         amount: its value as a number, to tell how much it has grown; None if that says nothing.
     """
 

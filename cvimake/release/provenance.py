@@ -41,9 +41,7 @@ class Origin:
     """The sources and conditions that a release is made from.
 
     Attributes:
-        models: the names of its models.
         commit: the git commit; empty if there is none.
-        dirty: whether there were uncommitted changes.
         epoch: the time that all files get, in seconds since 1970.
         allowed: options that let something pass which would have stopped the release.
         not_held: reasons why another machine may make other bytes.
@@ -157,11 +155,7 @@ def _portable(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Provenance:
-    """A statement that was read. It has the shape that `statement` returns.
-
-    Attributes:
-        value: the whole statement.
-    """
+    """A statement that was read. It has the shape that `statement` returns."""
 
     value: dict[str, Any]
 

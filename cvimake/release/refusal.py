@@ -24,7 +24,6 @@ class Built:
     Attributes:
         name: `MODEL:VARIANT`.
         info: its info; None if it was not built.
-        budget: its declared budget.
         unfinished: the names of its stages that did not succeed.
     """
 

@@ -39,8 +39,6 @@ class Diagnosis:
 
     Attributes:
         id: the id of the known failure, which is its heading in `docs/errors.md`.
-        cause: the cause, in a sentence.
-        remedy: the remedy.
         link: a page that explains the cause in full; empty if there is none.
     """
 

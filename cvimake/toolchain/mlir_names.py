@@ -40,11 +40,7 @@ class Output:
 
 
 def outputs(path: Path, text: str) -> tuple[Output, ...]:
-    """Return the outputs of a network, in their order.
-
-    Args:
-        path: the network's file, for messages.
-        text: its contents.
+    """Return the outputs of a network, in their order. The path is only for messages.
 
     Raises:
         CvimakeError: the text is not MLIR as tpu_mlir 1.7 writes it.
@@ -74,11 +70,7 @@ def _name(value: str, places: Mapping[str, str], aliases: Mapping[str, str]) -> 
 
 
 def layers(path: Path, text: str) -> tuple[tuple[str, ...], ...]:
-    """Return the names of the tensors that each layer puts out, in the order of the file, inputs included.
-
-    Args:
-        path: the network's file, for messages.
-        text: its contents.
+    """Return the names of each layer's output tensors, in the file's order, inputs included. See `outputs`.
 
     Raises:
         CvimakeError: the text names no layers.

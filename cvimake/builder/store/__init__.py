@@ -164,13 +164,7 @@ class Store:
         return True
 
     def keep(self, key: str, entry: Entry, files: Mapping[str, Path]) -> None:
-        """Keep the outputs of a finished action, unless they have changed since.
-
-        Args:
-            key: of the action.
-            entry: what is known of it.
-            files: where each output lies, by its name.
-        """
+        """Keep the outputs of a finished action, unless they have changed since."""
         if not self.takes_results:
             return
 

@@ -20,11 +20,7 @@ _Signs = queue.SimpleQueue[tuple[bool, object]]
 
 
 class Patience:
-    """Gives work up when it shows no sign of life, or when nobody wants it any more.
-
-    Args:
-        seconds: without a sign of life.
-    """
+    """Gives work up when it shows no sign of life for some seconds, or when nobody wants it any more."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

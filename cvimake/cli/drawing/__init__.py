@@ -32,7 +32,6 @@ class Node:
 
     Attributes:
         key: its name, which no other node of the picture has.
-        details: lines that describe it.
         state: a stage's; None for a file or folder.
         last: how long the last run took, in words; empty if that is not known.
         reasons: why it is stale, one reason a line.

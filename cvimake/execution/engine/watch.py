@@ -28,7 +28,6 @@ class Usage:
 
     Attributes:
         size: bytes on the disk.
-        files: files and folders.
     """
 
     size: int = 0

@@ -43,7 +43,6 @@ class Recipe:
         wheel: a local tpu_mlir wheel; None for the locked one.
         files: the files that it is made from, beside the base: a Dockerfile, and the files that this copies.
         identity_programs: the container program that takes its fingerprint, and those that this imports.
-        what: the image's name in messages.
     """
 
     base: str = ""

@@ -31,7 +31,6 @@ class Findings:
     """The family of a recognised network, and what follows from it.
 
     Attributes:
-        classes: the number of classes.
         outputs: the tensors that a cvimodel of it should end in.
         relative_boxes: whether its boxes have to become fractions of the input, for the camera.
         float_layers: the layers that have to stay float in INT8, by the toolchain's names; empty if a

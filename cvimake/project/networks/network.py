@@ -47,7 +47,6 @@ class Network:
         constants: names of weights and other tensors that are in the file.
         metadata: the exporter's notes beside the graph.
         assumed: the lengths that were assumed for axes whose length the file leaves open, as sentences.
-        parameters: the number of weights.
     """
 
     ir: int
