@@ -160,14 +160,15 @@ def yolo11(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
     return YES
 
 
-def yolo11_pose(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
-    """Judge a YOLO11-pose: INT8 outputs are accepted and read as if they were floats."""
-    return _floats_only(outputs)
-
-
-def yolo11_seg(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
-    """Judge a YOLO11-seg: INT8 outputs are accepted and read as if they were floats."""
-    return _floats_only(outputs)
+def yolo11_pose_or_seg(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
+    """Judge a YOLO11-pose or -seg: INT8 outputs are accepted and read as if they were floats."""
+    if all(tensor.type == _FLOAT for tensor in outputs):
+        return YES
+    if any(tensor.type == _INT8 for tensor in outputs):
+        return Verdict(
+            "no", "the firmware accepts INT8 outputs and reads them as floats: nonsense", FLOAT_OUTPUTS
+        )
+    return _unreadable(outputs, (_FLOAT,))
 
 
 def yolo26(_image: Image, outputs: Sequence[Tensor]) -> Verdict:
@@ -223,16 +224,6 @@ def _counts(classes: Sequence[int]) -> Verdict | None:
         f"the score tensors have {listed} classes, and the firmware reads {classes[0]} of each",
         "use the score tensors of one network, with the same number of classes",
     )
-
-
-def _floats_only(outputs: Sequence[Tensor]) -> Verdict:
-    if all(tensor.type == _FLOAT for tensor in outputs):
-        return YES
-    if any(tensor.type == _INT8 for tensor in outputs):
-        return Verdict(
-            "no", "the firmware accepts INT8 outputs and reads them as floats: nonsense", FLOAT_OUTPUTS
-        )
-    return _unreadable(outputs, (_FLOAT,))
 
 
 def _unreadable(outputs: Sequence[Tensor], types: Sequence[str]) -> Verdict:

@@ -7,7 +7,6 @@ import functools
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,16 @@ from cvimake.cli.base import options_first
 from cvimake.cli.options import option
 from cvimake.cli.run import Run
 from cvimake.cli.surroundings import as_path
-from cvimake.core import git, terminal, toml, units
-from cvimake.core.errors import EXIT_STAGE_FAILED, CvimakeError
+from cvimake.core import git, terminal, units
+from cvimake.core.errors import EXIT_NOT_POSSIBLE, EXIT_STAGE_FAILED, CvimakeError
 from cvimake.core.git import Tree
 from cvimake.core.paths import TOOLCHAIN
 from cvimake.execution.engine.choice import was_local
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel, read_declarations
-from cvimake.project.names import NAME
-from cvimake.release import machine, making, publish, record, signature
+from cvimake.release import label, machine, making, publish, record, signature
 from cvimake.release.contents import SUMS
+from cvimake.release.label import Label
 from cvimake.release.opened import ARCHIVE_SUFFIX, SIGNATURE_SUFFIX
 from cvimake.release.provenance import Origin
 from cvimake.release.rebuild import RELEASES
@@ -67,19 +66,6 @@ _TEXTS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Named:
-    """The name of a release."""
-
-    name: str
-    version: str
-
-    @property
-    def place(self) -> Path:
-        """Return its folder."""
-        return RELEASES / f"{self.name}-{self.version}"
-
-
 class Release(Run):
     """Build models, all of them or some, and make a release of them."""
 
@@ -109,7 +95,7 @@ class Release(Run):
         try:
             models, waiting = _models([] if self.sel_default_tasks else self.sel_tasks)
             # Mistakes in the command line are told before anything is built.
-            self._named(git.tree(Path(), build.environment))
+            self._label(git.tree(Path(), build.environment))
             key = self._key()
             making.class_names(models)
             code = 0
@@ -120,18 +106,11 @@ class Release(Run):
                 )
             # The state of the tree counts when its digests are taken, and not before.
             tree = git.tree(Path(), build.environment)
-            named = self._named(tree)
+            named = self._label(tree)
             stages = self._stages(models)
-            conditions = Conditions(
-                tree=tree,
-                waiting=waiting,
-                local=was_local(TOOLCHAIN),
-                unfinished=(),
-                ignored=self._ignored(stages),
-                untraced={},
-                allowed=frozenset(self._allowed()),
-            )
-            self._refuse(models, stages, conditions, code)
+            if found := self._reasons_against(tree, models, stages, waiting):
+                terminal.complain(CvimakeError("no release is made:", "\n".join(found)))
+                return code if code == EXIT_STAGE_FAILED else EXIT_NOT_POSSIBLE
             return self._make(named, models, stages, tree, key, started)
         except CvimakeError as error:
             terminal.complain(error)
@@ -150,35 +129,10 @@ class Release(Run):
             raise CvimakeError(f"--sign: no file {path}")
         return path
 
-    def _named(self, tree: Tree) -> _Named:
-        """Return the release's name.
-
-        Raises:
-            CvimakeError: it has no name, or no folder can have that name.
-        """
-        name, version = self._options["name"] or _project_name(), self._options["version"] or tree.described
-        if not name:
-            raise CvimakeError(
-                "nothing names the release",
-                "Give it a name (--name), or [project] name in pyproject.toml.",
-            )
-        if not version:
-            raise CvimakeError(
-                "nothing gives the release a version: there is no commit", "Give it one: --version 1.0"
-            )
-        if (
-            (tree.changes or not tree.commit)
-            and self._options["allow-dirty"]
-            and not version.endswith("-dirty")
-        ):
-            version += "-dirty"
-        for what, text in (("name", name), ("version", version)):
-            if not NAME.fullmatch(text) or len(text) > 100:  # noqa: PLR2004 - what an archive can hold
-                raise CvimakeError(
-                    f"{text!r} cannot be a release's {what}",
-                    "It takes letters, digits, '_', '.' and '-', 100 at most, the first a letter or digit.",
-                )
-        return _Named(name=name, version=version)
+    def _label(self, tree: Tree) -> Label:
+        """Return the release's name and version; an error in them is told before anything is built."""
+        name, version = self._options["name"], self._options["version"]
+        return label.chosen(name, version, tree, allow_dirty=self._options["allow-dirty"])
 
     def _stages(self, models: Mapping[str, DeclaredModel]) -> list[Stage]:
         found = [meta_of(task).stage for task in self.task_list]
@@ -227,30 +181,30 @@ class Release(Run):
             }
         return {name: why for name, why in found.items() if why}
 
-    def _refuse(
-        self, models: Mapping[str, DeclaredModel], stages: list[Stage], conditions: Conditions, code: int
-    ) -> None:
-        """Refuse the release if something speaks against it.
-
-        Raises:
-            CvimakeError: with all reasons.
-        """
+    def _reasons_against(
+        self, tree: Tree, models: Mapping[str, DeclaredModel], stages: list[Stage], waiting: Sequence[str]
+    ) -> list[str]:
+        """Return everything that speaks against the release, as lines; empty if nothing does."""
         stale = self._stale(stages)
         built, others = making.built(models, stages, frozenset(stale))
-        # A stage that did not succeed needs no other reason.
-        untraced = {name: why for name, why in self._untraced(stages).items() if name not in stale}
-        conditions = replace(conditions, unfinished=others, untraced=untraced)
-        if found := reasons(conditions, built):
-            lines = [f"- {reason}" for reason in found]
-            if conditions.waiting and models:
-                lines.append(f"`./doit release {' '.join(models)}` leaves out the models that wait.")
-            error = CvimakeError("no release is made:", "\n".join(lines))
-            error.exit_code = EXIT_STAGE_FAILED if code == EXIT_STAGE_FAILED else error.exit_code
-            raise error
+        conditions = Conditions(
+            tree=tree,
+            waiting=waiting,
+            local=was_local(TOOLCHAIN),
+            unfinished=others,
+            ignored=self._ignored(stages),
+            # A stage that did not succeed needs no other reason.
+            untraced={name: why for name, why in self._untraced(stages).items() if name not in stale},
+            allowed=frozenset(self._allowed()),
+        )
+        lines = [f"- {reason}" for reason in reasons(conditions, built)]
+        if waiting and models:
+            lines.append(f"`./doit release {' '.join(models)}` leaves out the models that wait.")
+        return lines
 
     def _make(  # noqa: PLR0913, PLR0917 - one place where all that a release is made of comes together
         self,
-        named: _Named,
+        named: Label,
         models: Mapping[str, DeclaredModel],
         stages: list[Stage],
         tree: Tree,
@@ -271,7 +225,7 @@ class Release(Run):
             version=named.version,
             models=list(models),
             commit=tree.commit,
-            dirty=bool(tree.changes or not tree.commit),
+            dirty=tree.is_dirty,
             epoch=self.build.epoch,
             allowed=self._allowed(),
             not_held=seen.not_held,
@@ -286,8 +240,8 @@ class Release(Run):
             raise CvimakeError(
                 f"changed while the release was made: {', '.join(changed)}", "Start again when nobody edits."
             )
-        is_new = publish.publish(named.place, draft.files, origin.epoch)
-        place = named.place
+        place = RELEASES / str(named)
+        is_new = publish.publish(place, draft.files, origin.epoch)
         if is_new:
             names = [stage.action.name for stage in stages]
             with contextlib.closing(History(HISTORY)) as history:
@@ -333,11 +287,3 @@ def _models(names: list[str]) -> tuple[dict[str, DeclaredModel], list[str]]:
 def _records_of_images(stages: Iterable[Stage]) -> list[Path]:
     """Return the records of the images that stages run in, that of the toolchain first."""
     return list(dict.fromkeys([TOOLCHAIN, *(stage.toolchain for stage in stages)]))
-
-
-def _project_name() -> str:
-    """Return the project's name from `pyproject.toml`; empty if it has none."""
-    if not making.PYPROJECT.is_file():
-        return ""
-    project = toml.read(making.PYPROJECT)[1].get("project", {})
-    return str(project.get("name", "")) if isinstance(project, dict) else ""

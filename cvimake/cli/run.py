@@ -26,7 +26,7 @@ from cvimake.cli.closed_output import leave
 from cvimake.cli.interruption import ends_cleanly
 from cvimake.cli.options import option
 from cvimake.cli.surroundings import invoked_from
-from cvimake.core import announce, lock, terminal
+from cvimake.core import announce, listing, lock, terminal
 from cvimake.core.errors import CvimakeError, DiskError
 from cvimake.execution.workspace import sweep
 
@@ -175,9 +175,7 @@ class Run(DoitRun):
 
 def _building(targets: Sequence[str]) -> str:
     """Return what a build does, for another one that waits for it."""
-    named = ", ".join(targets[:_MOST_NAMED]) or "everything"
-    more = f" and {len(targets) - _MOST_NAMED} more" if len(targets) > _MOST_NAMED else ""
-    return f"is building {named}{more} in this project"
+    return f"is building {listing.line(targets, _MOST_NAMED) or 'everything'} in this project"
 
 
 @contextlib.contextmanager

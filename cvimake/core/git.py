@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cvimake.core import listing
 from cvimake.core.errors import CvimakeError
 
 _SHOWN = 10
@@ -44,6 +45,11 @@ class Tree:
     prefix: str = ""
     reason: str = ""
 
+    @property
+    def is_dirty(self) -> bool:
+        """Tell whether no commit has exactly these files."""
+        return bool(self.changes or not self.commit)
+
 
 def tree(folder: Path, environment: Mapping[str, str]) -> Tree:
     """Return the working tree that a folder is in.
@@ -67,8 +73,7 @@ def tree(folder: Path, environment: Mapping[str, str]) -> Tree:
 
 def shortened(changes: tuple[str, ...]) -> str:
     """Return the first changes in one line, and the number of the others."""
-    more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
-    return ", ".join(change.strip() for change in changes[:_SHOWN]) + more
+    return listing.line((change.strip() for change in changes), _SHOWN)
 
 
 def git(folder: Path, environment: Mapping[str, str], *arguments: str) -> str:

@@ -28,7 +28,7 @@ def publish(files: Mapping[Path, Path]) -> None:
     for source, target in ready.items():
         source.replace(target)
     for folder in {target.parent for target in files.values()}:
-        _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+        sync(folder)
 
 
 def _make_ours(path: Path, target: Path) -> Path:
@@ -51,8 +51,9 @@ def _make_ours(path: Path, target: Path) -> Path:
     return path
 
 
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
+def sync(path: Path) -> None:
+    """Write a file's bytes, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -7,6 +7,7 @@ the name of another output, the order was changed, and that is a fault.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
@@ -90,7 +91,7 @@ def of_cvimodel(name: str, outputs: Sequence[Tensor], named: Sequence[NamedOutpu
     Raises:
         StageFailedError: the cvimodel has other outputs, or has them in another order.
     """
-    found = [mlir_names.Output(tensor.name, tensor.name, _size(tensor)) for tensor in outputs]
+    found = [mlir_names.Output(tensor.name, tensor.name, math.prod(tensor.shape)) for tensor in outputs]
     fault = _fault([output.mlir for output in named], found)
     if not fault and [output.size for output in found] != [output.size for output in named]:
         fault = "the outputs of the cvimodel have other sizes than those of its MLIR"
@@ -127,10 +128,3 @@ def _owner(output: str, here: str, names: Sequence[str], *, exact: bool) -> str:
 
 def _is_of(output: str, name: str) -> bool:
     return output == name or output.startswith(f"{name}_")
-
-
-def _size(tensor: Tensor) -> int:
-    product = 1
-    for length in tensor.shape:
-        product *= length
-    return product

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cvimake.camera.camera_picture import PAD_VALUE, Rows
-from cvimake.project import toml_text
 from cvimake.project.networks.findings import Findings
+from cvimake.project.toml_text import comment, string
 
 # The file with the layers that stay float, beside the declaration.
 FLOAT_LAYERS = "float_layers"
@@ -76,26 +76,24 @@ def _head(draft: Draft) -> Iterator[str]:
     if found:
         yield f"# Recognised as {found.family}, {found.task}:"
         for reason in found.why:
-            yield from toml_text.comment(f"- {reason}")
+            yield from comment(f"- {reason}")
         if found.unsure:
             yield "# Not sure:"
         for doubt in found.unsure:
-            yield from toml_text.comment(f"- {doubt}")
+            yield from comment(f"- {doubt}")
     else:
-        yield from toml_text.comment("Not recognised: see to [input] and [output] yourself.")
+        yield from comment("Not recognised: see to [input] and [output] yourself.")
     for remark in draft.remarks:
-        yield from toml_text.comment(remark)
-    description = (
-        f"{found.family}, {found.task}, {found.classes} class{'es' if found.classes != 1 else ''}"
-        if found
-        else ""
-    )
-    yield f"description = {toml_text.string(description)}"
-    yield f"source = {toml_text.string(draft.source)}"
+        yield from comment(remark)
+    description = ""
+    if found:
+        description = f"{found.family}, {found.task}, {found.classes} class{'es' * (found.classes != 1)}"
+    yield f"description = {string(description)}"
+    yield f"source = {string(draft.source)}"
     if draft.weights:
-        yield f"weights = {toml_text.string(draft.weights)}"
+        yield f"weights = {string(draft.weights)}"
     if draft.classes:
-        yield f"classes = {toml_text.string(draft.classes)}"
+        yield f"classes = {string(draft.classes)}"
     else:
         yield '# classes = "classes.txt"        # one name a line; travels to the camera'
     yield ""
@@ -103,7 +101,7 @@ def _head(draft: Draft) -> Iterator[str]:
         yield "[onnx]"
         yield "# Its weights are in files of their own, beside it."
         yield "external_data = ["
-        yield from (f"    {toml_text.string(name)}," for name in draft.external)
+        yield from (f"    {string(name)}," for name in draft.external)
         yield "]"
         yield ""
 
@@ -116,29 +114,29 @@ def _input(draft: Draft) -> Iterator[str]:
             yield f"shapes = {[list(shape) for _, shape in draft.inputs]}"
         else:
             for name, shape in draft.inputs:
-                yield from toml_text.comment(f"{name} is {_shape(shape)}")
+                yield from comment(f"{name} is {_shape(shape)}")
             yield "# shapes = [[1, 3, 224, 224]]"
         yield from _layout(draft)
         if draft.layout == "none":
             yield ""
             return
-        yield from toml_text.comment(
+        yield from comment(
             "How the network was trained: it computes (pixel - mean) * scale, pixels from 0 to 255."
         )
         yield "# mean = [0.0, 0.0, 0.0]"
         yield "# scale = [0.0039216, 0.0039216, 0.0039216]"
         if draft.weights:
             yield "# Caffe reads images as BGR; this network may have been trained with another order."
-        yield f"pixel_format = {toml_text.string('bgr' if draft.weights else CHOOSE_FORMAT)}"
+        yield f"pixel_format = {string('bgr' if draft.weights else CHOOSE_FORMAT)}"
         yield ""
         return
     image, how = found.image, found.preprocessing
     yield f"shapes = [{list(image.shape)}]"
     yield from _layout(draft)
-    yield from toml_text.comment("An input is (pixel - mean) * scale, pixels from 0 to 255.")
+    yield from comment("An input is (pixel - mean) * scale, pixels from 0 to 255.")
     yield f"mean = {list(how.mean)}"
     yield f"scale = [{', '.join(f'{value:.7f}' for value in how.scale)}]"
-    yield f"pixel_format = {toml_text.string(how.pixel_format)}"
+    yield f"pixel_format = {string(how.pixel_format)}"
     yield "# As the camera gives pictures: whole, on a border."
     yield "keep_aspect_ratio = true"
     yield f"pad_value = {PAD_VALUE}"
@@ -151,7 +149,7 @@ def _layout(draft: Draft) -> Iterator[str]:
     elif draft.layout == "none":
         yield "# Its inputs are no images: samples and test inputs are npz or npy files."
     if draft.layout:
-        yield f"channel_format = {toml_text.string(draft.layout)}"
+        yield f"channel_format = {string(draft.layout)}"
 
 
 def _output(draft: Draft) -> Iterator[str]:
@@ -163,20 +161,20 @@ def _output(draft: Draft) -> Iterator[str]:
         yield "# names = ["
         for name, shape, why in draft.candidates:
             if why:
-                yield from toml_text.comment(f"- {why}:")
-            yield f"#     {toml_text.string(name)},  # {_shape(shape)}"
+                yield from comment(f"- {why}:")
+            yield f"#     {string(name)},  # {_shape(shape)}"
         yield "# ]"
         yield ""
         return
     if found.camera:
         in_this_order = ", in this order," if len(found.outputs) > 1 else ""
-        yield from toml_text.comment(f"With these{in_this_order} the camera takes it for {found.camera}.")
+        yield from comment(f"With these{in_this_order} the camera takes it for {found.camera}.")
     yield "[output]"
     yield "names = ["
-    yield from (f"    {toml_text.string(name)}," for name in found.outputs)
+    yield from (f"    {string(name)}," for name in found.outputs)
     yield "]"
     if found.relative_boxes:
-        yield from toml_text.comment(
+        yield from comment(
             "Boxes in fractions of the input: of boxes in pixels the camera divides every score by 100 and "
             "finds nothing."
         )
@@ -187,10 +185,10 @@ def _output(draft: Draft) -> Iterator[str]:
 def _verify(draft: Draft) -> Iterator[str]:
     yield "[verify]"
     if draft.samples.image:
-        yield f"input = {toml_text.string(draft.samples.image)}"
+        yield f"input = {string(draft.samples.image)}"
     else:
         yield "# An image that shows what the network is for, relative to this folder."
-        yield f"input = {toml_text.string(CHOOSE_IMAGE)}"
+        yield f"input = {string(CHOOSE_IMAGE)}"
     yield ""
 
 
@@ -198,11 +196,11 @@ def _calibration(draft: Draft) -> Iterator[str]:
     samples = draft.samples
     yield "[calibration]"
     if samples.dataset:
-        yield f"dataset = {toml_text.string(samples.dataset)}"
+        yield f"dataset = {string(samples.dataset)}"
     else:
         known = f"one of {', '.join(samples.known)}" if samples.known else "there is none here yet"
-        yield from toml_text.comment(f"To be chosen: a folder in datasets/ with a dataset.toml; {known}.")
-        yield f"dataset = {toml_text.string(CHOOSE_DATASET)}"
+        yield from comment(f"To be chosen: a folder in datasets/ with a dataset.toml; {known}.")
+        yield f"dataset = {string(CHOOSE_DATASET)}"
     yield f"input_num = {min(samples.count or _GUIDE_SAMPLES, _GUIDE_SAMPLES)}"
     yield ""
 
@@ -211,7 +209,7 @@ def _deploy(draft: Draft) -> Iterator[str]:
     yield "[deploy]"
     yield "quant_input = true"
     if draft.layout:
-        yield from toml_text.comment(
+        yield from comment(
             "fuse_preprocess, with which the camera's image goes in as it is, does not work with this "
             "channel_format: prepare the inputs where the cvimodel is fed."
         )
@@ -222,7 +220,7 @@ def _deploy(draft: Draft) -> Iterator[str]:
     else:
         yield "# The camera's image goes in as it is; mean and scale become part of the network."
         yield "fuse_preprocess = true"
-        yield f"customization_format = {toml_text.string(_customization(draft.findings))}"
+        yield f"customization_format = {string(_customization(draft.findings))}"
         yield from _alignment(draft.findings)
     yield ""
 
@@ -246,13 +244,13 @@ def _variants(draft: Draft) -> Iterator[str]:
     yield ""
     found = draft.findings
     if found and found.float_layers:
-        yield from toml_text.comment(
+        yield from comment(
             "Boxes and scores stand in one tensor. With many classes nearly all of it is near 0, and INT8 "
             "may cut off the scores of what is found. Here the layers behind the heads stay float: use this "
             "variant."
         )
     elif found and (found.task in {"segment", "pose"} or found.family == "YOLOv5"):
-        yield from toml_text.comment(
+        yield from comment(
             "Coordinates and scores stand in one tensor, and INT8 has one scale for both: use this variant."
         )
     else:
@@ -261,12 +259,12 @@ def _variants(draft: Draft) -> Iterator[str]:
     mixed = (
         "[variant.mix]",
         'quantize = "INT8"',
-        f"qtable = {toml_text.string(FLOAT_LAYERS)}"
+        f"qtable = {string(FLOAT_LAYERS)}"
         if found and found.float_layers
         else f"qtable = {{ expected_cos = 0.999, min_layer_cos = 0.99, input_num = {searched} }}",
     )
     if draft.attends:
-        yield from toml_text.comment(
+        yield from comment(
             "Not built: the toolchain's search for them mostly dies on attention, which this network has. "
             "A table of your own does not: qtable = FILE."
         )
@@ -292,7 +290,7 @@ def _alignment(found: Findings) -> Iterator[str]:
         yield "# The camera's rows have gaps at this width, and the network has to pass over them."
         yield "aligned_input = true"
     else:
-        yield from toml_text.comment(f"The picture is sheared on the camera: {rows.advice}.")
+        yield from comment(f"The picture is sheared on the camera: {rows.advice}.")
 
 
 def _shape(shape: Sequence[int | None]) -> str:

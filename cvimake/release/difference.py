@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from cvimake.builder import differences
 from cvimake.camera.device_time import Estimate
-from cvimake.core import units
+from cvimake.core import listing, units
 from cvimake.core.errors import CvimakeError
 from cvimake.pipeline.cvimodel_info import Info
 from cvimake.release import opened
@@ -160,14 +160,9 @@ def _layers(name: str, old: Sequence[str] | None, new: Sequence[str] | None) -> 
         yield Change(name, "float layers", *counts)
     before, after = old or (), new or ()
     if came := [layer for layer in after if layer not in before]:
-        yield Change(name, "now float", "", _named(came))
+        yield Change(name, "now float", "", "\n".join(listing.lines(came, _MOST_LAYERS)))
     if went := [layer for layer in before if layer not in after]:
-        yield Change(name, "no longer float", _named(went), "")
-
-
-def _named(layers: Sequence[str]) -> str:
-    more = [f"and {len(layers) - _MOST_LAYERS} more"] if len(layers) > _MOST_LAYERS else []
-    return "\n".join([*layers[:_MOST_LAYERS], *more])
+        yield Change(name, "no longer float", "\n".join(listing.lines(went, _MOST_LAYERS)), "")
 
 
 def _float_layers(release: Opened, name: str, found: Provenance) -> tuple[str, ...] | None:

@@ -6,7 +6,6 @@ Nothing is unpacked, no link is followed, and only names are used that were foun
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
 import stat
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
+from cvimake.core import digest
 from cvimake.core.errors import CvimakeError
 from cvimake.release import sums
 
@@ -22,7 +22,6 @@ ARCHIVE_SUFFIX, SIGNATURE_SUFFIX = ".tar", ".sig"
 # A real release is far below these limits. A larger one is an attack on its reader.
 LARGEST_FILE, MOST_FILES = 2 * 1024**3, 100_000
 LARGEST_TEXT = 64 * 1024**2
-_BLOCK = 1024 * 1024
 
 
 class Opened(Protocol):
@@ -225,11 +224,8 @@ def read(opened: Opened, name: str) -> bytes:
 
 def sha256(opened: Opened, name: str) -> str:
     """Return the sha256 of a file of a release."""
-    hashed = hashlib.sha256()
     with opened.open(name) as file:
-        while block := file.read(_BLOCK):
-            hashed.update(block)
-    return hashed.hexdigest()
+        return digest.of_stream(file)
 
 
 def beside(opened: Opened, suffix: str) -> Path | None:

@@ -144,9 +144,9 @@ def sources(actions: Iterable[Action], declarations: Iterable[Path]) -> dict[str
 
 def _portable(path: Path) -> str:
     """Return a name for a path that is the same in every project folder."""
-    steps = resources.container_program("").parent
-    if path.is_relative_to(steps):
-        return f"cvimake/toolchain/container/{path.relative_to(steps).as_posix()}"
+    programs = resources.container_program("").parent
+    if path.is_relative_to(programs):
+        return f"cvimake/toolchain/container/{path.relative_to(programs).as_posix()}"
     return Path(os.path.relpath(path) if path.is_absolute() else os.path.normpath(path)).as_posix()
 
 

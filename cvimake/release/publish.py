@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from cvimake.core import digest
+from cvimake.core import digest, listing
 from cvimake.core.errors import CvimakeError
+from cvimake.core.publication import sync
 from cvimake.core.removal import remove_tree
 from cvimake.release import archive, fields, sums
 from cvimake.release.contents import SUMS, Content
@@ -42,13 +43,11 @@ def publish(place: Path, files: Mapping[str, Content], epoch: int) -> bool:
     if is_new := not place.exists():
         _write_folder(place, files, epoch)
     elif differing := differences(files, existing(place)):
-        more = [f"and {len(differing) - _MOST_SHOWN} more"] if len(differing) > _MOST_SHOWN else []
         raise CvimakeError(
             f"{place} exists, and is another release",
             "\n".join(
                 [
-                    *differing[:_MOST_SHOWN],
-                    *more,
+                    *listing.lines(differing, _MOST_SHOWN),
                     "Give the new release another version (--version), or move the old one away.",
                 ]
             ),
@@ -92,9 +91,9 @@ def _write_folder(place: Path, files: Mapping[str, Content], epoch: int) -> None
         _check(fresh, files)
         for path in [*fresh.rglob("*"), fresh]:
             os.utime(path, (epoch, epoch))
-            _sync(path)
+            sync(path)
         fresh.rename(place)
-    _sync(place.parent)
+    sync(place.parent)
 
 
 def _fill(folder: Path, files: Mapping[str, Content]) -> None:
@@ -135,16 +134,8 @@ def _write_archive(place: Path, files: Mapping[str, Content], epoch: int) -> Non
         os.fsync(file.fileno())
     fresh.chmod(0o644)
     fresh.replace(path)
-    _sync(place.parent)
+    sync(place.parent)
 
 
 def _bytes(content: Content) -> bytes:
     return content if isinstance(content, bytes) else content.read_bytes()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import re
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cvimake import __version__
-from cvimake.core import announce, clock, git, log_tail
+from cvimake.core import announce, clock, digest, git, log_tail
 from cvimake.core.errors import CvimakeError
 from cvimake.core.invocation import INVOKED_FROM
 from cvimake.core.removal import remove_tree
@@ -145,20 +144,20 @@ def _add_sources(project: Path, folder: Path, sources: Mapping[str, str]) -> Non
         CvimakeError: some are missing or have changed. The error names all of them.
     """
     wrong = []
-    for name, digest in sources.items():
+    for name, sha256 in sources.items():
         if name in {COMMIT, *IMAGES} or name.startswith("cvimake/toolchain/container/"):
             continue
         path = folder / name
         if name.partition("/")[0] == ".git":
             wrong.append(f"{name}: a source cannot be in .git")
         elif path.is_file() and not path.read_bytes().startswith(_LFS_POINTER):
-            if _sha256(path) != digest:
+            if digest.of_file(path) != sha256:
                 wrong.append(f"{name}: the commit has another version of it")
         elif not sums.is_safe(name):
             # It is outside of the project, where nothing is written. So it has to be in its place already.
-            if not path.is_file() or _sha256(path) != digest:
+            if not path.is_file() or digest.of_file(path) != sha256:
                 wrong.append(f"{name}: missing or changed")
-        elif not (project / name).is_file() or _sha256(project / name) != digest:
+        elif not (project / name).is_file() or digest.of_file(project / name) != sha256:
             wrong.append(f"{name}: not in the commit, and missing or changed in this folder")
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -220,7 +219,3 @@ def _compared(release: Opened, rebuilt: Path) -> Iterator[str]:
                 info = read_info(rebuilt / f"{name.removesuffix('.cvimodel')}_info.json")
                 places = "; ".join(fields.differences(name, old, new, info))
                 yield f"{name}: differs after building it again: {places}"
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
+from cvimake.core import digest
 from cvimake.core.errors import CvimakeError
 from cvimake.release import archive, opened, provenance, sums
 from cvimake.release.contents import PROVENANCE, SUMS
@@ -142,7 +143,7 @@ def _archive(release: Opened, known: Provenance) -> Iterator[str]:
     path = release.path if isinstance(release, ArchiveRelease) else opened.beside(release, ARCHIVE_SUFFIX)
     if path is None:
         return
-    rebuilt, actual = _Hash(), hashlib.sha256()
+    rebuilt = _Hash()
     try:
         archive.write(
             cast("BinaryIO", rebuilt),
@@ -154,8 +155,5 @@ def _archive(release: Opened, known: Provenance) -> Iterator[str]:
     except (CvimakeError, ValueError) as error:
         yield f"{path.name}: {error}"
         return
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            actual.update(block)
-    if actual.hexdigest() != rebuilt.sha256.hexdigest():
+    if digest.of_file(path) != rebuilt.sha256.hexdigest():
         yield f"{path.name}: not the archive of these files as cvimake writes it"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from cvimake.core import listing
 from cvimake.core.errors import CvimakeError
 from cvimake.pipeline.checks import sample_fit
 from cvimake.pipeline.checks.sample_fit import Sample, Shape
@@ -64,9 +65,8 @@ def check(
         if inputs and arrays and len(arrays) == len(set(sample.files)):
             faults.update(dict.fromkeys(sample_fit.faults(sample, arrays, inputs)))
     if faults:
-        told = list(faults)
-        shown = [*told[:_MANY], *([f"and {len(told) - _MANY} more"] if len(told) > _MANY else [])]
-        raise CvimakeError(f"{name}: some of its samples cannot be used", "\n".join(shown))
+        shown = "\n".join(listing.lines(faults, _MANY))
+        raise CvimakeError(f"{name}: some of its samples cannot be used", shown)
 
 
 def unreadable(path: Path, memory: int) -> str:

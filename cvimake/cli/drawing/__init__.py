@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -24,6 +24,16 @@ class State(Enum):
     WAITS = "waits"
     CANNOT_RUN = "cannot run"
     LEFT_OUT = "left out"
+
+
+SIGNS = {
+    State.UP_TO_DATE: "✓",
+    State.WILL_RUN: "▶",
+    State.MAY_RUN: "▷",
+    State.WAITS: "‖",
+    State.CANNOT_RUN: "✗",
+    State.LEFT_OUT: "○",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +62,11 @@ class Node:
             return ""
         return f"{self.state.value} · {self.last}" if self.last else self.state.value
 
+    @property
+    def lines(self) -> list[str]:
+        """Return its text: its title and details; for a stage also the sign of its state, and its status."""
+        return [self.title, *self.details, *([f"{SIGNS[self.state]} {self.status}"] if self.state else [])]
+
 
 Edge = tuple[str, str]  # The key of the node that is needed, and the key of the node that needs it.
 
@@ -77,11 +92,16 @@ class Picture:
     groups: tuple[Group, ...]
     shared: tuple[Node, ...]
 
-    def beginnings(self, group: Group) -> list[Node]:
-        """Return the stages of a group that need no other stage of it; they need the shared ones directly."""
+    def edges(self, group: Group) -> Iterator[Edge]:
+        """Yield the edges of a group, and before them those from the shared stages.
+
+        A stage that needs no other stage of the group needs the shared ones directly.
+        """
         stages = {node.key for node in group.nodes if node.kind is not Kind.FILE}
         led_to = {end for start, end in group.edges if start in stages}
-        return [node for node in group.nodes if node.key in stages - led_to]
+        beginnings = [node.key for node in group.nodes if node.key in stages - led_to]
+        yield from ((shared.key, beginning) for beginning in beginnings for shared in self.shared)
+        yield from group.edges
 
 
 def reduced(needs: Mapping[str, Iterable[str]]) -> list[Edge]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cvimake.cli.drawing import Kind, Node, Picture, State
-from cvimake.cli.drawing.mermaid import SIGNS
 
 # A stage that may run is dashed, one that does not run is dotted.
 _STYLES = {
@@ -37,18 +36,12 @@ def _lines(picture: Picture) -> Iterator[str]:
         yield from (f"    {_node(node)}" for node in group.nodes)
         yield "  }"
     for group in picture.groups:
-        yield from (
-            f"  {_quoted(shared.key)} -> {_quoted(node.key)}"
-            for node in picture.beginnings(group)
-            for shared in picture.shared
-        )
-        yield from (f"  {_quoted(start)} -> {_quoted(end)}" for start, end in group.edges)
+        yield from (f"  {_quoted(start)} -> {_quoted(end)}" for start, end in picture.edges(group))
     yield "}"
 
 
 def _node(node: Node) -> str:
-    sign = f"{SIGNS[node.state]} " if node.state else ""
-    label = "\n".join([node.title, *node.details, *([f"{sign}{node.status}"] if node.state else [])])
+    label = "\n".join(node.lines)
     style = _STYLES[node.state] if node.state else _FILE
     tooltip = f" tooltip={_quoted(chr(10).join(node.reasons))}" if node.reasons else ""
     return f"{_quoted(node.key)} [label={_quoted(label)} shape={_SHAPES[node.kind]} {style}{tooltip}]"

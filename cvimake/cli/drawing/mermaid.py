@@ -6,14 +6,6 @@ from collections.abc import Iterator
 
 from cvimake.cli.drawing import Kind, Node, Picture, State
 
-SIGNS = {
-    State.UP_TO_DATE: "✓",
-    State.WILL_RUN: "▶",
-    State.MAY_RUN: "▷",
-    State.WAITS: "‖",
-    State.CANNOT_RUN: "✗",
-    State.LEFT_OUT: "○",
-}
 # Fill, line and text of each state, for light and dark pages. A stage that may run is dashed.
 _CLASSES = {
     State.UP_TO_DATE: "fill:#e6f4ea,stroke:#2e7d4f,color:#14301f",
@@ -42,20 +34,13 @@ def _lines(picture: Picture) -> Iterator[str]:
         yield from (f"    {_node(ids[node.key], node)}" for node in group.nodes)
         yield "  end"
     for group in picture.groups:
-        yield from (
-            f"  {ids[shared.key]} --> {ids[node.key]}"
-            for node in picture.beginnings(group)
-            for shared in picture.shared
-        )
-        yield from (f"  {ids[start]} --> {ids[end]}" for start, end in group.edges)
+        yield from (f"  {ids[start]} --> {ids[end]}" for start, end in picture.edges(group))
     yield f"  classDef file {_FILE}"
     yield from (f"  classDef {_class(state)} {style}" for state, style in _CLASSES.items())
 
 
 def _node(name: str, node: Node) -> str:
-    sign = f"{SIGNS[node.state]} " if node.state else ""
-    lines = [node.title, *node.details, *([f"{sign}{node.status}"] if node.state else [])]
-    label = "<br/>".join(_escaped(line) for line in lines)
+    label = "<br/>".join(map(_escaped, node.lines))
     opening, closing = _FORMS[node.kind]
     return f'{name}{opening}"{label}"{closing}:::{_class(node.state) if node.state else "file"}'
 

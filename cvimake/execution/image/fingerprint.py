@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cvimake.core import announce
+from cvimake.core import announce, listing
 from cvimake.core.action import Action, FileKind, Input, Limits, Output, Text
 from cvimake.core.errors import ImageError, StageFailedError
 from cvimake.core.resources import container_program
@@ -107,9 +107,8 @@ def check(sandbox: Sandbox, identity: Mapping[str, Any], records: str = RECORDS)
             ) from error
         changed = json.loads(result.read_text(encoding="utf-8"))
     if changed:
-        more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
         raise ImageError(
             "the toolchain differs from the one that was built. These files are missing or have changed: "
-            f"{', '.join(changed[:_MOST_NAMED])}{more}",
+            f"{listing.line(changed, _MOST_NAMED)}",
             remedy,
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from cvimake.core import listing
 from cvimake.project.mistakes import did_you_mean
 
 Shape = tuple[int, ...]
@@ -58,7 +59,7 @@ def faults(
     if len(sample.files) != len(inputs) and not (is_images and sample.purpose is Purpose.TRANSFORM):
         yield (
             f"{first}: {counted(len(sample.files), 'file')}, but the network has "
-            f"{counted(len(inputs), 'input')} ({_listed(inputs)}): give one file for each, or "
+            f"{counted(len(inputs), 'input')} ({listing.line(inputs, _FEW)}): give one file for each, or "
             "one npz with all"
         )
         return
@@ -69,9 +70,10 @@ def faults(
 
 
 def _npz_faults(purpose: Purpose, arrays: Mapping[str, Shape], inputs: Mapping[str, Shape]) -> Iterator[str]:
+    held = listing.line(arrays, _FEW)
     if len(inputs) == 1 and purpose is Purpose.CALIBRATE and len(arrays) > 1:
         name = next(iter(inputs))
-        yield f"holds {len(arrays)} arrays ({_listed(arrays)}), but the network has one input: {name}"
+        yield f"holds {len(arrays)} arrays ({held}), but the network has one input: {name}"
         return
     keys = {name: name for name in inputs}
     if len(keys) == len(arrays) == 1 and purpose is not Purpose.SEARCH:
@@ -81,7 +83,7 @@ def _npz_faults(purpose: Purpose, arrays: Mapping[str, Shape], inputs: Mapping[s
         shape = inputs[name]
         if key not in arrays:
             yield (
-                f"holds no array {name!r}, which is an input of the network; it holds {_listed(arrays)}"
+                f"holds no array {name!r}, which is an input of the network; it holds {held}"
                 f"{did_you_mean(name, arrays)}"
             )
         # The tool repeats an array of one sample for the whole batch.
@@ -118,8 +120,3 @@ def counted(count: int, what: str) -> str:
 
 def _shown(shape: Shape) -> str:
     return f"[{', '.join(str(length or '?') for length in shape)}]"
-
-
-def _listed(names: Mapping[str, Shape]) -> str:
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return ", ".join([*names][:_FEW]) + more

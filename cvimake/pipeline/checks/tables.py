@@ -8,10 +8,11 @@ the last layer has none, the result is another file. (Seen with tpu_mlir 1.7.)
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cvimake.core import listing
 from cvimake.core.errors import CvimakeError
 from cvimake.project.mistakes import did_you_mean
 
@@ -108,7 +109,7 @@ def missing_layers(table: Table, layers: Sequence[Sequence[str]]) -> str:
         return ""
     return (
         f"{table.path} has no threshold for {len(missing)} of the network's {len(layers)} layers: "
-        f"{_listed(map(repr, missing))}"
+        f"{listing.line(map(repr, missing), _FEW)}"
     )
 
 
@@ -124,11 +125,5 @@ def _unknown(table: Table, is_known: Callable[[str], bool], known: Collection[st
             f"{first!r}: it is the table of another network"
         )
     told = [f"{layer!r} (line {table.rows[layer]})" for layer in others]
-    also = f", nor {_listed(told)}" if told else ""
+    also = f", nor {listing.line(told, _FEW)}" if told else ""
     return f"{where}: the network has no layer {first!r}{also}{did_you_mean(first, known)}"
-
-
-def _listed(words: Iterator[str] | Sequence[str]) -> str:
-    words = list(words)
-    more = f" and {len(words) - _FEW} more" if len(words) > _FEW else ""
-    return ", ".join(words[:_FEW]) + more

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from cvimake.core import listing
 from cvimake.project.networks.network import Network, Node
 
 # The newest versions that tpu_mlir reads correctly.
@@ -133,7 +134,7 @@ def _told(network: Network, outputs: Iterable[str], faults: Faults) -> tuple[str
         if not folded.issuperset(node.outputs):
             for fault in faults(network, node):
                 found.setdefault((node.op, fault), []).append(node.name)
-    return tuple(f"{op} ({_listed(names)}) {fault}" for (op, fault), names in found.items())
+    return tuple(f"{op} ({listing.line(names, _FEW)}) {fault}" for (op, fault), names in found.items())
 
 
 def _faults(network: Network, node: Node) -> Iterator[str]:
@@ -158,8 +159,3 @@ def _folded(network: Network) -> set[str]:
         if node.op in {"Constant", "Shape", "Size"} or known.issuperset(node.inputs):
             known.update(node.outputs)
     return known
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return ", ".join(names[:_FEW]) + more

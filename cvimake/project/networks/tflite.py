@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cvimake.core import listing
 from cvimake.core.errors import CvimakeError
 from cvimake.toolchain.container.tflite_file import (
     CUSTOM,
@@ -145,7 +146,9 @@ def _faults(file: File, graph: Graph) -> Iterator[str]:
         if one not in widened.dropped:
             for fault in (*_unread(file, graph, one), *_wrong_types(graph, one, widened.constants)):
                 found.setdefault(fault, []).append(_place(graph, one))
-    yield from (f"{subject} ({_listed(places)}) {what}" for (subject, what), places in found.items())
+    yield from (
+        f"{subject} ({listing.line(places, _FEW)}) {what}" for (subject, what), places in found.items()
+    )
 
 
 def _unread(file: File, graph: Graph, one: Operator) -> Iterator[_Fault]:
@@ -190,8 +193,8 @@ def _doubts(file: File, graph: Graph) -> Iterator[str]:
     ]
     if places:
         yield (
-            f"RELU6 in a convolution ({_listed(places)}) is read as RELU: if values above 6 occur, the "
-            "check against the source fails. In ONNX the network keeps it"
+            f"RELU6 in a convolution ({listing.line(places, _FEW)}) is read as RELU: if values above 6 "
+            "occur, the check against the source fails. In ONNX the network keeps it"
         )
     if graph.graphs > 1:
         yield f"it has {graph.graphs} graphs, but tpu_mlir 1.7 reads only the first"
@@ -216,8 +219,3 @@ def _place(graph: Graph, one: Operator) -> str:
     """Return a name for an operator: its first output's, since operators of TFLite have no names."""
     first: Tensor | None = graph.tensors[one.outputs[0]] if one.outputs else None
     return first.name if first else one.op
-
-
-def _listed(places: list[str]) -> str:
-    more = f" and {len(places) - _FEW} more" if len(places) > _FEW else ""
-    return ", ".join(places[:_FEW]) + more

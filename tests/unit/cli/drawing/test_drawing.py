@@ -27,10 +27,11 @@ def test_redundant_edges_are_left_out_and_no_dependency_is_lost(needs: dict[str,
         assert edge not in reach([other for other in edges if other != edge], nodes)
 
 
-def test_a_group_begins_with_its_stages_that_need_no_other() -> None:
+def test_only_stages_that_need_no_other_of_their_group_need_the_shared_ones_directly() -> None:
     read = Node(key="f", kind=Kind.FILE, title="f")
     first, second = (Node(key=key, kind=Kind.STAGE, title=key, state=State.WILL_RUN) for key in "ab")
     group = Group(
         title="m", description="", nodes=(read, first, second), edges=(("f", "a"), ("f", "b"), ("a", "b"))
     )
-    assert Picture(groups=(group,), shared=()).beginnings(group) == [first]
+    shared = Node(key="s", kind=Kind.STAGE, title="s", state=State.WILL_RUN)
+    assert list(Picture(groups=(group,), shared=(shared,)).edges(group)) == [("s", "a"), *group.edges]

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from cvimake.cli.drawing import Group, Kind, Node, Picture, State, dot, mermaid, svg
+from cvimake.cli.drawing import SIGNS, Group, Kind, Node, Picture, State, dot, mermaid, svg
 
 HARD = 'a "b" <c> & \\d #e; `f` %% --> ünïcode'
 SVG = "{http://www.w3.org/2000/svg}"
@@ -49,7 +49,7 @@ def test_in_svg_every_state_has_a_word_and_a_sign_of_its_own_and_the_reason_on_h
         assert all(group.find(f"{SVG}path[@class='sign']") is not None for group in groups)
     assert any(HARD in (title.text or "") for title in root.iter(f"{SVG}title"))
     assert len({svg._SIGNS[state] for state in State}) >= len(State) - 1
-    assert len({mermaid.SIGNS[state] for state in State}) == len(State)
+    assert len({SIGNS[state] for state in State}) == len(State)
 
 
 def test_in_svg_no_box_leaves_the_page() -> None:
