@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -61,13 +62,11 @@ def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
     """
     environment = project / ".venv"
     with _exclusive(project / ".venv.lock"):
-        if (environment / "bin" / "doit").exists() and _is_marked(
-            environment, _expected(project, requirements)
-        ):
+        marks = _expected(project, requirements)
+        if (environment / "bin" / "doit").exists() and _is_marked(environment, marks):
             return environment
         pip = _begin(project, environment, quiet=quiet)
-        own_lock = project / "requirements" / f"{requirements}.txt"
-        lock = own_lock
+        lock = own_lock = project / "requirements" / f"{requirements}.txt"
         if not own_lock.exists():
             wanted, source = _own_cvimake(project)
             with _announced(f"installing {wanted}", quiet=quiet):
@@ -81,7 +80,7 @@ def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
         if own_lock.exists():
             with _announced("installing cvimake itself", quiet=quiet):
                 _run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(project)], environment)
-        for name, text in _expected(project, requirements).items():
+        for name, text in marks.items():
             _mark(environment, name, text)
     return environment
 
@@ -89,18 +88,8 @@ def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
 def prepare_apart(project: Path, requirements: str, *, quiet: bool = False) -> Path:
     """Install what `requirements/REQUIREMENTS.txt` locks into `PROJECT/.venv-REQUIREMENTS`, and no more.
 
-    It is for programs whose packages must be apart from the project's own.
-
-    Args:
-        project: the checkout, an absolute path.
-        requirements: name of the lock file.
-        quiet: print nothing about a step that succeeds.
-
-    Returns:
-        The environment's folder.
-
-    Raises:
-        EnvironmentFailedError: a step failed; its output is in `install.log` in that folder.
+    It is for programs whose packages must be apart from the project's own. Arguments, result and errors are
+    those of `prepare`.
     """
     environment, lock = project / f".venv-{requirements}", project / "requirements" / f"{requirements}.txt"
     with _exclusive(project / ".venv.lock"):
@@ -114,13 +103,9 @@ def prepare_apart(project: Path, requirements: str, *, quiet: bool = False) -> P
 
 
 def _begin(project: Path, environment: Path, *, quiet: bool) -> list[str]:
-    """Make an environment to install into, if there is none, and remove its mark of being finished.
-
-    Returns:
-        The command that installs something.
-    """
+    """Make an environment, if there is none, or unmark it; return the command that installs into it."""
     if not _belongs_here(project, environment):
-        with _announced(f"making {environment.name} with Python {_version()}", quiet=quiet):
+        with _announced(f"making {environment.name} with Python {platform.python_version()}", quiet=quiet):
             _make(environment)
         _mark(environment, "place", f"{project}\n")
     for mark in (environment / MARKS).glob("*.t*"):
@@ -213,8 +198,7 @@ def _install_venv_module() -> None:
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
     command = ["apt-get", "install", "--yes", "--no-install-recommends", package]
     by_hand = f"apt-get update && {' '.join(command)}"
-    allowed = not os.environ.get("CVIMAKE_NO_INSTALL")
-    if not (allowed and os.geteuid() == 0 and shutil.which("apt-get")):
+    if os.environ.get("CVIMAKE_NO_INSTALL") or os.geteuid() != 0 or not shutil.which("apt-get"):
         raise EnvironmentFailedError(f"this Python has no venv module. Install it, as root: {by_hand}")
     if sys.stdin.isatty() and sys.stderr.isatty():
         sys.stderr.write(f"\ncvimake: this Python has no venv module. Install {package} now? [Y/n] ")
@@ -281,22 +265,17 @@ def _exclusive(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _announced(what: str, *, quiet: bool) -> Iterator[None]:
-    started = time.monotonic()
-    if not quiet:
-        sys.stderr.write(f"cvimake: {what} ... ")
-        sys.stderr.flush()
+    if quiet:
+        yield
+        return
+    sys.stderr.write(f"cvimake: {what} ... ")
+    sys.stderr.flush()
+    started, outcome = time.monotonic(), "failed"
     try:
         yield
-    except BaseException:
-        if not quiet:
-            sys.stderr.write("failed\n")
-        raise
-    if not quiet:
-        sys.stderr.write(f"{time.monotonic() - started:.1f} s\n")
-
-
-def _version() -> str:
-    return ".".join(map(str, sys.version_info[:3]))
+        outcome = f"{time.monotonic() - started:.1f} s"
+    finally:
+        sys.stderr.write(f"{outcome}\n")
 
 
 def main(arguments: Sequence[str]) -> int:
