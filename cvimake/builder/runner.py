@@ -30,11 +30,9 @@ class Machine(Protocol):
 
     def capacity(self) -> Capacity:
         """Return what it has for stages."""
-        ...
 
     def cancel(self) -> None:
         """End every running stage, and let no other begin."""
-        ...
 
 
 class Runner(RecordingRunner):

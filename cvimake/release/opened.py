@@ -41,7 +41,6 @@ class Opened(Protocol):
 
     def open(self, name: str) -> BinaryIO:
         """Open one of its files for reading."""
-        ...
 
 
 class FolderRelease:

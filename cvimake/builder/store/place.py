@@ -52,7 +52,6 @@ class Place(Protocol):
             FileNotFoundError: there is none of that name.
             DamagedError: it is larger, or no plain file.
         """
-        ...
 
     def fetch(self, name: str, target: Path, beat: Beat, most: int) -> None:
         """Copy a file out.
@@ -67,7 +66,6 @@ class Place(Protocol):
             FileNotFoundError: there is none of that name.
             DamagedError: it is larger, or no plain file.
         """
-        ...
 
     def sha256(self, name: str, beat: Beat, most: int) -> str:
         """Return the sha256 of what a file holds, in hexadecimal.
@@ -81,28 +79,21 @@ class Place(Protocol):
             FileNotFoundError: there is none of that name.
             DamagedError: it is larger, or no plain file.
         """
-        ...
 
     def size(self, name: str) -> int | None:
         """How many bytes a file has; None where there is none of that name."""
-        ...
 
     def write(self, name: str, content: bytes) -> None:
         """Write a small file, and replace an earlier one."""
-        ...
 
     def keep(self, name: str, source: Path, beat: Beat) -> None:
         """Copy a file in, and replace an earlier one."""
-        ...
 
     def touch(self, name: str) -> None:
         """Says that a file was wanted just now, where the place can remember that."""
-        ...
 
     def remove(self, name: str) -> None:
         """Remove a file; do nothing if it is gone already."""
-        ...
 
     def files(self, folder: str) -> Iterator[Stored]:
         """Everything below a folder."""
-        ...

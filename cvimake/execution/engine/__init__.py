@@ -93,7 +93,6 @@ class Log(Protocol):
 
     def write(self, output: bytes, /) -> object:
         """Take a piece of output."""
-        ...
 
 
 class Engine(Protocol):
@@ -102,11 +101,9 @@ class Engine(Protocol):
     @property
     def user(self) -> tuple[int, int]:
         """Return the unprivileged user and group that commands run as."""
-        ...
 
     def capacity(self) -> Capacity:
         """Return how many cores and how much memory its machine has for stages."""
-        ...
 
     def run(self, command: Command, log: Log) -> Ending:
         """Run a command to its end; its standard output and error go to the log.
@@ -116,15 +113,12 @@ class Engine(Protocol):
         Raises:
             EngineError: the engine cannot run it.
         """
-        ...
 
     def cancel(self) -> None:
         """End all running commands, and let no other begin: `run` then raises EngineError."""
-        ...
 
     def removal(self, image: str) -> str:
         """Return a shell command that removes an image."""
-        ...
 
     def by_hand(self, command: Command, workspace: str) -> str:
         """Return a shell command that does the same as a command.
@@ -133,4 +127,3 @@ class Engine(Protocol):
             command: the command.
             workspace: the working directory, as shell text that can stand in double quotes.
         """
-        ...

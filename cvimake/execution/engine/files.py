@@ -39,22 +39,18 @@ class Files(Protocol):
 
     def mounts(self, command: Command) -> list[DockerMount]:
         """Return the mounts of a new container."""
-        ...
 
     def send(self, command: Command, container: Container) -> None:
         """Bring the inputs in, before the command starts."""
-        ...
 
     def look(self, command: Command, container: Container) -> Usage | None:
         """Return how much room the files in its working directory take; None where that is not known."""
-        ...
 
     def fetch(self, command: Command, container: Container) -> None:
         """Bring the results to the host's working directory, after the command has ended.
 
         Results that the command did not write are passed over.
         """
-        ...
 
     def by_hand(self, command: Command, arguments: str, workspace: str) -> str:
         """Return a shell command that does the same as a command.
@@ -64,7 +60,6 @@ class Files(Protocol):
             arguments: the arguments of `docker run` as shell text, without the files and the command.
             workspace: the host's working directory as shell text.
         """
-        ...
 
 
 class BindMounts:

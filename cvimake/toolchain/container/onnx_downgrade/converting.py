@@ -17,7 +17,6 @@ from . import lowering, outputs, proof, reading, relative_boxes, sizes, tidy
 from .network import copied, graphs, opset_of, tensor_names
 from .refusal import RefusedError
 
-OLDEST_OPSET, NEWEST_TARGET = 11, 17
 _CONVERTER = Path(__file__).with_name("version_converter.py")
 _CONVERTER_SECONDS = 600
 
