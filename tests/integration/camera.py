@@ -172,14 +172,6 @@ def _rows(values: Floats, size: int, least: float) -> Iterator[Box]:
     for row in rows:
         score = row[4] if fractions else row[4] / 100
         if score > least:
-            x, y, width, height = row[:4] if fractions else row[:4] / size
-            left, right = np.clip([x - width / 2, x + width / 2], 0, 1)
-            top, bottom = np.clip([y - height / 2, y + height / 2], 0, 1)
-            yield Box(
-                (left + right) / 2,
-                (top + bottom) / 2,
-                right - left,
-                bottom - top,
-                score,
-                int(np.argmax(row[5:])),
-            )
+            # Middle and size are cut one by one.
+            x, y, width, height = np.clip(row[:4] if fractions else row[:4] / size, 0, 1)
+            yield Box(x, y, width, height, score, int(np.argmax(row[5:])))
