@@ -41,8 +41,10 @@ class SourceMissingError(CvimakeError):
     @property
     def in_short(self) -> str:
         """The error in one line, for a user who did not ask for the model."""
-        more = f" (`./doit {self._model}` says how to get it)" if self.remedy else ""
-        return harmless(f"{self.cause}{more}")
+        if not self.remedy:
+            return str(self)
+        place = f"{self._model} waits for its source: put it at {', '.join(self._places)}"
+        return harmless(f"{place} (`./doit {self._model}` says how to get it)")
 
     def problem(self, _name: str = "") -> Problem:
         """Return the error as plain data; its remedy is where to put the network, and how to get it."""

@@ -40,14 +40,14 @@ class _Completion:
         self.mistakes: list[str] = []
         self._file, self._model, self._settings, self._datasets = file, model, settings, datasets
         self._inputs = ModelInput(**merged(settings.input, model.input))
+        self._calibration = sampling.with_own_samples(settings.calibration, model.calibration)
         # The files that are still to be fetched. The model waits for them.
         self._awaited = fetch.missing(model.fetch, file.path.parent) if model.fetch else ()
 
     def model(self) -> DeclaredModel:
-        file, model, settings = self._file, self._model, self._settings
+        file, model, settings, calibration = self._file, self._model, self._settings, self._calibration
         folder = file.path.parent
         self._check_tables(folder / model.source)
-        calibration = sampling.with_own_samples(settings.calibration, model.calibration)
         samples, mistakes = sampling.find(file, ("calibration",), calibration, self._datasets, self._awaited)
         self.mistakes += mistakes
         tested_with = as_files(model.verify.input)
@@ -155,7 +155,8 @@ class _Completion:
         compared = rules.comparison_faults(qtable.global_compare_layers or [])
         self._blame((*key, "global_compare_layers"), compared)
         samples = own or calibration_samples
-        if samples is None and not rules.has_samples(qtable):
+        # Declared samples that are wrong, or still to be fetched, are told already.
+        if not rules.has_samples(qtable) and not rules.has_samples(self._calibration):
             what = "has no samples to search with. Declare dataset or data_list, here or in [calibration]"
             self._blame(key, [what])
         return samples

@@ -74,6 +74,11 @@ def test_a_search_waits_for_its_samples(tmp_path: Path) -> None:
     assert told(tmp_path) == ["net waits for 3 files of cats: ./doit fetch cats"]
 
 
+def test_a_search_waits_for_the_samples_of_the_calibration(tmp_path: Path) -> None:
+    project(tmp_path, f"{MODEL}qtable = {{ expected_cos = 0.9 }}\n")
+    assert told(tmp_path) == ["net waits for 3 files of cats: ./doit fetch cats"]
+
+
 def test_a_model_that_names_a_fetched_file_waits_for_it(tmp_path: Path) -> None:
     named = MODEL.replace("cat.png", "../../datasets/cats/dog.jpg").replace("INT8", "BF16")
     project(tmp_path, named)
