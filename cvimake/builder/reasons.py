@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from cvimake.core.errors import DeclarationError, Problem
-from cvimake.project.awaiting import counted
+from cvimake.builder.hindrances import ChoiceOpen, DeclarationWrong, Hindrance, NotFetched, SourceMissing
+from cvimake.core.errors import Problem
 
 # Longer values are cut when they are shown.
 _LONGEST_VALUE = 60
@@ -36,7 +36,7 @@ class _OfFile:
     path: str
 
     def __str__(self) -> str:
-        return self.words.format(_place(self.path))
+        return self.words.format(os.path.normpath(self.path))
 
 
 @dataclass(frozen=True)
@@ -99,96 +99,6 @@ class EngineChanged(_Plain):
     """Stages would now run with containers and did not, or the other way round."""
 
     words = "stages would run on another kind of engine (with or without containers)"
-
-
-@dataclass(frozen=True)
-class SourceMissing:
-    """A model's source is not there yet.
-
-    Attributes:
-        path: where to put it.
-        model: the model's name.
-        source_from: how to get it, in the words of the declaration; empty if it does not say so.
-    """
-
-    path: str
-    model: str
-    source_from: str = ""
-
-    @property
-    def problem(self) -> Problem:
-        """Return the reason as an error is told."""
-        remedy = "\n".join(filter(None, [f"Put it at {_place(self.path)}.", self.source_from]))
-        return Problem(id="source-missing", cause="its source is missing", remedy=remedy)
-
-    def __str__(self) -> str:
-        more = f" (`./doit {self.model}` says how to get it)" if self.source_from else ""
-        return f"waits for its source: put it at {_place(self.path)}{more}"
-
-
-@dataclass(frozen=True)
-class NotFetched:
-    """Files that it needs are declared in `[fetch]` and not there yet.
-
-    Attributes:
-        owner: the model or dataset that declares them.
-        count: how many files.
-        size: bytes to download; None if that is not declared.
-    """
-
-    owner: str
-    count: int
-    size: int | None
-
-    @property
-    def problem(self) -> Problem:
-        """Return the reason as an error is told."""
-        return Problem(
-            id="not-fetched",
-            cause=f"{counted(self.count, self.owner, self.size)} not fetched yet",
-            remedy=f"Run ./doit fetch {self.owner}.",
-        )
-
-    def __str__(self) -> str:
-        return f"waits for {counted(self.count, self.owner, self.size)}: ./doit fetch {self.owner}"
-
-
-@dataclass(frozen=True)
-class ChoiceOpen:
-    """A value of a model's declaration is still to be filled in.
-
-    Attributes:
-        what: which, with file and line.
-    """
-
-    what: str
-
-    @property
-    def problem(self) -> Problem:
-        """Return the reason as an error is told."""
-        return Problem(id="choice-open", cause=self.what, remedy="Fill in the value.")
-
-    def __str__(self) -> str:
-        return f"waits for a choice: {self.what}"
-
-
-@dataclass(frozen=True)
-class DeclarationWrong:
-    """A model's declaration has a mistake.
-
-    Attributes:
-        what: which, with file and line.
-    """
-
-    what: str
-
-    @property
-    def problem(self) -> Problem:
-        """Return the reason as an error is told."""
-        return Problem(id=DeclarationError.id, cause=self.what)
-
-    def __str__(self) -> str:
-        return self.what
 
 
 @dataclass(frozen=True)
@@ -294,8 +204,6 @@ Reason = (
     | NotFetched | ChoiceOpen | DeclarationWrong | OptionChanged | InputAdded | InputRemoved | InputChanged
     | InputMissing | MemberAdded | MemberRemoved | ToolchainChanged | TargetMissing | TargetDamaged | Follows
 )  # fmt: skip
-# Reasons why a model cannot be built
-Hindrance = SourceMissing | NotFetched | ChoiceOpen | DeclarationWrong
 _KINDS: dict[str, type[Reason]] = {kind.__name__: kind for kind in typing.get_args(Reason)}
 
 
@@ -324,11 +232,6 @@ def _shown(value: str | None) -> str:
         return "not there"
     line = " ".join(value.split()) or '""'
     return line if len(line) <= _LONGEST_VALUE else f"{line[:_LONGEST_VALUE]}..."
-
-
-def _place(path: str) -> str:
-    """Return a path without the `..` by which a declaration reaches it."""
-    return os.path.normpath(path)
 
 
 def _cut(sha256: str) -> str:

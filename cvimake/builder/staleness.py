@@ -17,10 +17,9 @@ from doit.tools import config_changed
 
 from cvimake.builder.content_checker import OUTPUTS, contents_of
 from cvimake.builder.differences import Definition, definition_changes, identity_changes, members
+from cvimake.builder.hindrances import ChoiceOpen, DeclarationWrong, NotFetched, SourceMissing
 from cvimake.builder.history import History, Run
 from cvimake.builder.reasons import (
-    ChoiceOpen,
-    DeclarationWrong,
     DefinitionChanged,
     EngineChanged,
     Follows,
@@ -33,9 +32,7 @@ from cvimake.builder.reasons import (
     MemberRemoved,
     NeverBuilt,
     NoRecord,
-    NotFetched,
     Reason,
-    SourceMissing,
     TargetDamaged,
     TargetMissing,
     ToolchainChanged,

@@ -7,7 +7,8 @@ from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvimake.builder.reasons import ChoiceOpen, DeclarationWrong, NotFetched, Reason, SourceMissing
+from cvimake.builder.hindrances import ChoiceOpen, DeclarationWrong, NotFetched, SourceMissing
+from cvimake.builder.reasons import Reason
 from cvimake.core.errors import CvimakeError, DeclarationError, Problem, harmless
 from cvimake.project import Declarations, DeclaredModel, presence
 from cvimake.project.awaiting import Awaiting

@@ -12,7 +12,8 @@ from doit.control import TaskControl
 from doit.task import Task
 
 import cvimake
-from cvimake.builder.reasons import ChoiceOpen, DeclarationWrong, Reason, SourceMissing
+from cvimake.builder.hindrances import ChoiceOpen, DeclarationWrong, SourceMissing
+from cvimake.builder.reasons import Reason
 from cvimake.builder.records import SECONDS
 from cvimake.builder.staleness import Verdict, in_order
 from cvimake.builder.task_meta import meta_of

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cvimake.builder import reasons
+from cvimake.builder import hindrances, reasons
 from cvimake.builder.reasons import OptionChanged, Reason, from_json, to_json
 
 EACH: list[Reason] = [
@@ -14,10 +14,10 @@ EACH: list[Reason] = [
     reasons.Asked(),
     reasons.DefinitionChanged(),
     reasons.EngineChanged(),
-    reasons.SourceMissing("a", "net", "yolo export"),
-    reasons.NotFetched("cats", 3, None),
-    reasons.ChoiceOpen("models/a/model.toml:1: a: fill it in"),
-    reasons.DeclarationWrong("models/a/model.toml:1: a: is missing"),
+    hindrances.SourceMissing("a", "net", "yolo export"),
+    hindrances.NotFetched("cats", 3, None),
+    hindrances.ChoiceOpen("models/a/model.toml:1: a: fill it in"),
+    hindrances.DeclarationWrong("models/a/model.toml:1: a: is missing"),
     reasons.OptionChanged("option --a", "1", None),
     reasons.InputAdded("a"),
     reasons.InputRemoved("a"),
