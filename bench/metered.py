@@ -19,7 +19,7 @@ from pathlib import Path
 from bench import project
 from bench.measure import Result, Runs, Scale, Unit, in_turns, timed
 from cvimake.core.action import Action, FileKind
-from cvimake.core.capacity import Share, granted
+from cvimake.core.capacity import Share
 from cvimake.execution.runtime import Runtimes
 from cvimake.execution.sandbox import Sandbox
 from cvimake.pipeline.stage import Stage
@@ -178,7 +178,6 @@ def _run(action: Action, sandbox: Sandbox, program: Program, processes: int) -> 
         argv[argv.index(program.stand_in)] = f"{commands.ROOT}/python/tools/{program.name}.py"
     start = argv.index("python3")
     metered = (*argv[:start], "python3", "-c", _METER, *argv[start:])
-    with granted(Share(cores=max(1, processes))):
-        sandbox.run(dataclasses.replace(action, argv=metered))
+    sandbox.run(dataclasses.replace(action, argv=metered), share=Share(cores=max(1, processes)))
     log = sandbox.log_path(action).read_text(encoding="utf-8", errors="replace")
     return Taken(*json.loads(log.rpartition(_MARK)[2].splitlines()[0]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cvimake.builder.activity import Activities
 from cvimake.builder.store.current import Choice, Current, choose
 from cvimake.core import announce, clock
+from cvimake.core.capacity import ONE_CORE, Share
 from cvimake.core.content import Contents
 from cvimake.execution.image.recipe import Recipe
 from cvimake.project import Declarations, read_declarations
@@ -31,6 +32,7 @@ class Build:
     Attributes:
         contents: what is known of files.
         store: where results are found and kept.
+        shares: the cores and memory that each running task has got, by the task's name.
         warnings: tells a warning about a model once, whatever number of its stages finds it.
     """
 
@@ -39,8 +41,13 @@ class Build:
         self.environment = environment
         self.contents = Contents()
         self.activities = Activities()
+        self.shares: dict[str, Share] = {}
         self.warnings = announce.Once()
         self.store = Current(lambda: self.choice, environment)
+
+    def share(self, task: str) -> Share:
+        """Return the share of the machine that a running task has got; without one, a share of one core."""
+        return self.shares.get(task, ONE_CORE)
 
     @functools.cached_property
     def declarations(self) -> Declarations:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from cvimake.core import digest
 from cvimake.core.action import Action
-from cvimake.core.capacity import own_share
 from cvimake.core.content import Contents, State
 from cvimake.core.errors import CvimakeError
 from cvimake.core.key import action_key
@@ -191,7 +190,7 @@ def keep(build: Build, key: str, action: Action, seconds: float, outputs: Mappin
     entry = Entry(
         action=action.name,
         seconds=seconds,
-        cores=own_share().cores,
+        cores=build.share(action.name).cores,
         outputs=blobs,
     )
     build.store.keep(key, entry, {file.name: Path(file.path).absolute() for file in action.outputs})

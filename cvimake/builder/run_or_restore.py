@@ -17,7 +17,7 @@ from cvimake.builder.content_checker import INPUTS, OUTPUTS
 from cvimake.builder.records import CORES, RESTORED, SECONDS
 from cvimake.builder.task_failure import failure_of
 from cvimake.builder.task_meta import Restore
-from cvimake.core.capacity import own_share
+from cvimake.core.capacity import ONE_CORE, Share
 from cvimake.core.content import State, is_known, unchanged
 from cvimake.core.errors import CvimakeError
 from cvimake.execution.failures import disk_errors
@@ -42,21 +42,22 @@ class RunOrRestore:
 
     def run(self) -> BaseFail | dict[str, Any]:
         """Run the stage's tool, and keep its outputs in the store; see `guarded`."""
-        return guarded(self._build, self._run, self.targets)
+        share = self._build.share(self._stage.action.name)
+        return guarded(self._build, functools.partial(self._run, share), self.targets, share)
 
     def look_up(self) -> Restore | None:
         """Look for the outputs in the store; return the function that takes them from there."""
         found = restore.find(self._build, self._stage.action, self._stage.toolchain)
         return functools.partial(self._restore, found) if found else None
 
-    def _run(self) -> Ran:
+    def _run(self, share: Share) -> Ran:
         build, stage, action = self._build, self._stage, self._stage.action
         checks.run(stage)
         text, toolchain = restore.recorded_toolchain(build.root / stage.toolchain, build.contents)
         runtime = build.runtimes.recorded_in(stage.toolchain)
         runtime.check(json.loads(text), stage.toolchain)
         started = time.monotonic()
-        ran = runtime.sandbox.run(action, functools.partial(build.activities.read, action.name))
+        ran = runtime.sandbox.run(action, functools.partial(build.activities.read, action.name), share)
         key = restore.key_of(action, text, ran.inputs)
         restore.keep(build, key, action, time.monotonic() - started, ran.outputs)
         inputs = {**ran.inputs, str(stage.toolchain): toolchain}
@@ -103,13 +104,16 @@ class _NotInStoreError(Exception):
     """The outputs that were found in the store cannot be taken from it."""
 
 
-def guarded(build: Build, act: Callable[[], Ran | None], targets: Sequence[str]) -> BaseFail | dict[str, Any]:
+def guarded(
+    build: Build, act: Callable[[], Ran | None], targets: Sequence[str], share: Share = ONE_CORE
+) -> BaseFail | dict[str, Any]:
     """Do the work of a task. An error that a user can correct becomes doit's failure (1) or error (2).
 
     Args:
         build: that the task belongs to.
         act: does the work, and tells what was read and written if it knows.
         targets: all files that the task makes.
+        share: the cores and memory that the task has got.
 
     Returns:
         The failure, or the values that doit keeps of the run: its time, and the states of the targets.
@@ -122,7 +126,7 @@ def guarded(build: Build, act: Callable[[], Ran | None], targets: Sequence[str])
             _check_outputs(ran, outputs)
     except (CvimakeError, OSError) as error:
         return failure_of(error)
-    values = {SECONDS: time.monotonic() - started, CORES: own_share().cores, OUTPUTS: outputs}
+    values = {SECONDS: time.monotonic() - started, CORES: share.cores, OUTPUTS: outputs}
     return {**values, INPUTS: dict(ran.inputs)} if ran else values
 
 

@@ -19,7 +19,7 @@ from cvimake.builder.records import CORES, SECONDS
 from cvimake.builder.schedule import Schedule
 from cvimake.builder.task_meta import Restore, meta_of
 from cvimake.core import graph
-from cvimake.core.capacity import Capacity, Load, Share, cores_for, granted
+from cvimake.core.capacity import Capacity, Load, Share, cores_for
 
 # No machine runs more stages at once; threads are made as they are needed.
 _MOST_THREADS = 64
@@ -151,8 +151,11 @@ class Runner(RecordingRunner):
     def _execute(self, task: Task, share: Share) -> Ended:
         """Run a task, in any thread. A stage reports its inputs; those of other tasks are read before it."""
         before = {} if meta_of(task).look_up else self.inputs(task)
-        with granted(share):
+        self._build.shares[task.name] = share
+        try:
             failure = task.execute(self.stream)
+        finally:
+            del self._build.shares[task.name]
         if INPUTS not in task.values:
             return Ended(failure, before)
         # doit would record a second copy of the values.

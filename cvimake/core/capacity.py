@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cvimake.core.action import GIBIBYTE
@@ -50,6 +48,10 @@ class Share:
     free: int | None = None
 
 
+# The share of everything that got none from a build.
+ONE_CORE = Share()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
     """The cores and memory that all stages together may take at one time.
@@ -90,25 +92,6 @@ class Capacity:
             if count <= cores and (free is None or memory <= free):
                 return Share(cores=count, memory=memory, free=free)
         return None if others else Share(memory=load.memory, free=free)
-
-
-# The share of the stage that runs in this thread.
-_GRANTED: ContextVar[Share] = ContextVar("granted")
-
-
-@contextmanager
-def granted(share: Share) -> Iterator[None]:
-    """Give this thread a share of the machine for as long as the context lasts."""
-    token = _GRANTED.set(share)
-    try:
-        yield
-    finally:
-        _GRANTED.reset(token)
-
-
-def own_share() -> Share:
-    """Return the share of the stage that runs in this thread; without one, a share of one core."""
-    return _GRANTED.get(Share())
 
 
 # The engine builds this image. Most of the time it waits for downloads.

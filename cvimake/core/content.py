@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from cvimake.core import digest, filesystem
+from cvimake.core import digest
+from cvimake.core.filesystem import FileSystems
 
 # A file's inode, its times of modification and of change in ns, its size, and its sha256; a JSON value.
 # An inode of 0 means that times and size cannot show whether the file has changed: its bytes are read again.
@@ -26,12 +27,13 @@ _LONGEST_WAIT = 0.05
 NOT_THERE: State = [0, 0, 0, -1, ""]
 
 
-def observed(path: Path, read: Callable[[BinaryIO], str]) -> State:
+def observed(path: Path, read: Callable[[BinaryIO], str], file_systems: FileSystems) -> State:
     """Read a file and return its state.
 
     Args:
         path: the file.
         read: reads all of it and returns the sha256 of the bytes.
+        file_systems: tells how exact the file's times are.
 
     Raises:
         OSError: it cannot be read, or is not a plain file.
@@ -42,7 +44,7 @@ def observed(path: Path, read: Callable[[BinaryIO], str]) -> State:
         attempt = 0
         while True:
             attempt += 1
-            before, is_settled = _settled(file, path)
+            before, is_settled = _settled(file, path, file_systems)
             file.seek(0)
             sha256 = read(file)
             is_whole = _identity(os.fstat(file.fileno())) == before
@@ -70,6 +72,7 @@ class Contents:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._known: dict[str, State] = {}
+        self.file_systems = FileSystems()
         # New states of files whose bytes equal the recorded ones. Only one thread uses this.
         self.renewed: dict[str, State] = {}
 
@@ -100,24 +103,24 @@ class Contents:
         with self._guard:
             known = self._known.get(path)
         if known is None or known[:-1] != identity:
-            known = observed(Path(path), digest.of_stream)
+            known = observed(Path(path), digest.of_stream, self.file_systems)
             if is_known(known):
                 with self._guard:
                     self._known[path] = known
         return known
 
 
-def _settled(file: BinaryIO, path: Path) -> tuple[list[int], bool]:
+def _settled(file: BinaryIO, path: Path, file_systems: FileSystems) -> tuple[list[int], bool]:
     """Return the identity of an open file, and whether any change from now on will show in it."""
     status = os.fstat(file.fileno())
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a plain file", str(path))
-    if 0 < (wait := filesystem.settles_in(status)) <= _LONGEST_WAIT:
+    if 0 < (wait := file_systems.settles_in(status)) <= _LONGEST_WAIT:
         time.sleep(wait)
         status = os.fstat(file.fileno())
-        wait = filesystem.settles_in(status)
+        wait = file_systems.settles_in(status)
     return _identity(status), wait == 0
 
 

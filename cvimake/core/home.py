@@ -41,4 +41,7 @@ def expanded(path: Path, environment: Mapping[str, str]) -> Path:
     try:
         return Path(pwd.getpwnam(first[1:]).pw_dir, *others)
     except KeyError:
-        raise CvimakeError(f"{path}: there is no user {first[1:]!r}") from None
+        raise CvimakeError(
+            f"{path}: there is no user {first[1:]!r}",
+            "Correct the name, or write the whole path of the folder.",
+        ) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cvimake.core import digest, lock
 from cvimake.core.action import Action
-from cvimake.core.capacity import own_share
+from cvimake.core.capacity import ONE_CORE, Share
 from cvimake.core.content import Contents, State
 from cvimake.core.errors import CvimakeError
 from cvimake.core.publication import publish
@@ -58,12 +58,18 @@ class Sandbox:
         """Return the path of an action's whole log."""
         return logs.log_path(self.root, action.name)
 
-    def run(self, action: Action, watch: Callable[[bytes], None] = lambda _output: None) -> Ran:
+    def run(
+        self,
+        action: Action,
+        watch: Callable[[bytes], None] = lambda _output: None,
+        share: Share = ONE_CORE,
+    ) -> Ran:
         """Run an action and publish its outputs: all of them, or none.
 
         Args:
             action: the action to run.
             watch: is given the tool's output as it comes.
+            share: the cores and memory that the tool may use.
 
         Returns:
             The files that the tool read and wrote, with their digests.
@@ -80,7 +86,7 @@ class Sandbox:
             self._alone(action),
             workspace(self.root) as folder,
         ):
-            return self._run(action, folder, watch)
+            return self._run(action, folder, watch, share)
 
     @contextlib.contextmanager
     def _alone(self, action: Action) -> Iterator[None]:
@@ -93,19 +99,19 @@ class Sandbox:
         with lock.exclusive(locks / action.name, f"is running {action.name} in this project"):
             yield
 
-    def _run(self, action: Action, workspace: Path, watch: Callable[[bytes], None]) -> Ran:
+    def _run(self, action: Action, workspace: Path, watch: Callable[[bytes], None], share: Share) -> Ran:
         inner, private, stays = workspace / "files", workspace / "inputs", self._fresh_inputs(action)
         for place in (inner, private):
             place.mkdir(mode=0o755)
         inputs = snapshot.take(action, self.root, private, stays, self.engine.user, self.contents)
         texts = _write_texts(action, stays)
-        command = self._command(action, inner, {**inputs.files, **texts}, inputs.folders)
+        command = self._command(action, inner, {**inputs.files, **texts}, inputs.folders, share)
         _make_mount_points(command)
         lasting = {**snapshot.lasting_files(action, self.root, stays, self.engine.user), **texts}
         log_path = self.log_path(action)
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with log_path.open("wb") as log:
-            by_hand = self._command(action, inner, lasting, inputs.folders)
+            by_hand = self._command(action, inner, lasting, inputs.folders, share)
             log.write(self._log_head(action, by_hand).encode())
             log.flush()
             ending = self.engine.run(command, logs.WatchedLog(log, watch))
@@ -120,7 +126,12 @@ class Sandbox:
         return Ran(inputs=inputs.states, outputs=outputs)
 
     def _command(
-        self, action: Action, inner: Path, files: Mapping[str, Path], folders: Mapping[str, Path]
+        self,
+        action: Action,
+        inner: Path,
+        files: Mapping[str, Path],
+        folders: Mapping[str, Path],
+        share: Share,
     ) -> Command:
         """Return an action as a command for the engine.
 
@@ -129,6 +140,7 @@ class Sandbox:
             inner: the host's folder that is its working directory.
             files: the host's files that it sees in its working directory, by name.
             folders: the host's folders that it sees, by the path at which it sees them.
+            share: the cores and memory that it may use.
         """
         mounts = [Mount(source=inner, target=WORKSPACE, read_only=False)]
         mounts += [
@@ -140,7 +152,7 @@ class Sandbox:
             name=action.name,
             image=self.image,
             argv=action.argv,
-            environment={**action.environment, **_share(action)},
+            environment={**action.environment, **_bounds(action, share)},
             mounts=tuple(mounts),
             working_directory=WORKSPACE,
             user=self.engine.user,
@@ -193,11 +205,10 @@ def _make_mount_points(command: Command) -> None:
         os.chown(command.host_folder, *command.user)
 
 
-def _share(action: Action) -> dict[str, str]:
+def _bounds(action: Action, share: Share) -> dict[str, str]:
     """Return the variables that tell a stage how many cores and how much memory it may use.
 
     They are no part of the action, since they do not change its result.
     """
-    share = own_share()
     bounds = [bound for bound in (action.limits.memory, share.free) if bound]
     return {PROCESSES: str(share.cores), MEMORY: str(int(min(bounds) * _SHARE_OF_LIMIT))}

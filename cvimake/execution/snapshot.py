@@ -88,7 +88,7 @@ def take(  # noqa: PLR0913, PLR0917 - the places that a snapshot has to do with
             sources[path], in_place[source] = source, state
         else:
             sources[path] = private / file.name
-            state = _copied(source, sources[path])
+            state = _copied(source, sources[path], contents)
         states[path] = state
     folders: dict[str, Path] = {}
     for number, folder in enumerate(action.folders):
@@ -140,14 +140,14 @@ def _provable(source: Path, user: tuple[int, int], contents: Contents) -> State 
     return state if is_known(state) else None
 
 
-def _copied(source: Path, target: Path) -> State:
+def _copied(source: Path, target: Path, contents: Contents) -> State:
     """Copy a file for the tool's user; return its state, with the digest of the copy."""
 
     def copy(reading: BinaryIO) -> str:
         clone(reading, target)
         return digest.of_file(target)
 
-    state = observed(source, copy)
+    state = observed(source, copy, contents.file_systems)
     # The folder around it is closed to others.
     target.chmod(0o644)
     return state
@@ -191,7 +191,7 @@ def _member(members: Path, source: Path, contents: Contents) -> tuple[State, Pat
     if member.is_file() and digest.of_file(member) == state[-1]:
         return state, member
     new = members / "new"
-    state = _copied(source, new)
+    state = _copied(source, new, contents)
     return state, new.replace(members / state[-1])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab import Lab
 
 from cvimake.core.action import Action, FileKind, Folder, Input, Limits, Output
-from cvimake.core.capacity import Share, granted
+from cvimake.core.capacity import Share
 from cvimake.core.resources import container_program
 from cvimake.pipeline.stages import calibration
 from cvimake.toolchain import commands
@@ -51,8 +51,7 @@ class Subject:
             folders=(Folder(target="/dataset", files=self.files),),
             limits=_LIMITS,
         )  # fmt: skip
-        with granted(Share(cores=max(1, processes), free=memory)):
-            self.lab.sandbox.run(action)
+        self.lab.sandbox.run(action, share=Share(cores=max(1, processes), free=memory))
         log = self.lab.sandbox.log_path(action).read_text(encoding="utf-8", errors="replace")
         return Calibrated((self.lab.root / "out" / "table").read_bytes(), log)
 

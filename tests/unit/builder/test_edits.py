@@ -11,6 +11,7 @@ from graphs import Workshop
 
 from cvimake.builder.content_checker import ContentChecker
 from cvimake.core import content
+from cvimake.core.filesystem import FileSystems
 
 
 @pytest.fixture
@@ -52,9 +53,9 @@ def test_files_that_were_only_touched_are_read_once_more_and_not_in_every_build(
     read: list[str] = []
     observed = content.observed
 
-    def note(path: Path, digest: Callable[..., str]) -> content.State:
+    def note(path: Path, digest: Callable[..., str], file_systems: FileSystems) -> content.State:
         read.append(path.name)
-        return observed(path, digest)
+        return observed(path, digest, file_systems)
 
     monkeypatch.setattr(content, "observed", note)
     assert build(workshop) == []

@@ -22,7 +22,7 @@ from cvimake.builder.content_checker import ContentChecker
 from cvimake.builder.records import CORES, SECONDS
 from cvimake.builder.runner import Runner
 from cvimake.builder.task_meta import Meta, meta_of
-from cvimake.core.capacity import Capacity, Load, Share, own_share
+from cvimake.core.capacity import Capacity, Load, Share
 from cvimake.core.content import Contents
 
 ONE = Load(memory=1)
@@ -34,6 +34,7 @@ class Bench:
 
     def __init__(self, capacity: Capacity) -> None:
         self._capacity = capacity
+        self.build = Build(Path(), {})
         self.cancelled = threading.Event()
         self.guard = threading.Lock()
         self.running: set[str] = set()
@@ -54,7 +55,7 @@ class Bench:
         def run() -> object:
             with self.guard:
                 self.running.add(name)
-                self.shares[name] = own_share()
+                self.shares[name] = self.build.share(name)
                 self.begun.append(name)
                 self.together.append(frozenset(self.running))
                 self.ended_before[name] = frozenset(self.ended)
@@ -86,7 +87,7 @@ class Bench:
             Dependency(SqliteDB, database, checker_cls=lambda: ContentChecker(Contents())),
             ZeroReporter(None, {}),
             continue_=keep_going, stream=Stream(0),
-            build=Build(Path(), {}), ready_machine=lambda: self, jobs=jobs,
+            build=self.build, ready_machine=lambda: self, jobs=jobs,
         )  # fmt: skip
         return int(runner.run_all(control.task_dispatcher()))
 

@@ -216,7 +216,7 @@ class FakeSandbox:
         self.error = error
         self.ran: list[Action] = []
 
-    def run(self, action: Action, _watch: object) -> Ran:
+    def run(self, action: Action, *_: object) -> Ran:
         self.ran.append(action)
         if self.error:
             raise self.error
@@ -279,7 +279,7 @@ def test_a_stage_is_checked_before_its_tool_runs_and_concluded_after_it(
     order: list[str] = []
 
     class Recording(FakeSandbox):
-        def run(self, action: Action, _watch: object) -> Ran:
+        def run(self, action: Action, *_: object) -> Ran:
             order.append(action.name)
             return write_outputs(action)
 

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import threading
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvimake.core.capacity import Capacity, Load, Share, cores_for, granted, own_share
+from cvimake.core.capacity import Capacity, Load, Share, cores_for
 
 LOADS = st.builds(Load, memory=st.integers(0, 20), cores=st.integers(1, 4), memory_per_core=st.integers(0, 5))
 CAPACITIES = st.builds(Capacity, cores=st.integers(1, 8), memory=st.none() | st.integers(1, 40))
@@ -62,14 +60,3 @@ def test_a_stage_gets_as_many_cores_as_their_memory_is_there_for() -> None:
 )
 def test_a_stage_is_to_get_its_part_of_the_work(own: float, all_work: float, cores: int) -> None:
     assert cores_for(own, all_work, Capacity(cores=8)) == cores
-
-
-def test_a_share_is_seen_where_the_stage_runs_and_nowhere_else() -> None:
-    seen: list[Share] = []
-    assert own_share() == Share()
-    with granted(Share(cores=3)):
-        other = threading.Thread(target=lambda: seen.append(own_share()))
-        other.start()
-        other.join()
-        assert own_share().cores == 3
-    assert own_share() == seen[0] == Share()

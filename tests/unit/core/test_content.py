@@ -14,6 +14,7 @@ from cvimake.builder.content_checker import OUTPUTS, ContentChecker, intact
 from cvimake.core import digest
 from cvimake.core.content import NOT_THERE, Contents, is_known, observed, unchanged
 from cvimake.core.copying import clone
+from cvimake.core.filesystem import FileSystems
 
 
 def recorded(path: Path) -> list[Any]:
@@ -110,7 +111,7 @@ def test_a_file_that_is_written_while_it_is_read_has_no_known_state(tmp_path: Pa
             writing.write(b"b")
         return file.read().hex()
 
-    state = observed(path, read)
+    state = observed(path, read, FileSystems())
     assert not is_known(state)
     assert not unchanged(path, state)
 
@@ -127,7 +128,7 @@ def test_a_file_that_is_edited_while_it_is_read_is_read_again(tmp_path: Path, si
             path.write_bytes(edits.pop())
         return digest.of_file(copy)
 
-    assert observed(path, read) == Contents().state(str(path))
+    assert observed(path, read, FileSystems()) == Contents().state(str(path))
     edits.append(b"c" * size)
 
     def read_directly(file: BinaryIO) -> str:
@@ -136,7 +137,7 @@ def test_a_file_that_is_edited_while_it_is_read_is_read_again(tmp_path: Path, si
             path.write_bytes(edits.pop())
         return held
 
-    assert observed(path, read_directly)[-1] == digest.of_file(path)
+    assert observed(path, read_directly, FileSystems())[-1] == digest.of_file(path)
     assert copy.read_bytes() == b"b" * size
 
 

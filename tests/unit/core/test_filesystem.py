@@ -12,7 +12,7 @@ import pytest
 
 from cvimake.core import filesystem
 from cvimake.core.content import Contents, is_known
-from cvimake.core.filesystem import CLOCK_STEP, settles_in
+from cvimake.core.filesystem import CLOCK_STEP, FileSystems
 
 # A whole second.
 NOW = 1_700_000_000
@@ -52,8 +52,8 @@ def status(age: float) -> os.stat_result:
 def test_a_change_shows_when_the_file_systems_clock_has_moved_on(
     monkeypatch: pytest.MonkeyPatch, kind: str, age: float, seconds: float
 ) -> None:
-    monkeypatch.setattr(filesystem, "_type", lambda _device: kind)
-    assert settles_in(status(age), NOW) == pytest.approx(seconds, abs=1e-6)
+    monkeypatch.setattr(filesystem, "_kind", lambda _device: kind)
+    assert FileSystems().settles_in(status(age), NOW) == pytest.approx(seconds, abs=1e-6)
 
 
 def test_a_file_system_is_known_by_its_mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,10 +63,16 @@ def test_a_file_system_is_known_by_its_mount(tmp_path: Path, monkeypatch: pytest
         encoding="utf-8",
     )
     monkeypatch.setattr(filesystem, "_MOUNTS", tmp_path / "mounts")
-    filesystem._type.cache_clear()
-    assert filesystem._type(os.makedev(8, 17)) == "vfat"
-    assert filesystem._type(os.makedev(8, 18)) == ""
-    filesystem._type.cache_clear()
+    assert FileSystems().kind(os.makedev(8, 17)) == "vfat"
+    assert FileSystems().kind(os.makedev(8, 18)) == ""
+
+
+def test_a_later_build_sees_what_was_mounted_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = tmp_path / "mounts"
+    monkeypatch.setattr(filesystem, "_MOUNTS", mounts)
+    for kind in ("vfat", "ext4"):
+        mounts.write_text(f"97 28 8:17 / /mnt/stick rw - {kind} /dev/sdb1 rw\n", encoding="utf-8")
+        assert Contents().file_systems.kind(os.makedev(8, 17)) == kind
 
 
 @pytest.fixture(params=sorted(COARSE))
@@ -86,12 +92,10 @@ def coarse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     if mounted.returncode:
         said = mounted.stderr.partition("\n")[0]
         pytest.skip(f"run it as root, with a kernel that has loop devices and this file system: {said}")
-    filesystem._type.cache_clear()
     try:
         yield place
     finally:
         subprocess.run(["umount", str(place)], check=True)
-        filesystem._type.cache_clear()
 
 
 def test_an_edit_in_the_same_tick_of_a_coarse_clock_is_noticed(coarse: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from fake_engine import ACTION, MLIR, NOBODY, NPZ, FakeEngine, write_both
 
 from cvimake.core.action import Action, Ending, FileKind, Input, Limits, Output
-from cvimake.core.capacity import Share, granted
+from cvimake.core.capacity import ONE_CORE, Share
 from cvimake.core.errors import CvimakeError, EngineError, StageFailedError
 from cvimake.execution.engine import Command, Log
 from cvimake.execution.sandbox import Sandbox
@@ -29,8 +29,8 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(root: Path, engine: FakeEngine, action: Action = ACTION) -> None:
-    Sandbox(root=root, engine=engine, image="sha256:abc").run(action)
+def run(root: Path, engine: FakeEngine, action: Action = ACTION, share: Share = ONE_CORE) -> None:
+    Sandbox(root=root, engine=engine, image="sha256:abc").run(action, share=share)
 
 
 def failure(root: Path, engine: FakeEngine, action: Action = ACTION) -> str:
@@ -68,8 +68,7 @@ def test_the_command_is_the_actions(root: Path) -> None:
 
 def test_a_stage_gets_its_share_of_the_machine_outside_of_the_action(root: Path) -> None:
     engine = FakeEngine(write_both)
-    with granted(Share(cores=3, memory=5, free=1000)):
-        run(root, engine)
+    run(root, engine, share=Share(cores=3, memory=5, free=1000))
     (command,) = engine.commands
     assert (command.environment[PROCESSES], command.environment[MEMORY]) == ("3", "850")
     assert ACTION.definition()["environment"] == {"TZ": "UTC"}

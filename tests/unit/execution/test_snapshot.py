@@ -90,7 +90,7 @@ def test_a_large_input_is_read_where_it_lies_only_if_a_change_would_show(
 
     monkeypatch.setattr(snapshot, "LARGEST_COPY", 3)
     run(root, look)
-    monkeypatch.setattr(filesystem, "_type", lambda _device: "vfat")
+    monkeypatch.setattr(filesystem, "_kind", lambda _device: "vfat")
     ran = run(root, look)
     assert sources[0] == root / SOURCE
     assert sources[1].is_relative_to(root / "build" / ".work")
