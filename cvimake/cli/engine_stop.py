@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cvimake.cli import surroundings
 from cvimake.cli.base import PlainCommand
 from cvimake.core import terminal
 from cvimake.execution.engine import service
@@ -18,5 +19,5 @@ class EngineStop(PlainCommand):
 
     def perform(self, _options: dict[str, Any], _arguments: list[str]) -> int:
         """Stop the engine and tell the result."""
-        terminal.line(service.stop())
+        terminal.line(service.stop(surroundings.variables()))
         return 0

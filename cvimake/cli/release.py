@@ -254,7 +254,7 @@ class Release(Run):
         terminal.line(f"{archive}: {units.size(archive.stat().st_size)}")
         if key:
             signed = place.with_name(place.name + SIGNATURE_SUFFIX)
-            signed.write_bytes(signature.sign((place / SUMS).read_bytes(), key))
+            signed.write_bytes(signature.sign((place / SUMS).read_bytes(), key, self.build.environment))
             terminal.line(f"{signed}: by {key}")
         for text in seen.not_held:
             terminal.line(f"warning: not held still: {text}")

@@ -88,5 +88,5 @@ def _signature(release: Any, signers: Path | None) -> str:  # noqa: ANN401 - rel
                 f"{release.label}{opened.SIGNATURE_SUFFIX}: missing; --signers asks for a signature"
             )
         return "no signature beside it"
-    who = signature.check(opened.read(release, SUMS), path, signers)
+    who = signature.check(opened.read(release, SUMS), path, signers, surroundings.variables())
     return who if signers else f"{who} (--signers FILE says who may sign)"

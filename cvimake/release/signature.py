@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cvimake.core.errors import CvimakeError
@@ -19,12 +19,13 @@ _LARGEST = 64 * 1024
 _BEGIN, _END, _LINE = b"-----BEGIN SSH SIGNATURE-----\n", b"-----END SSH SIGNATURE-----\n", 70
 
 
-def sign(sums: bytes, key: Path) -> bytes:
+def sign(sums: bytes, key: Path, environment: Mapping[str, str]) -> bytes:
     """Return a signature.
 
     Args:
         sums: the bytes to sign.
         key: a private key, or a public one whose private half is in the SSH agent.
+        environment: the variables that cvimake was started with; they name the SSH agent.
 
     Raises:
         CvimakeError: the key cannot sign.
@@ -32,17 +33,18 @@ def sign(sums: bytes, key: Path) -> bytes:
     with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:
         message = Path(folder) / "SHA256SUMS"
         message.write_bytes(sums)
-        _keygen("sign", "-f", str(key), "-n", NAMESPACE, str(message))
+        _keygen(environment, "sign", "-f", str(key), "-n", NAMESPACE, str(message))
         return message.with_name("SHA256SUMS.sig").read_bytes()
 
 
-def check(sums: bytes, path: Path, signers: Path | None) -> str:
+def check(sums: bytes, path: Path, signers: Path | None, environment: Mapping[str, str]) -> str:
     """Check that a signature is one of these sums.
 
     Args:
         sums: the signed bytes.
         path: the signature.
         signers: a file with the people who may sign, as ssh-keygen's ALLOWED SIGNERS; None for anybody.
+        environment: the variables that cvimake was started with.
 
     Returns:
         The signers, as text for people.
@@ -59,14 +61,14 @@ def check(sums: bytes, path: Path, signers: Path | None) -> str:
     common = ("-n", NAMESPACE, "-s", str(path))
     try:
         if signers is None:
-            return _keygen("check-novalidate", *common, given=sums).strip()
-        return _signed_by(sums, path, signers)
+            return _keygen(environment, "check-novalidate", *common, given=sums).strip()
+        return _signed_by(sums, path, signers, environment)
     except CvimakeError as error:
         who = "of these files" if signers is None else f"of these files by anybody in {signers}"
         raise CvimakeError(f"{path.name}: not a signature {who}", str(error)) from error
 
 
-def _signed_by(sums: bytes, path: Path, signers: Path) -> str:
+def _signed_by(sums: bytes, path: Path, signers: Path, environment: Mapping[str, str]) -> str:
     """Return the signers that a signature is from, one on each line.
 
     ssh-keygen only looks at the first line that has the key, so each line is checked by itself.
@@ -83,7 +85,7 @@ def _signed_by(sums: bytes, path: Path, signers: Path) -> str:
                 continue
             one.write_bytes(line + b"\n")
             try:
-                accepted |= dict.fromkeys(_signed_by_line(sums, path, one))
+                accepted |= dict.fromkeys(_signed_by_line(sums, path, one, environment))
             except CvimakeError as error:
                 refusals.append(error)
     if not accepted:
@@ -91,12 +93,12 @@ def _signed_by(sums: bytes, path: Path, signers: Path) -> str:
     return "\n".join(accepted)
 
 
-def _signed_by_line(sums: bytes, path: Path, signer: Path) -> Iterator[str]:
+def _signed_by_line(sums: bytes, path: Path, signer: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """Check a signature against one line of the signers, and yield a line for each name in it."""
     known = ("-f", str(signer), "-s", str(path))
-    for names in _keygen("find-principals", *known).splitlines():
+    for names in _keygen(environment, "find-principals", *known).splitlines():
         for name in names.split(","):
-            yield _keygen("verify", *known, "-I", name, "-n", NAMESPACE, given=sums).strip()
+            yield _keygen(environment, "verify", *known, "-I", name, "-n", NAMESPACE, given=sums).strip()
 
 
 def _is_as_written(text: bytes) -> bool:
@@ -110,11 +112,12 @@ def _is_as_written(text: bytes) -> bool:
     return text == _BEGIN + b"".join(line + b"\n" for line in lines) + _END
 
 
-def _keygen(action: str, *arguments: str, given: bytes = b"") -> str:
+def _keygen(environment: Mapping[str, str], action: str, *arguments: str, given: bytes = b"") -> str:
     try:
         result = subprocess.run(
-            ["ssh-keygen", "-Y", action, *arguments], input=given, capture_output=True, check=False
-        )
+            ["ssh-keygen", "-Y", action, *arguments],
+            env=environment, input=given, capture_output=True, check=False,
+        )  # fmt: skip
     except FileNotFoundError:
         raise CvimakeError(
             "ssh-keygen is not installed", "Debian, Ubuntu: apt-get install openssh-client"

@@ -28,6 +28,10 @@ ATTRIBUTES = frozenset(
 )
 # These read the environment if this argument is missing.
 HANDED = {"which": "path", "from_env": "environment"}
+# These hand it to another program if `env` is missing.
+STARTING = frozenset({"run", "Popen", "call", "check_call", "check_output", "getoutput", "getstatusoutput"})
+# The child that reads a stranger's network is a part of this process, with limits: it has the same variables.
+INHERITS = frozenset({"project/networks/reading.py"})
 
 
 def readings(source: str) -> Iterator[str]:
@@ -44,16 +48,40 @@ def readings(source: str) -> Iterator[str]:
                     yield f"{node.lineno}: {name}"
 
 
-def test_only_the_entries_read_the_environment_or_the_current_folder() -> None:
-    modules = list(PACKAGE.rglob("*.py"))
+def inheritances(source: str) -> Iterator[str]:
+    """Yield each place of a module that starts a program and does not say with which variables."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.ImportFrom(module="subprocess", names=names):
+                yield from (f"{node.lineno}: {name.name}" for name in names if name.name in STARTING)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="subprocess"), attr=name), keywords=keywords):
+                if name in STARTING and "env" not in {keyword.arg for keyword in keywords}:
+                    yield f"{node.lineno}: {name}"
+
+
+def below_the_entries() -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each module that is handed what it needs."""
+    modules = sorted(PACKAGE.rglob("*.py"))
     assert len(modules) > 100
-    found = [
-        f"cvimake/{name}:{reading}"
-        for path in sorted(modules)
-        if not (name := path.relative_to(PACKAGE).as_posix()).startswith(ENTRIES)
-        for reading in readings(path.read_text(encoding="utf-8"))
-    ]
+    for path in modules:
+        name = path.relative_to(PACKAGE).as_posix()
+        if not name.startswith(ENTRIES):
+            yield name, path.read_text(encoding="utf-8")
+
+
+def test_only_the_entries_read_the_environment_or_the_current_folder() -> None:
+    found = [f"cvimake/{name}:{place}" for name, text in below_the_entries() for place in readings(text)]
     assert found == [], "take it as an argument; cli/surroundings.py reads it"
+
+
+def test_every_program_is_started_with_variables_that_were_handed_down() -> None:
+    found = [
+        f"cvimake/{name}:{place}"
+        for name, text in below_the_entries()
+        if name not in INHERITS
+        for place in inheritances(text)
+    ]
+    assert found == [], "give it env="
 
 
 def test_in_cli_one_file_reads_them() -> None:
@@ -101,3 +129,17 @@ def test_each_way_of_reading_is_found(line: str) -> None:
 )
 def test_what_is_handed_down_is_no_reading(line: str) -> None:
     assert list(readings(line)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ("import subprocess; subprocess.run(['git'])", 1),
+        ("import subprocess; subprocess.Popen(['git'], cwd='/')", 1),
+        ("from subprocess import run", 1),
+        ("import subprocess; subprocess.run(['git'], env={})", 0),
+        ("sandbox.run(action)", 0),
+    ],
+)
+def test_a_program_that_inherits_the_variables_is_found(line: str, count: int) -> None:
+    assert len(list(inheritances(line))) == count

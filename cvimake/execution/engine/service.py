@@ -60,8 +60,11 @@ def ensure_running(environment: Mapping[str, str]) -> None:
             _start(environment)
 
 
-def stop() -> str:
+def stop(environment: Mapping[str, str]) -> str:
     """Stop the engine that cvimake started; return what was done, in a sentence.
+
+    Args:
+        environment: the variables that cvimake was started with.
 
     Raises:
         EngineError: it does not stop.
@@ -71,7 +74,7 @@ def stop() -> str:
     except FileNotFoundError:
         return "cvimake started no engine on this machine; nothing to stop"
     if state.get("systemd"):
-        subprocess.run(["systemctl", "stop", "docker.service", "docker.socket"], check=False)
+        subprocess.run(["systemctl", "stop", "docker.service", "docker.socket"], env=environment, check=False)
     else:
         process = int(state["process"])
         if started(process) != state["started"]:
@@ -92,7 +95,7 @@ def stop() -> str:
 
 def _start(environment: Mapping[str, str]) -> None:
     if has_systemd():
-        subprocess.run(["systemctl", "start", "docker"], capture_output=True, check=False)
+        subprocess.run(["systemctl", "start", "docker"], env=environment, capture_output=True, check=False)
         process = None
         state: dict[str, object] = {"systemd": True}
     else:

@@ -151,9 +151,8 @@ def _bootstrap(
             ).returncode  # fmt: skip
         if code != 0:
             raise ImageError("the base image cannot be made", log_tail.end_of(log))
-        origin = (
-            f"bootstrapped from Debian packages and Python {_python_version(python)}; not the official image"
-        )
+        version = _python_version(python, environment)
+        origin = f"bootstrapped from Debian packages and Python {version}; not the official image"
         repository, _, name_tag = tag.partition(":")
         with announce.step("importing the base"):
             client.api.import_image_from_file(
@@ -174,7 +173,7 @@ def find_python(environment: Mapping[str, str], *, movable: bool = True, fetch: 
     pyenv = Path(environment.get("PYENV_ROOT") or home(environment) / ".pyenv")
     candidates += _below(pyenv / "versions", "3.10*/bin/python3.10")
     for candidate in candidates:
-        if _python_version(candidate, movable=movable):
+        if _python_version(candidate, environment, movable=movable):
             return candidate
     if uv := system.program("uv", environment):
         with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
@@ -185,7 +184,7 @@ def find_python(environment: Mapping[str, str], *, movable: bool = True, fetch: 
                     command = [uv, "python", "install", "3.10"]
                     subprocess.run(command, cwd=name, env=environment, capture_output=True, check=False)
             for candidate in _below(folder, "cpython-3.10*/bin/python3.10"):
-                if _python_version(candidate, movable=movable):
+                if _python_version(candidate, environment, movable=movable):
                     return candidate
     return None
 
@@ -201,7 +200,7 @@ def _on_path(name: str, environment: Mapping[str, str]) -> Iterator[Path]:
             yield path
 
 
-def _python_version(python: Path, *, movable: bool = True) -> str:
+def _python_version(python: Path, environment: Mapping[str, str], *, movable: bool = True) -> str:
     """Return the version of a Python 3.10; empty for another Python.
 
     If it has to be movable, it also needs a prefix of its own, and its headers.
@@ -214,8 +213,9 @@ def _python_version(python: Path, *, movable: bool = True) -> str:
     )
     try:
         result = subprocess.run(
-            [str(python), "-I", "-c", code], capture_output=True, text=True, timeout=30, check=False
-        )
+            [str(python), "-I", "-c", code],
+            env=environment, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return result.stdout.strip() if result.returncode == 0 else ""

@@ -66,7 +66,7 @@ def ensure(recipe: Recipe, folder: Path, environment: Mapping[str, str]) -> Tool
             identified = identify(sandbox, str(prefix / _RECORDS), what="toolchain")
             (prefix / _RECORDS / LISTING).write_text(identified.listing, encoding="utf-8")
             finished.write_text(json.dumps(identified.identity), encoding="utf-8")
-    if not _runs(prefix / "bin" / "python3"):
+    if not _runs(prefix / "bin" / "python3", environment):
         # Otherwise the search path would lead to the system's Python, which has none of the packages.
         raise ImageError(
             f"the Python in {prefix} does not run any more",
@@ -80,11 +80,12 @@ def ensure(recipe: Recipe, folder: Path, environment: Mapping[str, str]) -> Tool
     return ToolchainImage(id=str(prefix), base=ORIGIN, identity=identity, records=records)
 
 
-def _runs(python: Path) -> bool:
+def _runs(python: Path, environment: Mapping[str, str]) -> bool:
     try:
-        return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+        ended = subprocess.run([python, "-c", ""], env=environment, capture_output=True, check=False)
     except OSError:
         return False
+    return ended.returncode == 0
 
 
 def _install(prefix: Path, recipe: Recipe, folder: Path, environment: Mapping[str, str]) -> None:
@@ -161,7 +162,7 @@ def _compile(prefix: Path, python: Path, log: BinaryIO, environment: Mapping[str
     """Compile every Python file to bytecode. The tools look for bytecode in this folder alone."""
     found = subprocess.run(
         [python, "-I", "-S", "-c", "import os; print(os.path.dirname(os.__file__))"],
-        capture_output=True, text=True, check=True,
+        env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     command = [
         str(python), "-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash",

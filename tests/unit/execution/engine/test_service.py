@@ -84,8 +84,8 @@ def test_an_engine_is_started_in_a_session_of_its_own_and_stopped_again(
     service.ensure_running(os.environ)
     process = json.loads(state.read_text(encoding="utf-8"))["process"]
     assert int(up.read_text(encoding="ascii")) == process
-    assert service.stop() == "stopped the engine that cvimake started"
-    assert service.stop() == "cvimake started no engine on this machine; nothing to stop"
+    assert service.stop(os.environ) == "stopped the engine that cvimake started"
+    assert service.stop(os.environ) == "cvimake started no engine on this machine; nothing to stop"
 
 
 def test_an_engine_that_ends_at_once_is_an_error_with_the_end_of_its_log(
@@ -122,7 +122,7 @@ def test_the_pid_file_of_a_killed_engine_is_removed(
     write_program(daemon, f'[ ! -e "{tmp_path}/docker.pid" ] && touch "{tmp_path}/up"; exec sleep 60')
     monkeypatch.setattr(service, "_answers", (tmp_path / "up").exists)
     service.ensure_running(os.environ)
-    service.stop()
+    service.stop(os.environ)
 
 
 def test_a_second_engine_is_not_started_beside_one_that_does_not_answer(
@@ -146,7 +146,7 @@ def test_a_process_that_got_the_engines_number_is_not_ended(
 ) -> None:
     state.parent.mkdir()
     state.write_text(json.dumps({"process": sleeper.pid, "started": "1"}), encoding="utf-8")
-    assert service.stop() == "the engine that cvimake started has ended already"
+    assert service.stop(os.environ) == "the engine that cvimake started has ended already"
     assert sleeper.poll() is None
     assert not state.exists()
 
@@ -161,7 +161,7 @@ def test_an_engine_that_does_not_stop_is_an_error(monkeypatch: pytest.MonkeyPatc
         began = started(stubborn.pid)
         state.write_text(json.dumps({"process": stubborn.pid, "started": began}), encoding="utf-8")
         with pytest.raises(EngineError, match="did not stop"):
-            service.stop()
+            service.stop(os.environ)
         assert state.exists()
     finally:
         stubborn.kill()

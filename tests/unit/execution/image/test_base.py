@@ -161,7 +161,7 @@ def root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "has_apt", lambda _environment: True)
     monkeypatch.setattr("shutil.which", lambda name, **_options: f"/usr/bin/{name}")
     monkeypatch.setattr(base, "find_python", lambda _environment: Path("/opt/python3.10"))
-    monkeypatch.setattr(base, "_python_version", lambda _path: "3.10.14")
+    monkeypatch.setattr(base, "_python_version", lambda *_: "3.10.14")
 
 
 @pytest.mark.usefixtures("root")
