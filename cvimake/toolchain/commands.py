@@ -84,14 +84,6 @@ def dated(action: Action, epoch: int) -> Action:
     return dataclasses.replace(action, environment={**action.environment, _CLOCK: clock.written(epoch)})
 
 
-def command(tool: str, arguments: Iterable[str]) -> tuple[str, ...]:
-    """Return the command that runs one of the package's tools.
-
-    It runs the tool's file, because the console scripts start Python twice and set `OMP_NUM_THREADS=4`.
-    """
-    return (*DETERMINISTIC, "python3", _file(tool), *arguments)
-
-
 def summarised_command(
     tool: str, summary: str, arguments: Iterable[str], flags: Iterable[str] = ()
 ) -> tuple[str, ...]:
@@ -149,4 +141,5 @@ def onnx_command(source: str, result: str, summary: str, arguments: Iterable[str
 
 
 def _file(tool: str) -> str:
+    # The console scripts start Python twice and set `OMP_NUM_THREADS=4`.
     return f"{ROOT}/python/tools/{tool}.py"

@@ -75,7 +75,7 @@ def transform(
     )
     action = Action(
         name="lab:transform",
-        argv=commands.command("model_transform", (*arguments, f"--input_shapes={shapes}", *options)),
+        argv=commands.transform_command((), "net", (*arguments, f"--input_shapes={shapes}", *options)),
         environment=commands.environment(),
         inputs=tuple(Input(name=name, path=lab.root / name) for name in network),
         outputs=tuple(

@@ -117,19 +117,10 @@ class DockerEngine:
                     raise EngineError(f"{command.name}: cancelled")
                 self._running.add(container)
             self._files.send(command, container)
-            timed_out = threading.Event()
-
-            def stop() -> None:
-                timed_out.set()
-                _kill(container)
-
-            timer = threading.Timer(command.limits.seconds, stop)
-            timer.daemon = True
             # Attached before the start, so that nothing it prints is missed.
             output = container.attach(stream=True, stdout=True, stderr=True)
             try:
                 container.start()
-                timer.start()
                 if self._cancelled:
                     # `cancel` came before the start, when there was nothing to kill yet.
                     _kill(container)
@@ -143,7 +134,6 @@ class DockerEngine:
                         log.write(chunk)
                     exit_code = int(container.wait()["StatusCode"])
             finally:
-                timer.cancel()
                 # close() would only shut the socket down and leave the response to the garbage collector.
                 output._response.close()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
             if self._cancelled:
@@ -154,8 +144,8 @@ class DockerEngine:
             return Ending(
                 exit_code=exit_code,
                 out_of_memory=bool(state["OOMKilled"]),
-                timed_out=timed_out.is_set(),
-                overfull=watch.has_ended_it,
+                timed_out=watch.timed_out,
+                overfull=watch.overfull,
             )
         finally:
             _remove(container)

@@ -107,20 +107,11 @@ class LocalEngine:
             return ending
 
     def _run(self, command: Command, place: Place, log: Log) -> Ending:
-        timed_out = threading.Event()
         process = self._start(command, place)
         with self._guard:
             self._running.add(process)
             if self._cancelled:
                 _end(process)
-
-        def stop() -> None:
-            timed_out.set()
-            _end(process)
-
-        timer = threading.Timer(command.limits.seconds, stop)
-        timer.daemon = True
-        timer.start()
         before = of_folder(place.files.parent, _BOUNDLESS)
 
         def look() -> Usage:
@@ -136,7 +127,6 @@ class LocalEngine:
                     log.write(output)
                 code = process.wait()
         finally:
-            timer.cancel()
             _end(process)
             _bury(process)
             with self._guard:
@@ -145,8 +135,8 @@ class LocalEngine:
             raise EngineError(f"{command.name}: cancelled")
         return Ending(
             exit_code=code if code >= 0 else 128 - code,
-            timed_out=timed_out.is_set(),
-            overfull=watch.has_ended_it,
+            timed_out=watch.timed_out,
+            overfull=watch.overfull,
         )
 
     def _start(self, command: Command, place: Place) -> subprocess.Popen[bytes]:

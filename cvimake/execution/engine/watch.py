@@ -1,4 +1,4 @@
-"""Ends a command whose files take more room than they may. No engine has a quota for a folder."""
+"""Ends a command that takes more time or room than it may. No engine has a quota for a folder."""
 
 from __future__ import annotations
 
@@ -39,25 +39,29 @@ class Usage:
 
 
 class Watch:
-    """Tells whether a command was ended because of the room that its files took."""
+    """Tells why a command was ended: its time was over, or its files took too much room."""
 
-    def __init__(self) -> None:
-        self.has_ended_it = False
+    timed_out = False
+    overfull = False
 
 
 @contextlib.contextmanager
 def watched(
     limits: Limits, look: Callable[[], Usage | None], end: Callable[[], None], seconds: float = _SECONDS
 ) -> Iterator[Watch]:
-    """Look at a command's files at intervals, and end the command when they take too much room.
+    """End a command when its time is over, or when its files take too much room.
 
     Args:
         limits: the command's limits.
         look: returns how much room they take; None where that is not known.
         end: ends the command.
-        seconds: the pause between two looks.
+        seconds: the pause between two looks at the files.
     """
     watch, over = Watch(), threading.Event()
+
+    def stop() -> None:
+        watch.timed_out = True
+        end()
 
     def go() -> None:
         pause, blind = seconds, 0
@@ -66,16 +70,20 @@ def watched(
             usage = look()
             blind = blind + 1 if usage is None else 0
             if blind > _BLIND or (usage and usage.exceeds(limits)):
-                watch.has_ended_it = True
+                watch.overfull = True
                 end()
                 return
             pause = max(seconds, _PAUSE * (time.monotonic() - started))
 
     thread = threading.Thread(target=go, daemon=True, name="watch")
     thread.start()
+    timer = threading.Timer(limits.seconds, stop)
+    timer.daemon = True
+    timer.start()
     try:
         yield watch
     finally:
+        timer.cancel()
         over.set()
         thread.join()
 

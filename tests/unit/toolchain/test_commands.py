@@ -10,24 +10,18 @@ from cvimake.project import read_declarations
 from cvimake.toolchain import commands
 
 
-def test_a_command_runs_the_tool_without_address_randomisation_and_with_a_clock_that_stands_still() -> None:
-    command = commands.command("model_deploy", ["--quantize=BF16"])
+def test_a_tool_runs_through_the_program_that_writes_its_summary_on_a_clock_that_stands_still() -> None:
+    command = commands.summarised_command("model_deploy", "summary.json", ["--quantize=BF16"])
     assert command[:3] == ("setarch", "x86_64", "-R")
     assert commands.environment()["FAKETIME"] == "2024-01-01 00:00:00"
     assert "libfaketime" in commands.environment()["LD_PRELOAD"]
     assert command[len(commands.DETERMINISTIC) :] == (
         "python3",
+        "run_tool.py",
+        "summary.json",
         f"{commands.ROOT}/python/tools/model_deploy.py",
         "--quantize=BF16",
     )
-
-
-def test_a_summarised_command_runs_the_tool_through_the_program_that_writes_the_summary() -> None:
-    command = commands.summarised_command("model_deploy", "summary.json", ["--quantize=BF16"])
-    start = len(commands.DETERMINISTIC)
-    assert command[:start] == commands.DETERMINISTIC
-    tool = f"{commands.ROOT}/python/tools/model_deploy.py"
-    assert command[start:] == ("python3", "run_tool.py", "summary.json", tool, "--quantize=BF16")
 
 
 def test_our_program_is_summarised_under_its_name_in_the_container() -> None:

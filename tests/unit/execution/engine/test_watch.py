@@ -18,7 +18,7 @@ def test_a_command_is_ended_when_its_files_take_too_much(usage: Usage) -> None:
     looks, ended = iter([ENOUGH, usage]), threading.Event()
     with watched(LIMITS, lambda: next(looks), ended.set, 0.01) as watch:
         assert ended.wait(5)
-    assert watch.has_ended_it
+    assert watch.overfull
 
 
 def test_a_command_is_left_alone_as_long_as_they_do_not() -> None:
@@ -31,14 +31,22 @@ def test_a_command_is_left_alone_as_long_as_they_do_not() -> None:
     with watched(LIMITS, look, pytest.fail, 0.01) as watch:
         for _ in range(5):
             assert looked.acquire(timeout=5)
-    assert not watch.has_ended_it
+    assert not watch.overfull
 
 
 def test_a_command_whose_files_cannot_be_looked_at_is_ended_after_a_while() -> None:
     ended = threading.Event()
     with watched(LIMITS, lambda: None, ended.set, 0.001) as watch:
         assert ended.wait(5)
-    assert watch.has_ended_it
+    assert watch.overfull
+
+
+def test_a_command_is_ended_when_its_time_is_over() -> None:
+    ended = threading.Event()
+    with watched(Limits(seconds=0.01), lambda: ENOUGH, ended.set) as watch:
+        assert ended.wait(5)
+    assert watch.timed_out
+    assert not watch.overfull
 
 
 def test_files_and_folders_are_counted_and_each_file_once(tmp_path: Path) -> None:
