@@ -27,7 +27,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PLACES = {"tiny": CHECKOUT / "tests", "shapes": CHECKOUT}
 # No build of these models takes longer, on any machine.
 SECONDS = 900.0
-# A build that is told to end, or whose step is killed, does so within this; other stages may go on to theirs.
+# A build that is told to end, or whose stage is killed, ends within this; other stages may go on to theirs.
 ENDING_SECONDS = 600.0
 DATABASES = ("doit.sqlite", "history.sqlite")
 

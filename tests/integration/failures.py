@@ -372,19 +372,19 @@ def miscompiled(folder: Path) -> None:
 
 
 def instead(command: str) -> Callable[[Action], Action]:
-    """The same step with a command of ours in the place of its tool."""
+    """The same stage with a command of ours in the place of its tool."""
     start = len(commands.DETERMINISTIC)
     return lambda action: dataclasses.replace(action, argv=(*action.argv[:start], "sh", "-c", command))
 
 
 def large_file(action: Action) -> Action:
-    """A command that writes one file of more than a step's files may take."""
+    """A command that writes one file of more than a stage's files may take."""
     limited = dataclasses.replace(action, limits=Limits(workspace=1024**2))
     return instead("""python3 -c 'open("zeros", "wb").write(bytes(2 * 1024**2))'""")(limited)
 
 
 def with_input(action: Action, name: str) -> Action:
-    """The same step with one more file, from beside its network."""
+    """The same stage with one more file, from beside its network."""
     path = next(file.path for file in action.inputs if file.name.startswith("test_input")).parents[1] / name
     return dataclasses.replace(action, inputs=(*action.inputs, Input(name=name, path=path)))
 
@@ -558,7 +558,7 @@ class RecordingEngine(DockerEngine):
 
 @dataclass(frozen=True)
 class Failed:
-    """A step that really failed.
+    """A stage that really failed.
 
     Attributes:
         error: what a user is told.

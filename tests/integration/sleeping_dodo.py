@@ -1,4 +1,4 @@
-"""The `dodo.py` of a project whose only step sleeps. The step is called after the project's folder."""
+"""The `dodo.py` of a project whose only stage sleeps. The stage is called after the project's folder."""
 
 import os
 from collections.abc import Iterator

@@ -354,7 +354,7 @@ def test_a_results_path_is_meant_from_where_the_user_is(project: Project) -> Non
 def resumed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage
 ) -> tuple[Project, list[str]]:
-    """A project whose build was interrupted in its last step, and what the next run ran."""
+    """A project whose build was interrupted in its last stage, and what the next run ran."""
     assert toolchain_image.id
     project = Project.make(tmp_path_factory.mktemp("resumed") / "project")
     process = subprocess.Popen(

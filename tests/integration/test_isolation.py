@@ -303,7 +303,7 @@ def test_the_environment_is_the_declared_one(observed: Facts) -> None:
     }
     # What Docker, the shell and libfaketime themselves say.
     assert added.pop("FAKETIME_SHARED").startswith("/faketime_sem_")
-    # What the step may take of the machine; it does not change what it makes.
+    # What the stage may take of the machine; it does not change what it makes.
     assert added.pop("CVIMAKE_PROCESSES") == "1"
     assert int(added.pop("CVIMAKE_MEMORY")) > 0
     assert added == {"HOSTNAME": "cvimake", "PWD": "/workspace"}

@@ -219,7 +219,7 @@ def test_a_container_that_somebody_removes_is_a_clear_error(lab: Lab, engine: Do
     assert lab.left_over() == []
 
 
-def test_steps_that_run_at_once_do_not_see_each_other(lab: Lab) -> None:
+def test_stages_that_run_at_once_do_not_see_each_other(lab: Lab) -> None:
     program = (
         "import json, os, sys, time\n"
         "open(sys.argv[1], 'w').close()\n"
@@ -251,7 +251,7 @@ def test_a_stage_leaves_no_connection_open(lab: Lab) -> None:
     assert counts[-1] == counts[-2] == counts[-3]
 
 
-def test_the_timer_of_a_step_cannot_hold_the_process_up(lab: Lab, engine: DockerEngine) -> None:
+def test_the_timer_of_a_stage_cannot_hold_the_process_up(lab: Lab, engine: DockerEngine) -> None:
     action = lab.action("import time; time.sleep(2); open('out.json', 'w').write('{}')")
     with ThreadPoolExecutor() as pool:
         run = pool.submit(lab.run, action)

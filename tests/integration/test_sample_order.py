@@ -29,7 +29,7 @@ SEED = int(os.environ.get("CVIMAKE_TEST_SEED", "1"))
 SAMPLES, PROCESSES = 5, (1, 2, 3)
 # Operators of one network, and networks that are searched too.
 LENGTH, SEARCHED = 8, 2
-STEPS = dict.fromkeys([*calibration.PROGRAMS, *qtable.PROGRAMS])
+PROGRAMS = dict.fromkeys([*calibration.PROGRAMS, *qtable.PROGRAMS])
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Comparison:
 
     def __post_init__(self) -> None:
         save_images(self.lab.root / "in", SAMPLES, (self.size, self.size))
-        for name in STEPS:
+        for name in PROGRAMS:
             self.lab.add_input(f"{name}.py", container_program(name).read_bytes())
 
     def add(self, name: str, *, searched: bool = False) -> Path:

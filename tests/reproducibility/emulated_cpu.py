@@ -3,7 +3,7 @@
     python tests/reproducibility/emulated_cpu.py PATH/TO/qemu-x86_64-static [--cpu Haswell] [--folder DIR]
 
 The tiny model needs no conversion, so that of another network, of a newer opset, is run too: its sums are
-large enough for the order of adding to show. Run by hand: emulated, a step takes about 10 times as long. The
+large enough for the order of adding to show. Run by hand: emulated, a stage takes about 10 times as long. The
 emulator is in the package qemu-user-static of Debian and Ubuntu, and need not be installed:
 
     apt-get download qemu-user-static && dpkg -x qemu-user-static*.deb .
@@ -62,7 +62,7 @@ PROGRAMS = (
     f"{commands.ROOT}/bin/tpuc-opt",
     f"{commands.ROOT}/bin/model_tool",
 )
-# The emulator may call what the steps may not.
+# The emulator may call what the stages may not.
 SECCOMP = '{"defaultAction": "SCMP_ACT_ALLOW"}'
 
 
@@ -160,7 +160,7 @@ def build(folder: Path, engine: DockerEngine, found: ToolchainImage) -> dict[str
     text = declaration.read_text(encoding="utf-8")
     limited = text.replace('dataset = "tiny"', f'dataset = "tiny"\ninput_num = {SAMPLES}')
     declaration.write_text(limited, encoding="utf-8")
-    # Emulated, a step needs longer than is sane otherwise.
+    # Emulated, a stage needs longer than is sane otherwise.
     (folder / "pyproject.toml").write_text("[tool.cvimake.limits]\nhours = 24.0\n", encoding="utf-8")
     write_newer(folder / "models" / "newer")
     os.chdir(folder)

@@ -212,7 +212,7 @@ def test_a_tree_without_git_is_refused(shop: Shop, capsys: pytest.CaptureFixture
     assert "nothing gives the release a version" in capsys.readouterr().err
 
 
-def test_steps_without_containers_are_refused_unless_allowed(
+def test_stages_without_containers_are_refused_unless_allowed(
     shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CVIMAKE_ENGINE", "local")
