@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from PIL import Image
 
+from cvimake.toolchain.container.decoders import camera_view, field_view
+from cvimake.toolchain.container.decoders.outputs import Output, Size, Thresholds
+
 ROOT = Path(__file__).parents[3]
 MODEL = ROOT / "models" / "shapes"
 DATASET = ROOT / "datasets" / "shapes"
@@ -45,6 +48,19 @@ def generate() -> Iterator[ModuleType]:
 @pytest.fixture(scope="module")
 def detect() -> Iterator[ModuleType]:
     yield from imported(MODEL, "detect")
+
+
+@pytest.fixture(scope="module")
+def measure() -> Iterator[ModuleType]:
+    yield from imported(MODEL, "measure")
+
+
+@pytest.fixture(scope="module")
+def outputs(measure: ModuleType, labels: dict[str, Any]) -> list[list[Output]]:
+    """The outputs of the float network for each test image."""
+    predict = measure.predictor(MODEL / "shapes.onnx")
+    images = [pixels(DATASET / image["file_name"]) for image in labels["images"]]
+    return [[Output(values) for values in predict(measure.as_input(image))] for image in images]
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +209,36 @@ def test_the_committed_network_is_as_good_as_its_readme_says() -> None:
     assert over_all >= 0.75
     readme = (MODEL / "README.md").read_text(encoding="utf-8")
     assert f"| **all** | **{at_half:.4f}** | **{over_all:.4f}** |" in readme
+
+
+# Measured on a PC with the C++ code of the camera's firmware; docs/camera.md has the whole table.
+@pytest.mark.parametrize(
+    ("thresholds", "expected"),
+    [
+        (Thresholds(0.05, 0.45), [0.9361, 0.8468]),
+        (Thresholds(0.25, 0.45), [0.9316, 0.8457]),
+        (Thresholds(0.5, 0.4), [0.9173, 0.8364]),
+    ],
+)
+def test_the_camera_view_is_as_good_as_the_firmwares_own_code(
+    measure: ModuleType,
+    labels: dict[str, Any],
+    outputs: list[list[Output]],
+    thresholds: Thresholds,
+    expected: list[float],
+) -> None:
+    found = [camera_view.decode("YOLO11", one, Size(256, 256), thresholds) for one in outputs]
+    precision = measure.average_precision(labels, found)
+    assert [precision.at_50, precision.at_50_to_95] == pytest.approx(expected, abs=2e-4)
+
+
+def test_the_field_view_is_as_good_as_the_readme_says(
+    measure: ModuleType, labels: dict[str, Any], outputs: list[list[Output]]
+) -> None:
+    found = [field_view.decode("YOLO11", one, Size(256, 256)) for one in outputs]
+    precision = measure.average_precision(labels, found)
+    readme = (MODEL / "README.md").read_text(encoding="utf-8")
+    assert f"| **all** | **{precision.at_50:.4f}** | **{precision.at_50_to_95:.4f}** |" in readme
 
 
 # From heads to boxes.
