@@ -46,12 +46,14 @@ class BuildReporter(ConsoleReporter):
     Attributes:
         counts: how many stages came to which end; those without work are not counted.
         activities: the running stages of the build; those of one that nobody else watches until it is set.
+        is_of_everything: whether the user named nothing to build; then models that wait are told too.
     """
 
     def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:
         super().__init__(outstream, options)
         self.counts = dict.fromkeys(State, 0)
         self.activities = Activities()
+        self.is_of_everything = True
         self._tasks: dict[str, Any] = {}
         self._selected: list[str] = []
         self._settled: set[str] = set()
@@ -111,8 +113,8 @@ class BuildReporter(ConsoleReporter):
         """Tell that a task failed."""
 
     def _waiting(self) -> Iterator[tuple[str, CvimakeError]]:
-        """Yield the task of each model that waits for something and was not asked for, and its error."""
-        for task in self._tasks.values():
+        """Yield the task of each model that waits for something, and its error, in a build of everything."""
+        for task in self._tasks.values() if self.is_of_everything else ():
             error = meta_of(task).waiting
             if error and task.name not in self._settled:
                 yield task.name, error

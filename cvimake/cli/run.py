@@ -166,6 +166,7 @@ class Run(DoitRun):
         reporter = self._json_reporter or kind(out, {})
         if isinstance(reporter, BuildReporter):
             reporter.activities = build.activities
+            reporter.is_of_everything = self.sel_default_tasks
         return reporter
 
     def parse_execute(self, in_args: list[str]) -> int | None:
