@@ -95,7 +95,9 @@ def _as_labels(frame: Labels, detections: Sequence[Result], sure: float) -> dict
                 "area": width * height * _AREA_OF_A_POSE,
             }
         annotations.append(label)
-    return {"images": frame["images"], "categories": frame["categories"], "annotations": annotations}
+    # pycocotools looks up an image's size even for masks that have their own.
+    images = [{"width": 0, "height": 0, **image} for image in frame["images"]]
+    return {"images": images, "categories": frame["categories"], "annotations": annotations}
 
 
 def _pairs(evaluation: COCOeval) -> list[tuple[int, float, float]]:

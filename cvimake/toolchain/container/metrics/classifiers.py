@@ -34,7 +34,7 @@ def classifier_figures(labels: Labels, results: Sequence[Result], threshold: flo
 
     Returns:
         `images`, `unusable` (left out: NaN or infinity), `top1`, `top5` (fractions of the
-        images), `top1_standard_error`, `classes` (`images` and `top1` by the name of the class), and
+        images), their standard errors, `classes` (`images` and `top1` by the name of the class), and
         `at_threshold`: `threshold`, `precision` (of the classes that are shown, the fraction that is right),
         `recall` (of all images, the fraction that is shown with the right class), and both for each
         class.
@@ -49,16 +49,16 @@ def classifier_figures(labels: Labels, results: Sequence[Result], threshold: flo
     found = ranked(good)
     best = {image: found[image][0] if image in found else (None, 0.0) for image in truth}
     top1 = _fraction(sum(best[image][0] == right for image, right in truth.items()), len(truth))
-    top5 = sum(
-        right in [number for number, _ in found.get(image, [])[:_MANY]] for image, right in truth.items()
-    )
+    among = [right in dict(found.get(image, [])[:_MANY]) for image, right in truth.items()]
+    top5 = _fraction(sum(among), len(truth))
     names = {one["id"]: one["name"] for one in labels["categories"]}
     return {
         "images": len(truth),
         "unusable": len(results) - len(good),
         "top1": top1,
         "top1_standard_error": None if top1 is None else standard_error.of_fraction(top1, len(truth)),
-        "top5": _fraction(top5, len(truth)),
+        "top5": top5,
+        "top5_standard_error": None if top5 is None else standard_error.of_fraction(top5, len(truth)),
         "classes": _of_classes(names, truth, best),
         "at_threshold": _at_threshold(names, truth, best, threshold),
     }

@@ -30,11 +30,12 @@ def labelled_figures(labels: Labels, detections: Sequence[Result], threshold: fl
         for each of `boxes`, `masks`, `keypoints`:
 
         - `map50`, `map50_95`: mean average precision at an overlap of 0.5, and over 0.5 to 0.95 (COCO's AP)
-        - `map50_95_standard_error`: of another choice of images of the same kind
+        - `map50_standard_error`, `map50_95_standard_error`: of another choice of images of the same kind
         - `recall_100`: the mean recall with 100 detections of an image (COCO's AR; 20 for keypoints)
         - `classes`: the first two and `objects` by the name of the class
         - `sizes`: the first two by COCO's sizes: `small`, `medium`, `large`
-        - `at_threshold`: `threshold`, `precision`, `recall`, `f1` at an overlap of 0.5, and `classes`
+        - `at_threshold`: `threshold`, `precision`, `recall`, `f1`, `f1_standard_error`, at an overlap of
+          0.5, and `classes`
 
         A figure is None if there is no object that it could be about.
 
@@ -86,7 +87,8 @@ def figures_of(labels: Labels, evaluation: COCOeval, threshold: float) -> Figure
     by_name = {names[number]: one for number, one in of_class.items()}
     return {
         **_pair(precision[:, :, :, 0]),
-        "map50_95_standard_error": standard_error.of_average_precision(of_class.values()),
+        "map50_standard_error": standard_error.of_average_precision(of_class.values(), slice(1)),
+        "map50_95_standard_error": standard_error.of_average_precision(of_class.values(), slice(None)),
         "recall_100": _mean(evaluation.eval["recall"][:, :, 0, -1]),
         "classes": {
             name: {**_pair(precision[:, :, index, 0]), "objects": int(by_name[name].objects.sum())}
@@ -118,19 +120,24 @@ def at_threshold(classes: Mapping[str, Matched], threshold: float) -> Figures:
     leaving out the unsure ones changes nothing for the others.
     """
     counted = {name: _counted(one, threshold) for name, one in classes.items()}
-    right, wrong, objects = (sum(one[part] for one in counted.values()) for part in range(3))
+    images = max((len(one.objects) for one in classes.values()), default=0)
+    whole = sum(counted.values(), start=np.zeros((3, images), np.int64))
     return {
         "threshold": threshold,
-        **_rates(right, wrong, objects),
-        "classes": {name: _rates(*one) for name, one in counted.items()},
+        **_rates(*whole.sum(axis=1).tolist()),
+        "f1_standard_error": standard_error.of_f1(*whole),
+        "classes": {name: _rates(*one.sum(axis=1).tolist()) for name, one in counted.items()},
     }
 
 
-def _counted(one: Matched, threshold: float) -> tuple[int, int, int]:
+def _counted(one: Matched, threshold: float) -> NDArray[np.int64]:
+    """Return the numbers of right detections, wrong ones, and objects in each image, `[3, images]`."""
     shown = one.scores >= threshold
-    right = int(np.count_nonzero(one.right[0] & shown))
-    wrong = int(np.count_nonzero(~one.right[0] & ~one.ignored[0] & shown))
-    return right, wrong, int(one.objects.sum())
+    right, wrong = (
+        np.bincount(one.images[shown & those], minlength=len(one.objects))
+        for those in (one.right[0], ~(one.right[0] | one.ignored[0]))
+    )
+    return np.stack([right, wrong, one.objects])
 
 
 def _rates(right: int, wrong: int, objects: int) -> Figures:

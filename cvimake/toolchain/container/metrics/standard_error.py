@@ -9,11 +9,14 @@ depend on other images, so they are computed once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .evaluation import Matched
+
+Counts = NDArray[np.int64]
 
 # The error of the error is then 5 %.
 _DRAWS = 200
@@ -22,20 +25,51 @@ _SEED = 0
 _RECALLS = np.linspace(0.0, 1.0, 101)
 
 
-def of_average_precision(classes: Iterable[Matched]) -> float | None:
-    """Return the standard error of mAP50-95; None for fewer than two images, or without objects."""
-    usable = [one for one in classes if one.objects.any()]
-    count = len(usable[0].objects) if usable else 0
-    if count < 2:  # noqa: PLR2004 - one image says nothing about others
-        return None
-    generator = np.random.RandomState(_SEED)
-    draws = generator.multinomial(count, np.full(count, 1 / count), _DRAWS)
+def of_average_precision(classes: Iterable[Matched], overlaps: slice) -> float | None:
+    """Return the standard error of mean average precision; None for fewer than two images, or no objects.
+
+    Args:
+        classes: the matches of each class.
+        overlaps: those of the ten overlaps that the mean is over.
+    """
+    usable = [
+        replace(one, right=one.right[overlaps], ignored=one.ignored[overlaps])
+        for one in classes
+        if one.objects.any()
+    ]
+    draws = _draws(len(usable[0].objects) if usable else 0)
     values = [value for draw in draws if (value := mean_average_precision(usable, draw)) is not None]
+    return _deviation(values)
+
+
+def of_f1(right: Counts, wrong: Counts, objects: Counts) -> float | None:
+    """Return the standard error of 2 right / (right + wrong + objects); None for fewer than two images.
+
+    Args:
+        right: the detections that found an object, `[images]`.
+        wrong: the others, `[images]`.
+        objects: the labelled objects, `[images]`.
+    """
+    draws = _draws(len(objects))
+    whole = draws @ (right + wrong + objects)
+    return _deviation((2 * (draws @ right)[whole > 0] / whole[whole > 0]).tolist())
+
+
+def _draws(images: int) -> Counts:
+    """Return how often each image is drawn, `[draws, images]`; a single image, which says nothing, never."""
+    if images < 2:  # noqa: PLR2004 - one image says nothing about others
+        return np.zeros((0, images), np.int64)
+    return np.random.RandomState(_SEED).multinomial(images, np.full(images, 1 / images), _DRAWS)
+
+
+def _deviation(values: Sequence[float]) -> float | None:
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def mean_average_precision(classes: Sequence[Matched], weights: NDArray[np.int64]) -> float | None:
-    """Return mAP50-95 with each image counted several times or not at all; None if no object is left.
+def mean_average_precision(classes: Sequence[Matched], weights: Counts) -> float | None:
+    """Return mean average precision with each image counted several times or not at all.
+
+    It is None if no object is left.
 
     Args:
         classes: the matches of each class.
@@ -45,7 +79,7 @@ def mean_average_precision(classes: Sequence[Matched], weights: NDArray[np.int64
     return float(np.mean(values)) if values else None
 
 
-def _average_precision(one: Matched, weights: NDArray[np.int64]) -> float:
+def _average_precision(one: Matched, weights: Counts) -> float:
     """Return the mean over all thresholds of overlap of one class's average precision."""
     if not len(one.scores):
         return 0.0

@@ -11,8 +11,8 @@ from cvimake.toolchain.container.metrics import agreement, classifier_agreement
 # numpy 2 warns about pycocotools.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
 
-FRAME = {
-    "images": [{"id": 0, "file_name": "a.png", "width": 100, "height": 100}],
+FRAME: dict[str, Any] = {
+    "images": [{"id": 0, "file_name": "a.png"}],
     "categories": [{"id": 0, "name": "cat"}],
 }
 
@@ -67,6 +67,14 @@ def test_without_a_sure_detection_there_is_nothing_to_say() -> None:
     figures = agreement(FRAME, [detection(0.1, 0)], [], sure=0.5)
     assert (figures["objects"], figures["boxes"]["map50_95"], figures["boxes"]["mean_iou"]) == (0, None, None)
     assert (figures["score_moved"], figures["score_moved_most"], figures["lost"]) == (None, None, 0)
+
+
+def test_without_any_class_or_image_there_is_nothing_to_say() -> None:
+    frames: tuple[dict[str, Any], ...] = ({**FRAME, "categories": []}, {"images": [], "categories": []})
+    for frame in frames:
+        figures = agreement(frame, [], [], sure=0.5)
+        assert figures["boxes"]["map50"] is None
+        assert figures["boxes"]["at_threshold"]["f1"] is None
 
 
 def test_classifiers_agree_where_their_surest_class_is_the_same() -> None:

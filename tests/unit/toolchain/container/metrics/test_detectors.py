@@ -242,9 +242,11 @@ def test_an_image_that_counts_twice_is_like_a_copy_of_it(seed: int) -> None:
 
 def test_the_standard_error_is_the_spread_over_datasets_of_the_same_kind() -> None:
     values = [labelled_figures(*world(seed, images=40), 0.5)["boxes"] for seed in range(30)]
-    spread = float(np.std([one["map50_95"] for one in values], ddof=1))
-    told = float(np.mean([one["map50_95_standard_error"] for one in values]))
-    assert told == pytest.approx(spread, rel=0.4)
+    values = [{**one, **one["at_threshold"]} for one in values]
+    for name in ("map50_95", "map50", "f1"):
+        spread = float(np.std([one[name] for one in values], ddof=1))
+        told = float(np.mean([one[f"{name}_standard_error"] for one in values]))
+        assert told == pytest.approx(spread, rel=0.4), name
 
 
 def test_the_standard_error_is_the_same_every_time_and_none_for_one_image() -> None:
