@@ -10,7 +10,6 @@ import yaml
 
 from cvimake.project.labels.findings import Findings, shown
 
-MOST_BYTES = 256 * 1024
 _MOST_CLASSES = 100_000
 _KEYPOINT_SIZES = {2, 3}
 

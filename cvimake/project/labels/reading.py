@@ -9,10 +9,9 @@ from pathlib import Path
 from cvimake.core import toml
 from cvimake.core.errors import DeclarationError
 from cvimake.project.dataset import DeclaredDataset, Samples
-from cvimake.project.labels import class_folders, data_yaml, ultralytics
+from cvimake.project.labels import class_folders, ultralytics
 from cvimake.project.labels.coco import CocoFile
 from cvimake.project.labels.findings import Findings
-from cvimake.project.labels.image_size import image_size
 from cvimake.project.labels.matching import matched
 from cvimake.project.labels.values import Annotation, LabelledImage, Labels, Purpose
 
@@ -20,6 +19,8 @@ from cvimake.project.labels.values import Annotation, LabelledImage, Labels, Pur
 _MOST_BYTES = 256 * 1024 * 1024
 _CLASSES = "classes.txt"
 _UNNAMED = 100_000
+# Of a file with names of classes.
+_MOST_NAMES_BYTES = 256 * 1024
 
 
 def read_labels(dataset: DeclaredDataset, purpose: Purpose) -> Labels:
@@ -54,6 +55,8 @@ def read_labels(dataset: DeclaredDataset, purpose: Purpose) -> Labels:
 
 def _images(dataset: DeclaredDataset, samples: Samples, findings: Findings) -> tuple[LabelledImage, ...]:
     """Return the images of the dataset, in the order of its samples."""
+    from cvimake.project.labels.image_size import image_size  # noqa: PLC0415 - slow to import: only for labels
+
     lines = samples.lines if samples.lines is not None else [(name,) for name in samples.files]
     images = []
     for line in lines:
@@ -101,11 +104,13 @@ def _read(
 def _from_yaml(
     path: Path, images: Sequence[LabelledImage], folder: Path, purpose: Purpose, findings: Findings
 ) -> tuple[tuple[str, ...], list[Annotation]]:
+    from cvimake.project.labels import data_yaml  # noqa: PLC0415 - slow to import, and rarely needed
+
     if purpose.task == "classify":
         what = "a data.yaml has no labels for a classifier; declare the folder with one folder for each class"
         findings.mistake(path, what)
         return (), []
-    text = _text(path, data_yaml.MOST_BYTES, findings)
+    text = _text(path, _MOST_NAMES_BYTES, findings)
     values = data_yaml.read(path, text, findings) if text is not None else data_yaml.DataYaml(names=())
     if values.keypoints and purpose.task == "pose" and values.keypoints != purpose.keypoints:
         what = f"kpt_shape has {values.keypoints} keypoints, the model {purpose.keypoints}"
@@ -135,7 +140,7 @@ def _from_folder(
     """Read txt files without a data.yaml; a classes.txt beside them, which some programs write, has names."""
     names = purpose.classes
     if (path / _CLASSES).is_file():
-        text = _text(path / _CLASSES, data_yaml.MOST_BYTES, findings) or ""
+        text = _text(path / _CLASSES, _MOST_NAMES_BYTES, findings) or ""
         names = tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
     index_of = matched(path / _CLASSES, names, purpose.classes, findings) if names else {}
     classes: dict[int, int | None] = {index: index_of.get(name) for index, name in enumerate(names)}
