@@ -108,7 +108,7 @@ def _centres(distances: Floats, cells: Cells, size: Size) -> Floats:
     for before, after, places, length in axes:
         first = _single((_single(places - before).astype(float) + 0.5) * cells.stride)
         last = _single((_single(places + after).astype(float) + 0.5) * cells.stride)
-        middles.append(_single((first + (last - first) / 2.0) / length))
+        middles.append(_single((first.astype(float) + (last - first) / 2) / length))
         lengths.append((last - first) / np.float32(length))
     return np.stack([*middles, *lengths], 1)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cvimake.camera.kinds import KINDS
 from cvimake.toolchain.container.decoders import camera_view
+from cvimake.toolchain.container.decoders.heads import Cells
 from cvimake.toolchain.container.decoders.outputs import (
     Detections,
     Labels,
@@ -129,6 +130,20 @@ def test_heads_are_decoded_as_by_the_plain_loops_of_the_integration_tests(kind: 
     assert found.classes.tolist() == [box.label for box in expected]
     middles = (found.boxes[:, :2] + found.boxes[:, 2:]) / 256
     assert np.allclose(middles, [(box.x, box.y) for box in expected], atol=1e-5)
+
+
+def test_a_middle_is_rounded_to_single_precision_at_the_end_alone() -> None:
+    """Boxes with the same middle otherwise come in another order than on the camera."""
+    random = np.random.default_rng(3)
+    distances = random.normal(3, 2, (4, 500)).astype(np.float32)
+    down, across = random.integers(0, 80, (2, 500))
+    cells = Cells(down, across, 8)
+    found = camera_view._centres(distances, cells, Size(640, 640))
+    for box, (left, _, right, _), column in zip(found, distances.T, cells.columns, strict=True):
+        first = np.float32((float(np.float32(column) - left) + 0.5) * 8)
+        last = np.float32((float(np.float32(column) + right) + 0.5) * 8)
+        assert box[0] == np.float32((float(first) + float(last - first) / 2) / 640)
+        assert box[2] == (last - first) / np.float32(640)
 
 
 def row(*values: float) -> NDArray[np.float32]:
