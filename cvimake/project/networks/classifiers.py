@@ -51,7 +51,7 @@ def classifier(network: Network, image: Image) -> Findings | None:
 
 def _family(network: Network) -> str:
     """Return the family: a network with depthwise convolutions is like a MobileNet."""
-    depthwise = any(node.op == "Conv" and node.attributes.get("group", 1) > 1 for node in network.nodes)
+    depthwise = any(node.is_depthwise for node in network.nodes)
     return "MobileNet-like classifier" if depthwise else "classifier"
 
 

@@ -158,7 +158,7 @@ def has_depthwise(network: Network, tensor: str) -> bool:
             "Identity",
         }:
             return False
-        if node.op == "Conv" and node.attributes.get("group", 1) > 1:
+        if node.is_depthwise:
             return True
         # In x · sigmoid(x), both inputs lead to x.
         tensor = node.input_at(0)

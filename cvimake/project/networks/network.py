@@ -21,7 +21,8 @@ class Node:
     """One operator.
 
     Attributes:
-        attributes: numbers, texts and lists of them; tensors and graphs are left out.
+        attributes: numbers, texts, and lists of numbers. A file can give any name any of them, or another
+            value, which is None here.
     """
 
     name: str
@@ -30,6 +31,12 @@ class Node:
     outputs: tuple[str, ...]
     domain: str = ""
     attributes: Mapping[str, Any]
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether it is a convolution of groups of channels."""
+        groups = self.attributes.get("group")
+        return self.op == "Conv" and isinstance(groups, int) and groups > 1
 
     def input_at(self, place: int) -> str:
         """Return the name of an input; empty if the node has none at that place."""
@@ -200,10 +207,11 @@ def _node(node: Any) -> Node:  # noqa: ANN401 - onnx.NodeProto
 
 def _value(attribute: Any) -> object:  # noqa: ANN401 - onnx.AttributeProto
     kinds = type(attribute)
-    if attribute.type == kinds.STRING:
-        return attribute.s.decode(errors="replace")
-    if attribute.type == kinds.INTS:
-        return tuple(attribute.ints)
-    if attribute.type == kinds.FLOATS:
-        return tuple(attribute.floats)
-    return {kinds.INT: attribute.i, kinds.FLOAT: attribute.f}.get(attribute.type)
+    values = {
+        kinds.STRING: attribute.s.decode(errors="replace"),
+        kinds.INT: attribute.i,
+        kinds.INTS: list(attribute.ints),
+        kinds.FLOAT: attribute.f,
+        kinds.FLOATS: list(attribute.floats),
+    }
+    return values.get(attribute.type)

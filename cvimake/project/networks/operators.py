@@ -46,7 +46,8 @@ def _always(_network: Network, _node: Node) -> bool:
 
 
 def _has_three_axes(_network: Network, node: Node) -> bool:
-    return len(node.attributes.get("kernel_shape") or ()) > 2  # noqa: PLR2004 - height and width
+    kernel = node.attributes.get("kernel_shape")
+    return isinstance(kernel, list) and len(kernel) > 2  # noqa: PLR2004 - height and width
 
 
 def _picks_elsewhere(network: Network, node: Node) -> bool:

@@ -13,13 +13,14 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from cvimake.core.errors import CvimakeError
 from cvimake.project.networks import resizing
-from cvimake.project.networks.network import Network, Node, Shape, from_model
+from cvimake.project.networks.network import Network, from_model
 from cvimake.project.networks.skeleton import skeleton
 
 # The child's memory in bytes, without the file itself, which is mapped and not read.
@@ -64,7 +65,7 @@ def read(path: Path, shapes: Sequence[Sequence[int]] | None = None, outputs: Seq
     answer = json.loads(ended.stdout)
     if "error" in answer:
         raise CvimakeError(answer["error"], answer["remedy"])
-    return _network(answer)
+    return TypeAdapter(Network).validate_python(answer)
 
 
 def _too_large(path: Path, limit: str) -> CvimakeError:
@@ -119,34 +120,3 @@ def _parsed(path: Path, shapes: Sequence[Sequence[int]] | None, outputs: Sequenc
     if misfit:
         raise CvimakeError(f"{path} cannot take inputs of {shapes}: {misfit}", "Export it with that size.")
     return network
-
-
-def _network(answer: Mapping[str, Any]) -> Network:
-    nodes = (
-        Node(
-            name=node["name"],
-            op=node["op"],
-            inputs=tuple(node["inputs"]),
-            outputs=tuple(node["outputs"]),
-            domain=node["domain"],
-            attributes={name: _hashable(value) for name, value in node["attributes"].items()},
-        )
-        for node in answer["nodes"]
-    )
-    return Network(
-        **{
-            **answer,
-            "nodes": tuple(nodes),
-            **{name: _shapes(answer[name]) for name in ("inputs", "outputs", "shapes")},
-            "constants": frozenset(answer["constants"]),
-            "assumed": tuple(answer["assumed"]),
-        }
-    )
-
-
-def _shapes(found: Mapping[str, list[int | None]]) -> dict[str, Shape]:
-    return {name: tuple(shape) for name, shape in found.items()}
-
-
-def _hashable(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value

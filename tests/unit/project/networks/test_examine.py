@@ -50,6 +50,21 @@ def test_class_names_of_the_wrong_number_are_ignored(tmp_path: Path) -> None:
     assert any("names 1 classes, but the graph has 5" in doubt for doubt in found.findings.unsure)
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [{"kernel_shape": 3}, {"kernel_shape": [1, 1], "group": "x"}, {"kernel_shape": [1, 1], "group": [1, 2]}],
+)
+def test_an_attribute_of_another_kind_than_the_operator_has_is_ignored(
+    tmp_path: Path, attributes: dict[str, object]
+) -> None:
+    operators: list[Operator] = [
+        ("Conv", ["x", "w"], ["c"], attributes),
+        ("GlobalAveragePool", ["c"], ["p"], {}),
+        ("Flatten", ["p"], ["v"], {}),
+    ]
+    assert examine(written(tmp_path, model(operators, ["v"], weights={"w": [8, 3, 1, 1]}))).problems == ()
+
+
 def test_an_unknown_network_has_candidates_for_outputs(tmp_path: Path) -> None:
     path = written(tmp_path, model(OPERATORS, ["y"], weights={"w": [8, 3, 1, 1]}))
     assert examine(path).candidates == (

@@ -20,7 +20,7 @@ def test_a_graph_is_read_with_its_shapes(tmp_path: Path) -> None:
     assert dict(read.inputs) == {"x": (1, 3, 32, 32)}
     assert dict(read.outputs) == {"z": (1, 8, 32, 32)}
     assert read.shape("y") == (1, 8, 32, 32)
-    assert read.nodes[0].attributes == {"kernel_shape": (1, 1)}
+    assert read.nodes[0].attributes == {"kernel_shape": [1, 1]}
     assert read.constants == {"w"}
     assert read.parameters == 24
 
