@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from cvimake.fetching.faults import FAULTS, Fault
 from cvimake.toolchain.known_failures import KNOWN, Known
 
 _HEAD = """# Errors and what to do
@@ -22,6 +23,13 @@ its container. Wrong labels of a dataset are told with file and line:
 
 Below, words in CAPITALS stand for a name or a number of your model.
 """
+_FETCH_HEAD = """## Errors of ./doit fetch
+
+[fetching.md](fetching.md) says how files are declared and fetched. (`docs/list_errors.py` writes this
+table from `cvimake/fetching/faults.py`.)
+
+| id | what happened to a file | what to do |
+|---|---|---|"""
 _ENDINGS = {
     "memory": "the engine says that the memory limit stopped the tool",
     "time": "the tool ran longer than its time limit",
@@ -57,7 +65,11 @@ def _plain(pattern: str) -> str:
 
 def page() -> str:
     """Return the text of docs/errors.md."""
-    return "\n".join([_HEAD, *map(_section, KNOWN)])
+    return "\n".join([_HEAD, *map(_section, KNOWN), _FETCH_HEAD, *map(_fetch_row, FAULTS), ""])
+
+
+def _fetch_row(fault: Fault) -> str:
+    return f"| `{fault.id}` | {_sentence(fault.cause)} | {_sentence(fault.remedy)} |"
 
 
 if __name__ == "__main__":

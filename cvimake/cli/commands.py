@@ -17,6 +17,7 @@ COMMANDS = {
     "why": "cvimake.cli.why:Why",
     "doctor": "cvimake.cli.doctor:Doctor",
     "new": "cvimake.cli.new:New",
+    "fetch": "cvimake.cli.fetch:Fetch",
     "init": "cvimake.cli.init:Init",
     "view": "cvimake.cli.view:View",
     "schema": "cvimake.cli.schema:Schema",

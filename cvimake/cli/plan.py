@@ -24,6 +24,7 @@ from cvimake.cli.run import with_info
 from cvimake.core import terminal, units
 from cvimake.core.errors import EXIT_NOT_POSSIBLE
 from cvimake.core.paths import TOOLCHAIN
+from cvimake.project.awaiting import Owner, counted, owners
 from cvimake.project.dataset import ARRAYS, IMAGES
 
 # The suffixes of samples.
@@ -51,6 +52,7 @@ class Plan(GraphCommand):
         wrong = [name for name, verdict in verdicts.items() if verdict.is_impossible]
         unreadable = _unreadable(graph.tasks[name] for name in running)
         code = EXIT_NOT_POSSIBLE if wrong else 0
+        to_fetch = self._to_fetch()
         kept = self._kept(graph, running)
         estimates = Estimates(graph.tasks, self.dep_manager, self.history)
         expected = {name: found for name in running if (found := estimates.of(name))}
@@ -75,7 +77,12 @@ class Plan(GraphCommand):
                 for name, verdict in verdicts.items()
             ]
             critical = {"stages": path, "seconds_at_least": least, "seconds_at_most": most}
-            terminal.write(json.dumps({"stages": stages, "critical_path": critical}, indent=1) + "\n")
+            fetched = [
+                {"owner": owner.name, "files": len(owner.missing), "size": owner.size(owner.missing)}
+                for owner in to_fetch
+            ]
+            told = {"stages": stages, "critical_path": critical, "to_fetch": fetched}
+            terminal.write(json.dumps(told, indent=1) + "\n")
             return code
         if verdicts:
             _write_table(verdicts, seconds, kept, guessed)
@@ -85,6 +92,10 @@ class Plan(GraphCommand):
                 f"\n{name} cannot run; ./doit stops at it, "
                 f"./doit --continue builds the other models:\n{mistakes}"
             )
+        for owner in to_fetch:
+            files = counted(len(owner.missing), owner.name, owner.size(owner.missing))
+            verb = "is" if len(owner.missing) == 1 else "are"
+            terminal.write(f"\n{files} {verb} missing: ./doit fetch {owner.name}\n")
         for name, faults in unreadable.items():
             terminal.write(f"\n{name} would fail, because it cannot read:\n")
             terminal.write("".join(f"  {fault}\n" for fault in faults))
@@ -104,6 +115,12 @@ class Plan(GraphCommand):
         if unknown := [name for name in running if name not in seconds]:
             terminal.write(f"not counted, since its time is not known: {', '.join(unknown)}\n")
         return code
+
+    def _to_fetch(self) -> list[Owner]:
+        """Return the models and datasets with missing files; if models are named, their own lines tell it."""
+        if not self.sel_default_tasks:
+            return []
+        return [owner for owner in owners(self.build.declarations) if owner.missing]
 
     def _kept(self, graph: TaskControl, running: list[str]) -> set[str]:
         """Return the stages whose outputs are in the store."""

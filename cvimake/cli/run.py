@@ -27,7 +27,7 @@ from cvimake.cli.interruption import ends_cleanly
 from cvimake.cli.options import option
 from cvimake.cli.surroundings import invoked_from
 from cvimake.core import announce, listing, lock, terminal
-from cvimake.core.errors import CvimakeError, DiskError
+from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError, DiskError
 from cvimake.execution.workspace import sweep
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ _NO_WAIT = option(
     "if another build runs in this project, end with exit code 2 instead of waiting for it",
     name="no_wait",
 )
+_FETCH = option("fetch", bool, "first download the files that the models need, as ./doit fetch does")
 _JSON = option("json", bool, "tell the build to a program: one JSON object a line on standard output")
 # A build names this many of its targets to another one that waits for it.
 _MOST_NAMED = 5
@@ -59,7 +60,7 @@ class Run(DoitRun):
     doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
     cmd_options = (
         opt_always, opt_continue, opt_verbosity, opt_reporter, opt_outfile, _JOBS, opt_single, _NO_WAIT,
-        _JSON,
+        _FETCH, _JSON,
     )  # fmt: skip
 
     # Tells the build to a program; None if a person reads the output.
@@ -112,7 +113,18 @@ class Run(DoitRun):
             with contextlib.ExitStack() as stack:
                 stack.enter_context(lock.exclusive(path, _building(args), wait=wait))
                 sweep(root)
+                if params.get("fetch") and not self._fetch(args) and not params.get("continue"):
+                    return EXIT_NOT_POSSIBLE
                 return super().execute(params, args)
+
+    def _fetch(self, targets: Sequence[str]) -> bool:
+        """Download the files that the models need, and tell whether all are there."""
+        from cvimake.cli.fetch import fetch_for_build  # noqa: PLC0415 - it imports this module
+
+        errors = fetch_for_build(targets, announce.note)
+        for error in errors:
+            self._tell(error)
+        return not errors
 
     def _execute(  # noqa: PLR0913 - doit passes each of its options
         self,

@@ -59,14 +59,23 @@ def counted(count: int, owner: str, size: int | None) -> str:
 
 
 class Awaiting:
-    """Tells for each model of a project which owners still have to fetch files for it."""
+    """Tells for each model of a project which owners have to fetch files for it.
 
-    def __init__(self, declarations: Declarations) -> None:
+    Args:
+        declarations: the project's.
+        also_fetched: count the files that are there too.
+    """
+
+    def __init__(self, declarations: Declarations, *, also_fetched: bool = False) -> None:
         self._datasets = declarations.datasets
+        files = {
+            owner.folder: (owner, tuple(owner.fetch.files) if also_fetched else owner.missing)
+            for owner in owners(declarations)
+        }
         # Only those with missing files: a project usually has none.
-        self._owners = [owner for owner in owners(declarations) if owner.missing]
+        self._owners = [owner for owner, names in files.values() if names]
         self._by_path = {
-            os.path.normpath(owner.folder / name): owner for owner in self._owners for name in owner.missing
+            os.path.normpath(owner.folder / name): owner for owner, names in files.values() for name in names
         }
 
     def is_fetched(self, path: Path) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -22,6 +22,11 @@ _DRIVERS = frozenset({
     "abfs", "abfss", "adl", "arrow_hdfs", "az", "box", "dbfs", "dropbox", "ftp", "gcs", "gdrive", "gs",
     "hdfs", "hf", "lakefs", "oci", "ocilake", "oss", "s3", "s3a", "sftp", "smb", "ssh", "tos", "tosfs",
     "webdav", "webhdfs",
+})  # fmt: skip
+# The parameters of URLs that give their reader access.
+_SECRETS = frozenset({
+    "access_token", "api_key", "apikey", "auth", "password", "sig", "signature", "token", "x-amz-signature",
+    "x-goog-signature",
 })  # fmt: skip
 _DECLARATIONS = frozenset({"dataset.toml", "model.toml"})
 
@@ -50,9 +55,10 @@ def _url(text: str) -> str:
     if not parts.scheme or not parts.netloc:
         raise ValueError("is not a URL; for example: https://example.org/cat.jpg")
     # A token is often written as a user's name. The Azure drivers have a container's name in this place.
-    if password is not None or (user is not None and parts.scheme in WEB):
+    names = {name.lower() for name, _ in parse_qsl(parts.query)}
+    if password is not None or (user is not None and parts.scheme in WEB) or names & _SECRETS:
         raise ValueError(
-            "holds a user name or a password, which all readers of this file could use. "
+            "holds a user name, a password or a token, which all readers of this file could use. "
             "Write it into ~/.netrc, for https://, or into the settings of the driver"
         )
     return text

@@ -48,6 +48,7 @@ def test_after_a_build_there_is_nothing_to_do(built: Workshop, capsys: pytest.Ca
     assert Planned(built, capsys).told == {
         "stages": [],
         "critical_path": {"stages": [], "seconds_at_least": 0.0, "seconds_at_most": 0.0},
+        "to_fetch": [],
     }
 
 
@@ -380,3 +381,23 @@ def test_the_json_of_what_cannot_be_built_has_id_cause_and_remedy(
     (wrong,) = (stage for stage in told["stages"] if stage["verdict"] == "cannot run")
     assert wrong["reasons"][0]["id"] == "declaration"
     assert wrong["reasons"][0]["cause"].startswith("models/m0000/model.toml:")
+
+
+def test_files_to_fetch_are_told_with_their_bytes(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declaration = workshop.root / "datasets" / "more" / "dataset.toml"
+    declaration.parent.mkdir()
+    file = f'{{ sha256 = "{"0" * 64}", size = 4000000, url = "https://example.org/a.png" }}'
+    declaration.write_text(f'[fetch.files]\n"a.png" = {file}\n', encoding="utf-8")
+    assert workshop.doit("plan") == 0
+    assert "\n1 file of more (4.0 MB) is missing: ./doit fetch more\n" in capsys.readouterr().out
+    assert workshop.doit("plan", "m0000") == 0
+    assert "fetch" not in capsys.readouterr().out
+    told = Planned(workshop, capsys).told
+    assert told["to_fetch"] == [{"owner": "more", "files": 1, "size": 4000000}]
+    samples = workshop.root / "datasets" / "samples" / "dataset.toml"
+    samples.write_text(f'[fetch.files]\n"a.png" = {file}\n', encoding="utf-8")
+    (waits,) = Planned(workshop, capsys, "m0000").stages["m0000:waiting"]["reasons"]
+    assert (waits["id"], waits["count"], waits["size"]) == ("not-fetched", 1, 4000000)
+    assert waits["text"] == "waits for 1 file of samples (4.0 MB): ./doit fetch samples"

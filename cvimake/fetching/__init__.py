@@ -1,0 +1,1 @@
+"""Downloads the files that declarations name in `[fetch]`."""
