@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 from cvimake.cli.drawing import Edge, Group, Kind, Node, Picture, State
@@ -19,50 +20,7 @@ _SIGN, _APART = 16.0, 22.0
 _LEVEL = 7.0
 _LONGEST_TITLE, _LONGEST_DESCRIPTION = 34, 90
 
-_FONT = 'system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif'
-_FIXED_FONT = 'ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace'
-_STYLE = f"""
-text{{font:11.5px {_FONT};fill:#57606a}}
-.title{{font:600 13px {_FIXED_FONT};fill:#1f2328}}
-.group{{font-size:16px;font-weight:600;fill:#1f2328}}
-.page{{fill:#fff;stroke:#d0d7de}}
-.edge{{fill:none;stroke:#8c959f;stroke-width:1.5}}
-.tip{{fill:#8c959f}}
-.box{{fill:#f6f8fa;stroke:#8c959f;stroke-width:1.25}}
-.sign{{fill:none;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}}
-.up_to_date .box{{fill:#eaf6ee;stroke:#2e8555}}
-.up_to_date .sign{{stroke:#1a7f47}}
-.will_run .box{{fill:#ffe6c4;stroke:#bc4c00;stroke-width:2.5}}
-.will_run .sign{{stroke:#bc4c00;fill:#bc4c00}}
-.may_run .box{{fill:#fff8ea;stroke:#bc4c00;stroke-width:1.5;stroke-dasharray:6 4}}
-.may_run .sign{{stroke:#bc4c00}}
-.waits .box{{fill:#ffebe9;stroke:#cf222e;stroke-width:1.5;stroke-dasharray:2 4}}
-.waits .sign{{stroke:#cf222e;stroke-width:3}}
-.cannot_run .box{{fill:#ffebe9;stroke:#cf222e;stroke-width:2.5}}
-.cannot_run .sign{{stroke:#cf222e}}
-.left_out .box{{stroke:#6e7781;stroke-dasharray:2 4}}
-.left_out .sign{{stroke:#6e7781}}
-@media(prefers-color-scheme:dark){{
-text{{fill:#9aa4af}}
-.title,.group{{fill:#e6edf3}}
-.page{{fill:#0d1117;stroke:#30363d}}
-.edge{{stroke:#6e7681}}
-.tip{{fill:#6e7681}}
-.box{{fill:#161b22;stroke:#6e7681}}
-.up_to_date .box{{fill:#10271a;stroke:#3fb950}}
-.up_to_date .sign{{stroke:#56d364}}
-.will_run .box{{fill:#4a2705;stroke:#f0883e}}
-.will_run .sign{{stroke:#f0883e;fill:#f0883e}}
-.may_run .box{{fill:#22180c;stroke:#f0883e}}
-.may_run .sign{{stroke:#f0883e}}
-.waits .box{{fill:#331316;stroke:#ff7b72}}
-.waits .sign{{stroke:#ff7b72}}
-.cannot_run .box{{fill:#331316;stroke:#ff7b72}}
-.cannot_run .sign{{stroke:#ff7b72}}
-.left_out .box{{stroke:#8b949e}}
-.left_out .sign{{stroke:#8b949e}}
-}}
-"""
+_STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 # Drawn in a square of 10 by 10.
 _SIGNS = {
     State.UP_TO_DATE: "M1 5.5 4 8.5 9.5 2",
@@ -105,7 +63,7 @@ def drawn(picture: Picture) -> str:
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
             f"<title>What a build of {names} would run</title>",
-            f"<style>{_STYLE}</style>",
+            f"<style>\n{_STYLE}</style>",
             f'<rect class="page" x=".5" y=".5" {inside} rx="10"/>',
             *body,
             "</svg>\n",
