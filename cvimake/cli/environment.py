@@ -85,18 +85,18 @@ def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
     return environment
 
 
-def prepare_apart(project: Path, requirements: str, *, quiet: bool = False) -> Path:
+def prepare_apart(project: Path, requirements: str) -> Path:
     """Install what `requirements/REQUIREMENTS.txt` locks into `PROJECT/.venv-REQUIREMENTS`, and no more.
 
-    It is for programs whose packages must be apart from the project's own. Arguments, result and errors are
+    It is for programs whose packages must be apart from the project's own. The result and the errors are
     those of `prepare`.
     """
     environment, lock = project / f".venv-{requirements}", project / "requirements" / f"{requirements}.txt"
     with _exclusive(project / ".venv.lock"):
         marks = {"place": f"{project}\n", lock.name: lock.read_text(encoding="utf-8")}
         if not _is_marked(environment, marks):
-            pip = _begin(project, environment, quiet=quiet)
-            with _announced(f"installing the packages locked in requirements/{lock.name}", quiet=quiet):
+            pip = _begin(project, environment, quiet=False)
+            with _announced(f"installing the packages locked in requirements/{lock.name}", quiet=False):
                 _run([*pip, "--require-hashes", "-r", str(lock)], environment)
             _mark(environment, lock.name, marks[lock.name])
     return environment

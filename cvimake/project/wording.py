@@ -106,7 +106,7 @@ def _wrong_length(kind: str, context: Mapping[str, Any]) -> str:
     return f"has the wrong number of values: {context['actual_length']} instead of {wanted}"
 
 
-def _example(key: Key, otherwise: str = "", *, is_table: bool = False) -> str:
+def _example(key: Key, otherwise: str = "", *, is_table: bool) -> str:
     """Return `; for example: KEY = VALUE`, or an empty text if there is no example."""
     names = [part for part in key if isinstance(part, str)]
     if is_table:

@@ -84,15 +84,13 @@ def dated(action: Action, epoch: int) -> Action:
     return dataclasses.replace(action, environment={**action.environment, _CLOCK: clock.written(epoch)})
 
 
-def summarised_command(
-    tool: str, summary: str, arguments: Iterable[str], flags: Iterable[str] = ()
-) -> tuple[str, ...]:
+def summarised_command(tool: str, summary: str, arguments: Iterable[str]) -> tuple[str, ...]:
     """Return the command that runs a tool and writes a summary of its output; see `container/run_tool.py`."""
-    return summarised_program(_file(tool), summary, arguments, flags)
+    return summarised_program(_file(tool), summary, arguments, ())
 
 
 def summarised_program(
-    program: str, summary: str, arguments: Iterable[str], flags: Iterable[str] = ()
+    program: str, summary: str, arguments: Iterable[str], flags: Iterable[str]
 ) -> tuple[str, ...]:
     """Return the same command for a container program that replaces a tool."""
     return (*DETERMINISTIC, "python3", "run_tool.py", summary, *flags, program, *arguments)

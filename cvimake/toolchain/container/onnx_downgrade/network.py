@@ -210,9 +210,9 @@ class Site:
         self.network.constants[name] = tensor
         return name
 
-    def scalar(self, value: float, like: int = 0) -> str:
-        """Add one number of the type of an input; return its name."""
-        kind = helper.tensor_dtype_to_np_dtype(self.element(like))
+    def scalar(self, value: float) -> str:
+        """Add one number of the type of the first input; return its name."""
+        kind = helper.tensor_dtype_to_np_dtype(self.element())
         return self.constant(np.array(value, dtype=kind), "value")
 
     def add(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:  # noqa: ANN401 - any kind
