@@ -12,6 +12,7 @@ COMMANDS = {
     "graph": "cvimake.cli.graph:Graph",
     "info": "cvimake.cli.info:Info",
     "log": "cvimake.cli.log:Log",
+    "shell": "cvimake.cli.shell:Shell",
     "clean": "cvimake.cli.clean:Clean",
     "plan": "cvimake.cli.plan:Plan",
     "why": "cvimake.cli.why:Why",

@@ -14,7 +14,7 @@ from typing import Any
 from cvimake.core import announce, digest
 from cvimake.core.capacity import Capacity
 from cvimake.core.content import Contents
-from cvimake.core.errors import CvimakeError, ImageError
+from cvimake.core.errors import CvimakeError, EngineError, ImageError
 from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
 from cvimake.core.system import WITHOUT_AVX2, has_avx2
 from cvimake.execution.engine import Engine, connection
@@ -123,6 +123,35 @@ class Runtimes:
             CvimakeError: no engine answers, or the image cannot be built.
         """
         return self.with_frameworks() if record == FRAMEWORKS else self.plain()
+
+    def existing(self, record: Path = TOOLCHAIN) -> Runtime:
+        """Return the same runtime in containers, and make nothing: no image, no engine.
+
+        Raises:
+            CvimakeError: no engine answers, the image is not there, or stages run without containers.
+        """
+        if chosen(self._environment) == LOCAL:
+            raise EngineError(
+                f"{ENGINE_VARIABLE} is {LOCAL}: without containers there is no sandbox to work in",
+                f"Unset {ENGINE_VARIABLE}, and use a Docker engine.",
+            )
+        try:
+            client = connection.find(self._environment)
+        except EngineError as error:
+            raise EngineError(error.cause, error.remedy or connection.by_hand(self._environment)) from error
+        engine = DockerEngine(client, self._environment)
+        recipe = Recipe.from_environment(self._environment)
+        found = making.find(client, recipe)
+        if found is None:
+            raise ImageError("the toolchain image is not there", "./doit image builds it (about 3 minutes).")
+        if record == FRAMEWORKS:
+            frameworks = FrameworksRecipe(base=recipe.base, wheel=recipe.wheel, toolchain=found.fingerprint)
+            found = making.find(client, frameworks)
+        if found is None:
+            raise ImageError(
+                "the image with PyTorch and TensorFlow is not there", "./doit image --frameworks builds it."
+            )
+        return self._checked(engine, found)
 
     def _checked(self, engine: Engine, found: ToolchainImage) -> Runtime:
         """Return a runtime, after comparing its image with the fingerprint of it."""

@@ -22,6 +22,9 @@ from cvimake.toolchain.container.process_group import MEMORY, PROCESSES
 
 # The working directory of a tool. Some write the path into their results, so it is the same everywhere.
 WORKSPACE = "/workspace"
+# The folder of all inputs that are kept, and in it that of the locks of actions that run.
+INPUTS = Path("build/.inputs")
+LOCKS = ".locks"
 # Fraction of the memory limit that a stage plans with: its own estimates are not exact.
 _SHARE_OF_LIMIT = 0.85
 
@@ -94,7 +97,7 @@ class Sandbox:
 
         The project's lock does this for stages. Commands such as `onnx:downgrade` do not take that lock.
         """
-        locks = self._inputs() / ".locks"
+        locks = self._inputs() / LOCKS
         locks.mkdir(exist_ok=True)
         with lock.exclusive(locks / action.name, f"is running {action.name} in this project"):
             yield
@@ -104,14 +107,14 @@ class Sandbox:
         for place in (inner, private):
             place.mkdir(mode=0o755)
         inputs = snapshot.take(action, self.root, private, stays, self.engine.user, self.contents)
-        texts = _write_texts(action, stays)
-        command = self._command(action, inner, {**inputs.files, **texts}, inputs.folders, share)
-        _make_mount_points(command)
+        texts = write_texts(action, stays)
+        command = self.command(action, inner, {**inputs.files, **texts}, inputs.folders, share)
+        make_mount_points(command)
         lasting = {**snapshot.lasting_files(action, self.root, stays, self.engine.user), **texts}
         log_path = self.log_path(action)
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with log_path.open("wb") as log:
-            by_hand = self._command(action, inner, lasting, inputs.folders, share)
+            by_hand = self.command(action, inner, lasting, inputs.folders, share)
             log.write(self._log_head(action, by_hand).encode())
             log.flush()
             ending = self.engine.run(command, logs.WatchedLog(log, watch))
@@ -125,7 +128,7 @@ class Sandbox:
         publish({inner / file.name: self.root / file.path for file in action.outputs})
         return Ran(inputs=inputs.states, outputs=outputs)
 
-    def _command(
+    def command(
         self,
         action: Action,
         inner: Path,
@@ -173,7 +176,7 @@ class Sandbox:
 
     def _inputs(self) -> Path:
         """Return the folder of all inputs that are kept; no other user can enter it."""
-        folder = self.root / "build" / ".inputs"
+        folder = self.root / INPUTS
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
@@ -189,14 +192,14 @@ class Sandbox:
         )
 
 
-def _write_texts(action: Action, folder: Path) -> dict[str, Path]:
+def write_texts(action: Action, folder: Path) -> dict[str, Path]:
     """Write the generated files of an action to a folder; return their paths by name."""
     for text in action.texts:
         (folder / text.name).write_text(text.text, encoding="utf-8")
     return {text.name: folder / text.name for text in action.texts}
 
 
-def _make_mount_points(command: Command) -> None:
+def make_mount_points(command: Command) -> None:
     """Make an empty file for each input in the working directory, and give the directory to the tool."""
     for name in command.inputs:
         # Otherwise the engine makes it, as root.

@@ -122,6 +122,14 @@ def lasting_files(action: Action, root: Path, kept: Path, user: tuple[int, int])
     return files
 
 
+def lasting_folders(action: Action, root: Path, kept: Path, contents: Contents) -> dict[str, Path]:
+    """Return the folders of an action, made in `kept`, by the paths at which the tool sees them."""
+    folders = {folder.target: kept / str(number) for number, folder in enumerate(action.folders)}
+    for folder in action.folders:
+        _filled(folders[folder.target], folder, root, contents)
+    return folders
+
+
 def can_read(path: Path, user: tuple[int, int]) -> bool:
     """Tell whether a file's mode lets a user read it, given by numeric user and group."""
     status = path.stat()

@@ -11,7 +11,7 @@ LONGEST_NAME = 100
 RESERVED_NAMES = frozenset({
     "bench", "clean", "doctor", "dumpdb", "engine", "fetch", "forget", "frameworks", "graph", "help",
     "ignore", "image", "info", "init", "list", "log", "new", "onnx", "plan", "release", "report", "reset-dep",
-    "run", "schema", "store", "strace", "tabcompletion", "test", "toolchain", "view", "why",
+    "run", "schema", "shell", "store", "strace", "tabcompletion", "test", "toolchain", "view", "why",
     "logs", "toolchain.json", "frameworks.json", "bench.json", "bench.md", "bench.svg", "faults.json",
     *(f"{name}.sqlite{part}" for name in ("doit", "history") for part in ("", "-journal", "-wal", "-shm")),
 })  # fmt: skip

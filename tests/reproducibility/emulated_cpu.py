@@ -100,8 +100,8 @@ class EmulatedEngine(DockerEngine):
         finally:
             container.remove(force=True)
 
-    def _settings(self, command: Command) -> dict[str, Any]:
-        settings = super()._settings(command)
+    def settings(self, command: Command) -> dict[str, Any]:
+        settings = super().settings(command)
         # Whoever is in a hurry goes first.
         return {**settings, "mounts": [*settings["mounts"], *self._emulated], "cpu_shares": 64}
 

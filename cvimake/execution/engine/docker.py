@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class DockerEngine:
     ) -> None:
         self.client = client
         self._seccomp_file = seccomp or docker_folder() / "seccomp.json"
-        self._seccomp = self._seccomp_file.read_text(encoding="utf-8")
+        self.seccomp = self._seccomp_file.read_text(encoding="utf-8")
         try:
             facts = client.info()
             self._sweep()
@@ -63,7 +64,7 @@ class DockerEngine:
         self.platform = None if architecture in {"", "x86_64", "amd64"} else PLATFORM
         if self.platform:
             announce.note(f"the engine's machine is {architecture}: stages are emulated, many times slower")
-        self._files = _way_of_files(environment)()
+        self.files = _way_of_files(environment)()
         self._guard = threading.Lock()
         self._running: set[Container] = set()
         self._cancelled = False
@@ -85,7 +86,7 @@ class DockerEngine:
             self._cancelled = True
             running = list(self._running)
         for container in running:
-            _kill(container)
+            kill(container)
 
     @property
     def is_cancelled(self) -> bool:
@@ -94,41 +95,51 @@ class DockerEngine:
 
     def run(self, command: Command, log: Log) -> Ending:
         """See `Engine.run`."""
-        try:
+        with self.telling(command.name):
             return self._run(command, log)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def telling(name: str) -> Iterator[None]:
+        """Turn the errors of Docker's package into errors that name the action.
+
+        Raises:
+            EngineError: in the place of each of them.
+        """
+        try:
+            yield
         except docker.errors.DockerException as error:
             if "bind source path does not exist" in str(error):
                 raise EngineError(
-                    f"{command.name}: the Docker engine does not see this machine's files",
+                    f"{name}: the Docker engine does not see this machine's files",
                     f"Send them as archives: {FILES_VARIABLE}=archive ./doit",
                 ) from error
-            raise EngineError(f"{command.name}: Docker cannot run it: {error}") from error
+            raise EngineError(f"{name}: Docker cannot run it: {error}") from error
         except requests.exceptions.RequestException as error:
             raise EngineError(
-                f"{command.name}: the Docker engine stopped answering: {error}",
-                "`./doit doctor` looks at it.",
+                f"{name}: the Docker engine stopped answering: {error}", "`./doit doctor` looks at it."
             ) from error
 
     def _run(self, command: Command, log: Log) -> Ending:
-        container = self.client.containers.create(command.image, **self._settings(command))
+        container = self.client.containers.create(command.image, **self.settings(command))
         try:
             with self._guard:
                 if self._cancelled:
                     raise EngineError(f"{command.name}: cancelled")
                 self._running.add(container)
-            self._files.send(command, container)
+            self.files.send(command, container)
             # Attached before the start, so that nothing it prints is missed.
             output = container.attach(stream=True, stdout=True, stderr=True)
             try:
                 container.start()
                 if self._cancelled:
                     # `cancel` came before the start, when there was nothing to kill yet.
-                    _kill(container)
+                    kill(container)
                 with watched(
                     command.limits,
-                    lambda: self._look(command, container),
-                    lambda: _kill(container),
-                    self._files.seconds_between_looks,
+                    lambda: self.look(command, container),
+                    lambda: kill(container),
+                    self.files.seconds_between_looks,
                 ) as watch:
                     for chunk in output:
                         log.write(chunk)
@@ -140,7 +151,7 @@ class DockerEngine:
                 raise EngineError(f"{command.name}: cancelled")
             state = self.client.api.inspect_container(str(container.id))["State"]
             if exit_code == 0:
-                self._files.fetch(command, container)
+                self.files.fetch(command, container)
             return Ending(
                 exit_code=exit_code,
                 out_of_memory=bool(state["OOMKilled"]),
@@ -148,24 +159,24 @@ class DockerEngine:
                 overfull=watch.overfull,
             )
         finally:
-            _remove(container)
+            remove(container)
             with self._guard:
                 self._running.discard(container)
 
-    def _look(self, command: Command, container: Container) -> Usage | None:
+    def look(self, command: Command, container: Container) -> Usage | None:
         """Return how much room a command's files take; None where the engine does not tell."""
         try:
-            return self._files.look(command, container)
+            return self.files.look(command, container)
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError):
             return None
 
-    def _settings(self, command: Command) -> dict[str, Any]:
+    def settings(self, command: Command) -> dict[str, Any]:
         """Return the container's settings for the SDK; `by_hand` has the same for `docker run`."""
         return {
             "command": list(command.argv),
             "entrypoint": [],
             "environment": dict(command.environment),
-            "mounts": self._files.mounts(command),
+            "mounts": self.files.mounts(command),
             "platform": self.platform,
             "working_dir": command.working_directory,
             "user": f"{command.user[0]}:{command.user[1]}",
@@ -173,7 +184,7 @@ class DockerEngine:
             "network_mode": "none",
             "userns_mode": "host" if self._remapped else None,
             "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges", f"seccomp={self._seccomp}"],
+            "security_opt": ["no-new-privileges", f"seccomp={self.seccomp}"],
             "read_only": True,
             "tmpfs": _TMPFS,
             "mem_limit": command.limits.memory,
@@ -215,7 +226,7 @@ class DockerEngine:
             *("--ulimit", f"fsize={command.limits.workspace}"),
             *(part for name, value in command.environment.items() for part in ("--env", f"{name}={value}")),
         ]
-        return self._files.by_hand(command, shlex.join(arguments), workspace)
+        return self.files.by_hand(command, shlex.join(arguments), workspace)
 
     def _sweep(self) -> None:
         """Remove the containers of processes that were killed and could not do it themselves."""
@@ -225,13 +236,14 @@ class DockerEngine:
             ):
                 waiting = container.labels.get(LABEL, "")
                 if waiting.isdigit() and not process.started(int(waiting)):
-                    _remove(container)
+                    remove(container)
         except docker.errors.NotFound:
             # Another process has removed it in the meantime.
             return
 
 
-def _kill(container: Container) -> None:
+def kill(container: Container) -> None:
+    """End a container; one that has ended already stays as it is."""
     try:
         container.kill()
     except docker.errors.APIError:
@@ -239,7 +251,8 @@ def _kill(container: Container) -> None:
         return
 
 
-def _remove(container: Container) -> None:
+def remove(container: Container) -> None:
+    """Remove a container, running or not."""
     try:
         container.remove(force=True, v=True)
     except docker.errors.NotFound:

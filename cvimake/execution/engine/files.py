@@ -18,7 +18,7 @@ import docker.errors
 from docker.models.containers import Container
 from docker.types import Mount as DockerMount
 
-from cvimake.execution.engine import Command, Mount
+from cvimake.execution.engine import Command, Mount, whole_folder
 from cvimake.execution.engine.watch import Usage, deleted, of_container, of_folder
 
 _READ_SIZE = 1024 * 1024
@@ -51,6 +51,14 @@ class Files(Protocol):
 
         Results that the command did not write are passed over.
         """
+
+    def send_folder(self, command: Command, container: Container) -> None:
+        """Bring everything else in the host's working directory in, before the command starts."""
+        ...
+
+    def fetch_folder(self, command: Command, container: Container) -> None:
+        """Replace the host's working directory by the container's, after the command has ended."""
+        ...
 
     def by_hand(self, command: Command, arguments: str, workspace: str) -> str:
         """Return a shell command that does the same as a command.
@@ -88,6 +96,12 @@ class BindMounts:
 
     def fetch(self, command: Command, container: Container) -> None:
         """Do nothing: the results are in the host's working directory already."""
+
+    def send_folder(self, command: Command, container: Container) -> None:
+        """Do nothing: the container sees the folder."""
+
+    def fetch_folder(self, command: Command, container: Container) -> None:
+        """Do nothing: the container has written to the host's folder."""
 
     def by_hand(self, command: Command, arguments: str, workspace: str) -> str:
         """See `Files.by_hand`."""
@@ -153,6 +167,17 @@ class Archives:
                 with (command.host_folder / name).open("xb") as file:
                     while chunk := content.read(_READ_SIZE):
                         file.write(chunk)
+
+    def send_folder(self, command: Command, container: Container) -> None:
+        """See `Files.send_folder`."""
+        held = whole_folder.members(command.host_folder, command.inputs, command.user)
+        with self._archive(command, held) as archive:
+            container.put_archive(command.working_directory, archive)
+
+    def fetch_folder(self, command: Command, container: Container) -> None:
+        """See `Files.fetch_folder`."""
+        chunks, _ = container.get_archive(command.working_directory, _READ_SIZE)
+        whole_folder.replace(command.host_folder, _Chunks(chunks), command.inputs)
 
     def by_hand(self, command: Command, arguments: str, workspace: str) -> str:
         """See `Files.by_hand`."""

@@ -445,7 +445,7 @@ def test_files_are_mounted_where_the_engine_sees_them(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", endpoint or "unix:///var/run/docker.sock")
     monkeypatch.setenv("CVIMAKE_FILES", wanted)
-    mounts = engine_over(FakeClient())._files.mounts(COMMAND)
+    mounts = engine_over(FakeClient()).files.mounts(COMMAND)
     assert {mount["Type"] for mount in mounts} == {kind}
 
 
