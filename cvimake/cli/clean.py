@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 from doit.cmd_clean import Clean as DoitClean
 
 from cvimake.builder import leftovers
+from cvimake.cli import disk_use, surroundings
+from cvimake.cli.interruption import ends_cleanly
+from cvimake.cli.options import option
 from cvimake.cli.records import alone, is_ours
+from cvimake.core import lock, terminal
+from cvimake.core.errors import CvimakeError
 from cvimake.core.paths import BUILD
+
+# Stands for everything that `clean --cache` can remove.
+_ALL = "all"
 
 
 class Clean(DoitClean):
@@ -16,7 +25,27 @@ class Clean(DoitClean):
 
     doc_purpose = "remove what was built, also of models that are no longer declared"
     doc_usage = "[MODEL | MODEL:STAGE ...]"
-    doc_description = "Without a name, everything. -n only says what it would remove."
+    doc_description = (
+        "Without a name, everything. -n only says what it would remove. --cache is about what takes disk "
+        "space beside the results. Without a name it lists this; with names, or with `all`, it removes what "
+        f"is named: {', '.join(disk_use.NAMES)}."
+    )
+    cmd_options = (
+        *DoitClean.cmd_options,
+        option("cache", bool, "list what is kept beside the results, or remove the parts that are named"),
+    )
+
+    def execute(self, params: dict[str, Any], args: list[str]) -> int | None:
+        """Do the work for doit. With --cache it needs no tasks, and prints the error that ends it."""
+        if not params["cache"]:
+            return super().execute(params, args)
+        with ends_cleanly("interrupted"):
+            try:
+                _clean_cache(args, is_trial=bool(params["dryrun"]))
+            except CvimakeError as error:
+                terminal.complain(error)
+                return error.exit_code
+        return 0
 
     def _execute(
         self,
@@ -51,3 +80,30 @@ class Clean(DoitClean):
             self.outstream.write(f"{leftover.name} - removing file '{path}'\n")
         if not is_trial:
             leftover.remove()
+
+
+def _clean_cache(named: list[str], *, is_trial: bool) -> None:
+    """List what takes disk space beside the results, or remove what is named.
+
+    Raises:
+        CvimakeError: something else is named, or cannot be removed.
+    """
+    if unknown := sorted({*named} - {*disk_use.NAMES, _ALL}):
+        raise CvimakeError(
+            f"`clean --cache` cannot remove {', '.join(unknown)}",
+            f"It removes {', '.join(disk_use.NAMES)}, or {_ALL}.",
+        )
+    root, lists = surroundings.folder(), is_trial or not named
+    waits: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    if not lists and (root / BUILD).is_dir():
+        waits = lock.exclusive(root / BUILD / ".lock", "is removing what is kept in this project")
+    with waits:
+        for use in disk_use.find(root, surroundings.variables()):
+            if not named or use.name in named or _ALL in named:
+                if not lists:
+                    use.remove()
+                terminal.line(f"{use.name:9}  {use}{'' if lists else ' (removed)'}")
+    if lists:
+        terminal.line(
+            f"Nothing was removed. ./doit clean --cache {' '.join(named) or 'NAME ...'} removes it."
+        )

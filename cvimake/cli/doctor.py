@@ -13,7 +13,7 @@ from typing import Any
 
 import docker
 from cvimake.builder import leftovers, unbuildable
-from cvimake.cli import surroundings
+from cvimake.cli import disk_use, surroundings
 from cvimake.cli.base import PlainCommand
 from cvimake.core import terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
@@ -81,6 +81,7 @@ def examine(root: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield _room("disk here", root, DISK_FOR_BUILD)
     yield _models(root)
     yield from _leftovers(root)
+    yield from _disk_use(root, environment)
     try:
         client = connection.find(environment)
     except CvimakeError as error:
@@ -168,6 +169,21 @@ def _leftovers(root: Path) -> Iterator[Finding]:
             seen=f"results of models that are no longer declared: {sizes}",
             remedy=f"./doit clean {names} removes them.",
         )
+
+
+def _disk_use(root: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Tell what takes disk space beside the results."""
+    try:
+        uses = list(disk_use.find(root, environment))
+    except CvimakeError:
+        # The models' finding tells that the settings are wrong.
+        return
+    for number, use in enumerate(uses, 1):
+        names = " ".join(dict.fromkeys(use.name for use in uses))
+        remedy = (
+            f"./doit clean --cache NAME ... removes what is named: {names}." if number == len(uses) else ""
+        )
+        yield Finding(f"keeps: {use.name}", good=True, seen=str(use), remedy=remedy)
 
 
 def _without_engine(error: CvimakeError, environment: Mapping[str, str]) -> Finding:

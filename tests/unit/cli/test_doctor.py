@@ -8,7 +8,7 @@ from typing import Any
 import docker.errors
 import pytest
 
-from cvimake.cli import doctor
+from cvimake.cli import disk_use, doctor
 from cvimake.cli.doctor import Doctor
 from cvimake.execution.engine import connection
 from cvimake.execution.image import making
@@ -20,6 +20,7 @@ IMAGE = ToolchainImage(id="sha256:abc", base="the official one", identity=IDENTI
 
 class FakeClient:
     api = SimpleNamespace(base_url="http+docker://localhost")
+    images = SimpleNamespace(list=lambda _name: [])
 
     def version(self) -> dict[str, str]:
         return {"Version": "27.3.1", "ApiVersion": "1.47"}
@@ -36,6 +37,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr(connection, "find", lambda _environment: FakeClient())
     monkeypatch.setattr(making, "find", lambda _client, _recipe: IMAGE)
+    monkeypatch.setattr(disk_use, "user_cache", lambda _environment: tmp_path / "cache")
 
 
 def examine(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -150,3 +152,15 @@ def test_results_of_models_that_are_no_longer_declared_are_shown(
     assert code == 0
     assert "results of models that are no longer declared: old (2.0 MB)" in text
     assert "./doit clean old removes them." in text
+
+
+def test_what_takes_disk_space_is_told_with_the_command_that_removes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = tmp_path / "build" / "shell" / "net" / "int8"
+    written.mkdir(parents=True)
+    (written / "mine.txt").write_bytes(b"x" * 100_000)
+    code, text = examine(capsys)
+    assert code == 0
+    assert f"MB in {tmp_path}/build/shell: files that you have written" in text.replace(" kB in", " MB in")
+    assert "./doit clean --cache NAME ... removes what is named: shell." in text
