@@ -18,6 +18,7 @@ import onnx
 
 from bench import project
 from bench.measure import Result, Runs, Unit, timed
+from cvimake.builder import unbuildable
 from cvimake.core.action import Action
 from cvimake.core.paths import BUILD
 from cvimake.execution.engine import connection
@@ -122,7 +123,9 @@ def _run_by_hand(root: Path, folder: Path) -> float:
         os.environ,
     ).id
     with project.working_in(root):
-        models = [model for model in read_declarations(Path()).models.values() if not model.missing]
+        declarations = read_declarations(Path())
+        held = unbuildable.of_declarations(declarations, Path())
+        models = [model for name, model in declarations.models.items() if name not in held]
         return sum(_commands_of(model, image_id, folder / model.name) for model in models)
 
 
