@@ -11,6 +11,16 @@ from cvimake.fetching.faults import FetchError
 from cvimake.project.awaiting import Owner
 
 
+def check_inside(path: Path, folder: Path) -> None:
+    """Check that no link on the way to a path leads out of a folder.
+
+    Raises:
+        FetchError: one does.
+    """
+    if not path.parent.resolve().is_relative_to(folder.resolve()):
+        raise FetchError("fetch-place")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """A place of a file.
@@ -35,8 +45,7 @@ class Place:
         Raises:
             FetchError: one does.
         """
-        if not self.path.parent.resolve().is_relative_to(self.folder.resolve()):
-            raise FetchError("fetch-place")
+        check_inside(self.path, self.folder)
 
 
 @dataclass(frozen=True, kw_only=True)

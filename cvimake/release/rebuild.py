@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,9 @@ from cvimake.core import announce, clock, digest, git, log_tail
 from cvimake.core.errors import CvimakeError
 from cvimake.core.invocation import INVOKED_FROM
 from cvimake.core.removal import remove_tree
+from cvimake.fetching.jobs import check_inside
+from cvimake.project import read_declarations
+from cvimake.project.awaiting import owners
 from cvimake.project.names import NAME
 from cvimake.release import fields, sums
 from cvimake.release.making import read_info
@@ -88,6 +92,7 @@ def _checkout(project: Path, known: Provenance, environment: Mapping[str, str]) 
         git.git(clone, environment, "checkout", "--quiet", "--detach", commit, "--")
         folder = clone / tree.prefix
         _add_sources(project, folder, known.sources)
+        _add_fetched(project, folder)
         yield folder
 
 
@@ -164,6 +169,24 @@ def _add_sources(project: Path, folder: Path, sources: Mapping[str, str]) -> Non
             shutil.copyfile(project / name, path)
     if wrong:
         raise CvimakeError("sources of the release are missing or have changed", "\n".join(wrong))
+
+
+def _add_fetched(project: Path, folder: Path) -> None:
+    """Copy the files that `[fetch]` declares and no stage reads: without them, a model would wait.
+
+    Raises:
+        CvimakeError: `pyproject.toml` is wrong, or a link leads out of a folder.
+    """
+    for owner in owners(read_declarations(folder)):
+        if not Path(os.path.normpath(owner.folder)).is_relative_to(folder):
+            # It is outside of the project, so its files are in their places already.
+            continue
+        for name in owner.missing:
+            path, here = owner.folder / name, project / owner.folder.relative_to(folder) / name
+            if here.is_file() and digest.of_file(here) == owner.fetch.files[name].sha256:
+                check_inside(path, owner.folder)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(here, path)
 
 
 def _build(folder: Path, known: Provenance, environment: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import signal
 import subprocess
@@ -161,6 +162,36 @@ def test_a_source_that_git_does_not_keep_is_taken_from_here_if_it_is_what_it_was
     assert "models/m0000/tiny.onnx: not in the commit, and missing or changed in this folder" in str(
         caught.value
     )
+
+
+def test_fetched_files_that_no_stage_reads_are_there_too_so_that_no_model_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path, monkeypatch)
+    samples = shop.root / "datasets" / "samples"
+    for name in ("notes.txt", "other.txt"):
+        (samples / name).write_text("fetched", encoding="utf-8")
+    (samples / ".gitignore").write_text("*.txt\n", encoding="utf-8")
+    table = f'{{ sha256 = "{hashlib.sha256(b"fetched").hexdigest()}", url = "https://example.org/x" }}'
+    declared = f'[fetch.files]\n"notes.txt" = {table}\n"other.txt" = {table}\n'
+    (samples / "dataset.toml").write_text(declared, encoding="utf-8")
+    shop.commit()
+    shop.released()
+    anew = Anew(shop, monkeypatch)
+    found: set[str] = set()
+
+    def run(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+        found.update(path.name for path in (folder / "datasets" / "samples").glob("*.txt"))
+        return anew.run(command, folder, environment)
+
+    monkeypatch.setattr(rebuild, "_run", run)
+    assert differences(shop) == []
+    assert found == {"notes.txt", "other.txt"}
+    # Another file would make the dataset another one.
+    (samples / "other.txt").write_text("changed", encoding="utf-8")
+    found.clear()
+    assert differences(shop) == []
+    assert found == {"notes.txt"}
 
 
 def test_a_commit_that_is_not_here_is_told(shop: Shop, anew: Anew) -> None:
