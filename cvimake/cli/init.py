@@ -168,14 +168,17 @@ def _samples(
         raise CvimakeError(f"no dataset {wanted!r}{hint}")
     chosen = wanted or (next(iter(datasets)) if len(datasets) == 1 else "")
     image, count, images = "", 0, dict[str, Path]()
-    for name in [chosen] if chosen else datasets:
+    # Of a dataset that is still to be fetched, some images may be there, but their number says nothing.
+    for name in [each for each in ([chosen] if chosen else datasets) if not datasets[each].missing]:
         with contextlib.suppress(OSError, ValueError):  # A build tells what is wrong with the dataset.
             files = datasets[name].samples.files
             count = len(files) if name == chosen else 0
             found = {key: file for key, file in files.items() if file.suffix.lower() in FUSABLE_IMAGES}
             images = found if name == chosen else {}
             image = image or next((_seen_from(folder, file) for file in found.values()), "")
-    return Samples(dataset=chosen, count=count, image=image, known=tuple(datasets)), images
+    awaited = bool(chosen and datasets[chosen].missing)
+    samples = Samples(dataset=chosen, count=count, image=image, known=tuple(datasets), is_awaited=awaited)
+    return samples, images
 
 
 def _seen_from(folder: Path, file: Path) -> str:

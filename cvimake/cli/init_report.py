@@ -58,9 +58,9 @@ def lines(
         yield from _outputs(examined)
     yield from _listed("to see to", examined.problems)
     if samples.dataset:
-        yield f"  calibrates with {samples.dataset}" + (
-            ", the only dataset" if len(samples.known) == 1 else ""
-        )
+        only = ", the only dataset" if len(samples.known) == 1 else ""
+        fetch = f"; its files are still to be fetched: ./doit fetch {samples.dataset}"
+        yield f"  calibrates with {samples.dataset}{only}{fetch if samples.is_awaited else ''}"
     if how:
         yield f"  checks with {samples.image}: {how}"
     missing = list(_choices(examined, samples))

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from cvimake.core import units
 from cvimake.fetching.faults import FetchError
 from cvimake.fetching.transfer import MOST_UNDECLARED, StoppedError, Wanted
 
@@ -114,7 +113,7 @@ def _write(name: str, size: int, content: IO[bytes], member: Member, stop: threa
     wanted = member.wanted
     most = wanted.size if wanted.size is not None else MOST_UNDECLARED
     if size > most or (wanted.size is not None and size != wanted.size):
-        said = wanted.size if wanted.size is not None else f"at most {units.size(most)}"
+        said = wanted.size if wanted.size is not None else f"at most {most}"
         raise FetchError(
             "fetch-archive", server=wanted.server, what=f"has {name} with {size} bytes instead of {said}"
         )

@@ -80,9 +80,9 @@ def _do(
     seconds = time.monotonic() - tally.started
     if tally.files_done:
         speed = units.size(round(tally.received / max(seconds, 0.001)))
+        files = "1 file" if tally.files_done == 1 else f"{tally.files_done} files"
         tell(
-            f"{tally.files_done} files are in place; "
-            f"{units.size(tally.received)} received in {units.duration(seconds)}, {speed}/s"
+            f"{files} in place; {units.size(tally.received)} received in {units.duration(seconds)}, {speed}/s"
         )
     yield from _told(failed)
 

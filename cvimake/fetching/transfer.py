@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from cvimake.core import units
 from cvimake.fetching.faults import FetchError
 from cvimake.fetching.network import Patience
 from cvimake.fetching.reply import Ask, CannotResumeError, Reply
@@ -150,5 +149,5 @@ def _compare(reply: Reply, wanted: Wanted) -> None:
 
 def _too_much(have: int, wanted: Wanted) -> FetchError:
     if wanted.size is None:
-        return FetchError("fetch-too-large", server=wanted.server, most=units.size(MOST_UNDECLARED))
+        return FetchError("fetch-too-large", server=wanted.server, most=f"{MOST_UNDECLARED} bytes")
     return FetchError("fetch-size", server=wanted.server, found=f"at least {have}", wanted=wanted.size)

@@ -29,12 +29,14 @@ class Samples:
         count: the number of its samples; 0 if it is not known.
         image: an image of it or of another dataset, relative to the model's folder; empty if there is none.
         known: the project's datasets.
+        is_awaited: some of its files are still to be fetched.
     """
 
     dataset: str = ""
     count: int = 0
     image: str = ""
     known: tuple[str, ...] = ()
+    is_awaited: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

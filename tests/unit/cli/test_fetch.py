@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import signal
@@ -377,3 +378,16 @@ def test_a_build_fetches_only_if_it_is_asked_to(
     assert len(server.asked) == 2
     assert workshop.doit("run", "--fetch") == 0
     assert len(server.asked) == 2
+
+
+def test_a_failed_fetch_ends_a_build_that_is_told_as_json(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop = Workshop(tmp_path, monkeypatch)
+    table = f'{{ sha256 = "{"0" * 64}", url = "{server.url}/none.png" }}'
+    declaration = tmp_path / "datasets" / "samples" / "dataset.toml"
+    declaration.write_text(f'[fetch.files]\n"none.png" = {table}\n', encoding="utf-8")
+    assert workshop.doit("run", "--json", "--fetch", "--output-file", "events") == 2
+    failed, finished = map(json.loads, (tmp_path / "events").read_text(encoding="utf-8").splitlines())
+    assert (failed["event"], failed["stage"], failed["id"]) == ("failed", None, "fetch-status")
+    assert (finished["event"], finished["exit_code"]) == ("finished", 2)

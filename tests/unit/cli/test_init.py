@@ -183,6 +183,19 @@ def test_a_dataset_can_be_named_and_options_stand_anywhere(place: Place) -> None
     assert place.declared("mine").calibration.dataset == "house"
 
 
+def test_a_dataset_that_is_still_to_be_fetched_is_not_counted(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.dataset("street")
+    file = f'{{ sha256 = "{"0" * 64}", url = "https://example.org/x.jpg" }}'
+    declaration = place.root / "datasets" / "street" / "dataset.toml"
+    declaration.write_text(f'[fetch.files]\n"x.jpg" = {file}\n', encoding="utf-8")
+    assert place.init(place.network("yolo11n.onnx", exported_bytes("yolo11n"))) == 0
+    assert "input_num = 100\n" in place.text("yolo11n")
+    wait = "calibrates with street, the only dataset; its files are still to be fetched: ./doit fetch street"
+    assert wait in capsys.readouterr().out
+
+
 def test_a_dataset_that_is_not_there_is_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.dataset("street")
     assert place.init(place.network("net.onnx", exported_bytes("yolo11n")), "--dataset", "stret") == 2

@@ -201,7 +201,7 @@ def test_an_endless_file_is_cut_at_the_declared_size_or_at_the_most(
     monkeypatch.setattr(module, "MOST_UNDECLARED", 3_000_000)
     assert client.fails(file_server.endless, size=None) == (
         "fetch-too-large",
-        "SERVER sends more than 3.0 MB, and no size is declared",
+        "SERVER sends more than 3000000 bytes, and no size is declared",
     )
     client.server.files["/a"] = bytes(3_000_001)
     assert client.fails(file_server.serve, size=None)[0] == "fetch-too-large"
