@@ -24,7 +24,7 @@ class Clean(DoitClean):
     """Remove results. Waits for a running build."""
 
     doc_purpose = "remove what was built, also of models that are no longer declared"
-    doc_usage = "[MODEL | MODEL:STAGE ...]"
+    doc_usage = "[MODEL | MODEL:STAGE ...] | --cache [NAME ...]"
     doc_description = (
         "Without a name, everything. -n only says what it would remove. --cache is about what takes disk "
         "space beside the results. Without a name it lists this; with names, or with `all`, it removes what "

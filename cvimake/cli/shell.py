@@ -16,7 +16,7 @@ from cvimake.cli.base import GraphCommand, stages_of
 from cvimake.core import announce, terminal
 from cvimake.core.action import Action, Input
 from cvimake.core.errors import CvimakeError
-from cvimake.core.paths import TOOLCHAIN
+from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
 from cvimake.execution import shell
 from cvimake.execution.engine.conversation import Streams
 from cvimake.pipeline.stage import Stage
@@ -61,7 +61,8 @@ class Shell(GraphCommand):
                     "\n".join(_makers(graph, missing)),
                 )
         self._tell_of_stale(graph, [stage.action.name for stage in ready])
-        record = stages[0].toolchain if len(stages) == 1 else TOOLCHAIN
+        # The frameworks image has everything that the toolchain image has.
+        record = FRAMEWORKS if any(stage.toolchain == FRAMEWORKS for stage in ready) else TOOLCHAIN
         streams = Streams(0, 1, 2, is_terminal=os.isatty(0) and os.isatty(1))
         term = self.build.environment.get("TERM", "")
         variables = {"TERM": term} if streams.is_terminal and _TERM.fullmatch(term) else {}

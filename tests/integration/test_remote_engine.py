@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import select
 import shutil
@@ -207,3 +208,48 @@ def test_the_command_to_repeat_a_stage_by_hand_works(lab: Lab, remote: Remote) -
         env={**os.environ, "DOCKER_HOST": remote.host}, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert shown.splitlines()[-1] == '["given"]'
+
+
+def doit(folder: Path, *arguments: str, typed: str = "", **variables: str) -> tuple[int, str, str]:
+    """Runs a command of cvimake; returns its exit code, its output and its errors."""
+    result = subprocess.run(
+        [sys.executable, "-m", "cvimake.cli", *arguments],
+        cwd=folder, env=environment(**variables), input=typed, capture_output=True, text=True, check=False,
+        timeout=SECONDS,
+    )  # fmt: skip
+    return result.returncode, result.stdout, result.stderr
+
+
+def test_a_shell_has_the_models_files_and_its_own_come_back(remote: Remote) -> None:
+    folder = remote.hidden / "shell"
+    folder.mkdir()
+    shutil.copy(ROOT / "dodo.py", folder)
+    for name in ("models", "datasets"):
+        shutil.copytree(EXAMPLE / name / "tiny", folder / name / "tiny")
+    code, _, errors = doit(folder, "run", "tiny:f16", DOCKER_HOST=remote.host)
+    assert code == 0, errors
+    typed = "./command.sh >log.txt && mkdir deep && cp *.cvimodel deep/ && echo to >&2 && exit 6\n"
+    code, output, errors = doit(folder, "shell", "tiny:f16", typed=typed, DOCKER_HOST=remote.host)
+    assert (code, output) == (6, ""), errors
+    assert "\nto\n" in errors
+    (again,) = (folder / "build/shell/tiny/f16/deep").iterdir()
+    assert digest.of_file(again) == digest.of_file(folder / "build" / "tiny" / again.name)
+    assert nothing_is_left(remote)
+
+
+def test_only_the_named_images_are_removed(remote: Remote, tmp_path: Path) -> None:
+    with contextlib.closing(remote.client()) as client:
+        (image,) = client.images.list()
+        (kept,) = image.tags
+        script = f"FROM {kept}\nLABEL of=a-test\n"
+        base, _ = client.images.build(fileobj=io.BytesIO(script.encode()), tag="cvimake/base:test", rm=True)
+        code, output, errors = doit(tmp_path, "clean", "--cache", DOCKER_HOST=remote.host)
+        assert code == 0, errors
+        assert kept in output
+        assert "cvimake/base:test" in output
+        code, output, errors = doit(tmp_path, "clean", "--cache", "base", DOCKER_HOST=remote.host)
+        assert code == 0, errors
+        assert "cvimake/base:test" in output
+        assert "(removed)" in output
+        assert [each.tags for each in client.images.list()] == [[kept]]
+        assert str(base.id) not in [each.id for each in client.images.list(all=True)]
