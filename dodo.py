@@ -4,11 +4,12 @@
     ./doit list --all         what there is
     ./doit MODEL[:STAGE]      one model, or one of its stages and what it needs
 
-A variant's stages are `MODEL:VARIANT`, `MODEL:VARIANT_qtable` and `MODEL:VARIANT_info`.
+A variant's stages are `MODEL:VARIANT`, `MODEL:VARIANT_qtable`, `MODEL:VARIANT_info` and
+`MODEL:VARIANT_accuracy`.
 """  # fmt: skip
 
 from cvimake.dodo import graph
-from cvimake.pipeline.stages import calibration, cvimodel, info, mlir, onnx, qtable
+from cvimake.pipeline.stages import accuracy, calibration, cvimodel, info, mlir, onnx, qtable
 
 STAGES = (
     onnx.stages,  # ONNX source → the opset that the toolchain reads, proven to compute the same
@@ -17,6 +18,7 @@ STAGES = (
     qtable.stages,  # MLIR, thresholds, dataset → which layers stay float
     cvimodel.stages,  # MLIR, thresholds, layers → a cvimodel for each variant, checked on the simulator
     info.stages,  # cvimodel → what is in it, and what the camera takes it for
+    accuracy.stages,  # cvimodel, images → what it sees, on the simulator; and what the float network sees
 )
 
 DOIT_CONFIG, task_toolchain, task_models = graph(__file__, STAGES)

@@ -18,7 +18,7 @@ from cvimake.builder.tasks import Project, Task, doit_config
 from cvimake.core import terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.pipeline.stage import StageOf
-from cvimake.pipeline.stages import calibration, cvimodel, info, mlir, onnx, qtable
+from cvimake.pipeline.stages import accuracy, calibration, cvimodel, info, mlir, onnx, qtable
 
 __all__ = ["graph"]
 
@@ -29,6 +29,7 @@ STAGES = (
     qtable.stages,
     cvimodel.stages,
     info.stages,
+    accuracy.stages,
 )
 
 

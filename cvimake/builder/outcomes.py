@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING
 
 from cvimake.core import announce
 from cvimake.core.errors import CvimakeError, StageFailedError
-from cvimake.pipeline.outcomes import ComputedTypes, CvimodelInfo, NetworkOutputs, SearchEnding
+from cvimake.pipeline.outcomes import (
+    ComputedTypes,
+    CvimodelInfo,
+    MeasuredAccuracy,
+    NetworkOutputs,
+    SearchEnding,
+)
 from cvimake.pipeline.stage import Stage
 
 if TYPE_CHECKING:
+    from cvimake.pipeline.accuracy import Measured
     from cvimake.pipeline.named_outputs import NamedOutput
 
 
@@ -38,6 +45,8 @@ def conclude(stage: Stage, warn_once: Callable[[str], None] = announce.note) -> 
             _computed_types(stage.action.name, outcome)
         case CvimodelInfo() as outcome:
             _cvimodel_info(outcome, warn_once)
+        case MeasuredAccuracy() as outcome:
+            _measured_accuracy(outcome)
 
 
 def _network_outputs(stage: str, outcome: NetworkOutputs) -> None:
@@ -111,6 +120,29 @@ def _cvimodel_info(outcome: CvimodelInfo, warn_once: Callable[[str], None]) -> N
             announce.note(f"warning: {outcome.variant}: {warning}")
     if excesses := list(over_budget(known, outcome.budget)):
         raise StageFailedError(f"{outcome.variant}: over its budget", "\n".join(excesses))
+
+
+def _measured_accuracy(outcome: MeasuredAccuracy) -> None:
+    from cvimake.pipeline.accuracy import over_budget  # noqa: PLC0415 - slow to import, as above
+
+    measured = read_accuracy(outcome.result)
+    of_float = read_accuracy(outcome.of_float) if outcome.of_float else None
+    if excesses := list(over_budget(measured, of_float, outcome.budget)):
+        raise StageFailedError(f"{outcome.stage}: less than its budget", "\n".join(excesses))
+
+
+def read_accuracy(path: Path) -> Measured:
+    """Read what was measured of a network.
+
+    Raises:
+        CvimakeError: the file was damaged.
+    """
+    from cvimake.pipeline.accuracy import Measured  # noqa: PLC0415 - slow to import, as above
+
+    try:
+        return Measured.model_validate_json(path.read_bytes())
+    except ValueError as error:
+        raise CvimakeError(f"{path} is damaged", "Remove it: the next build writes it anew.") from error
 
 
 def read_outputs(path: Path) -> tuple[NamedOutput, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from cvimake.builder import accuracy_table
 from cvimake.camera.decoding import Works
 from cvimake.camera.recognition import Recognition
 from cvimake.core import terminal
@@ -55,6 +56,13 @@ _STYLES: dict[Works, str] = {
     "unclear": "bold yellow",
     "no": "bold red",
 }
+_COLOURS = {
+    State.UNCHANGED: "dim",
+    State.RESTORED: "green",
+    State.BUILT: "green",
+    State.LEFT_OUT: "yellow",
+    State.FAILED: "bold red",
+}
 # From the best to the worst.
 SEVERITY = {state: number for number, state in enumerate(State)}
 
@@ -73,39 +81,46 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         shown = {row: result for row, result in results.items() if result.state is not State.UNCHANGED}
     if not shown:
         return
+    # After a failure, the files that are there belong to an earlier build.
+    current = {
+        row: result.known and result.state not in {State.LEFT_OUT, State.FAILED}
+        for row, result in shown.items()
+    }
+    measured = {row: accuracy_table.read(row) if is_current else None for row, is_current in current.items()}
+    table = _with_columns(accuracy_table.headings(measured.values()))
+    troubles = []
+    for row, result in shown.items():
+        known = _read(row.info) if current[row] else None
+        seen = _recognition(known)
+        works = terminal.styled(seen.in_words, style=_STYLES[seen.works]) if seen else ""
+        if seen and seen.trouble:
+            troubles.append((f"warning: {row.model}:{row.variant}: {seen.trouble}", _STYLES[seen.works]))
+        state = terminal.styled(result.state.value, style=_COLOURS[result.state])
+        seconds = duration(result.seconds) if result.seconds else ""
+        *properties, kind = _cells(known)
+        seen_by = accuracy_table.cells(measured[row], measured.values())
+        cells = (terminal.styled(cell) for cell in (row.model, row.variant, *properties, *seen_by, kind))
+        table.add_row(*cells, works, terminal.styled(seconds), state)
+    out.write("\n")
+    show(table, out)
+    for line in accuracy_table.explanations(measured):
+        _tell(line, "dim", out)
+    for trouble, style in troubles:
+        _tell(trouble, style, out)
+
+
+def _with_columns(of_accuracy: Iterable[str]) -> Table:
+    """Return an empty table with the columns of a build."""
     table = new_table()
     for heading in ("model", "variant"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("size", "ION memory", "TPU time", "similarity"):
+    for heading in ("size", "ION memory", "TPU time", "similarity", *of_accuracy):
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("recognised as", "on the camera"):
         table.add_column(heading, no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    colours = {
-        State.UNCHANGED: "dim",
-        State.RESTORED: "green",
-        State.BUILT: "green",
-        State.LEFT_OUT: "yellow",
-        State.FAILED: "bold red",
-    }
-    troubles = []
-    for row, result in shown.items():
-        # After a failure, the files that are there belong to an earlier build.
-        current = result.known and result.state not in {State.LEFT_OUT, State.FAILED}
-        known = _read(row.info) if current else None
-        seen = _recognition(known)
-        works = terminal.styled(seen.in_words, style=_STYLES[seen.works]) if seen else ""
-        if seen and seen.trouble:
-            troubles.append((f"warning: {row.model}:{row.variant}: {seen.trouble}", _STYLES[seen.works]))
-        state = terminal.styled(result.state.value, style=colours[result.state])
-        seconds = duration(result.seconds) if result.seconds else ""
-        cells = (terminal.styled(cell) for cell in (row.model, row.variant, *_cells(known)))
-        table.add_row(*cells, works, terminal.styled(seconds), state)
-    out.write("\n")
-    show(table, out)
-    for trouble, style in troubles:
-        _tell(trouble, style, out)
+    return table
 
 
 def _tell(text: str, style: str, out: TextIO) -> None:

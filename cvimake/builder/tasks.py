@@ -122,7 +122,7 @@ class Project:
                     "task_dep": [
                         f"{model.name}:{variant.label(name)}{stage}"
                         for name in variant.processors
-                        for stage in ("", "_info")
+                        for stage in ("", "_info", *(["_accuracy"] if model.accuracy else []))
                     ],
                 }
 

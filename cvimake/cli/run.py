@@ -205,13 +205,13 @@ def _writable(file: TextIO | str | None) -> Iterator[TextIO]:
 
 
 def with_info(selected: Iterable[str], tasks: Container[str]) -> list[str]:
-    """Return the selected tasks, and for each cvimodel among them its info stage.
+    """Return the selected tasks, and for each cvimodel among them its info stage and its accuracy stage.
 
-    The info stage tells what is in the cvimodel, and whether it is within its budget.
+    These stages tell what is in the cvimodel and what it sees, and whether it is within its budget.
     """
     asked = list(selected)
-    infos = (f"{name}_info" for name in asked if ":" in name)
-    return list(dict.fromkeys([*asked, *(name for name in infos if name in tasks)]))
+    about = (f"{name}{stage}" for name in asked if ":" in name for stage in ("_info", "_accuracy"))
+    return list(dict.fromkeys([*asked, *(name for name in about if name in tasks)]))
 
 
 def as_targets(arguments: Iterable[str]) -> list[str]:

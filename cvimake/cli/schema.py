@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from cvimake.builder.events import Event
 from cvimake.cli.base import PlainCommand
 from cvimake.core import terminal
+from cvimake.pipeline.accuracy import Measured
 from cvimake.pipeline.cvimodel_info import Info
 from cvimake.project.dataset import Dataset
 from cvimake.project.model import Model
@@ -24,6 +25,7 @@ _SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
     "dataset": (Dataset, "dataset.toml: samples to calibrate with"),
     "settings": (Settings, "[tool.cvimake] in pyproject.toml: what is common to all models"),
     "info": (Info, "…_info.json: what is in a cvimodel"),
+    "accuracy": (Measured, "…_accuracy.json: what a network or a cvimodel sees"),
     "event": (Event, "one line of ./doit run --json: what happens in a build"),
 }
 

@@ -96,6 +96,23 @@ def deployment(network: NetworkSize) -> Load:
     return Load(memory=network.loaded(4), seconds=3 + 20 * network.inference)
 
 
+def accuracy(network: NetworkSize, images: int, seconds: float) -> Load:
+    """Estimate an evaluation: every image in a process of its own, several at a time.
+
+    Args:
+        network: the size of the network.
+        images: how many are evaluated.
+        seconds: for each image.
+    """
+    # Besides the network, a process has the decoded detections, which are few.
+    return Load(
+        memory=network.loaded(2),
+        cores=max(1, images),
+        memory_per_core=network.loaded(1),
+        seconds=2 + images * seconds,
+    )
+
+
 LISTING = Load(memory=GIBIBYTE // 4, seconds=0.5)
 
 

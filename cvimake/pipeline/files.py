@@ -42,6 +42,21 @@ def outputs(model: str) -> str:
     return f"{model}_outputs.json"
 
 
+def accuracy(stem: str) -> str:
+    """Name the accuracy of a network or a cvimodel."""
+    return f"{stem}_accuracy.json"
+
+
+def detections(stem: str) -> str:
+    """Name its detections as the field measures them, in COCO's format of results."""
+    return f"{stem}_detections.json"
+
+
+def camera_detections(stem: str) -> str:
+    """Name its detections as the camera shows them, in the same format."""
+    return f"{stem}_camera_detections.json"
+
+
 def calibration_table(model: str) -> str:
     """Name the thresholds of INT8."""
     return f"{model}_calibration_table"

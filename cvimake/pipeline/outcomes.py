@@ -132,4 +132,31 @@ class CvimodelInfo(_Outcome):
         }
 
 
-Outcome = NetworkOutputs | SearchEnding | ComputedTypes | CvimodelInfo
+@dataclass(frozen=True, kw_only=True)
+class MeasuredAccuracy(_Outcome):
+    """Fail if a network sees less than its budget allows.
+
+    Attributes:
+        stage: the stage that measured it.
+        result: the measured accuracy.
+        of_float: that of the float network; None if this is it.
+    """
+
+    stage: str
+    result: Path
+    of_float: Path | None
+    budget: Budget
+
+    @property
+    def also_reads(self) -> tuple[Path, ...]:
+        """See `_Outcome.also_reads`."""
+        return (self.of_float,) if self.of_float else ()
+
+    @property
+    def decided_by(self) -> object:
+        """See `_Outcome.decided_by`."""
+        budget = self.budget
+        return [REVISION, budget.accuracy, budget.accuracy_drop, budget.agreement]
+
+
+Outcome = NetworkOutputs | SearchEnding | ComputedTypes | CvimodelInfo | MeasuredAccuracy

@@ -21,11 +21,14 @@ class Row:
     Attributes:
         variant: the name of the stage that makes it, without the model's.
         info: the file with all that is known of it.
+        accuracy: the files with the accuracy of the float network and of the cvimodel; empty if none is
+            measured.
     """
 
     model: str
     variant: str
     info: Path
+    accuracy: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

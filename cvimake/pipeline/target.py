@@ -38,7 +38,14 @@ class Target:
     @functools.cached_property
     def row(self) -> Row:
         """Its row of the table at the end of a build."""
-        return Row(self.model.name, self.label, files.place(self.model.name, f"{self.stem}_info.json"))
+        name = self.model.name
+        measured = (files.accuracy(f"{name}_float"), files.accuracy(self.stem)) if self.model.accuracy else ()
+        return Row(
+            name,
+            self.label,
+            files.place(name, f"{self.stem}_info.json"),
+            tuple(files.place(name, file) for file in measured),
+        )
 
     @property
     def cvimodel(self) -> str:

@@ -100,3 +100,5 @@ def _datasets(model: DeclaredModel) -> Iterator[str]:
     for variant in model.variants:
         if variant.qtable:
             yield variant.qtable.dataset or model.calibration.dataset or ""
+    if model.model.accuracy.dataset:
+        yield model.model.accuracy.dataset

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cvimake.core.errors import CvimakeError
-from cvimake.project import camera_picture, fetch, rules, sampling
+from cvimake.project import accuracy_images, camera_picture, fetch, rules, sampling
+from cvimake.project.accuracy import DeclaredAccuracy
+from cvimake.project.accuracy_images import Measured
 from cvimake.project.dataset import Samples
 from cvimake.project.declarations import DeclaredModel, DeclaredVariant, as_files
 from cvimake.project.declared import merged
@@ -78,6 +80,7 @@ class _Completion:
             calibration=calibration,
             calibration_samples=samples,
             tune_samples=tune,
+            accuracy=self._accuracy(samples, variants),
             variants=variants,
             settings=settings,
         )
@@ -144,6 +147,25 @@ class _Completion:
                 for fault in camera_picture.faults(self._inputs, options)
                 if fault.key not in blamed
             ]
+        return found
+
+    def _accuracy(
+        self, calibration: Samples | None, variants: tuple[DeclaredVariant, ...]
+    ) -> DeclaredAccuracy | None:
+        model, folder = self._model, self._file.path.parent
+        found, mistakes = accuracy_images.find(
+            self._file,
+            model.accuracy,
+            Measured(
+                inputs=self._inputs,
+                source=folder / model.source,
+                classes=folder / model.classes if model.classes else None,
+                variants=variants,
+                calibration=calibration,
+            ),
+            self._datasets,
+        )
+        self.mistakes += mistakes
         return found
 
     def _search_samples(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cvimake.project.accuracy import DeclaredAccuracy
 from cvimake.project.dataset import DeclaredDataset, Samples
 from cvimake.project.model import Model, Variant
 from cvimake.project.networks.network_file import Kind
@@ -52,6 +53,7 @@ class DeclaredModel:
         external_data: files with an ONNX source's weights, relative to the source's folder.
         calibration_samples: the samples to calibrate with; None if none are declared.
         tune_samples: the samples to tune thresholds with; None if none are declared.
+        accuracy: the images that accuracy is measured on; None if none are declared.
     """
 
     name: str
@@ -63,6 +65,7 @@ class DeclaredModel:
     calibration: CalibrationOptions
     calibration_samples: Samples | None
     tune_samples: Samples | None
+    accuracy: DeclaredAccuracy | None
     variants: tuple[DeclaredVariant, ...]
     settings: Settings
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from cvimake.project.declared import Declared, FileName, Needs, Positive, Text, example
+from cvimake.project.accuracy import Accuracy
+from cvimake.project.declared import Declared, FileName, Fraction, Needs, Positive, Text, example
 from cvimake.project.fetch import Fetch
 from cvimake.project.names import STAGES, VARIANT_STAGES, unusable_name
 from cvimake.project.options import (
@@ -53,6 +54,12 @@ class Budget(Declared):
     """Estimated milliseconds on the TPU at 500 MHz, the longer end of the range that is shown."""
     recognised_as: Annotated[Text | None, example("YOLO11")] = None
     """The kind of model that the camera must take it for."""
+    accuracy: Annotated[Fraction | None, example(0.5)] = None
+    """The least accuracy, by the metric of [accuracy]; less makes the accuracy stage fail."""
+    accuracy_drop: Annotated[Fraction | None, example(0.02)] = None
+    """The most by which the accuracy may be less than the float network's."""
+    agreement: Annotated[Fraction | None, example(0.95)] = None
+    """The least agreement with the float network."""
     works_on_camera: bool | None = None
     """If true, the camera must recognise it and decode it correctly."""
 
@@ -78,6 +85,7 @@ class Model(Declared):
     verify: Verify
     calibration: CalibrationOptions = CalibrationOptions()
     deploy: DeployOptions = DeployOptions()
+    accuracy: Accuracy = Accuracy()
     budget: Budget = Budget()
     fetch: Fetch | None = None
     """Where its files come from."""
@@ -92,6 +100,6 @@ class Model(Declared):
         for name in self.variant:
             if name.endswith(VARIANT_STAGES):
                 raise ValueError(
-                    f"a variant cannot be called {name!r}: {' and '.join(VARIANT_STAGES)} are stages"
+                    f"a variant cannot be called {name!r}: {', '.join(VARIANT_STAGES)} are endings of stages"
                 )
         return self

@@ -15,10 +15,10 @@ RESERVED_NAMES = frozenset({
     "logs", "toolchain.json", "frameworks.json", "bench.json", "bench.md", "bench.svg", "faults.json",
     *(f"{name}.sqlite{part}" for name in ("doit", "history") for part in ("", "-journal", "-wal", "-shm")),
 })  # fmt: skip
-# The stages that a model has; no variant can be called like one of them.
-STAGES = frozenset({"onnx", "mlir", "calibration"})
+# The stages that a model has, and `float`, whose accuracy is one; no variant can be called like one of them.
+STAGES = frozenset({"onnx", "mlir", "calibration", "float"})
 # Endings of the stages that a variant has beside its cvimodel.
-VARIANT_STAGES = ("_qtable", "_info")
+VARIANT_STAGES = ("_qtable", "_info", "_accuracy")
 
 
 def unusable_name(name: str, kind: str, taken: frozenset[str]) -> str:

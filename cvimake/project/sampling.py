@@ -57,18 +57,18 @@ def find(
     """
     if options.data_list:
         return read(file, (*key, "data_list"), options.data_list, awaited)
-    if not options.dataset:
-        return None, []
+    return named(file, key, options.dataset, datasets) if options.dataset else (None, [])
+
+
+def named(file: File, key: Key, name: str, datasets: Datasets) -> tuple[Samples | None, list[str]]:
+    """Return the samples of the dataset that a table names, as `find` does."""
     key = (*key, "dataset")
-    if mistakes := datasets.wrong.get(options.dataset):
+    if mistakes := datasets.wrong.get(name):
         return None, list(mistakes)
-    dataset = datasets.right.get(options.dataset)
+    dataset = datasets.right.get(name)
     if dataset is None:
-        hint = (
-            did_you_mean(options.dataset, datasets.right)
-            or "; there is no folder of that name with a dataset.toml"
-        )
-        return None, [file.mistake(key, f"no dataset {options.dataset!r}{hint}")]
+        hint = did_you_mean(name, datasets.right) or "; there is no folder of that name with a dataset.toml"
+        return None, [file.mistake(key, f"no dataset {name!r}{hint}")]
     if dataset.missing:
         # The model waits for them. Until then there are fewer samples than declared.
         return None, []

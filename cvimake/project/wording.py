@@ -18,6 +18,7 @@ from cvimake.project.settings import Settings, StoreOptions
 _FETCHED = '[fetch.files] with "cat.jpg" = { url = "https://example.org/cat.jpg", sha256 = "..." }'
 TABLES = {
     "archives": '[fetch.archives.photos] with url = "https://example.org/photos.zip"',
+    "accuracy": '[accuracy] with dataset = "street"',
     "budget": "[budget] with size = 4000000",
     "calibration": '[calibration] with dataset = "coco2017"',
     "deploy": "[deploy] with quant_input = true",

@@ -118,6 +118,29 @@ def info_command(model: str, listing: str, time: str) -> tuple[str, ...]:
     return (*DETERMINISTIC, "python3", "estimate_time.py", model, listing, time)
 
 
+# The packages that evaluate a network.
+ACCURACY_PACKAGES = Folder(
+    target="/packages",
+    files={
+        **container_package("decoders"),
+        **container_package("evaluation"),
+        **container_package("metrics"),
+    },
+)
+
+
+def accuracy_environment() -> dict[str, str]:
+    """Return all variables that an evaluation sees."""
+    variables = environment()
+    # The last one is the working directory, with the files that are no package.
+    return {**variables, "PYTHONPATH": f"{ACCURACY_PACKAGES.target}:{variables['PYTHONPATH']}:."}
+
+
+def accuracy_command(*files: str) -> tuple[str, ...]:
+    """Return the command that evaluates a network on images; see `container/evaluation`."""
+    return (*DETERMINISTIC, "python3", "-m", "evaluation", *files)
+
+
 # The program that converts ONNX networks, and its Python: docker/Dockerfile gives it newer packages than the
 # toolchain can use.
 ONNX_PROGRAM = Folder(target="/program", files=container_package("onnx_downgrade"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from cvimake.core import announce
 from cvimake.pipeline.checks import (
     Check,
     DoubtsCheck,
+    LabelNotes,
     NetworkCheck,
     OperatorsCheck,
+    OverlapCheck,
     SamplesCheck,
     TablesCheck,
 )
@@ -26,7 +29,7 @@ def run(stage: Stage) -> None:
 
 
 def _run(check: Check, stage: str) -> None:
-    from cvimake.builder.checks import network  # noqa: PLC0415 - slow to import, and only a stage that runs needs it
+    from cvimake.builder.checks import network, overlap  # noqa: PLC0415 - slow to import, and only a stage that runs needs it
     from cvimake.project.networks import check as operators  # noqa: PLC0415 - the same
 
     match check:
@@ -38,5 +41,10 @@ def _run(check: Check, stage: str) -> None:
             operators.check(check.network, check.outputs)
         case SamplesCheck():
             network.check_samples(stage, check.model, check.purpose, check.samples)
+        case LabelNotes():
+            for note in check.notes:
+                announce.note(f"{stage}: {note}")
+        case OverlapCheck():
+            overlap.check(stage, check)
         case TablesCheck():
             network.check_tables(stage, check.model, check.variant, check.mlir)

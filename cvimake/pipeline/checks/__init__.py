@@ -64,4 +64,24 @@ class TablesCheck:
     mlir: Path
 
 
-Check = NetworkCheck | DoubtsCheck | OperatorsCheck | SamplesCheck | TablesCheck
+@dataclass(frozen=True, kw_only=True)
+class LabelNotes:
+    """Tell what labels have that is no mistake, such as classes that the network does not have."""
+
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlapCheck:
+    """Refuse to measure on samples that the network is calibrated with.
+
+    Attributes:
+        declared: the place of the declaration that allows it.
+    """
+
+    declared: str
+    calibration: Samples
+    measured: Samples
+
+
+Check = NetworkCheck | DoubtsCheck | OperatorsCheck | SamplesCheck | TablesCheck | LabelNotes | OverlapCheck

@@ -25,6 +25,7 @@ class Purpose(Enum):
     DEPLOY = "model_deploy"
     CALIBRATE = "run_calibration"
     SEARCH = "run_qtable"
+    MEASURE = "accuracy"
 
 
 @dataclass(frozen=True)

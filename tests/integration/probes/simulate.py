@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyruntime_cvi  # type: ignore[import-not-found] # of the toolchain
+import pyruntime_cvi
 
 pixels = np.load("pixels.npz")["images"]
 model = pyruntime_cvi.Model("net.cvimodel", output_all_tensors=False)

@@ -1,0 +1,78 @@
+"""The columns of the table at the end of a build that tell what each cvimodel sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cvimake.pipeline.stage import Row
+
+if TYPE_CHECKING:
+    from cvimake.pipeline.accuracy import Measured
+
+_HEADINGS = ("accuracy", "on camera", "agreement")
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What the float network and a cvimodel see."""
+
+    of_float: Measured
+    of_cvimodel: Measured
+
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        """The cells of the columns: what the cvimodel sees, each with what it lost of the float network's."""
+        from cvimake.pipeline.accuracy import difference  # noqa: PLC0415 - slow to import, and rarely needed
+
+        ours, theirs = self.of_cvimodel, self.of_float
+        return (
+            f"{ours.figure or ''}{difference(ours.figure, theirs.figure)}",
+            f"{ours.camera.number if ours.camera else ''}{difference(ours.camera, theirs.camera)}",
+            ours.agreement.number if ours.agreement else "",
+        )
+
+
+def read(row: Row) -> Accuracy | None:
+    """Return what was measured of a cvimodel; None if nothing was, or a file cannot be read."""
+    if not row.accuracy:
+        return None
+    from cvimake.pipeline.accuracy import Measured  # noqa: PLC0415 - slow to import, and rarely needed
+
+    try:
+        of_float, of_cvimodel = (Measured.model_validate_json(path.read_bytes()) for path in row.accuracy)
+    except (OSError, ValueError):
+        # The next build makes a damaged file again.
+        return None
+    return Accuracy(of_float, of_cvimodel)
+
+
+def headings(measured: Iterable[Accuracy | None]) -> tuple[str, ...]:
+    """Return the headings of the columns; empty if nothing was measured."""
+    return _HEADINGS if any(measured) else ()
+
+
+def cells(accuracy: Accuracy | None, measured: Iterable[Accuracy | None]) -> tuple[str, ...]:
+    """Return the cells of a row for these headings."""
+    return (accuracy.texts if accuracy else ("",) * len(_HEADINGS)) if any(measured) else ()
+
+
+def explanations(measured: Mapping[Row, Accuracy | None]) -> Iterator[str]:
+    """Yield a line for each model: what its figures are, and those of the float network."""
+    told = set()
+    for row, accuracy in measured.items():
+        if accuracy and row.model not in told:
+            told.add(row.model)
+            yield _explanation(row.model, accuracy.of_float)
+
+
+def _explanation(model: str, of_float: Measured) -> str:
+    figure = of_float.figure
+    if figure is None:
+        return f"{model}: agreement with the float network, on {of_float.images} images"
+    camera = f", {of_float.camera.number} as the camera shows it" if of_float.camera else ""
+    return (
+        f"{model}: accuracy is {figure.metric} on {of_float.images} images, ± its standard error; "
+        f"the float network has {figure.number}{camera}"
+    )

@@ -1,0 +1,137 @@
+"""The stages that measure what a network sees: in float, and each cvimodel on the simulator."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from cvimake.camera import camera_picture, layouts, thresholds
+from cvimake.camera.kinds import KINDS
+from cvimake.core.action import Action, FileKind, Folder, Input, Text
+from cvimake.pipeline import estimates, files, inputs
+from cvimake.pipeline.checks import Check, LabelNotes, OverlapCheck, SamplesCheck
+from cvimake.pipeline.checks.sample_fit import Purpose
+from cvimake.pipeline.outcomes import MeasuredAccuracy
+from cvimake.pipeline.stage import Stage
+from cvimake.pipeline.target import Target, targets
+from cvimake.project.accuracy import Accuracy, DeclaredAccuracy
+from cvimake.project.dataset import Samples
+from cvimake.project.declarations import DeclaredModel
+from cvimake.toolchain import commands
+
+# The folder in the container with the images.
+_IMAGES = "/images"
+_PROGRAM = inputs.program("process_group")
+# The camera's rules for recognising a kind of model; they import nothing.
+_LAYOUTS = Input(name="layouts.py", path=Path(layouts.__file__))
+_OPTIONS, _LABELS = "options.json", "labels.json"
+# Of the tool, by the pixel format (model_deploy.py).
+_USUAL_FORMAT = {"gray": "GRAYSCALE", "bgr": "BGR_PLANAR", "rgb": "RGB_PLANAR"}
+
+
+def stages(model: DeclaredModel) -> Iterator[Stage]:
+    """Yield the stage of the float network and one for each cvimodel, if images are declared."""
+    declared = model.accuracy
+    if declared is None:
+        return
+    yield _stage(model, declared, None)
+    for target in targets(model):
+        yield _stage(model, declared, target)
+
+
+def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | None) -> Stage:
+    stem = target.stem if target else f"{model.name}_float"
+    name = f"{target.stage if target else f'{model.name}:float'}_accuracy"
+    result, field, camera = files.accuracy(stem), files.detections(stem), files.camera_detections(stem)
+    float_stem = f"{model.name}_float"
+    of_float = [files.detections(float_stem), files.accuracy(float_stem)] if target else []
+    # The user's names of images can hold anything, so the container gets numbers.
+    names = {
+        f"{place:05}{path.suffix.lower()}": name for place, (name, path) in enumerate(declared.images.items())
+    }
+    texts = [Text(name=_OPTIONS, text=json.dumps(_options(model, declared, target, names), indent=1))]
+    if declared.labels:
+        texts.append(Text(name=_LABELS, text=declared.labels))
+    network = estimates.size(model)
+    return Stage(
+        action=Action(
+            name=name,
+            argv=commands.accuracy_command(_OPTIONS, result, field, camera),
+            environment=commands.accuracy_environment(),
+            inputs=(
+                *inputs.network(model),
+                *([inputs.built(model, target.cvimodel)] if target else []),
+                *(inputs.built(model, file) for file in of_float[:1]),
+                _PROGRAM,
+                _LAYOUTS,
+            ),
+            outputs=tuple(inputs.output(model, file, FileKind.JSON) for file in (result, field, camera)),
+            texts=tuple(texts),
+            folders=(
+                commands.ACCURACY_PACKAGES,
+                Folder(target=_IMAGES, files={own: declared.images[name] for own, name in names.items()}),
+            ),
+            limits=dataclasses.replace(estimates.limits(model), processes=estimates.MANY_PROCESSES),
+        ),
+        load=estimates.accuracy(network, len(names), declared.seconds if target else network.inference),
+        row=target.row if target else None,
+        checks=tuple(_checks(model, declared, None if target else LabelNotes(notes=declared.notes))),
+        outcome=MeasuredAccuracy(
+            stage=name,
+            result=files.place(model.name, result),
+            of_float=files.place(model.name, of_float[1]) if target else None,
+            budget=model.model.budget,
+        ),
+    )
+
+
+def _checks(model: DeclaredModel, declared: DeclaredAccuracy, notes: LabelNotes | None) -> Iterator[Check]:
+    if notes:
+        yield notes
+    samples = Samples(files=dict(declared.images))
+    yield SamplesCheck(model=model, purpose=Purpose.MEASURE, samples=samples)
+    if declared.calibration:
+        path = str(model.folder / "model.toml")
+        yield OverlapCheck(declared=path, calibration=declared.calibration, measured=samples)
+
+
+def _options(
+    model: DeclaredModel, declared: DeclaredAccuracy, target: Target | None, names: dict[str, str]
+) -> dict[str, object]:
+    """Return everything that the program has to know, as a JSON value."""
+    how, options = model.inputs, declared.options
+    channels = 1 if how.pixel_format == "gray" else 3
+    variant = target.variant.options if target else None
+    fused = variant.fuse_preprocess if variant else False
+    return {
+        "network": files.mlir(model.name),
+        "cvimodel": target.cvimodel if target else None,
+        "customization_format": (variant.customization_format or _USUAL_FORMAT[how.pixel_format or "bgr"])
+        if variant and fused
+        else None,
+        "pixel_format": how.pixel_format or "bgr",
+        "mean": how.mean or [0.0] * channels,
+        "scale": how.scale or [1.0] * channels,
+        "channels_last": how.channel_format == "nhwc",
+        "pad_value": camera_picture.PAD_VALUE,
+        "relative_boxes": model.model.output.relative_boxes,
+        "kinds": {kind.name: kind.fits.__name__ for kind in KINDS if not kind.told},
+        "thresholds": {kind: _thresholds(kind, options) for kind in ("", *(kind.name for kind in KINDS))},
+        "images": [{"id": place, "file": own, "name": names[own]} for place, own in enumerate(names)],
+        "classes": list(declared.classes),
+        "labels": _LABELS if declared.labels else None,
+        "float": files.detections(f"{model.name}_float") if target else None,
+        "task": options.task,
+        "metric": options.metric,
+    }
+
+
+def _thresholds(kind: str, options: Accuracy) -> dict[str, float]:
+    """Return the thresholds of the camera for a kind: the declared ones, or the firmware's."""
+    usual = thresholds.of_firmware(kind)
+    return {
+        "score": usual.score if options.score_threshold is None else options.score_threshold,
+        "overlap": usual.overlap if options.iou_threshold is None else options.iou_threshold,
+    }

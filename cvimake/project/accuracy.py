@@ -1,0 +1,58 @@
+"""`[accuracy]` of a `model.toml`: the images that a network is measured on, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cvimake.project.dataset import Samples
+from cvimake.project.declared import Declared, Fraction, Positive, Text, example
+
+Metric = Literal["mAP50-95", "mAP50", "top1", "top5", "agreement"]
+AccuracyTask = Literal["detect", "segment", "pose", "classify"]
+
+
+class Accuracy(Declared):
+    """How it is measured what the network and its cvimodels see. Without a dataset, nothing is measured."""
+
+    dataset: Annotated[Text | None, example("street")] = None
+    """The name of a dataset of images. Without labels, only the agreement with float is measured."""
+    input_num: Annotated[Positive | None, example(100)] = None
+    """How many images are taken, evenly spread; without it, as many as take ten minutes of two cores."""
+    task: AccuracyTask = "detect"
+    """What the labels must have, and the figures are about: boxes, masks, keypoints or classes."""
+    metric: Annotated[Metric | None, example("mAP50")] = None
+    """The figure in tables; without it, mAP50-95 or, for classes, top1; without labels, agreement."""
+    keypoints: Annotated[Positive | None, example(17)] = None
+    """The number of keypoints of an object; without it, 17."""
+    score_threshold: Annotated[Fraction | None, example(0.4)] = None
+    """The least score that the camera shows; without it, the firmware's own."""
+    iou_threshold: Annotated[Fraction | None, example(0.45)] = None
+    """The overlap at which the camera drops the weaker of two boxes; without it, the firmware's own."""
+    calibrated_too: bool = False
+    """Allow images that the calibration uses too. The figures are then better than for new images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredAccuracy:
+    """What is measured, and on which images.
+
+    Attributes:
+        options: the declared values.
+        images: the images by their path in the dataset, in its order.
+        labels: of these images, as COCO's JSON; empty if the dataset has none.
+        notes: what is to be told of the labels.
+        classes: the names of the network's classes; empty if they are not known.
+        seconds: expected of the simulator for one image.
+        calibration: the samples that are also calibrated with, if images must not be used for both.
+    """
+
+    options: Accuracy
+    images: Mapping[str, Path]
+    labels: str
+    notes: tuple[str, ...]
+    classes: tuple[str, ...]
+    seconds: float
+    calibration: Samples | None

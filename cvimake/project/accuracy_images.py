@@ -1,0 +1,164 @@
+"""The images that a network is measured on, with their labels."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cvimake.core.errors import DeclarationError
+from cvimake.project import sampling
+from cvimake.project.accuracy import Accuracy, DeclaredAccuracy
+from cvimake.project.dataset import Samples
+from cvimake.project.labels import Labels, Purpose, read_labels
+from cvimake.project.lines import Key
+from cvimake.project.mistakes import File
+from cvimake.project.options import ModelInput
+from cvimake.project.sampling import Datasets
+
+if TYPE_CHECKING:
+    # It imports this module.
+    from cvimake.project.declarations import DeclaredVariant
+
+# The most core seconds that the simulator may take where no number of images is declared: ten minutes of two.
+_MOST_SECONDS = 1200.0
+# Seconds of the simulator for one value of the input and one byte of the network's file: measured 3.3e-13 for
+# shapes and 1.2e-13 for YOLO11n as INT8, twice as much in float.
+_SECONDS = 3e-13
+_UNKNOWN_BYTES = 10_000_000
+_USUAL_SHAPE = (3, 640, 640)
+_KEY = ("accuracy",)
+# Of COCO's persons.
+_KEYPOINTS = 17
+_FORMATS = frozenset({None, "RGB_PACKED", "RGB_PLANAR", "BGR_PACKED", "BGR_PLANAR", "GRAYSCALE"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The part of a model that decides what is measured.
+
+    Attributes:
+        source: the network's file.
+        classes: the file with the names of the classes; None if there is none.
+        variants: all of them; each is measured.
+        calibration: the samples that the network is calibrated with.
+    """
+
+    inputs: ModelInput
+    source: Path
+    classes: Path | None
+    variants: Sequence[DeclaredVariant]
+    calibration: Samples | None
+
+
+def find(
+    file: File, options: Accuracy, model: Measured, datasets: Datasets
+) -> tuple[DeclaredAccuracy | None, list[str]]:
+    """Return the images to measure on, None if there are none or they cannot be used, and the mistakes.
+
+    Args:
+        file: the declaration, for the place of a mistake.
+        options: `[accuracy]`.
+        model: the model that declares it.
+        datasets: all that there are.
+    """
+    if not options.dataset:
+        return None, []
+    samples, mistakes = sampling.named(file, _KEY, options.dataset, datasets)
+    if samples is None or mistakes:
+        return None, mistakes
+    if mistakes := [file.mistake(key, what) for key, what in _faults(options, model, samples)]:
+        return None, mistakes
+    seconds = _seconds_per_image(model.inputs, model.source)
+    count = sum(len(variant.processors) for variant in model.variants)
+    images = _spread(samples, options.input_num or max(1, int(_MOST_SECONDS / (seconds * count))))
+    names, labels = _lines(model.classes), ""
+    notes: tuple[str, ...] = ()
+    if datasets.right[options.dataset].labels:
+        purpose = Purpose(task=options.task, classes=names, keypoints=options.keypoints or _KEYPOINTS)
+        try:
+            found = _of(read_labels(datasets.right[options.dataset], purpose), images)
+        except DeclarationError as error:
+            return None, error.cause.splitlines()
+        labels, names, notes = found.coco().decode(), found.classes, found.notes
+    declared = DeclaredAccuracy(
+        options=options,
+        images=images,
+        labels=labels,
+        notes=notes,
+        classes=names,
+        seconds=seconds,
+        calibration=None if options.calibrated_too else model.calibration,
+    )
+    return declared, []
+
+
+def _faults(options: Accuracy, model: Measured, samples: Samples) -> Iterator[tuple[Key, str]]:
+    inputs = model.inputs
+    for key, what in _option_faults(options, inputs, samples):
+        yield (*_KEY, key), what
+    for variant in model.variants:
+        if variant.options.fuse_preprocess and variant.options.customization_format not in _FORMATS:
+            what = f"accuracy cannot be measured with {variant.options.customization_format}"
+            yield ("variant", variant.name, "customization_format"), what
+
+
+def _option_faults(options: Accuracy, inputs: ModelInput, samples: Samples) -> Iterator[tuple[str, str]]:
+    if samples.kinds - {"image"}:
+        yield "dataset", "has arrays (npy, npz), but accuracy is measured on images"
+    if len(inputs.shapes or [0]) > 1:
+        yield (
+            "dataset",
+            "accuracy is measured of networks with one image as input, and [input] shapes has more",
+        )
+    if inputs.pixel_format not in {None, "rgb", "bgr", "gray"}:
+        yield "dataset", f'accuracy is not measured with pixel_format = "{inputs.pixel_format}"'
+    if options.input_num and options.input_num > samples.count:
+        yield "input_num", f"is {options.input_num}, but there are {samples.count} images"
+    of_classes = options.metric in {"top1", "top5"}
+    if options.metric not in {None, "agreement"} and of_classes != (options.task == "classify"):
+        yield "metric", f'{options.metric} is not a figure of task = "{options.task}"'
+    if options.keypoints and options.task != "pose":
+        yield "keypoints", 'needs task = "pose"'
+
+
+def _spread(samples: Samples, wanted: int) -> dict[str, Path]:
+    """Return so many images of a dataset, evenly spread; all if there are not so many."""
+    names = list(samples.files)
+    count = min(wanted, len(names))
+    places = [place * len(names) // count for place in range(count)]
+    return {names[place]: samples.files[names[place]] for place in places}
+
+
+def _of(labels: Labels, images: Mapping[str, Path]) -> Labels:
+    """Return the labels of some images alone."""
+    kept = [place for place, image in enumerate(labels.images) if image.name in images]
+    new = {old: place for place, old in enumerate(kept)}
+    return dataclasses.replace(
+        labels,
+        images=tuple(labels.images[place] for place in kept),
+        annotations=tuple(
+            dataclasses.replace(each, image=new[each.image])
+            for each in labels.annotations
+            if each.image in new
+        ),
+    )
+
+
+def _lines(path: Path | None) -> tuple[str, ...]:
+    """Return the lines of a file; empty if there is none, which is told elsewhere."""
+    try:
+        text = path.read_text(encoding="utf-8") if path else ""
+    except (OSError, UnicodeDecodeError):
+        return ()
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _seconds_per_image(inputs: ModelInput, source: Path) -> float:
+    """Return the seconds that the simulator takes for an image, estimated from the network's size."""
+    shapes: Sequence[Sequence[int]] = inputs.shapes or [_USUAL_SHAPE]
+    size = source.stat().st_size if source.is_file() else _UNKNOWN_BYTES
+    return 0.05 + _SECONDS * math.prod(shapes[0]) * size

@@ -1,0 +1,126 @@
+"""Makes the figures of a network from what was found in all images."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import metrics
+from decoders.comparison import Alikeness, Comparison
+
+Results = Sequence[dict[str, Any]]
+# Digits behind the point: more would only be noise.
+_DIGITS = 6
+# The part of the labelled figures that a task is about.
+_PARTS = {"detect": "boxes", "segment": "masks", "pose": "keypoints"}
+_CLASSIFIER = "classifier"
+
+
+class Figures:
+    """The figures of one network or cvimodel.
+
+    Args:
+        options: those of the evaluation.
+        labels: COCO's; None if the images have none.
+        kind: the kind of model that the camera takes the network for; empty for none.
+        threshold: the score from which on the camera shows something.
+    """
+
+    def __init__(
+        self, options: Mapping[str, Any], labels: dict[str, Any] | None, kind: str, threshold: float
+    ) -> None:
+        self._options, self._labels, self._threshold = options, labels, threshold
+        self._classifies = kind == _CLASSIFIER
+        self.frame = {
+            "images": [{"id": image["id"], "file_name": image["name"]} for image in options["images"]],
+            "categories": [{"id": place, "name": name} for place, name in enumerate(options["classes"])],
+        }
+
+    def accuracy(self, found: Results) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Return the figure that stands for the whole, None without labels, and all figures."""
+        if self._labels is None:
+            return None, {}
+        wanted = self._options["metric"]
+        if self._classifies:
+            figures = metrics.classifier_figures(self._labels, found, self._threshold)
+            name = wanted if wanted in {"top1", "top5"} else "top1"
+            return _figure(name, figures[name], figures.get(f"{name}_standard_error")), rounded(figures)
+        figures = metrics.labelled_figures(self._labels, found, self._threshold)
+        part = figures.get(_PARTS.get(self._options["task"], ""), {})
+        name = "mAP50" if wanted == "mAP50" else "mAP50-95"
+        key = name.lower().replace("-", "_")
+        return _figure(name, part.get(key), part.get(f"{key}_standard_error")), rounded(figures)
+
+    def agreement(self, of_float: Results, found: Results) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the figure of the agreement with the float network, and all figures of it."""
+        if self._classifies:
+            figures = metrics.classifier_agreement(of_float, found)
+            figure = _figure("same top1", figures["same_top1"], figures["same_top1_standard_error"])
+            return figure, rounded(figures)
+        frame = self._labels or self.frame
+        figures = metrics.agreement(
+            self._with_categories(frame, of_float, found), of_float, found, sure=self._threshold
+        )
+        same = figures["boxes"]["at_threshold"]
+        return _figure("same detections", same["f1"], same["f1_standard_error"]), rounded(figures)
+
+    @staticmethod
+    def _with_categories(frame: Mapping[str, Any], *found: Results) -> dict[str, Any]:
+        """Return the images and the classes; a class that has no name gets its number."""
+        names = {one["id"]: one["name"] for one in frame["categories"]}
+        numbers = {one["category_id"] for results in found for one in results}
+        categories = [
+            {"id": number, "name": names.get(number, str(number))} for number in sorted({*names, *numbers})
+        ]
+        return {"images": frame["images"], "categories": categories}
+
+
+def of_outputs(comparisons: Sequence[Comparison], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return how each output compares with the float network's, over all images."""
+    return [
+        {
+            **_alike(comparison.whole()),
+            "images": comparison.count,
+            "worst_image": None if (image := comparison.worst_image()) is None else names[image],
+            "worst_image_signal_to_noise": _least(comparison.of_images(), image),
+            "worst_channel": (channel := comparison.worst_channel()),
+            "worst_channel_signal_to_noise": _least(comparison.of_channels(), channel),
+        }
+        for comparison in comparisons
+    ]
+
+
+def agreement_of_outputs(outputs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return the least cosine of all outputs as a figure; None without outputs."""
+    return _figure("cosine", min(output["cosine"] for output in outputs), None) if outputs else None
+
+
+def read_results(path: Path) -> Results:
+    """Return detections that an evaluation has written."""
+    results: Results = json.loads(path.read_text(encoding="utf-8"))
+    return results
+
+
+def rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a JSON value with all numbers rounded; a number that is not finite becomes null."""
+    if isinstance(value, float):
+        return round(value, _DIGITS) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: rounded(inner) for key, inner in value.items()}
+    return [rounded(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _figure(metric: str, value: float | None, standard_error: float | None) -> dict[str, Any]:
+    return {"metric": metric, "value": rounded(value), "standard_error": rounded(standard_error)}
+
+
+def _alike(found: Alikeness) -> dict[str, Any]:
+    return {"cosine": rounded(found.cosine), "signal_to_noise": rounded(found.noise_ratio)}
+
+
+def _least(found: Sequence[Alikeness], place: int | None) -> float | None:
+    number: float | None = None if place is None else rounded(found[place].noise_ratio)
+    return number

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cvimake.project import DeclaredModel, read_declarations
+from cvimake.project.accuracy import DeclaredAccuracy
+
+MODEL = """
+source = "net.onnx"
+classes = "classes.txt"
+[input]
+shapes = [[1, 3, 64, 64]]
+[verify]
+input = "cat.png"
+[variant.f16]
+quantize = "F16"
+[accuracy]
+dataset = "street"
+"""
+
+
+def project(root: Path, more: str = "", labels: object = None, images: int = 10) -> None:
+    model, dataset = root / "models/net", root / "datasets/street"
+    for folder in (model, dataset):
+        folder.mkdir(parents=True)
+    (model / "model.toml").write_text(MODEL + more, encoding="utf-8")
+    (model / "classes.txt").write_text("cat\ndog\n", encoding="utf-8")
+    declared = 'files = ["*.png"]\n'
+    if labels is not None:
+        (dataset / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
+        declared += 'labels = "labels.json"\n'
+    (dataset / "dataset.toml").write_text(declared, encoding="utf-8")
+    for number in range(images):
+        Image.new("RGB", (64, 48)).save(dataset / f"{number}.png")
+
+
+def labels(*boxes: tuple[int, str]) -> object:
+    names = sorted({name for _, name in boxes})
+    return {
+        "images": [{"id": n, "file_name": f"{n}.png", "width": 64, "height": 48} for n in range(10)],
+        "categories": [{"id": 7 + place, "name": name} for place, name in enumerate(names)],
+        "annotations": [
+            {
+                "id": n,
+                "image_id": image,
+                "category_id": 7 + names.index(name),
+                "bbox": [1, 2, 30, 20],
+                "area": 600,
+            }
+            for n, (image, name) in enumerate(boxes)
+        ],
+    }
+
+
+def accuracy(root: Path) -> DeclaredAccuracy:
+    (model,) = read_declarations(root).models.values()
+    assert isinstance(model, DeclaredModel)
+    assert model.accuracy is not None
+    return model.accuracy
+
+
+def mistakes(root: Path) -> list[str]:
+    (model,) = read_declarations(root).unusable.values()
+    return [mistake.removeprefix(f"{root}/") for mistake in model.mistakes]
+
+
+def test_images_are_evenly_spread_over_the_dataset(tmp_path: Path) -> None:
+    project(tmp_path, "input_num = 5")
+    assert list(accuracy(tmp_path).images) == ["0.png", "2.png", "4.png", "6.png", "8.png"]
+
+
+def test_without_a_number_as_many_images_are_taken_as_are_quick(tmp_path: Path) -> None:
+    project(tmp_path)
+    assert len(accuracy(tmp_path).images) == 10
+    (tmp_path / "models/net/net.onnx").write_bytes(b"")
+    os.truncate(tmp_path / "models/net/net.onnx", 10**11)
+    slow = accuracy(tmp_path)
+    assert len(slow.images) < 10
+    assert len(slow.images) * slow.seconds <= 1200
+
+
+def test_labels_are_those_of_the_chosen_images_with_the_classes_of_the_model(tmp_path: Path) -> None:
+    project(tmp_path, "input_num = 2", labels((0, "dog"), (1, "cat"), (5, "cat")))
+    found = json.loads(accuracy(tmp_path).labels)
+    assert [image["file_name"] for image in found["images"]] == ["0.png", "5.png"]
+    assert [(one["image_id"], one["category_id"]) for one in found["annotations"]] == [(0, 1), (1, 0)]
+    assert found["categories"] == [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}]
+
+
+def test_classes_that_the_model_does_not_have_are_told(tmp_path: Path) -> None:
+    project(tmp_path, "", labels((0, "dog"), (1, "horse")))
+    assert any("'horse'" in note for note in accuracy(tmp_path).notes)
+
+
+def test_without_labels_there_are_none_and_the_classes_are_the_models(tmp_path: Path) -> None:
+    project(tmp_path)
+    assert accuracy(tmp_path).labels == ""
+    assert accuracy(tmp_path).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("input_num = 11", "models/net/model.toml:12: accuracy.input_num"),
+        ("input_num = 11", "is 11, but there are 10 images"),
+        ('metric = "top1"', 'metric: top1 is not a figure of task = "detect"'),
+        ("keypoints = 3", 'keypoints: needs task = "pose"'),
+        ('task = "paint"', "task"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_line(tmp_path: Path, more: str, told: str) -> None:
+    project(tmp_path, more)
+    assert any(told in mistake for mistake in mistakes(tmp_path)), mistakes(tmp_path)
+
+
+def test_mistakes_of_labels_stop_the_model_with_the_file_of_the_labels(tmp_path: Path) -> None:
+    wrong = labels((0, "cat"))
+    assert isinstance(wrong, dict)
+    wrong["annotations"][0]["bbox"] = [1, 2, -30, 20]
+    project(tmp_path, "", wrong)
+    (mistake,) = mistakes(tmp_path)
+    assert mistake.startswith("datasets/street/labels.json")
+
+
+def test_a_form_of_the_input_that_is_not_measured_is_refused_at_its_variant(tmp_path: Path) -> None:
+    project(tmp_path, '[deploy]\nfuse_preprocess = true\ncustomization_format = "YUV_NV12"\n')
+    assert any("accuracy cannot be measured with YUV_NV12" in mistake for mistake in mistakes(tmp_path))

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from decoders.comparison import Comparison
+
+from cvimake.toolchain.container.evaluation import figures
+from cvimake.toolchain.container.evaluation.figures import Figures
+
+OPTIONS: dict[str, Any] = {
+    "images": [{"id": 0, "name": "a.jpg"}, {"id": 1, "name": "b.jpg"}],
+    "classes": ["cat"],
+    "task": "detect",
+    "metric": None,
+}
+LABELS = {
+    "images": [{"id": 0, "file_name": "a.jpg", "width": 99, "height": 99}, {"id": 1, "file_name": "b.jpg"}],
+    "categories": [{"id": 0, "name": "cat"}],
+    "annotations": [
+        {"id": 1, "image_id": 0, "category_id": 0, "bbox": [10, 10, 40, 40], "area": 1600, "iscrowd": 0}
+    ],
+}
+
+
+def cat(score: float = 0.9, image: int = 0, box: tuple[float, ...] = (10, 10, 40, 40)) -> dict[str, Any]:
+    return {"image_id": image, "category_id": 0, "bbox": list(box), "score": score}
+
+
+def test_a_network_that_finds_exactly_the_labels_has_an_accuracy_of_1() -> None:
+    figure, details = Figures(OPTIONS, LABELS, "YOLO11", 0.25).accuracy([cat()])
+    assert figure is not None
+    assert (figure["metric"], figure["value"]) == ("mAP50-95", 1.0)
+    assert details["boxes"]["classes"]["cat"]["map50"] == 1.0
+
+
+def test_a_network_that_finds_nothing_has_an_accuracy_of_0() -> None:
+    figure, _ = Figures({**OPTIONS, "metric": "mAP50"}, LABELS, "YOLO11", 0.25).accuracy([])
+    assert figure is not None
+    assert (figure["metric"], figure["value"]) == ("mAP50", 0.0)
+
+
+def test_without_labels_there_is_no_accuracy_but_an_agreement() -> None:
+    of_images = Figures(OPTIONS, None, "YOLO11", 0.25)
+    assert of_images.accuracy([cat()]) == (None, {})
+    figure, _ = of_images.agreement([cat(), cat(image=1)], [cat(), cat(box=(60, 60, 20, 20))])
+    assert (figure["metric"], figure["value"]) == ("same detections", 0.5)
+
+
+def test_classes_without_a_name_are_counted_by_their_number() -> None:
+    figure, details = Figures({**OPTIONS, "classes": []}, None, "YOLO11", 0.25).agreement([cat()], [cat()])
+    assert figure["value"] == 1.0
+    assert list(details["boxes"]["classes"]) == ["0"]
+
+
+def test_a_classifier_has_top1() -> None:
+    labels = {**LABELS, "annotations": [{"id": 1, "image_id": 0, "category_id": 0}]}
+    figure, _ = Figures({**OPTIONS, "task": "classify"}, labels, "classifier", 0.5).accuracy([cat()])
+    assert figure is not None
+    assert (figure["metric"], figure["value"]) == ("top1", 1.0)
+
+
+def test_outputs_that_nobody_decodes_are_compared_and_the_worst_image_is_named() -> None:
+    comparison = Comparison()
+    one = np.ones((1, 2, 4, 4), np.float32)
+    comparison.add(one, one)
+    comparison.add(one, one * np.array([1, -1], np.float32)[None, :, None, None])
+    (found,) = figures.of_outputs([comparison], ["a.jpg", "b.jpg"])
+    assert (found["worst_image"], found["worst_channel"], found["cosine"]) == ("b.jpg", 1, 0.5)
+    assert figures.agreement_of_outputs([found]) == {"metric": "cosine", "value": 0.5, "standard_error": None}
+
+
+def test_numbers_that_json_does_not_have_become_null() -> None:
+    assert figures.rounded({"a": [float("inf"), 0.12345678], "b": "x"}) == {"a": [None, 0.123457], "b": "x"}

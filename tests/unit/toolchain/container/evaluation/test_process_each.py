@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from cvimake.toolchain.container.evaluation.process_each import each
+
+
+@pytest.mark.parametrize("processes", [0, 1, 2, 7])
+def test_values_come_in_the_order_of_the_items_for_any_number_of_processes(processes: int) -> None:
+    def slow_at_first(item: int) -> int:
+        time.sleep(0.1 if item == 0 else 0)
+        return item * item
+
+    assert list(each(range(9), slow_at_first, processes)) == [item * item for item in range(9)]
+
+
+def test_a_call_does_not_see_what_another_call_left_in_memory() -> None:
+    left: list[int] = []
+
+    def remember(item: int) -> list[int]:
+        left.append(item)
+        return list(left)
+
+    assert list(each([1, 2, 3], remember, 2)) == [[1], [2], [3]]
+
+
+def test_an_error_of_a_call_names_the_item() -> None:
+    def fail(item: str) -> None:
+        raise ValueError(f"no {item}")
+
+    with pytest.raises(SystemExit, match=r"(?s)ValueError: no cat.*cat: it could not be computed"):
+        list(each(["cat"], fail, 1))
+
+
+def test_a_killed_process_is_told_with_its_item() -> None:
+    def die(item: str) -> None:
+        if item == "bad":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(SystemExit, match="bad: the process that computed it was killed by signal 9"):
+        list(each(["good", "bad", "good"], die, 2))
+
+
+def test_a_large_value_does_not_block() -> None:
+    values = each([1, 2], lambda item: b"x" * item * 10**7, 2)
+    assert [len(value) for value in values] == [10**7, 2 * 10**7]
+
+
+def test_printing_of_a_call_is_dropped(capfd: pytest.CaptureFixture[str]) -> None:
+    list(each([b"noise"], lambda item: os.write(1, item), 1))
+    assert not capfd.readouterr().out
