@@ -39,6 +39,8 @@ def _make_ours(path: Path, target: Path) -> Path:
     """
     if path.stat().st_dev != target.parent.stat().st_dev:
         source, path = path, target.with_name(f".{target.name}.new")
+        # A link would lead the copy to another place.
+        path.unlink(missing_ok=True)
         shutil.copyfile(source, path)
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:

@@ -14,6 +14,7 @@ from cvimake.core.home import home
 from cvimake.project.fetch import WEB
 
 MIRROR = "CVIMAKE_MIRROR"
+_LONGEST_HOST = 100
 _CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -115,4 +116,4 @@ class Network:
 def server(url: str) -> str:
     """Return a URL's scheme and host for a message, without passwords."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2][:_LONGEST_HOST]}"

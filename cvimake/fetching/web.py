@@ -27,7 +27,11 @@ _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _OK, _PARTIAL, _NOT_SATISFIABLE = 200, 206, 416
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+# No file has more bytes than 18 digits can say.
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+# Characters of a server's own words in a message.
+_MOST_SHOWN = 200
 _AGENT = f"cvimake/{__version__}"
 
 
@@ -38,6 +42,12 @@ class Web:
         self._network = network
         self._pools: dict[str, urllib3.PoolManager] = {}
         self._guard = threading.Lock()
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._guard:
+            for pool in self._pools.values():
+                pool.clear()
 
     @contextlib.contextmanager
     def ask(self, url: str, offset: int) -> Iterator[Reply]:
@@ -59,8 +69,11 @@ class Web:
             if response.status not in _REDIRECTS:
                 return response
             response.close()
-            target = urljoin(url, response.headers.get("location", ""))
-            scheme = urlsplit(target).scheme
+            try:
+                target = urljoin(url, response.headers.get("location", ""))
+                scheme = urlsplit(target).scheme
+            except ValueError as error:
+                raise FetchError("fetch-redirect", server=server(url), what="to no URL") from error
             if target in seen or len(seen) > _MOST_REDIRECTS:
                 what = "in a circle" if target in seen else f"more than {_MOST_REDIRECTS} times"
                 raise FetchError("fetch-redirect", server=server(url), what=what)
@@ -145,13 +158,13 @@ class Web:
         if isinstance(cause, exceptions.ReadTimeoutError | TimeoutError):
             return FetchError("fetch-stalled", server=at, seconds=self._network.patience.stall)
         if isinstance(cause, exceptions.SSLError | ssl.SSLError):
-            return FetchError("fetch-certificate", server=at, why=cause)
+            return FetchError("fetch-certificate", server=at, why=f"{cause}"[:_MOST_SHOWN])
         if isinstance(error, exceptions.ProtocolError):
             return FetchError("fetch-no-answer", server=at)
         why = f"{cause}".partition(": ")[2] or f"{cause}"
         if cause is not error:
             why = f"the proxy: {why}"
-        return FetchError("fetch-network", server=at, why=why)
+        return FetchError("fetch-network", server=at, why=why[:_MOST_SHOWN])
 
 
 def _reply(response: urllib3.BaseHTTPResponse, url: str, offset: int) -> Reply:
@@ -170,4 +183,4 @@ def _reply(response: urllib3.BaseHTTPResponse, url: str, offset: int) -> Reply:
 
 def _length(response: urllib3.BaseHTTPResponse) -> int | None:
     length = response.headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() else None
+    return int(length) if _LENGTH.fullmatch(length) else None

@@ -120,6 +120,8 @@ class Work:
             for thread in threads:
                 thread.join(_STOPS_IN / len(threads))
             raise
+        finally:
+            self._web.close()
         return failed
 
     def _work(
@@ -199,6 +201,7 @@ class Work:
                 source = part
                 if number:
                     source = part.with_name(f"{part.name}.{number}")
+                    source.unlink(missing_ok=True)
                     shutil.copyfile(part, source)
                 moves[source] = place.path
         publish(moves)

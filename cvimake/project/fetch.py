@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -54,6 +54,9 @@ def _url(text: str) -> str:
         )
     if not parts.scheme or not parts.netloc:
         raise ValueError("is not a URL; for example: https://example.org/cat.jpg")
+    # A mirror in a folder would lead out of it.
+    if ".." in unquote(parts.path).split("/"):
+        raise ValueError("cannot be used: its path has '..'")
     # A token is often written as a user's name. The Azure drivers have a container's name in this place.
     names = {name.lower() for name, _ in parse_qsl(parts.query)}
     if password is not None or (user is not None and parts.scheme in WEB) or names & _SECRETS:

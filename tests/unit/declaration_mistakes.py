@@ -197,7 +197,7 @@ DATASETS = (
         "example.org/a.png", "https:///a.png", "https://example.org:x/a.png", "file:///etc/passwd",
         "simplecache::https://example.org/a.png", "https://user:password@example.org/a.png",
         "https://token@example.org/a.png", "s3://key:password@bucket/a.png",
-        "https://example.org/a.png?X-Amz-Signature=0",
+        "https://example.org/a.png?X-Amz-Signature=0", "https://example.org/%2e%2e/a.png",
     )),
     *(f"{_FILES}\n{name!r} = {{ {_SUM}, url = 'https://example.org/x' }}" for name in (
         "/etc/passwd", "../../a.png", "a/../b.png", "a//b.png", "", ".git/hooks/post-checkout",

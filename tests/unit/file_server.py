@@ -172,6 +172,16 @@ def endless(handler: Handler) -> None:
         handler.body(bytes(1024 * 1024))
 
 
+def raw(answer: bytes) -> Callable[[Handler], None]:
+    """Sends some bytes, whatever they are."""
+
+    def send(handler: Handler) -> None:
+        handler.wfile.write(answer)
+        handler.close_connection = True
+
+    return send
+
+
 def hang_up(handler: Handler) -> None:
     handler.close_connection = True
 

@@ -34,8 +34,13 @@ def test_a_target_on_another_file_system_is_written_beside_it_first(tmp_path: Pa
     source = tmp_path / "source"
     source.write_text("content", encoding="utf-8")
     target = memory / f"cvimake-{tmp_path.name}" / "target"
+    precious = tmp_path / "precious"
+    precious.write_text("mine", encoding="utf-8")
     try:
+        target.parent.mkdir()
+        target.with_name(".target.new").symlink_to(precious)
         publish({source: target})
+        assert precious.read_text(encoding="utf-8") == "mine"
         assert [path.name for path in target.parent.iterdir()] == ["target"]
         assert target.read_text(encoding="utf-8") == "content"
     finally:

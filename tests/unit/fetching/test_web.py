@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import ipaddress
 import ssl
@@ -60,7 +61,7 @@ class Secure:
         server.files["/a"] = b"x"
 
     def get(self, network: Network) -> bytes:
-        with Web(network).ask(f"{self.url}/a", 0) as reply:
+        with contextlib.closing(Web(network)) as web, web.ask(f"{self.url}/a", 0) as reply:
             return b"".join(reply.pieces)
 
 
