@@ -19,6 +19,7 @@ from cvimake.core.errors import CvimakeError
 from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
 from cvimake.execution import shell
 from cvimake.execution.engine.conversation import Streams
+from cvimake.pipeline.estimates import declared_limits
 from cvimake.pipeline.stage import Stage
 
 # A terminal's name, as terminfo writes it.
@@ -67,7 +68,8 @@ class Shell(GraphCommand):
         term = self.build.environment.get("TERM", "")
         variables = {"TERM": term} if streams.is_terminal and _TERM.fullmatch(term) else {}
         actions = [stage.action for stage in ready]
-        opened = shell.of_stages(name, actions, self._results(stages), variables)
+        limits = declared_limits(self.build.declarations.settings)
+        opened = shell.of_stages(name, actions, self._results(stages), variables, limits)
         sandbox = self.build.runtimes.existing(record).sandbox
         with shell.prepared(self.build.root, name, opened, sandbox.engine.user) as (folder, others):
             for line in (

@@ -74,7 +74,7 @@ class Shell:
 
 
 def of_stages(
-    name: str, actions: Iterable[Action], more: Iterable[Input], variables: Mapping[str, str]
+    name: str, actions: Iterable[Action], more: Iterable[Input], variables: Mapping[str, str], limits: Limits
 ) -> Shell:
     """Return a shell with the inputs of stages.
 
@@ -83,6 +83,7 @@ def of_stages(
         actions: of the stages; one that has another file under the name of a later one's is left out.
         more: other files that are to be seen, where their names are free.
         variables: environment variables of the shell beside those of the tools.
+        limits: those of the project; the time is not limited, and the most processes of a stage are allowed.
     """
     inputs: dict[str, Input] = {}
     texts: dict[str, Text] = {}
@@ -106,7 +107,7 @@ def of_stages(
     for file in more:
         if file.name not in texts:
             inputs.setdefault(file.name, file)
-    limits = max((each.limits for each in given), key=lambda each: each.processes, default=Limits())
+    processes = max([limits.processes, *(each.limits.processes for each in given)])
     own = {"HISTFILE": f"{WORKSPACE}/{_HISTORY}", "PS1": f"{name}:\\w\\$ "}
     action = Action(
         name=f"shell:{name}",
@@ -116,7 +117,7 @@ def of_stages(
         outputs=(),
         texts=tuple(texts.values()),
         folders=tuple(folders.values()),
-        limits=dataclasses.replace(limits, seconds=threading.TIMEOUT_MAX),
+        limits=dataclasses.replace(limits, seconds=threading.TIMEOUT_MAX, processes=processes),
     )
     return Shell(action=action, stages=stages, left_out=tuple(left_out))
 

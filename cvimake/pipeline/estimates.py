@@ -10,6 +10,7 @@ from cvimake.core.action import GIBIBYTE, Limits
 from cvimake.core.capacity import Load
 from cvimake.project.dataset import Samples
 from cvimake.project.declarations import DeclaredModel
+from cvimake.project.settings import Settings
 
 # Samples that the tools take to tune and to search with, where none are declared.
 TUNED, SEARCHED = 5, 10
@@ -128,7 +129,12 @@ def count(samples: Samples, wanted: int | None) -> int:
 
 def limits(model: DeclaredModel) -> Limits:
     """Return the limits that the project's settings declare."""
-    declared = model.settings.limits
+    return declared_limits(model.settings)
+
+
+def declared_limits(settings: Settings) -> Limits:
+    """Return the limits that settings declare."""
+    declared = settings.limits
     return Limits(
         memory=int(declared.memory * GIBIBYTE),
         seconds=declared.hours * 3600,

@@ -77,6 +77,17 @@ class Terminal:
         seen, self.shown = self.shown[: found.end()], self.shown[found.end() :]
         return seen
 
+    def prompt(self) -> None:
+        """Wait until the shell waits for a command: it shows its prompt, and nothing after it for a while."""
+        end = time.monotonic() + 120.0
+        while True:
+            assert time.monotonic() < end, f"no prompt: {self.shown!r}"
+            if select.select([self.ours], [], [], 1.0)[0]:
+                self.shown += os.read(self.ours, 65536).decode(errors="replace")
+            elif self.shown.endswith("$ "):
+                self.shown = ""
+                return
+
     def ended(self) -> int:
         """Wait for the end; return the exit code."""
         end = time.monotonic() + 120.0
@@ -208,27 +219,28 @@ def test_inputs_that_are_not_built_are_named_with_their_command(project: Project
 def test_a_terminal(project: Project, engine: DockerEngine) -> None:
     with terminal(project, STAGE) as shell:
         shell.see(r"read-only: .*tiny\.mlir")
-        shell.see(r"tiny:f16:/workspace\$ ")
+        shell.prompt()
         # The up key brings the stage's command, which Ctrl-C gives up.
         shell.type("\x1b[A")
         shell.see(r"model_deploy\.py")
         # bash takes Ctrl-C otherwise while it draws the line, and draws the prompt at the next key alone.
         time.sleep(2)
         shell.type("\x03")
-        shell.see(r"\^C")
-        shell.see(r"\$ ")
+        shell.prompt()
         shell.type("stty size\r")
         shell.see(r"30 100\r\n")
+        shell.prompt()
         shell.resize(40, 120)
         shell.type("sleep 1; stty size\r")
         shell.see(r"40 120\r\n")
+        shell.prompt()
         shell.type("sleep 300\r")
         shell.see("sleep 300\r\n")
         time.sleep(1)
         shell.type("\x03")
-        shell.see(r"\$ ")
+        shell.prompt()
         shell.type("test -t 0 && (exit 5)\r")
-        shell.see(r"\$ ")
+        shell.prompt()
         shell.type("\x04")
         assert shell.ended() == 5
         assert termios.tcgetattr(shell.theirs) == shell.before
@@ -240,7 +252,7 @@ def test_a_signal_ends_the_shell_and_restores_the_terminal(
     project: Project, engine: DockerEngine, number: signal.Signals, code: int
 ) -> None:
     with terminal(project) as shell:
-        shell.see(r"tools:/workspace\$ ")
+        shell.prompt()
         shell.process.send_signal(number)
         assert shell.ended() == code
         assert termios.tcgetattr(shell.theirs) == shell.before
@@ -249,16 +261,31 @@ def test_a_signal_ends_the_shell_and_restores_the_terminal(
 
 def test_the_container_of_a_killed_shell_is_swept(project: Project, engine: DockerEngine) -> None:
     with terminal(project) as shell:
-        shell.see(r"tools:/workspace\$ ")
+        shell.prompt()
         shell.process.kill()
         shell.process.wait()
     DockerEngine(engine.client, environment())
     assert are_gone(engine, "tools")
 
 
+def test_a_shell_whose_files_take_too_much_room_is_ended(project: Project, engine: DockerEngine) -> None:
+    settings = project.folder / "pyproject.toml"
+    settings.write_text("[tool.cvimake.limits]\nworkspace = 0.01\n", encoding="utf-8")
+    try:
+        script = "for i in 1 2 3; do head -c 8000000 /dev/zero >big$i; done; sleep 300; echo never\n"
+        result = piped(project, script)
+    finally:
+        settings.unlink()
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "build/shell/_tools take more than 10737418 bytes" in result.stderr
+    assert are_gone(engine, "tools")
+    shutil.rmtree(project.folder / "build" / "shell" / "_tools")
+
+
 def test_one_shell_at_a_time_in_a_folder(project: Project) -> None:
     with terminal(project) as shell:
-        shell.see(r"tools:/workspace\$ ")
+        shell.prompt()
         result = piped(project, "true")
         assert result.returncode == 2
         assert "has a shell open in" in result.stderr

@@ -64,9 +64,9 @@ def converse(engine: DockerEngine, command: Command, streams: Streams) -> int:
             exit_code = int(container.wait()["StatusCode"])
             if watch.overfull:
                 raise CvimakeError(
-                    f"{command.name}: the shell was ended, because its files take more than "
+                    f"{command.name}: ended, because the files in {command.host_folder} take more than "
                     f"{command.limits.workspace} bytes, or are more than {command.limits.files}",
-                    "`[tool.cvimake.limits]` sets other limits.",
+                    "Remove some of them, or set other limits in `[tool.cvimake.limits]`.",
                 )
         finally:
             try:

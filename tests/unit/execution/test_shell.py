@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fake_engine import ACTION
 
-from cvimake.core.action import Action, Input, Text
+from cvimake.core.action import Action, Input, Limits, Text
 from cvimake.core.errors import CvimakeError
 from cvimake.execution import shell
 from cvimake.toolchain import commands
@@ -29,7 +29,7 @@ def stage(name: str, *arguments: str, path: str = "a.onnx", **variables: str) ->
 
 
 def of(*actions: Action, more: tuple[Input, ...] = ()) -> shell.Shell:
-    return shell.of_stages("net:int8", actions, more, {"TERM": "xterm"})
+    return shell.of_stages("net:int8", actions, more, {"TERM": "xterm"}, Limits(memory=5, processes=6))
 
 
 def test_the_shell_of_a_stage_has_its_inputs_and_the_tools_variables() -> None:
@@ -39,6 +39,12 @@ def test_the_shell_of_a_stage_has_its_inputs_and_the_tools_variables() -> None:
     assert opened.action.environment["TERM"] == "xterm"
     assert opened.action.environment.items() >= commands.environment().items()
     assert list(opened.stages) == ["command.sh"]
+
+
+def test_a_shell_has_the_projects_limits_and_no_end() -> None:
+    limits = of(stage("net:int8")).action.limits
+    assert (limits.memory, limits.processes) == (5, ACTION.limits.processes)
+    assert limits.seconds > ACTION.limits.seconds
 
 
 def test_in_the_shell_of_a_model_a_stage_with_other_files_of_the_same_names_is_left_out() -> None:
