@@ -25,6 +25,7 @@ from bench import (
     records,
     report,
     search,
+    simulator,
     stage_overhead,
     warm_store,
 )
@@ -42,6 +43,7 @@ BENCHMARKS: Mapping[str, Callable[..., Iterator[Result]]] = {
     "hashing": hashing.run,
     "calibration": calibration.run,
     "search": search.run,
+    "simulator": simulator.run,
     "guide": guide.run,
 }
 
@@ -57,6 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.models:
         benchmarks["calibration"] = functools.partial(calibration.run, root=options.models)
         benchmarks["guide"] = functools.partial(guide.run, root=options.models)
+        benchmarks["simulator"] = functools.partial(simulator.run, root=options.models)
     if options.search:
         benchmarks["search"] = functools.partial(search.run, stages=options.search)
     repeats = {"repeats": options.repeats} if options.repeats else {}
@@ -103,7 +106,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--models", type=Path, metavar="DIR",
-        help="for calibration and guide: a project, whose models are measured [default: this checkout]",
+        help="for calibration, simulator and guide: a project with the models [default: this checkout]",
     )  # fmt: skip
     parser.add_argument(
         "--search", action="append", metavar="PROJECT:MODEL:STAGE",

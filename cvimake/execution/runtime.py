@@ -25,6 +25,7 @@ from cvimake.execution.image import fingerprint, local, making
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.execution.image.recipe import FrameworksRecipe, Recipe
 from cvimake.execution.sandbox import Sandbox
+from cvimake.toolchain.commands import SIMULATOR_VARIABLES
 
 # How often a cancelled build is noticed while an image is made, in seconds.
 _LOOK_EVERY = 0.2
@@ -155,7 +156,13 @@ class Runtimes:
 
     def _checked(self, engine: Engine, found: ToolchainImage) -> Runtime:
         """Return a runtime, after comparing its image with the fingerprint of it."""
-        sandbox = Sandbox(root=self._root, engine=engine, image=found.id, contents=self._contents)
+        sandbox = Sandbox(
+            root=self._root,
+            engine=engine,
+            image=found.id,
+            contents=self._contents,
+            variables={name: value for name in SIMULATOR_VARIABLES if (value := self._environment.get(name))},
+        )
         fingerprint.check(sandbox, found.identity, found.records)
         return Runtime(found, sandbox)
 

@@ -50,12 +50,14 @@ class Sandbox:
         root: the project's folder; relative paths of an action are relative to it.
         image: the image's name or id.
         contents: what the build knows of files.
+        variables: what the tools see beside an action's own variables; nothing that changes a result.
     """
 
     root: Path
     engine: Engine
     image: str
     contents: Contents = field(default_factory=Contents)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def log_path(self, action: Action) -> Path:
         """Return the path of an action's whole log."""
@@ -155,7 +157,7 @@ class Sandbox:
             name=action.name,
             image=self.image,
             argv=action.argv,
-            environment={**action.environment, **_bounds(action, share)},
+            environment={**action.environment, **_bounds(action, share), **self.variables},
             mounts=tuple(mounts),
             working_directory=WORKSPACE,
             user=self.engine.user,

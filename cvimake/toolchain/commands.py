@@ -12,6 +12,11 @@ from cvimake.core.resources import container_package
 # The folder of the package in the image (docker/Dockerfile).
 PREFIX = "/opt/tpu_mlir"
 ROOT = f"{PREFIX}/lib/python3.10/site-packages/tpu_mlir"
+# The library that does the simulator's slowest work (docker/simulator.c); it is preloaded where that runs.
+SIMULATOR = f"{PREFIX}/lib/libfastsimulator.so"
+# The variables that the library reads. A user sets them. They are no part of an action, since they change no
+# result.
+SIMULATOR_VARIABLES = ("CVIMAKE_SIMULATOR_COMPARE", "CVIMAKE_SIMULATOR_OFF")
 
 # The beginning of every command. Without it, equal inputs give different files, for two reasons: the memory
 # planner depends on the address at which the kernel loads the program (setarch -R fixes it), and files hold
@@ -84,6 +89,12 @@ def dated(action: Action, epoch: int) -> Action:
     return dataclasses.replace(action, environment={**action.environment, _CLOCK: clock.written(epoch)})
 
 
+def simulator_environment() -> dict[str, str]:
+    """Return all variables that a tool sees which runs a cvimodel on the simulator."""
+    variables = environment()
+    return {**variables, "LD_PRELOAD": f"{variables['LD_PRELOAD']}:{SIMULATOR}"}
+
+
 def summarised_command(tool: str, summary: str, arguments: Iterable[str]) -> tuple[str, ...]:
     """Return the command that runs a tool and writes a summary of its output; see `container/run_tool.py`."""
     return summarised_program(_file(tool), summary, arguments, ())
@@ -130,8 +141,8 @@ ACCURACY_PACKAGES = Folder(
 
 
 def accuracy_environment() -> dict[str, str]:
-    """Return all variables that an evaluation sees."""
-    variables = environment()
+    """Return all variables that an evaluation sees. It runs a cvimodel on the simulator."""
+    variables = simulator_environment()
     # The last one is the working directory, with the files that are no package.
     return {**variables, "PYTHONPATH": f"{ACCURACY_PACKAGES.target}:{variables['PYTHONPATH']}:."}
 

@@ -190,10 +190,11 @@ class LocalEngine:
             for name, value in command.environment.items()
         }
         variables |= {"HOME": str(place.temporary), "TMPDIR": str(place.temporary)}
-        if self.clock:
-            variables["LD_PRELOAD"] = str(self.clock)
-        else:
-            variables.pop("LD_PRELOAD", None)
+        _, *others = variables.pop("LD_PRELOAD", "").split(":")
+        # A library that is not installed here would be reported by each process.
+        preloaded = [self.clock, *(Path(path) for path in others if Path(path).is_file())]
+        if any(preloaded):
+            variables["LD_PRELOAD"] = ":".join(str(path) for path in preloaded if path)
         return variables
 
     def _is_open_to_all(self) -> bool:

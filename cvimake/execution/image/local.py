@@ -129,6 +129,7 @@ def _install(prefix: Path, recipe: Recipe, folder: Path, environment: Mapping[st
         _run([*_installing(pip, newer), *_locked(newer_packages, records / "onnx")], out, environment)
         (records / "source-requirements.txt").touch()
         _mend(prefix, environment)
+        _compile_simulator(prefix, out, environment)
         _compile(prefix, python, out, environment)
 
 
@@ -156,6 +157,20 @@ def _mend(prefix: Path, environment: Mapping[str, str]) -> None:
     dot = prefix / "bin" / "dot"
     dot.write_text(_DOT.format(dot=real) if real else _NO_DOT, encoding="utf-8")
     dot.chmod(0o755)
+
+
+def _compile_simulator(prefix: Path, log: BinaryIO, environment: Mapping[str, str]) -> None:
+    """Compile the library that does the simulator's slowest work. Results are the same without it."""
+    script = docker_folder() / "compile-simulator.sh"
+    output = Path(commands.SIMULATOR.replace(commands.PREFIX, str(prefix)))
+    without = "a cvimodel runs on the simulator many times slower, with the same results"
+    if not system.program("gcc", environment):
+        announce.note(f"gcc is not installed: {without}")
+        return
+    try:
+        _run(["sh", str(script), str(output)], log, environment)
+    except ImageError as error:
+        announce.note(f"gcc cannot compile {script.parent / 'simulator.c'}: {without}\n{error.remedy}")
 
 
 def _compile(prefix: Path, python: Path, log: BinaryIO, environment: Mapping[str, str]) -> None:

@@ -17,8 +17,13 @@ BASE_VARIABLE = "CVIMAKE_BASE"
 FILES = (
     "Dockerfile",
     "build-requirements.txt",
+    "compile-simulator.sh",
     "onnx-requirements.txt",
     "requirements.txt",
+    "sha256.h",
+    "simulator-convolution.h",
+    "simulator-copy.h",
+    "simulator.c",
     "source-requirements.txt",
 )
 # The container program that takes an image's fingerprint, and the program that it imports.

@@ -45,7 +45,7 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
             action=Action(
                 name=target.stage,
                 argv=commands.summarised_command("model_deploy", target.validation, arguments),
-                environment=commands.environment(),
+                environment=commands.simulator_environment(),
                 inputs=(*inputs.network(model), *optional, *tested_with, inputs.RUN_TOOL),
                 outputs=(
                     inputs.output(model, target.cvimodel, FileKind.CVIMODEL),

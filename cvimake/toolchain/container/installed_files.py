@@ -27,6 +27,8 @@ VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 ZIP = f"lib/{VERSION.replace('.', '')}.zip"
 # Folders inside the standard library with other packages, which the toolchain's environments do not see.
 OTHER_PACKAGES = frozenset({"site-packages", "dist-packages"})
+# The library that does the simulator's slowest work.
+SIMULATOR = "libfastsimulator.so"
 # Files that pip writes about an installation; they are no part of a package.
 WRITTEN_BY_PIP = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
 # The number of files in a sample, and the bytes after which no further file is read.
@@ -39,7 +41,8 @@ CODE = 16
 def roots() -> dict[str, Path]:
     """Return the folders of the parts of the toolchain whose files are loaded, by the part's name.
 
-    The interpreter is the base's own Python, without its standard library.
+    The interpreter is the base's own Python, without its standard library. The simulator is the library that
+    docker/Dockerfile compiles; an installation without a compiler has none.
     """
     packages = Path("lib", VERSION, "site-packages")
     return {
@@ -47,6 +50,7 @@ def roots() -> dict[str, Path]:
         "standard_library": Path(os.__file__).parent,
         "packages": Path(sys.prefix) / packages,
         "onnx_packages": Path(sys.prefix) / "onnx" / packages,
+        "simulator": Path(sys.prefix) / "lib",
     }
 
 
@@ -58,7 +62,12 @@ def lists(compiled: Iterable[str] = ()) -> dict[str, list[str]]:
     """
     found = {}
     for part, root in roots().items():
-        files = interpreter(root) if part == "interpreter" else below(root, frozenset(compiled))
+        if part == "interpreter":
+            files: Iterable[Path] = interpreter(root)
+        elif part == "simulator":
+            files = root.glob(SIMULATOR)
+        else:
+            files = below(root, frozenset(compiled))
         found[part] = sorted(f"{of_file(path)}  {part}/{path.relative_to(root)}" for path in files)
     return found
 

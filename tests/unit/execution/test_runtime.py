@@ -84,6 +84,15 @@ def test_docker_is_taken_where_it_can_be_had(monkeypatch: pytest.MonkeyPatch, tm
     assert engines.checked == ["sha256:abc"]
 
 
+def test_stages_see_the_variables_of_the_simulator_and_no_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Engines(monkeypatch, docker=True)
+    environment = {"CVIMAKE_SIMULATOR_COMPARE": "1", "CVIMAKE_SIMULATOR_OFF": "", "CVIMAKE_BASE": "base"}
+    variables = Runtimes(tmp_path, environment).plain().sandbox.variables
+    assert variables == {"CVIMAKE_SIMULATOR_COMPARE": "1"}
+
+
 def test_without_docker_stages_run_on_this_machine_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

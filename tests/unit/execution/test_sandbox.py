@@ -74,6 +74,14 @@ def test_a_stage_gets_its_share_of_the_machine_outside_of_the_action(root: Path)
     assert ACTION.definition()["environment"] == {"TZ": "UTC"}
 
 
+def test_variables_that_change_no_result_are_no_part_of_the_action(root: Path) -> None:
+    engine = FakeEngine(write_both)
+    Sandbox(root=root, engine=engine, image="sha256:abc", variables={"COMPARE": "1"}).run(ACTION)
+    (command,) = engine.commands
+    assert command.environment["COMPARE"] == "1"
+    assert ACTION.definition()["environment"] == {"TZ": "UTC"}
+
+
 def test_an_input_is_mounted_read_only_under_its_name(root: Path) -> None:
     read: list[bytes] = []
 

@@ -24,6 +24,12 @@ def test_a_tool_runs_through_the_program_that_writes_its_summary_on_a_clock_that
     )
 
 
+def test_only_where_the_simulator_runs_its_library_is_preloaded_after_the_clock() -> None:
+    plain, simulating = commands.environment(), commands.simulator_environment()
+    assert simulating.pop("LD_PRELOAD").split(":") == [plain.pop("LD_PRELOAD"), commands.SIMULATOR]
+    assert simulating == plain
+
+
 def test_our_program_is_summarised_under_its_name_in_the_container() -> None:
     command = commands.summarised_program("search.py", "summary.json", ["net.mlir"], ["--flag"])
     start = len(commands.DETERMINISTIC)
@@ -73,8 +79,12 @@ def test_every_stage_runs_with_fixed_clock_and_addresses(
     assert len(stages) == 8
     for stage in stages:
         assert stage.action.argv[: len(commands.DETERMINISTIC)] == commands.DETERMINISTIC
-        is_conversion = stage.action.name.endswith(":onnx")
-        held = commands.onnx_environment() if is_conversion else commands.environment()
+        if stage.action.name.endswith(":onnx"):
+            held = commands.onnx_environment()
+        elif stage.action.outputs[0].name.endswith(".cvimodel"):
+            held = commands.simulator_environment()
+        else:
+            held = commands.environment()
         assert stage.action.environment == held
 
 

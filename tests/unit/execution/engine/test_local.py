@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
 import signal
@@ -192,6 +193,20 @@ def test_a_clock_of_the_toolchains_own_is_found_first(prefix: Path) -> None:
     engine = LocalEngine(prefix, os.environ)
     assert engine.clock == clock
     assert "clock" not in engine.shortcomings()
+
+
+def test_a_preloaded_library_that_is_not_installed_is_left_out(
+    engine: LocalEngine, tmp_path: Path, prefix: Path
+) -> None:
+    engine.clock = None
+    wanted = command(tmp_path, 'echo "${LD_PRELOAD:-nothing}"')
+    libraries = "/usr/lib/clock.so:/opt/tpu_mlir/lib/simulator.so"
+    wanted = dataclasses.replace(wanted, environment={**wanted.environment, "LD_PRELOAD": libraries})
+    assert run(engine, wanted)[1] == "nothing\n"
+    (prefix / "lib").mkdir(exist_ok=True)
+    (prefix / "lib" / "simulator.so").touch()
+    # The loader says itself that an empty file is no library.
+    assert run(engine, wanted)[1].splitlines()[-1] == f"{prefix}/lib/simulator.so"
 
 
 def test_missing_programs_are_reported(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,12 +27,15 @@ FILES = {
     "packages/pycocotools/mask.so": "compiled here",
     "packages/pycocotools-2.0.6.dist-info/METADATA": "Name: pycocotools",
     "onnx_packages/onnx/checker.py": "",
+    "simulator/libfastsimulator.so": "compiled here",
+    "simulator/libfaketime.so.1": "the user's",
 }
 COUNTED = {
     "interpreter": ["bin/VERSION", "lib/libpython3.so"],
     "standard_library": ["json/decoder.py", "os.py"],
     "packages": ["numpy-1.dist-info/METADATA", "numpy/core.so", "numpy/site-packages/kept.py"],
     "onnx_packages": ["onnx/checker.py"],
+    "simulator": ["libfastsimulator.so"],
 }
 
 
