@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cvimake.core.errors import DeclarationError
-from cvimake.project import sampling
+from cvimake.project import labels_cache, sampling
 from cvimake.project.accuracy import Accuracy, DeclaredAccuracy
 from cvimake.project.dataset import Samples
 from cvimake.project.labels import Labels, Purpose, read_labels
@@ -75,25 +76,49 @@ def find(
     seconds = _seconds_per_image(model.inputs, model.source)
     count = sum(len(variant.processors) for variant in model.variants)
     images = _spread(samples, options.input_num or max(1, int(_MOST_SECONDS / (seconds * count))))
-    names, labels = _lines(model.classes), ""
-    notes: tuple[str, ...] = ()
-    if datasets.right[options.dataset].labels:
-        purpose = Purpose(task=options.task, classes=names, keypoints=options.keypoints or _KEYPOINTS)
-        try:
-            found = _of(read_labels(datasets.right[options.dataset], purpose), images)
-        except DeclarationError as error:
-            return None, error.cause.splitlines()
-        labels, names, notes = found.coco().decode(), found.classes, found.notes
+    names = _lines(model.classes)
+    try:
+        labels = _labels(datasets, options, names, images)
+    except DeclarationError as error:
+        return None, error.cause.splitlines()
     declared = DeclaredAccuracy(
         options=options,
         images=images,
-        labels=labels,
-        notes=notes,
-        classes=names,
+        labels=labels["coco"],
+        notes=tuple(labels["notes"]),
+        classes=tuple(labels["classes"]),
         seconds=seconds,
         calibration=None if options.calibrated_too else model.calibration,
     )
     return declared, []
+
+
+def _labels(
+    datasets: Datasets, options: Accuracy, classes: tuple[str, ...], images: Mapping[str, Path]
+) -> dict[str, Any]:
+    """Return the labels of some images in COCO's form, their notes, and the names of the classes.
+
+    Raises:
+        DeclarationError: with every mistake in the labels.
+    """
+    dataset = datasets.right[options.dataset or ""]
+    if dataset.labels is None:
+        return {"coco": "", "notes": (), "classes": classes}
+    purpose = Purpose(task=options.task, classes=classes, keypoints=options.keypoints or _KEYPOINTS)
+
+    def read() -> bytes:
+        found = _of(read_labels(dataset, purpose), images)
+        values = {"coco": found.coco().decode(), "notes": found.notes, "classes": found.classes}
+        return json.dumps(values).encode()
+
+    if dataset.labels.is_file() and dataset.labels.suffix == ".json":
+        # The images too: their sizes are compared with the labels.
+        files = [dataset.labels, *dataset.samples.files.values()]
+        text = labels_cache.kept(datasets.root, dataset.name, (purpose, *images), files, read)
+    else:
+        text = read()
+    values: dict[str, Any] = json.loads(text)
+    return values
 
 
 def _faults(options: Accuracy, model: Measured, samples: Samples) -> Iterator[tuple[Key, str]]:

@@ -36,7 +36,7 @@ def read_declarations(root: Path) -> Declarations:
             mistake of every file.
     """
     settings, of_settings = _settings(root / _PYPROJECT)
-    datasets = _datasets(root / settings.datasets)
+    datasets = _datasets(root, settings.datasets)
     models: dict[str, DeclaredModel] = {}
     unusable: dict[str, UnusableModel] = {}
     for path in _declared_in(root / settings.models, "model.toml"):
@@ -78,7 +78,7 @@ def read_datasets(root: Path) -> tuple[Settings, Mapping[str, DeclaredDataset]]:
         DeclarationError: with every mistake in them.
     """
     settings = read_settings(root)
-    datasets = _datasets(root / settings.datasets)
+    datasets = _datasets(root, settings.datasets)
     if datasets.wrong:
         raise _error(*(mistake for mistakes in datasets.wrong.values() for mistake in mistakes))
     return settings, datasets.right
@@ -102,17 +102,17 @@ def _settings(path: Path) -> tuple[Settings, list[str]]:
     return settings or Settings(), mistakes
 
 
-def _datasets(folder: Path) -> Datasets:
+def _datasets(root: Path, folder: str) -> Datasets:
     right: dict[str, DeclaredDataset] = {}
     wrong: dict[str, tuple[str, ...]] = {}
-    for path in _declared_in(folder, "dataset.toml"):
+    for path in _declared_in(root / folder, "dataset.toml"):
         name = path.parent.name
         dataset, mistakes = _dataset(path)
         if mistakes:
             wrong[name] = tuple(mistakes)
         elif dataset:
             right[name] = dataset
-    return Datasets(right, wrong)
+    return Datasets(right, wrong, root)
 
 
 def _dataset(path: Path) -> tuple[DeclaredDataset | None, list[str]]:

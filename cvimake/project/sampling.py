@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from cvimake.project.dataset import DeclaredDataset, Samples, mixed, read_list
@@ -23,10 +24,12 @@ class Datasets:
     Attributes:
         right: those without mistakes, by name.
         wrong: the mistakes of all others, by the dataset's name.
+        root: the project's folder.
     """
 
     right: Mapping[str, DeclaredDataset]
     wrong: Mapping[str, tuple[str, ...]]
+    root: Path
 
 
 def with_own_samples(common: Sampling, own: Sampling) -> Sampling:

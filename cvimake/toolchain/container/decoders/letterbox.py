@@ -74,10 +74,8 @@ class Letterbox:
         return (((np.arange(length) + 0.5) * inner / length + start) * fineness).astype(np.int64)
 
     def in_image(self, found: Detections) -> Detections:
-        """Return detections in pixels of the image; boxes are cut at its borders."""
-        boxes = np.clip(self.points_in_image(found.boxes.reshape(-1, 2, 2)), 0, self.image.edges[:2]).reshape(
-            -1, 4
-        )
+        """Return detections in pixels of the image. Boxes may reach out of it, as on the camera."""
+        boxes = self.points_in_image(found.boxes.reshape(-1, 2, 2)).reshape(-1, 4)
         keypoints, masks = found.keypoints, found.masks
         if keypoints is not None:
             keypoints = np.concatenate([self.points_in_image(keypoints[..., :2]), keypoints[..., 2:]], -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import sys
 from collections.abc import Sequence
@@ -138,12 +139,14 @@ def main(options: dict[str, Any], result: Path, detections: Path, camera_detecti
     """Evaluate a network, and write what it sees."""
     evaluation, images = Evaluation(options), options["images"]
     processes = max(1, int(os.environ.get(PROCESSES, "1")))
-    kind, reason = next(each(images[:1], evaluation.examine, 1))
+    name = operator.itemgetter("name")
+    kind, reason = next(each(images[:1], evaluation.examine, 1, name))
     field: list[dict[str, Any]] = []
     camera: list[dict[str, Any]] = []
     comparisons: list[Comparison] = []
-    # A bar in the form that cvimake reads.
-    for seen in tqdm(each(images, evaluation.see, processes), total=len(images), desc="images"):
+    everything = each(images, evaluation.see, processes, name)
+    # A bar in the form that cvimake reads. The clock stands still, so it must not wait for a time to pass.
+    for seen in tqdm(everything, total=len(images), desc="images", mininterval=0, miniters=1):
         field += seen.field
         camera += seen.camera
         comparisons = comparisons or [Comparison() for _ in seen.compared]

@@ -8,8 +8,8 @@ from decoders.masks import run_lengths
 from decoders.outputs import Detections, Labels
 from pycocotools import mask as coco_mask
 
-# Digits behind the point: of pixels, and of scores. More would only be noise.
-_PIXELS, _SCORES = 2, 6
+# Digits behind the point: of pixels, and of scores. Two of pixels change mAP50-95 by 0.0004.
+_PIXELS, _SCORES = 4, 6
 
 
 def of_image(found: Detections | Labels | None, image: int) -> list[dict[str, Any]]:

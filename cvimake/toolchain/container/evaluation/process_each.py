@@ -17,7 +17,12 @@ Value = TypeVar("Value")
 _FORK = get_context("fork")
 
 
-def each(items: Sequence[Item], function: Callable[[Item], Value], processes: int) -> Iterator[Value]:
+def each(
+    items: Sequence[Item],
+    function: Callable[[Item], Value],
+    processes: int,
+    name: Callable[[Item], str] = str,
+) -> Iterator[Value]:
     """Yield the function's value for each item, in the order of the items.
 
     Every process is forked from this one, so all calls begin with the same memory. A call can therefore not
@@ -28,6 +33,7 @@ def each(items: Sequence[Item], function: Callable[[Item], Value], processes: in
         items: the items.
         function: gets an item; its value must be picklable.
         processes: how many calls run at one time.
+        name: returns an item's name for messages.
 
     Raises:
         SystemExit: a call failed or its process died; the text names the item.
@@ -47,7 +53,7 @@ def each(items: Sequence[Item], function: Callable[[Item], Value], processes: in
                 running[ours] = place, process
             for pipe in cast(list[Connection], wait(list(running))):
                 place, process = running.pop(pipe)
-                ended[place] = _value(items[place], pipe, process)
+                ended[place] = _value(name(items[place]), pipe, process)
             while following in ended:
                 yield ended.pop(following)
                 following += 1
@@ -56,18 +62,18 @@ def each(items: Sequence[Item], function: Callable[[Item], Value], processes: in
             process.kill()
 
 
-def _value(item: object, pipe: Connection, process: ForkProcess) -> Any:  # noqa: ANN401 - what was sent
+def _value(name: str, pipe: Connection, process: ForkProcess) -> Any:  # noqa: ANN401 - what was sent
     try:
         failed, value = pipe.recv()
     except EOFError:
         process.join()
         code = process.exitcode or 0
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        sys.exit(f"{item}: the process that computed it {how}")
+        sys.exit(f"{name}: the process that computed it {how}")
     pipe.close()
     process.join()
     if failed:
-        sys.exit(f"{value}{item}: it could not be computed")
+        sys.exit(f"{value}{name}: it could not be computed")
     return value
 
 

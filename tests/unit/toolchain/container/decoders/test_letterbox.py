@@ -49,7 +49,7 @@ def test_points_find_their_way_back(height: int, width: int, rows: int, columns:
     assert box.mask_in_image(mask).all()
 
 
-def test_detections_are_in_pixels_of_the_image_and_cut_at_its_borders() -> None:
+def test_detections_are_in_pixels_of_the_image_and_may_reach_out_of_it() -> None:
     box = Letterbox.of(Size(100, 200), Size(64, 64))
     mask = np.zeros((16, 16), bool)
     mask[4:8] = True
@@ -61,7 +61,7 @@ def test_detections_are_in_pixels_of_the_image_and_cut_at_its_borders() -> None:
         masks=np.stack([mask, mask]),
     )
     seen = box.in_image(found)
-    assert seen.boxes.tolist() == [[0, 0, 100, 100], [50, 0, 100, 100]]
+    assert seen.boxes.tolist() == [[-15.625, 0, 100, 100], [50, -50, 100, 150]]
     assert seen.keypoints is not None
     assert np.allclose(seen.keypoints[0], [[100, 50, 0.7]])
     assert seen.masks is not None

@@ -1,0 +1,70 @@
+"""Keeps labels in COCO's form: reading them would take a large part of a build with nothing to do.
+
+Labels that are one file are kept; others are read each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+# Raise it when the same labels are read in another way.
+_REVISION = 1
+# Where they are kept, in a project.
+_FOLDER = Path("build/.labels")
+# Nanoseconds after which a further change of a file shows in its times, on every file system.
+_SETTLED = 3_000_000_000
+
+
+def kept(root: Path, label: str, purpose: object, files: Iterable[Path], read: Callable[[], bytes]) -> bytes:
+    """Return what `read` returns; kept from an earlier call if no file has changed since.
+
+    Args:
+        root: the project's folder.
+        label: names what is read.
+        purpose: everything beside the files that decides what is read; its text must say all of it.
+        files: the files that decide it.
+        read: reads them.
+    """
+    paths = list(files)
+    states = [_state(path) for path in paths]
+    told = json.dumps([_REVISION, repr(purpose), [*map(str, paths)], states])
+    key = hashlib.sha256(told.encode()).hexdigest()
+    path = root / _FOLDER / f"{label}.json"
+    head = f"{key}\n".encode()
+    try:
+        text = path.read_bytes()
+    except OSError:
+        text = b""
+    # The digest of the rest shows a file that was written only partly.
+    if text.startswith(head) and text[len(head) :].startswith(_digest(rest := text[len(head) + 65 :])):
+        return rest
+    content = read()
+    if time.time_ns() - max(state[-1] for state in states) > _SETTLED:
+        _write(path, head + _digest(content) + b"\n" + content)
+    return content
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return status.st_dev, status.st_ino, status.st_size, *times, max(times)
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file as a whole; where that is not possible, the labels are read again next time."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(f".{os.getpid()}")
+        new.write_bytes(content)
+        new.replace(path)
+    except OSError:
+        return

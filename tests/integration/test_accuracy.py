@@ -1,0 +1,176 @@
+"""What cvimodels see, measured on the simulator: the bundled detector, and networks that nobody decodes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lab import ROOT, environment
+from PIL import Image
+from projects import Project
+
+from cvimake.execution.image.making import ToolchainImage
+
+SECONDS = 900.0
+# mAP50-95 on the 240 test images: as the field measures, and by the firmware's own C++ code on the simulator.
+KNOWN = {
+    "float": (0.8699, 0.8457),
+    "cv181x_f16": (0.8700, 0.8458),
+    "cv181x_int8": (0.8654, 0.8412),
+    "cv181x_mix": (0.8668, 0.8384),
+}
+
+
+def doit(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cvimake.cli", "run", "-n", str(cores), *arguments],
+        cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Path:
+    assert toolchain_image.id
+    folder = tmp_path_factory.mktemp("accuracy")
+    shutil.copy(ROOT / "dodo.py", folder)
+    shutil.copytree(ROOT / "models" / "shapes", folder / "models" / "shapes")
+    for name in ("shapes", "shapes_test"):
+        shutil.copytree(ROOT / "datasets" / name, folder / "datasets" / name)
+    result = doit(folder, "shapes")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder
+
+
+def read(folder: Path, name: str) -> Any:  # noqa: ANN401 - whatever the file holds
+    return json.loads((folder / "build" / "shapes" / f"shapes_{name}").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("network", KNOWN)
+def test_the_bundled_detector_sees_what_the_firmwares_own_code_sees(shapes: Path, network: str) -> None:
+    measured = read(shapes, f"{network}_accuracy.json")
+    assert measured["images"] == 240
+    field, camera = KNOWN[network]
+    assert measured["figure"]["value"] == pytest.approx(field, abs=0.001)
+    assert measured["camera"]["value"] == pytest.approx(camera, abs=0.001)
+    assert 0 < measured["figure"]["standard_error"] < 0.02
+    if network != "float":
+        assert measured["agreement"]["value"] > 0.95
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_processes(shapes: Path) -> None:
+    names = [f"cv181x_mix_{kind}.json" for kind in ("accuracy", "detections", "camera_detections")]
+    before = [read(shapes, name) for name in names]
+    for name in names:
+        (shapes / "build" / "shapes" / f"shapes_{name}").unlink()
+    result = doit(shapes, "shapes:mix_accuracy", cores=1)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "shapes:mix_accuracy: built" in result.stdout
+    assert [read(shapes, name) for name in names] == before
+
+
+def test_a_budget_that_is_not_reached_fails_the_variants_accuracy(shapes: Path) -> None:
+    declaration = shapes / "models" / "shapes" / "model.toml"
+    text = declaration.read_text(encoding="utf-8")
+    declaration.write_text(text.replace("[budget]", "[budget]\naccuracy_drop = 0.001"), encoding="utf-8")
+    result = doit(shapes, "--continue", "shapes:int8")
+    declaration.write_text(text, encoding="utf-8")
+    assert result.returncode == 1
+    told = result.stdout + result.stderr
+    assert "shapes:int8_accuracy: less than its budget" in told
+    assert "accuracy_drop: 0.00" in told
+    assert "at most 0.001 is declared" in told
+
+
+def test_images_of_the_calibration_are_refused(shapes: Path) -> None:
+    declaration = shapes / "datasets" / "shapes_test" / "dataset.toml"
+    text = declaration.read_text(encoding="utf-8")
+    taken = text.replace('shapes/test"', 'shapes/calibration"').replace("labels = ", "# labels = ")
+    declaration.write_text(taken, encoding="utf-8")
+    result = doit(shapes, "shapes:float_accuracy")
+    declaration.write_text(text, encoding="utf-8")
+    assert result.returncode == 2
+    assert "100 of its 100 images are also used to calibrate" in result.stdout + result.stderr
+
+
+TINY = """
+source = "tiny.onnx"
+[input]
+shapes = [[1, 3, 64, 64]]
+mean = [0.0, 0.0, 0.0]
+scale = [0.0039216, 0.0039216, 0.0039216]
+pixel_format = "rgb"
+[verify]
+input = "0.png"
+tolerance = [0.9, 0.5]
+[calibration]
+dataset = "noise"
+[accuracy]
+dataset = "noise"
+calibrated_too = true
+[deploy]
+tolerance = [0.5, -1.0]
+[variant.bf16]
+quantize = "BF16"
+[variant.int8]
+quantize = "INT8"
+quant_input = true
+fuse_preprocess = true
+customization_format = "BGR_PLANAR"
+"""
+
+
+@pytest.fixture(scope="module")
+def undecoded(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Project:
+    """A network whose output the camera takes for nothing, and images of several sizes without labels."""
+    assert toolchain_image.id
+    from onnx import TensorProto, helper, numpy_helper, save  # noqa: PLC0415 - slow to import
+
+    project = Project.make(tmp_path_factory.mktemp("undecoded"), "tiny", TINY)
+    random = np.random.default_rng(0)
+    weights = random.normal(size=(5, 3, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["images", "w"], ["one"], pads=[1] * 4),
+            helper.make_node("Relu", ["one"], ["two"]),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 64])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 5, 64, 64]) for name in ("one", "two")],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    save(model, str(project.model / "tiny.onnx"))
+    dataset = project.folder / "datasets" / "noise"
+    dataset.mkdir(parents=True)
+    (dataset / "dataset.toml").write_text('files = ["*.png"]\n', encoding="utf-8")
+    for number, size in enumerate([(64, 64), (200, 50), (33, 99)]):
+        noise = random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(noise).save(dataset / f"{number}.png")
+    shutil.copy(dataset / "0.png", project.model)
+    return project.built()
+
+
+def test_outputs_that_nobody_decodes_are_compared_with_the_float_networks(undecoded: Project) -> None:
+    for variant, least in (("bf16", 0.9999), ("int8", 0.99)):
+        measured = undecoded.json(f"_cv181x_{variant}_accuracy.json")
+        assert (measured["kind"], measured["figure"], measured["camera"]) == ("", None, None)
+        assert measured["camera_reason"] == "the camera takes it for no kind of model"
+        assert least <= measured["agreement"]["value"] < 1
+        assert [output["images"] for output in measured["outputs"]] == [3, 3]
+        assert {output["worst_image"] for output in measured["outputs"]} <= {"0.png", "1.png", "2.png"}
+
+
+def test_an_image_that_is_broken_is_told_before_a_container_starts(undecoded: Project) -> None:
+    broken = undecoded.folder / "datasets" / "noise" / "1.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2])
+    result = undecoded.doit("tiny:float_accuracy")
+    broken.write_bytes(whole)
+    assert result.returncode == 2
+    assert "1.png: is cut off" in result.stdout + result.stderr
