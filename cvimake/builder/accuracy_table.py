@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,14 +48,28 @@ def read(row: Row) -> Accuracy | None:
     return Accuracy(of_float, of_cvimodel)
 
 
-def headings(measured: Iterable[Accuracy | None]) -> tuple[str, ...]:
-    """Return the headings of the columns; empty if nothing was measured."""
-    return _HEADINGS if any(measured) else ()
+class Columns:
+    """The columns of the table: those in which any row has a figure.
 
+    Args:
+        measured: what was measured of each row; None if nothing was.
+    """
 
-def cells(accuracy: Accuracy | None, measured: Iterable[Accuracy | None]) -> tuple[str, ...]:
-    """Return the cells of a row for these headings."""
-    return (accuracy.texts if accuracy else ("",) * len(_HEADINGS)) if any(measured) else ()
+    def __init__(self, measured: Mapping[Row, Accuracy | None]) -> None:
+        nothing = ("",) * len(_HEADINGS)
+        self._texts = {row: accuracy.texts if accuracy else nothing for row, accuracy in measured.items()}
+        self._shown = [
+            place for place in range(len(_HEADINGS)) if any(row[place] for row in self._texts.values())
+        ]
+
+    @property
+    def headings(self) -> list[str]:
+        """The headings of the columns; empty if nothing was measured."""
+        return [_HEADINGS[place] for place in self._shown]
+
+    def cells(self, row: Row) -> list[str]:
+        """Return the cells of a row."""
+        return [self._texts[row][place] for place in self._shown]
 
 
 def explanations(measured: Mapping[Row, Accuracy | None]) -> Iterator[str]:

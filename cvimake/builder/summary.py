@@ -87,7 +87,8 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         for row, result in shown.items()
     }
     measured = {row: accuracy_table.read(row) if is_current else None for row, is_current in current.items()}
-    table = _with_columns(accuracy_table.headings(measured.values()))
+    of_accuracy = accuracy_table.Columns(measured)
+    table = _with_columns(of_accuracy.headings)
     troubles = []
     for row, result in shown.items():
         known = _read(row.info) if current[row] else None
@@ -98,8 +99,10 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         state = terminal.styled(result.state.value, style=_COLOURS[result.state])
         seconds = duration(result.seconds) if result.seconds else ""
         *properties, kind = _cells(known)
-        seen_by = accuracy_table.cells(measured[row], measured.values())
-        cells = (terminal.styled(cell) for cell in (row.model, row.variant, *properties, *seen_by, kind))
+        cells = (
+            terminal.styled(cell)
+            for cell in (row.model, row.variant, *properties, *of_accuracy.cells(row), kind)
+        )
         table.add_row(*cells, works, terminal.styled(seconds), state)
     out.write("\n")
     show(table, out)

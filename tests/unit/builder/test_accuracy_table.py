@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from cvimake.builder.accuracy_table import Columns, explanations, read
+from cvimake.pipeline.accuracy import Figure, Measured
+from cvimake.pipeline.stage import Row
+
+
+def written(path: Path, figure: Figure | None, camera: Figure | None, agreement: Figure | None) -> Path:
+    measured = Measured(
+        network=path.name, images=20, kind="YOLO11", figure=figure, camera=camera, agreement=agreement
+    )
+    path.write_text(measured.model_dump_json(), encoding="utf-8")
+    return path
+
+
+def row(tmp_path: Path, *, labelled: bool) -> Row:
+    of_float, of_variant = (
+        (
+            Figure(metric="mAP50-95", value=value, standard_error=0.006) if labelled else None,
+            Figure(metric="mAP50-95", value=value - 0.03) if labelled else None,
+        )
+        for value in (0.87, 0.865)
+    )
+    agreement = Figure(metric="same detections", value=0.98)
+    files = (
+        written(tmp_path / "float.json", *of_float, None),
+        written(tmp_path / "int8.json", *of_variant, agreement),
+    )
+    return Row("net", "int8", tmp_path / "info.json", files)
+
+
+def test_a_row_has_what_the_variant_sees_and_what_it_lost(tmp_path: Path) -> None:
+    one = row(tmp_path, labelled=True)
+    columns = Columns({one: read(one)})
+    assert columns.headings == ["accuracy", "on camera", "agreement"]
+    assert columns.cells(one) == ["0.865 ±0.006 (-0.005)", "0.835 (-0.005)", "0.980"]
+    assert list(explanations({one: read(one)})) == [
+        "net: accuracy is mAP50-95 on 20 images, ± its standard error; the float network has 0.870, 0.840 as "
+        "the camera shows it"
+    ]
+
+
+def test_without_labels_there_is_no_empty_column(tmp_path: Path) -> None:
+    one = row(tmp_path, labelled=False)
+    columns = Columns({one: read(one)})
+    assert (columns.headings, columns.cells(one)) == (["agreement"], ["0.980"])
+    assert list(explanations({one: read(one)})) == ["net: agreement with the float network, on 20 images"]
+
+
+def test_rows_without_figures_have_no_columns(tmp_path: Path) -> None:
+    one = Row("net", "int8", tmp_path / "info.json")
+    columns = Columns({one: read(one)})
+    assert (columns.headings, columns.cells(one)) == ([], [])
+
+
+def test_a_damaged_file_leaves_the_cells_empty(tmp_path: Path) -> None:
+    one = row(tmp_path, labelled=True)
+    one.accuracy[1].write_text("{", encoding="utf-8")
+    assert read(one) is None
