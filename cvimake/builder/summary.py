@@ -99,10 +99,8 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         state = terminal.styled(result.state.value, style=_COLOURS[result.state])
         seconds = duration(result.seconds) if result.seconds else ""
         *properties, kind = _cells(known)
-        cells = (
-            terminal.styled(cell)
-            for cell in (row.model, row.variant, *properties, *of_accuracy.cells(row), kind)
-        )
+        texts = (row.model, row.variant, *properties, *of_accuracy.cells(row), kind)
+        cells = (terminal.styled(cell) for cell in texts)
         table.add_row(*cells, works, terminal.styled(seconds), state)
     out.write("\n")
     show(table, out)

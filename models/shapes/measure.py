@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import io
 import json
 import sys
@@ -77,7 +78,8 @@ def average_precision(labels: dict[str, Any], found: Iterable[Detections]) -> Av
     # It prints what it does.
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
-        truth.dataset = labels
+        # It adds members to the labels.
+        truth.dataset = copy.deepcopy(labels)
         truth.createIndex()
         evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
         evaluation.evaluate()

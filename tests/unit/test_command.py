@@ -35,8 +35,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     monkeypatch.setattr(environment, "prepare", lambda _root, _which: Path("/venv"))
     monkeypatch.setattr(subprocess, "run", calls.run)
     monkeypatch.setattr(command, "ensure", calls.ensure)
-    monkeypatch.setattr(connection, "ensure", lambda: None)
-    monkeypatch.setattr(command, "DockerEngine", lambda _client: None)
+    monkeypatch.setattr(connection, "ensure", lambda _environment: None)
+    monkeypatch.setattr(command, "DockerEngine", lambda _client, _environment: None)
     return calls
 
 

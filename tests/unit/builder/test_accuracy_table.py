@@ -36,10 +36,9 @@ def test_a_row_has_what_the_variant_sees_and_what_it_lost(tmp_path: Path) -> Non
     columns = Columns({one: read(one)})
     assert columns.headings == ["accuracy", "on camera", "agreement"]
     assert columns.cells(one) == ["0.865 ±0.006 (-0.005)", "0.835 (-0.005)", "0.980"]
-    assert list(explanations({one: read(one)})) == [
-        "net: accuracy is mAP50-95 on 20 images, ± its standard error; the float network has 0.870, 0.840 as "
-        "the camera shows it"
-    ]
+    (line,) = explanations({one: read(one)})
+    assert line.startswith("net: accuracy is mAP50-95 on 20 images, ± its standard error")
+    assert line.endswith("the float network has 0.870, 0.840 as the camera shows it")
 
 
 def test_without_labels_there_is_no_empty_column(tmp_path: Path) -> None:
