@@ -15,10 +15,11 @@ from cvimake.cli import surroundings
 from cvimake.cli.interruption import ends_cleanly
 from cvimake.cli.options import option
 from cvimake.cli.surroundings import invoked_from
-from cvimake.core import terminal
+from cvimake.core import digest, terminal
 from cvimake.core.action import FileKind
 from cvimake.core.errors import CvimakeError
 from cvimake.pipeline import cvimodel_info
+from cvimake.pipeline.accuracy import Measured
 
 
 class Info(DoitInfo):
@@ -36,7 +37,8 @@ class Info(DoitInfo):
                 return super().parse_execute(in_args)
             with ends_cleanly("interrupted"):
                 for file in files:
-                    _print(_examined(_found(file)), as_json=options["json"])
+                    path = _found(file)
+                    _print(_examined(path), measured_beside(path), as_json=options["json"])
         except CvimakeError as error:
             terminal.complain(error)
             return error.exit_code
@@ -112,9 +114,22 @@ def named_as_beside(known: cvimodel_info.Info, model: Path) -> cvimodel_info.Inf
     return known.model_copy(update={"outputs": beside.outputs, "recognition": beside.recognition})
 
 
-def _print(info: cvimodel_info.Info, *, as_json: bool) -> None:
+def measured_beside(model: Path) -> Measured | None:
+    """Return what a cvimodel sees, from the `…_accuracy.json` that a build or a release has beside it.
+
+    Without such a file, or if exactly these bytes were not measured, it is None.
+    """
+    try:
+        beside = Measured.model_validate_json(model.with_name(f"{model.stem}_accuracy.json").read_bytes())
+        return beside if beside.sha256 == digest.of_file(model) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _print(info: cvimodel_info.Info, measured: Measured | None, *, as_json: bool) -> None:
     if as_json:
-        terminal.write(json.dumps(info.model_dump(), indent=1) + "\n")
+        accuracy = {"accuracy": measured.model_dump()} if measured else {}
+        terminal.write(json.dumps(info.model_dump() | accuracy, indent=1) + "\n")
         return
     lines = [
         ("name", f"{info.name}, for {info.processor}, built {info.built} by tpu_mlir {info.compiler}"),
@@ -123,6 +138,7 @@ def _print(info: cvimodel_info.Info, *, as_json: bool) -> None:
         *(("output", f"{_tensor(tensor)}{_declared(tensor)}") for tensor in info.outputs),
         *_on_the_camera(info.recognition),
         ("TPU time", _time(info.time)),
+        *_accuracy(measured),
         *(("warning", warning) for warning in info.recognition.warnings),
     ]
     for name, text in lines:
@@ -139,6 +155,18 @@ def _on_the_camera(recognition: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN4
     yield "on the camera", f"{recognition.in_words}{reason}"
     if recognition.remedy:
         yield "what to do", recognition.remedy
+
+
+def _accuracy(measured: Measured | None) -> Iterator[tuple[str, str]]:
+    """Yield what was measured of it on images."""
+    if measured is None:
+        return
+    images = f"on {measured.images} images"
+    if measured.figure:
+        camera = f"; {measured.camera.number} as the camera shows it" if measured.camera else ""
+        yield "accuracy", f"{measured.figure.metric} {measured.figure} {images}{camera}"
+    if measured.agreement:
+        yield "agreement", f"{measured.agreement} with the float network, {images}"
 
 
 def _time(estimate: Any) -> str:  # noqa: ANN401 - device_time.Estimate, imported where it is needed

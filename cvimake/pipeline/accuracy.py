@@ -43,6 +43,7 @@ class Measured(BaseModel):
 
     Attributes:
         network: the file that was measured.
+        sha256: of this file.
         images: on how many images.
         kind: the kind of model that the camera takes it for; empty if for none.
         figure: as the field measures it; None if there is neither a decoder nor an output to compare.
@@ -57,6 +58,7 @@ class Measured(BaseModel):
 
     schema_version: Literal[1] = 1
     network: str
+    sha256: str
     images: int
     kind: str
     figure: Figure | None

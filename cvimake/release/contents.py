@@ -12,7 +12,7 @@ from cvimake.camera.recognition import Recognition
 from cvimake.core import digest
 from cvimake.core.action import Action, FileKind, Input
 from cvimake.core.paths import BUILD
-from cvimake.pipeline.stage import Stage
+from cvimake.pipeline.stage import Row, Stage
 
 README, SUMS, PROVENANCE = "README.md", "SHA256SUMS", "provenance.intoto.json"
 # The content of a file of a release: its bytes, or the path of a file with them.
@@ -24,18 +24,31 @@ class Cvimodel:
     """One cvimodel of a release, and the files that go with it.
 
     Attributes:
-        variant: the name of its stage, without the model's.
+        row: its row of the table at the end of a build.
         file: its path in `build`.
         tables: the calibration table and the qtable that it was made with, by their names in a release.
         qtable: the name of the qtable in a release; empty if there is none.
     """
 
-    model: str
-    variant: str
+    row: Row
     file: Path
-    info: Path
     tables: dict[str, Path]
     qtable: str
+
+    @property
+    def model(self) -> str:
+        """Return the name of its model."""
+        return self.row.model
+
+    @property
+    def variant(self) -> str:
+        """Return the name of its stage, without the model's."""
+        return self.row.variant
+
+    @property
+    def info(self) -> Path:
+        """Return the path of its info in `build`."""
+        return self.row.info
 
     @property
     def name(self) -> str:
@@ -46,6 +59,11 @@ class Cvimodel:
     def info_name(self) -> str:
         """Return the name of its info in a release."""
         return f"{self.model}/{self.info.name}"
+
+    @property
+    def measured(self) -> dict[str, Path]:
+        """Return the accuracy of the float network and its own, by their names in a release."""
+        return {f"{self.model}/{path.name}": path for path in self.row.accuracy}
 
     @property
     def sidecar_name(self) -> str:
@@ -67,10 +85,8 @@ def cvimodels(stages: Iterable[Stage]) -> Iterator[Cvimodel]:
                 option: f"{model}/{_table_name(stem, table)}" for option, table in found.items() if table
             }
             yield Cvimodel(
-                model=model,
-                variant=stage.row.variant,
+                row=stage.row,
                 file=output.path,
-                info=stage.row.info,
                 tables={names[option]: table.path for option, table in found.items() if table},
                 qtable=names.get("quantize_table", ""),
             )

@@ -13,9 +13,10 @@ from cvimake.camera.device_time import Estimate
 from cvimake.core import listing, units
 from cvimake.core.errors import CvimakeError
 from cvimake.pipeline.cvimodel_info import Info
-from cvimake.release import opened
+from cvimake.release import opened, seen
 from cvimake.release.opened import Opened
 from cvimake.release.provenance import COMMIT, IMAGES, Provenance
+from cvimake.release.seen import Seen
 from cvimake.release.verify import read_provenance
 
 # The subject of changes that concern all cvimodels.
@@ -48,11 +49,13 @@ class Contents:
 
     Attributes:
         infos: the info of each cvimodel, by its name.
+        seen: what was measured of the networks.
         float_layers: for each cvimodel, the layers that its qtable keeps float; None if it has no qtable.
     """
 
     provenance: Provenance
     infos: Mapping[str, Info]
+    seen: Seen
     float_layers: Mapping[str, Sequence[str] | None]
 
 
@@ -60,7 +63,7 @@ def read(release: Opened) -> Contents:
     """Read the contents of a release that are compared.
 
     Raises:
-        CvimakeError: its provenance or an info cannot be read.
+        CvimakeError: its provenance, an info or an accuracy cannot be read.
     """
     infos, layers = {}, {}
     found = read_provenance(release)
@@ -75,12 +78,14 @@ def read(release: Opened) -> Contents:
                 f"{info_name}: not an info of a cvimodel: {error.errors()[0]['msg']}"
             ) from error
         layers[name] = _float_layers(release, name, found)
-    return Contents(found, infos, layers)
+    return Contents(found, infos, seen.read(release), layers)
 
 
 def changes(old: Contents, new: Contents) -> list[Change]:
     """Return all differences between two releases."""
     found = list(_shared(old.provenance, new.provenance))
+    for model, *sight in seen.of_float(old.seen, new.seen):
+        found.append(Change(EVERYTHING, f"accuracy of {model} in float", *sight))
     for name in sorted({*old.infos, *new.infos}):
         if name not in new.infos:
             found.append(Change(name, "cvimodel", "there", "gone"))
@@ -93,7 +98,10 @@ def changes(old: Contents, new: Contents) -> list[Change]:
 
 def _of_one(name: str, old: Contents, new: Contents) -> Iterator[Change]:
     """Yield the differences of a cvimodel; the sha256 comes even if nothing else differs."""
-    before, after = _facts(old.infos[name]), _facts(new.infos[name])
+    before, after = (
+        _facts(of.infos[name]) | {what: _Fact(text) for what, text in seen.of_cvimodel(name, of.seen).items()}
+        for of in (old, new)
+    )
     for what, fact in before.items():
         if fact.text != after[what].text:
             yield Change(name, what, fact.text, after[what].text + _growth(fact.amount, after[what].amount))

@@ -10,15 +10,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cvimake.builder.outcomes import read_accuracy
+from cvimake.core import digest
 from cvimake.core.content import Contents
 from cvimake.core.errors import CvimakeError
+from cvimake.pipeline.accuracy import Measured
 from cvimake.pipeline.cvimodel_info import Info
+from cvimake.pipeline.outcomes import MeasuredAccuracy
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel
 from cvimake.release import contents, provenance, readme, sums
 from cvimake.release.contents import PROVENANCE, README, SUMS, Content
 from cvimake.release.provenance import Origin
-from cvimake.release.refusal import Built
+from cvimake.release.refusal import ACCURACY, Built
 
 PYPROJECT = Path("pyproject.toml")
 
@@ -26,7 +30,7 @@ PYPROJECT = Path("pyproject.toml")
 def built(
     models: Mapping[str, DeclaredModel], stages: Sequence[Stage], unfinished: frozenset[str]
 ) -> tuple[list[Built], list[str]]:
-    """Return the outcome of each cvimodel, and the failed stages that belong to no single cvimodel.
+    """Return the outcome of each cvimodel and measured float network, and the failed stages of none of them.
 
     Args:
         models: the models of the release, by name.
@@ -35,6 +39,11 @@ def built(
     """
     found = []
     left = set(unfinished)
+    accuracies = {
+        stage.action.name.removesuffix(ACCURACY): _measured(stage)
+        for stage in stages
+        if isinstance(stage.outcome, MeasuredAccuracy)
+    }
     for cvimodel in contents.cvimodels(stages):
         own = [
             stage.action.name
@@ -46,8 +55,40 @@ def built(
         # If the cvimodel failed, the info that is there belongs to an earlier one.
         info = None if name in unfinished else read_info(cvimodel.info)
         budget = models[cvimodel.model].model.budget
-        found.append(Built(name=name, info=info, budget=budget, unfinished=own))
+        ours, of_float = accuracies.pop(name, (None, None))
+        if name in unfinished:
+            ours = None
+        found.append(
+            Built(name=name, info=info, measured=ours, of_float=of_float, budget=budget, unfinished=own)
+        )
+    for name, (ours, _) in accuracies.items():
+        own = sorted(left & {f"{name}{ACCURACY}"})
+        left -= set(own)
+        budget = models[name.partition(":")[0]].model.budget
+        found.append(Built(name=name, info=None, measured=ours, budget=budget, unfinished=own))
     return found, sorted(left)
+
+
+def _measured(stage: Stage) -> tuple[Measured | None, Measured | None]:
+    """Return what a stage has measured, and what was measured of the float network.
+
+    Each is None if it is missing, or if it was measured of another file than the one that is there now.
+    """
+    outcome = stage.outcome
+    if not isinstance(outcome, MeasuredAccuracy):
+        return None, None
+    networks = {file.name: file.path for file in stage.action.inputs}
+    ours, of_float = (_of_present(path, networks) for path in (outcome.result, outcome.of_float))
+    return ours, of_float
+
+
+def _of_present(path: Path | None, networks: Mapping[str, Path]) -> Measured | None:
+    try:
+        found = read_accuracy(path) if path else None
+        network = networks.get(found.network) if found else None
+        return found if found and network and found.sha256 == digest.of_file(network) else None
+    except (CvimakeError, OSError):
+        return None
 
 
 def read_info(path: Path) -> Info | None:
@@ -87,6 +128,7 @@ def draft(
     for cvimodel, info in infos:
         files[cvimodel.name] = cvimodel.file
         files[cvimodel.info_name] = cvimodel.info
+        files |= cvimodel.measured
         md5 = contents.md5_of(cvimodel.file)
         files[cvimodel.sidecar_name] = contents.sidecar(
             cvimodel, classes.get(cvimodel.model, ()), md5, info.recognition

@@ -30,6 +30,8 @@ BUILDER = "urn:cvimake:doit"
 COMMIT = "commit"
 # Names of files that cvimake itself reads, in whatever folder they are.
 _DECLARATIONS = frozenset({"dataset.toml", "dodo.py", "model.toml", "pyproject.toml"})
+# The folders of cvimake with container programs. Their names are the same wherever cvimake is installed.
+OWN_PROGRAMS = ("cvimake/camera/", "cvimake/toolchain/container/")
 # The second image is made from the first.
 IMAGES = (TOOLCHAIN.stem, FRAMEWORKS.stem)
 
@@ -144,9 +146,11 @@ def sources(actions: Iterable[Action], declarations: Iterable[Path]) -> dict[str
 
 def _portable(path: Path) -> str:
     """Return a name for a path that is the same in every project folder."""
-    programs = resources.container_program("").parent
-    if path.is_relative_to(programs):
-        return f"cvimake/toolchain/container/{path.relative_to(programs).as_posix()}"
+    package = resources.container_program("").parents[2]
+    if path.is_relative_to(package):
+        name = f"cvimake/{path.relative_to(package).as_posix()}"
+        if name.startswith(OWN_PROGRAMS):
+            return name
     return Path(os.path.relpath(path) if path.is_absolute() else os.path.normpath(path)).as_posix()
 
 
@@ -237,7 +241,7 @@ def inconsistencies(found: Provenance) -> Iterator[str]:
                 yield f"{action['name']}: it read another {name} than the one that was made"
         made |= {f"{model}/{name}": sha256 for name, sha256 in action["outputs"].items()}
     for name, sha256 in found.subjects.items():
-        if name.endswith(".cvimodel") and made.get(name) != sha256:
+        if name.endswith((".cvimodel", "_accuracy.json")) and made.get(name) != sha256:
             yield f"{name}: none of the actions made it"
     yield from _unread(found)
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from cvimake.builder import accuracy_table
+from cvimake.builder.accuracy_table import Accuracy
 from cvimake.camera.device_time import MEANING
 from cvimake.core import clock, units
 from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
 from cvimake.pipeline.cvimodel_info import Info
+from cvimake.pipeline.stage import Row
 from cvimake.release.contents import PROVENANCE, SUMS, Cvimodel
 from cvimake.release.provenance import Origin
 
+# The headings of the table; those of accuracy are between them.
+_PROPERTIES = ("file", "size", "ION memory", "TPU time", "similarity")
+_RECOGNITION = ("recognised as", "on the camera", "for")
 _SHOWN_OF_DIGEST = 12
 _DIRTY = "**Made from uncommitted sources (`--allow-dirty`): it cannot be built again.**"
 
@@ -26,15 +32,18 @@ def write(origin: Origin, infos: Sequence[tuple[Cvimodel, Info]], descriptions: 
     changed = ", and changes to it" if origin.dirty else ""
     commit = (f"`{origin.commit}`" if origin.commit else "none") + changed
     label = f"{origin.name}-{origin.version}"
+    measured = {cvimodel.row: accuracy_table.read(cvimodel.row) for cvimodel, _ in infos}
+    columns = accuracy_table.Columns(measured)
     described = [f"- **{model}**: {text}" for model, text in descriptions.items() if text]
     lines = [
         f"# {origin.name} {origin.version}",
         "",
         *([_DIRTY, ""] if origin.dirty else []),
-        "| file | size | ION memory | TPU time | similarity | recognised as | on the camera | for |",
-        "|---|--:|--:|--:|--:|---|---|---|",
-        *(_row(cvimodel, info) for cvimodel, info in infos),
+        f"| {' | '.join((*_PROPERTIES, *columns.headings, *_RECOGNITION))} |",
+        f"|---|--:|--:|--:|--:|{'--:|' * len(columns.headings)}---|---|---|",
+        *(_row(cvimodel, info, columns) for cvimodel, info in infos),
         "",
+        *_of_accuracy(measured),
         "Similarity is the smallest cosine between a compared layer and the same layer of the float network.",
         "The camera recognises a kind of model by the file's outputs; the column after it says whether the",
         "camera then decodes them correctly. Both follow from the firmware's sources and were not tried on a",
@@ -72,7 +81,7 @@ def write(origin: Origin, infos: Sequence[tuple[Cvimodel, Info]], descriptions: 
     return "\n".join(lines).encode()
 
 
-def _row(cvimodel: Cvimodel, info: Info) -> str:
+def _row(cvimodel: Cvimodel, info: Info, columns: accuracy_table.Columns) -> str:
     """Return a cvimodel's row of the table."""
     cosine = info.similarity[0].cosine if info.similarity else None
     cells = (
@@ -81,11 +90,25 @@ def _row(cvimodel: Cvimodel, info: Info) -> str:
         f"{info.ion_memory:.2f} MB",
         str(info.time or "") or "no estimate",
         "not validated" if not info.similarity else "" if cosine is None else f"{cosine:.4f}",
+        *columns.cells(cvimodel.row),
         info.recognition.name,
         info.recognition.in_words,
         info.processor,
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _of_accuracy(measured: Mapping[Row, Accuracy | None]) -> Iterator[str]:
+    """Yield a line for each model that was measured, then how to read the figures; nothing without one."""
+    lines = [f"- {line}" for line in accuracy_table.explanations(measured)]
+    if not lines:
+        return
+    yield from [*lines, ""]
+    yield "These figures were measured on the toolchain's simulator. A number in parentheses is the"
+    yield "difference from the float network. The column `on camera` has the same figure with the thresholds"
+    yield "and the decoding of the camera. `NAME_accuracy.json` has all figures of a cvimodel,"
+    yield "`MODEL_float_accuracy.json` those of the float network."
+    yield ""
 
 
 def _troubles(infos: Sequence[tuple[Cvimodel, Info]]) -> Iterator[str]:

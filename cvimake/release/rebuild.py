@@ -25,7 +25,7 @@ from cvimake.project.names import NAME
 from cvimake.release import fields, sums
 from cvimake.release.making import read_info
 from cvimake.release.opened import Opened
-from cvimake.release.provenance import COMMIT, IMAGES, Provenance
+from cvimake.release.provenance import COMMIT, IMAGES, OWN_PROGRAMS, Provenance
 from cvimake.release.refusal import SWITCHES
 
 RELEASES = Path("release")
@@ -150,7 +150,7 @@ def _add_sources(project: Path, folder: Path, sources: Mapping[str, str]) -> Non
     """
     wrong = []
     for name, sha256 in sources.items():
-        if name in {COMMIT, *IMAGES} or name.startswith("cvimake/toolchain/container/"):
+        if name in {COMMIT, *IMAGES} or name.startswith(OWN_PROGRAMS):
             continue
         path = folder / name
         if name.partition("/")[0] == ".git":

@@ -7,29 +7,37 @@ from dataclasses import dataclass
 
 from cvimake.core import git
 from cvimake.core.git import Tree
+from cvimake.pipeline import accuracy
+from cvimake.pipeline.accuracy import Measured
 from cvimake.pipeline.cvimodel_info import Info, over_budget
 from cvimake.project.model import Budget
 
 ALLOW_DIRTY, ALLOW_LOCAL, ALLOW_UNVALIDATED = "--allow-dirty", "--allow-local", "--allow-unvalidated"
 REQUIRE_RECOGNISED = "--require-recognised"
 SWITCHES = frozenset({ALLOW_DIRTY, ALLOW_LOCAL, ALLOW_UNVALIDATED, REQUIRE_RECOGNISED})
+# The ends of the names of the stages that fail if a cvimodel is over its budget.
+INFO, ACCURACY = "_info", "_accuracy"
 # The end of the name under which the tool compares the outputs of the finished cvimodel on the simulator.
 _FINISHED = "_model_outputs.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """The outcome of one cvimodel.
+    """The outcome of one cvimodel, or of a float network that was measured.
 
     Attributes:
-        name: `MODEL:VARIANT`.
-        info: its info; None if it was not built.
+        name: `MODEL:VARIANT`, or `MODEL:float`.
+        info: its info; None if it was not built, and of a float network.
+        measured: its accuracy; None if it was not measured.
+        of_float: the accuracy of the float network; None for this network itself.
         unfinished: the names of its stages that did not succeed.
     """
 
     name: str
     info: Info | None
     budget: Budget
+    measured: Measured | None = None
+    of_float: Measured | None = None
     unfinished: Sequence[str] = ()
 
 
@@ -93,11 +101,17 @@ def _of_the_tree(conditions: Conditions) -> Iterator[str]:
 
 
 def _of_one(built: Built, allowed: frozenset[str]) -> Iterator[str]:
-    excesses = over_budget(built.info, built.budget) if built.info else []
-    yield from (f"{built.name} is over its budget: {excess}" for excess in excesses)
+    excesses = {
+        INFO: over_budget(built.info, built.budget) if built.info else [],
+        ACCURACY: list(accuracy.over_budget(built.measured, built.of_float, built.budget))
+        if built.measured
+        else [],
+    }
+    for found in excesses.values():
+        yield from (f"{built.name} is over its budget: {excess}" for excess in found)
     for stage in built.unfinished:
-        # The info stage failed because the budget was exceeded, which is said already.
-        if not (excesses and stage.endswith("_info")):
+        # Such a stage failed because the budget was exceeded, which is said already.
+        if not any(found and stage.endswith(ending) for ending, found in excesses.items()):
             yield f"{stage} did not succeed"
     if built.info is None:
         return

@@ -65,8 +65,8 @@ class TablesCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccuracyNotes:
-    """Tell what makes figures of accuracy uncertain, and what labels have that is no mistake."""
+class LabelNotes:
+    """Tell what labels have that is no mistake, such as classes that the network does not have."""
 
     notes: tuple[str, ...]
 
@@ -84,6 +84,4 @@ class OverlapCheck:
     measured: Samples
 
 
-Check = (
-    NetworkCheck | DoubtsCheck | OperatorsCheck | SamplesCheck | TablesCheck | AccuracyNotes | OverlapCheck
-)
+Check = NetworkCheck | DoubtsCheck | OperatorsCheck | SamplesCheck | TablesCheck | LabelNotes | OverlapCheck

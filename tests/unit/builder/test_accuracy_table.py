@@ -9,7 +9,13 @@ from cvimake.pipeline.stage import Row
 
 def written(path: Path, figure: Figure | None, camera: Figure | None, agreement: Figure | None) -> Path:
     measured = Measured(
-        network=path.name, images=20, kind="YOLO11", figure=figure, camera=camera, agreement=agreement
+        network=path.name,
+        sha256="ab",
+        images=20,
+        kind="YOLO11",
+        figure=figure,
+        camera=camera,
+        agreement=agreement,
     )
     path.write_text(measured.model_dump_json(), encoding="utf-8")
     return path

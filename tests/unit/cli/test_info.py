@@ -14,10 +14,12 @@ from doit.cmdparse import CmdParseError
 from cvimake.camera import camera_picture
 from cvimake.camera.device_time import MEANING
 from cvimake.cli.info import Info, named_as_beside
+from cvimake.core import digest
 from cvimake.core.action import Action
 from cvimake.core.errors import EngineError
 from cvimake.execution import runtime
 from cvimake.pipeline import cvimodel_info
+from cvimake.pipeline.accuracy import Figure, Measured
 from cvimake.toolchain import commands
 
 TIME: dict[str, Any] = {
@@ -212,3 +214,49 @@ def test_a_cvimodel_beside_its_info_has_the_warnings_of_its_declaration(tmp_path
     bare = info_beside(model, CLASSIFIER, camera_picture.Declared(warnings=("another border",)))
     assert bare.recognition.warnings == ()
     assert named_as_beside(bare, model).recognition.warnings == ("another border",)
+
+
+def accuracy_beside(model: Path, *, figure: bool = True) -> Measured:
+    """Write what was measured of a cvimodel, as a build does."""
+    measured = Measured(
+        network=model.name,
+        sha256=digest.of_file(model),
+        images=20,
+        kind="YOLO11",
+        figure=Figure(metric="mAP50-95", value=0.865, standard_error=0.006) if figure else None,
+        camera=Figure(metric="mAP50-95", value=0.841) if figure else None,
+        agreement=Figure(metric="same detections", value=0.989),
+    )
+    beside = model.with_name(f"{model.stem}_accuracy.json")
+    beside.write_text(measured.model_dump_json(), encoding="utf-8")
+    return measured
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_cvimodel_that_was_measured_has_its_accuracy(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = accuracy_beside(model)
+    assert info(str(model)) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "accuracy       mAP50-95 0.865 ±0.006 on 20 images; 0.841 as the camera shows it",
+        "agreement      0.989 with the float network, on 20 images",
+    ]
+    info("--json", str(model))
+    assert json.loads(capsys.readouterr().out)["accuracy"] == measured.model_dump(mode="json")
+    accuracy_beside(model, figure=False)
+    info(str(model))
+    told = capsys.readouterr().out.splitlines()
+    assert not [line for line in told if line.startswith("accuracy")]
+    assert told[-1].startswith("agreement")
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_the_accuracy_of_other_bytes_is_left_out(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    accuracy_beside(model)
+    model.write_bytes(b"CviModel" * 1001)
+    assert info(str(model)) == 0
+    info("--json", str(model))
+    model.with_name("net_accuracy.json").write_text("damaged", encoding="utf-8")
+    assert info(str(model)) == 0
+    assert "accuracy" not in capsys.readouterr().out

@@ -422,3 +422,66 @@ def test_a_stage_that_is_left_out_is_no_release(shop: Shop, capsys: pytest.Captu
     assert shop.doit("ignore", "m0000:onnx") == 0
     told = error(shop, capsys)
     assert "m0000:onnx is left out of builds (`./doit ignore`); `./doit forget m0000:onnx` ends that" in told
+
+
+MEASURED = {f"m0000/m0000_{network}_accuracy.json" for network in ("float", "cv181x_int8", "cv181x_mix")}
+
+
+def test_a_release_of_measured_models_has_their_accuracy(shop: Shop) -> None:
+    shop.measure()
+    shop.accuracy["m0000:int8_accuracy"] = 0.75
+    shop.commit()
+    folder = shop.released()
+    assert set(contents(folder)) == FILES | MEASURED
+    told = (folder / "README.md").read_text(encoding="utf-8")
+    assert "| similarity | accuracy | on camera | agreement | recognised as |" in told
+    assert "| 0.9900 | 0.750 ±0.010 (-0.050) | 0.650 (-0.050) | 0.900 |" in told
+    assert (
+        "- m0000: accuracy is mAP50-95 on 8 images, ± its standard error; the float network has 0.800" in told
+    )
+    assert shop.doit("release:verify", str(folder)) == 0
+    subjects = json.loads((folder / "provenance.intoto.json").read_text(encoding="utf-8"))["subject"]
+    assert {subject["name"] for subject in subjects} >= MEASURED
+
+
+def test_a_release_of_models_that_are_not_measured_says_nothing_of_accuracy(shop: Shop) -> None:
+    assert "accuracy" not in (shop.released() / "README.md").read_text(encoding="utf-8")
+
+
+def test_an_accuracy_over_its_budget_stops_it_and_is_told_once(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.measure()
+    shop.declare("[variant.int8]", "[budget]\naccuracy_drop = 0.02\n\n[variant.int8]")
+    shop.accuracy["m0000:int8_accuracy"] = 0.75
+    shop.commit()
+    told = error(shop, capsys, code=1)
+    assert (
+        "- m0000:int8 is over its budget: accuracy_drop: 0.0500 less than the float network, "
+        "at most 0.02 is declared\n" in told
+    )
+    assert "did not succeed" not in told
+
+
+def test_a_float_network_below_its_budget_stops_it(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    shop.measure()
+    shop.declare("[variant.int8]", "[budget]\naccuracy = 0.9\n\n[variant.int8]")
+    shop.commit()
+    told = error(shop, capsys, code=1)
+    assert "- m0000:float is over its budget: accuracy: mAP50-95 is 0.800 ±0.010, at least 0.9 is" in told
+    assert "m0000:float_accuracy did not succeed" not in told
+
+
+def test_an_accuracy_of_an_earlier_cvimodel_is_not_told(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.measure()
+    shop.declare("[variant.int8]", "[budget]\naccuracy_drop = 0.02\n\n[variant.int8]")
+    shop.accuracy["m0000:int8_accuracy"] = 0.75
+    shop.build()
+    shop.declare("quant_input = true", "quant_input = false")
+    shop.commit()
+    shop.failing.add("m0000:int8_accuracy")
+    told = error(shop, capsys, code=1)
+    assert "m0000:int8_accuracy did not succeed" in told
+    assert "over its budget" not in told

@@ -9,6 +9,7 @@ from cvimake.project.model import Budget
 def measured(value: float | None, agreement: float | None = None) -> Measured:
     return Measured(
         network="net.cvimodel",
+        sha256="ab",
         images=10,
         kind="YOLO11",
         figure=Figure(metric="mAP50-95", value=value),

@@ -153,3 +153,37 @@ def test_a_path_that_is_not_a_release_is_an_error(shop: Shop) -> None:
     shutil.rmtree(folder)
     with pytest.raises(CvimakeError, match="no release"):
         opened.open_release(folder)
+
+
+def test_changes_of_accuracy_are_listed(shop: Shop) -> None:
+    shop.measure()
+    told = changes(shop)
+    assert found(told, EVERYTHING)["accuracy of m0000 in float"] == (
+        "not measured",
+        "mAP50-95 0.8000 ±0.0100 on 8 images",
+    )
+    assert found(told, INT8)["accuracy"] == ("not measured", "mAP50-95 0.8000 ±0.0100 on 8 images")
+    shop.declare("quant_input = true", "quant_input = false")
+    shop.accuracy["m0000:int8_accuracy"] = 0.75
+    shop.commit()
+    shop.released(version="1.2")
+    second, third = (
+        difference.read(opened.open_release(shop.root / "release" / f"bench-{version}"))
+        for version in ("1.1", "1.2")
+    )
+    told = difference.changes(second, third)
+    assert not [change for change in told if "in float" in change.what]
+    of_int8 = found(told, INT8)
+    assert of_int8["accuracy"][1] == "mAP50-95 0.7500 ±0.0100 on 8 images"
+    assert of_int8["accuracy lost"] == ("0.0000 of the float network's", "0.0500 of the float network's")
+    assert of_int8["accuracy on camera"] == ("0.7000", "0.6500")
+    assert "agreement" not in of_int8
+
+
+def test_an_accuracy_that_is_none_is_an_error(shop: Shop) -> None:
+    shop.measure()
+    shop.commit()
+    folder = shop.released(version="1.1")
+    (folder / "m0000" / "m0000_float_accuracy.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(CvimakeError, match=r"float_accuracy\.json: not the accuracy of a network"):
+        difference.read(opened.open_release(folder))

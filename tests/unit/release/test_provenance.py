@@ -201,3 +201,22 @@ def test_a_table_of_the_users_own_is_released_under_the_cvimodels_name(
     )
     assert shop.doit("release:verify", str(folder)) == 0
     shutil.rmtree(folder)
+
+
+def test_the_accuracy_of_a_release_is_what_its_stages_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path, monkeypatch)
+    shop.measure()
+    shop.commit()
+    text = (shop.released() / PROVENANCE).read_bytes()
+    found = provenance.read(text)
+    assert list(provenance.inconsistencies(found)) == []
+    # Programs of cvimake have one name, wherever cvimake is installed.
+    assert "cvimake/camera/layouts.py" in found.sources
+    assert str(Path(provenance.__file__).parents[2].name) + "/cvimake" not in text.decode()
+    (subject,) = (each for each in found.value["subject"] if each["name"].endswith("float_accuracy.json"))
+    subject["digest"]["sha256"] = "0" * 64
+    assert list(provenance.inconsistencies(found)) == [
+        "m0000/m0000_float_accuracy.json: none of the actions made it"
+    ]

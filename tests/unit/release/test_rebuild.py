@@ -237,3 +237,16 @@ def test_a_source_in_gits_own_folder_is_refused(shop: Shop, anew: Anew) -> None:
     with pytest.raises(CvimakeError, match="sources of the release are missing or have changed"):
         rebuild.differences(release, known, shop.root, os.environ)
     assert not anew.command
+
+
+def test_a_release_with_accuracy_is_rebuilt_without_the_programs_of_cvimake_in_the_project(
+    shop: Shop, anew: Anew
+) -> None:
+    shop.measure()
+    shop.commit()
+    subprocess.run(["rm", "-r", shop.root / "release"], check=True)
+    shop.released()
+    assert differences(shop) == []
+    anew.change = "m0000/m0000_float_accuracy.json"
+    (fault,) = differences(shop)
+    assert fault.startswith(f"{anew.change}: differs after building it again: ")

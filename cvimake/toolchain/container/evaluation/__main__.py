@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import operator
 import os
@@ -184,9 +185,11 @@ def measured(
         agreement, agreement_details = of_kind.agreement(
             figures.read_results(Path(options["float"])), found[0]
         )
+    network = options["cvimodel"] or options["network"]
     return {
         "schema_version": 1,
-        "network": options["cvimodel"] or options["network"],
+        "network": network,
+        "sha256": hashlib.sha256(Path(network).read_bytes()).hexdigest(),
         "images": len(options["images"]),
         "kind": kind,
         "figure": figure,
