@@ -116,7 +116,8 @@ def _options(
         "scale": how.scale or [1.0] * channels,
         "channels_last": how.channel_format == "nhwc",
         "pad_value": camera_picture.PAD_VALUE,
-        "relative_boxes": model.model.output.relative_boxes,
+        # Networks that nobody has to change can have fractions too.
+        "relative_boxes": model.model.output.relative_boxes or None,
         "kinds": {kind.name: kind.fits.__name__ for kind in KINDS if not kind.told},
         "thresholds": {kind: _thresholds(kind, options) for kind in ("", *(kind.name for kind in KINDS))},
         "images": [{"id": place, "file": own, "name": names[own]} for place, own in enumerate(names)],

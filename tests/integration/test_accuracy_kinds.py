@@ -1,0 +1,141 @@
+"""The accuracy of networks of every kind that the camera knows, where it is known what they have to find."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import squares
+from lab import ROOT, environment
+
+from cvimake.execution.image.making import ToolchainImage
+
+SECONDS = 600.0
+DECLARATION = """
+source = "net.onnx"
+classes = "classes.txt"
+[input]
+shapes = [[1, 3, 64, 64]]
+mean = [0.0, 0.0, 0.0]
+scale = [0.0039216, 0.0039216, 0.0039216]
+pixel_format = "rgb"
+[verify]
+input = "../../datasets/{image}"
+tolerance = [0.9, 0.5]
+[calibration]
+dataset = "{dataset}"
+[accuracy]
+dataset = "{dataset}"
+calibrated_too = true
+{options}
+[deploy]
+tolerance = [0.5, -1.0]
+fuse_preprocess = true
+customization_format = "RGB_PACKED"
+[variant.bf16]
+quantize = "BF16"
+"""
+# Its outputs are whole numbers, which the firmware reads of some kinds alone.
+WHOLE = '[variant.whole]\nquantize = "INT8"\nquant_input = true\nquant_output = true\n'
+OPTIONS = {
+    "classifier": 'task = "classify"',
+    "YOLO11-pose": 'task = "pose"\nkeypoints = 2',
+    "YOLO11-seg": 'task = "segment"',
+}
+PART = {"YOLO11-pose": "keypoints", "YOLO11-seg": "masks"}
+NEVER = {"FOMO": "the camera's node crashes", "YOLOv8": "reads the boxes from the scores"}
+UNREADABLE = "the firmware cannot read int8 outputs of this kind: fp32"
+WHOLE_REASONS = {"YOLO11-pose": UNREADABLE, "YOLO11-seg": UNREADABLE, "YOLO26": ""}
+
+
+@dataclass(frozen=True)
+class Models:
+    """A project with a model of each kind."""
+
+    folder: Path
+
+    def doit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cvimake.cli", "run", "-n", "2", *arguments],
+            cwd=self.folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
+        )  # fmt: skip
+
+    def declare(self, kind: str, options: str) -> None:
+        """Declares the model of a kind with these options of its accuracy."""
+        image = "colours/red/255.png" if kind == "classifier" else "squares/0.png"
+        text = DECLARATION.format(dataset=image.partition("/")[0], image=image, options=options)
+        path = self.folder / "models" / model(kind) / "model.toml"
+        path.write_text(text + (WHOLE if kind in WHOLE_REASONS else ""), encoding="utf-8")
+
+    def read(self, kind: str, suffix: str) -> Any:  # noqa: ANN401 - whatever the file holds
+        path = self.folder / "build" / model(kind) / f"{model(kind)}_{suffix}.json"
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+def model(kind: str) -> str:
+    return kind.lower().replace("-", "_")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Models:
+    assert toolchain_image.id
+    made = Models(tmp_path_factory.mktemp("kinds"))
+    (made.folder / "dodo.py").write_bytes((ROOT / "dodo.py").read_bytes())
+    squares.save_squares(made.folder / "datasets" / "squares")
+    squares.save_colours(made.folder / "datasets" / "colours")
+    for kind in squares.NETWORKS:
+        folder = made.folder / "models" / model(kind)
+        folder.mkdir(parents=True)
+        squares.save_network(folder / "net.onnx", kind)
+        classes = squares.CLASSES[:1] if kind == "YOLO11-pose" else squares.CLASSES
+        (folder / "classes.txt").write_text("\n".join(classes), encoding="utf-8")
+        made.declare(kind, OPTIONS.get(kind, ""))
+    result = made.doit()
+    assert result.returncode == 0, result.stdout + result.stderr
+    return made
+
+
+@pytest.mark.parametrize("network", ["float", "cv181x_bf16"])
+@pytest.mark.parametrize("kind", squares.NETWORKS)
+def test_a_network_of_each_kind_finds_every_square(models: Models, kind: str, network: str) -> None:
+    measured = models.read(kind, f"{network}_accuracy")
+    assert measured["kind"] == kind
+    metric = "top1" if kind == "classifier" else "mAP50-95"
+    assert (measured["figure"]["metric"], measured["figure"]["value"]) == (metric, 1.0)
+    if kind in NEVER:
+        assert measured["camera"] is None
+        assert NEVER[kind] in measured["camera_reason"]
+    else:
+        assert measured["camera_reason"] == ""
+        assert (measured["camera"]["metric"], measured["camera"]["value"]) == (metric, 1.0)
+    if network == "float":
+        assert measured["agreement"] is None
+    else:
+        assert measured["agreement"]["value"] == 1.0
+
+
+@pytest.mark.parametrize("kind", squares.NETWORKS)
+def test_a_class_without_an_object_has_no_figure_of_its_own(models: Models, kind: str) -> None:
+    details = models.read(kind, "float_accuracy")["field_details"]
+    if kind == "classifier":
+        assert details["classes"]["blue"] == {"images": 0, "top1": None}
+        return
+    of_classes = details[PART.get(kind, "boxes")]["classes"]
+    assert of_classes["red"]["map50_95"] == 1.0
+    if kind != "YOLO11-pose":
+        assert of_classes["blue"] == {"map50": None, "map50_95": None, "objects": 0}
+
+
+@pytest.mark.parametrize("kind", WHOLE_REASONS)
+def test_whole_outputs_are_measured_even_if_the_camera_cannot_read_them(models: Models, kind: str) -> None:
+    measured = models.read(kind, "cv181x_whole_accuracy")
+    assert measured["kind"] == kind
+    assert measured["figure"]["value"] > 0.95
+    assert measured["agreement"]["value"] == 1.0
+    assert measured["camera_reason"] == WHOLE_REASONS[kind]
+    assert (measured["camera"] is None) == bool(WHOLE_REASONS[kind])
