@@ -139,3 +139,13 @@ def test_whole_outputs_are_measured_even_if_the_camera_cannot_read_them(models: 
     assert measured["agreement"]["value"] == 1.0
     assert measured["camera_reason"] == WHOLE_REASONS[kind]
     assert (measured["camera"] is None) == bool(WHOLE_REASONS[kind])
+
+
+def test_a_task_that_does_not_fit_the_network_is_one_clear_error(models: Models) -> None:
+    models.declare("YOLO26", 'task = "segment"')
+    result = models.doit("yolo26:float_accuracy")
+    models.declare("YOLO26", "")
+    assert result.returncode == 1
+    told = result.stdout + result.stderr
+    assert "needs a network of the kind YOLO11-seg, but the camera takes this one for the kind YOLO26" in told
+    assert "Traceback" not in told

@@ -76,18 +76,24 @@ class Evaluation:
         )
         return Seen(field, camera, compared)
 
-    def examine(self, image: dict[str, Any]) -> tuple[str, str]:
-        """Return the kind of the network, and why the camera shows nothing of it; empty if it does."""
+    def examine(self, image: dict[str, Any]) -> tuple[str, str, int]:
+        """Return the network's kind, why the camera shows nothing of it, and how many keypoints it finds.
+
+        The reason is empty if the camera shows what it finds.
+        """
         picture, _ = picture_of(IMAGES / image["file"], self._network.size, self._options["pad_value"])
         outputs = self._network.run(picture)
         kind = self._kind(outputs)
         if not kind:
-            return "", "the camera takes it for no kind of model"
+            return "", "the camera takes it for no kind of model", 0
+        found = self._field(kind, outputs)
+        keypoints = found.keypoints if isinstance(found, Detections) else None
+        points = 0 if keypoints is None else keypoints.shape[1]
         try:
             camera_view.decode(kind, outputs, self._network.size, thresholds(self._options, kind))
         except UndecodableError as error:
-            return kind, str(error)
-        return kind, ""
+            return kind, str(error), points
+        return kind, "", points
 
     def _kind(self, outputs: Sequence[Output]) -> str:
         """Return the kind by the firmware's own rules, which look at shapes alone."""
@@ -141,7 +147,11 @@ def main(options: dict[str, Any], result: Path, detections: Path, camera_detecti
     evaluation, images = Evaluation(options), options["images"]
     processes = max(1, int(os.environ.get(PROCESSES, "1")))
     name = operator.itemgetter("name")
-    kind, reason = next(each(images[:1], evaluation.examine, 1, name))
+    kind, reason, points = next(each(images[:1], evaluation.examine, 1, name))
+    labels = json.loads(Path(options["labels"]).read_text(encoding="utf-8")) if options["labels"] else None
+    of_kind = Figures(options, labels, kind, thresholds(options, kind).score)
+    if misfit := of_kind.misfit(points):
+        sys.exit(misfit)
     field: list[dict[str, Any]] = []
     camera: list[dict[str, Any]] = []
     comparisons: list[Comparison] = []
@@ -153,12 +163,13 @@ def main(options: dict[str, Any], result: Path, detections: Path, camera_detecti
         comparisons = comparisons or [Comparison() for _ in seen.compared]
         for comparison, pair in zip(comparisons, seen.compared, strict=True):
             comparison.add(*pair)
-    _write(result, measured(options, (kind, reason), (field, camera), comparisons), indent=1)
+    _write(result, measured(of_kind, options, (kind, reason), (field, camera), comparisons), indent=1)
     _write(detections, field)
     _write(camera_detections, camera)
 
 
 def measured(
+    of_kind: Figures,
     options: dict[str, Any],
     recognised: tuple[str, str],
     found: tuple[Results, Results],
@@ -167,14 +178,13 @@ def measured(
     """Return everything that was measured, as JSON.
 
     Args:
+        of_kind: makes the figures.
         options: those of the evaluation.
         recognised: the kind of the network, and why the camera shows nothing of it.
         found: as average precision is measured, and as the camera shows it.
         comparisons: of each output with the float network's, where nothing decodes them.
     """
     kind, reason = recognised
-    labels = json.loads(Path(options["labels"]).read_text(encoding="utf-8")) if options["labels"] else None
-    of_kind = Figures(options, labels, kind, thresholds(options, kind).score)
     decoded = bool(kind) and not comparisons
     figure, details = of_kind.accuracy(found[0]) if decoded else (None, {})
     camera, camera_details = of_kind.accuracy(found[1]) if decoded and not reason else (None, {})

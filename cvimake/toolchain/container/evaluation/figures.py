@@ -17,6 +17,9 @@ _DIGITS = 6
 # The part of the labelled figures that a task is about.
 _PARTS = {"detect": "boxes", "segment": "masks", "pose": "keypoints"}
 _CLASSIFIER = "classifier"
+# The kinds of network that a task needs; boxes are found by all others too.
+_KIND_OF_TASK = {"classify": _CLASSIFIER, "pose": "YOLO11-pose", "segment": "YOLO11-seg"}
+_TASK_OF_KIND = {kind: task for task, kind in _KIND_OF_TASK.items()}
 
 
 class Figures:
@@ -33,11 +36,35 @@ class Figures:
         self, options: Mapping[str, Any], labels: dict[str, Any] | None, kind: str, threshold: float
     ) -> None:
         self._options, self._labels, self._threshold = options, labels, threshold
-        self._classifies = kind == _CLASSIFIER
+        self._kind, self._classifies = kind, kind == _CLASSIFIER
         self.frame = {
             "images": [{"id": image["id"], "file_name": image["name"]} for image in options["images"]],
             "categories": [{"id": place, "name": name} for place, name in enumerate(options["classes"])],
         }
+
+    def misfit(self, points: int) -> str:
+        """Return why the network cannot be compared with its labels, and the remedy; empty if it can.
+
+        Args:
+            points: the number of keypoints that the network finds of each object.
+        """
+        task = self._options["task"]
+        if self._labels is None or not self._kind:
+            return ""
+        needed = _KIND_OF_TASK.get(task)
+        if self._kind != needed if needed else self._classifies:
+            finding = f"of the kind {needed}" if needed else "that finds boxes"
+            return (
+                f'task = "{task}" in [accuracy] needs a network {finding}, but the camera takes this one '
+                f'for the kind {self._kind}: declare task = "{_TASK_OF_KIND.get(self._kind, "detect")}"'
+            )
+        labelled = {len(one["keypoints"]) // 3 for one in self._labels["annotations"] if "keypoints" in one}
+        if labelled - {points}:
+            return (
+                f"the labels have {max(labelled)} keypoints for each object, but the network finds {points}: "
+                f"declare keypoints = {points} in [accuracy], with labels that have so many"
+            )
+        return ""
 
     def accuracy(self, found: Results) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Return the figure that stands for the whole, None without labels, and all figures."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from decoders.comparison import Comparison
 
 from cvimake.toolchain.container.evaluation import figures
@@ -72,3 +73,42 @@ def test_outputs_that_nobody_decodes_are_compared_and_the_worst_image_is_named()
 
 def test_numbers_that_json_does_not_have_become_null() -> None:
     assert figures.rounded({"a": [float("inf"), 0.12345678], "b": "x"}) == {"a": [None, 0.123457], "b": "x"}
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "points", "told"),
+    [
+        ("segment", "YOLO26", 0, 'task = "segment" in [accuracy] needs a network of the kind YOLO11-seg'),
+        ("pose", "YOLO11-seg", 0, 'for the kind YOLO11-seg: declare task = "segment"'),
+        ("classify", "YOLOv8", 0, 'for the kind YOLOv8: declare task = "detect"'),
+        ("detect", "classifier", 0, "needs a network that finds boxes, but the camera takes this one"),
+        ("pose", "YOLO11-pose", 17, "2 keypoints for each object, but the network finds 17"),
+    ],
+)
+def test_a_network_that_does_not_find_what_the_labels_have_is_refused(
+    task: str, kind: str, points: int, told: str
+) -> None:
+    annotation = LABELS["annotations"][0] | ({"keypoints": [1, 2, 2] * 2} if task == "pose" else {})
+    labels = {**LABELS, "annotations": [annotation]}
+    assert told in Figures({**OPTIONS, "task": task}, labels, kind, 0.25).misfit(points)
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "points"),
+    [
+        ("detect", "FOMO", 0),
+        ("detect", "YOLO11-pose", 17),
+        ("detect", "YOLO11-seg", 0),
+        ("detect", "", 0),
+        ("classify", "", 0),
+        ("classify", "classifier", 0),
+        ("segment", "YOLO11-seg", 0),
+        ("pose", "YOLO11-pose", 17),
+    ],
+)
+def test_a_network_that_finds_what_the_labels_have_is_measured(task: str, kind: str, points: int) -> None:
+    assert Figures({**OPTIONS, "task": task}, LABELS, kind, 0.25).misfit(points) == ""
+
+
+def test_without_labels_no_task_is_refused() -> None:
+    assert Figures({**OPTIONS, "task": "pose"}, None, "YOLO11", 0.25).misfit(0) == ""
