@@ -24,6 +24,7 @@ from cvimake.cli.run import with_info
 from cvimake.core import terminal, units
 from cvimake.core.errors import EXIT_NOT_POSSIBLE
 from cvimake.core.paths import TOOLCHAIN
+from cvimake.pipeline.checks import AccuracyNotes
 from cvimake.project.awaiting import Owner, counted, owners
 from cvimake.project.dataset import ARRAYS, IMAGES
 
@@ -51,6 +52,7 @@ class Plan(GraphCommand):
         running = [name for name in verdicts if not meta_of(graph.tasks[name]).hindrances]
         wrong = [name for name, verdict in verdicts.items() if verdict.is_impossible]
         unreadable = _unreadable(graph.tasks[name] for name in running)
+        notes = _notes(graph.tasks[name] for name in running)
         code = EXIT_NOT_POSSIBLE if wrong else 0
         to_fetch = self._to_fetch()
         kept = self._kept(graph, running)
@@ -73,6 +75,7 @@ class Plan(GraphCommand):
                     "estimated": name in guessed,
                     "reasons": [to_json(reason) for reason in verdict.reasons],
                     "unreadable": unreadable.get(name, []),
+                    "notes": notes.get(name, []),
                 }
                 for name, verdict in verdicts.items()
             ]
@@ -96,9 +99,8 @@ class Plan(GraphCommand):
             files = counted(len(owner.missing), owner.name, owner.size(owner.missing))
             verb = "is" if len(owner.missing) == 1 else "are"
             terminal.write(f"\n{files} {verb} missing: ./doit fetch {owner.name}\n")
-        for name, faults in unreadable.items():
-            terminal.write(f"\n{name} would fail, because it cannot read:\n")
-            terminal.write("".join(f"  {fault}\n" for fault in faults))
+        _write_lists(unreadable, "would fail, because it cannot read")
+        _write_lists(notes, "would tell")
         if not running:
             terminal.write("nothing to do\n" if not wrong else "")
             return code
@@ -149,6 +151,21 @@ def _unreadable(tasks: Iterable[Task]) -> dict[str, list[str]]:
             if fault := samples.unreadable(Path(path), stage.action.limits.memory):
                 found.setdefault(task.name, []).append(f"{path}: {fault}")
     return found
+
+
+def _notes(tasks: Iterable[Task]) -> dict[str, list[str]]:
+    """Return what stages tell before they run, by stage."""
+    stages = [stage for task in tasks if (stage := meta_of(task).stage)]
+    checks = [(stage.action.name, check) for stage in stages for check in stage.checks]
+    return {
+        name: [*check.notes] for name, check in checks if isinstance(check, AccuracyNotes) and check.notes
+    }
+
+
+def _write_lists(lists: Mapping[str, list[str]], what: str) -> None:
+    for name, lines in lists.items():
+        terminal.write(f"\n{name} {what}:\n")
+        terminal.write("".join(f"  {line}\n" for line in lines))
 
 
 def _time(least: float, most: float) -> str:

@@ -43,7 +43,7 @@ class DeclaredAccuracy:
         options: the declared values.
         images: the images by their path in the dataset, in its order.
         labels: of these images, as COCO's JSON; empty if the dataset has none.
-        notes: what is to be told of the labels.
+        notes: what to tell before the measurement: of the labels, and of doubts about the figures.
         classes: the names of the network's classes; empty if they are not known.
         seconds: expected of the simulator for one image.
         calibration: the samples that are also calibrated with, if images must not be used for both.

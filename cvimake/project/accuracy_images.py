@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cvimake.core.errors import DeclarationError
-from cvimake.project import labels_cache, sampling
+from cvimake.project import accuracy_warnings, labels_cache, sampling
 from cvimake.project.accuracy import Accuracy, DeclaredAccuracy
 from cvimake.project.dataset import Samples
 from cvimake.project.labels import Labels, Purpose, read_labels
@@ -45,6 +45,7 @@ class Measured:
         source: the network's file.
         classes: the file with the names of the classes; None if there is none.
         variants: all of them; each is measured.
+        outputs: the declared names of the network's outputs.
         calibration: the samples that the network is calibrated with.
     """
 
@@ -52,6 +53,7 @@ class Measured:
     source: Path
     classes: Path | None
     variants: Sequence[DeclaredVariant]
+    outputs: Sequence[str]
     calibration: Samples | None
 
 
@@ -85,12 +87,20 @@ def find(
         options=options,
         images=images,
         labels=labels["coco"],
-        notes=tuple(labels["notes"]),
+        notes=(*labels["notes"], *_warnings(options, model, len(images))),
         classes=tuple(labels["classes"]),
         seconds=seconds,
         calibration=None if options.calibrated_too else model.calibration,
     )
     return declared, []
+
+
+def _warnings(options: Accuracy, model: Measured, images: int) -> Iterator[str]:
+    yield from accuracy_warnings.few_images(images)
+    yield from accuracy_warnings.int8_outputs(model.variants)
+    calibrates = model.calibration is not None
+    yield from accuracy_warnings.other_pictures(model.inputs, model.variants, calibrates=calibrates)
+    yield from accuracy_warnings.yolo26_scores(options, model.outputs)
 
 
 def _labels(
@@ -107,8 +117,13 @@ def _labels(
     purpose = Purpose(task=options.task, classes=classes, keypoints=options.keypoints or _KEYPOINTS)
 
     def read() -> bytes:
-        found = _of(read_labels(dataset, purpose), images)
-        values = {"coco": found.coco().decode(), "notes": found.notes, "classes": found.classes}
+        every = read_labels(dataset, purpose)
+        found = _of(every, images)
+        values = {
+            "coco": found.coco().decode(),
+            "notes": (*found.notes, *_lost_classes(every, found)),
+            "classes": found.classes,
+        }
         return json.dumps(values).encode()
 
     if dataset.labels.is_file() and dataset.labels.suffix == ".json":
@@ -171,6 +186,16 @@ def _of(labels: Labels, images: Mapping[str, Path]) -> Labels:
             if each.image in new
         ),
     )
+
+
+def _lost_classes(every: Labels, chosen: Labels) -> Iterator[str]:
+    """Yield a note if the labels of the chosen images lack classes that other images have."""
+    ours, all_of_them = ({one.category for one in labels.annotations} for labels in (chosen, every))
+    if lost := len(all_of_them - ours):
+        yield (
+            f"{lost} of the dataset's classes are on none of the {len(chosen.images)} measured images; "
+            "figures leave them out"
+        )
 
 
 def _lines(path: Path | None) -> tuple[str, ...]:

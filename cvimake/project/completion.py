@@ -161,6 +161,7 @@ class _Completion:
                 source=folder / model.source,
                 classes=folder / model.classes if model.classes else None,
                 variants=variants,
+                outputs=tuple(model.output.names or ()),
                 calibration=calibration,
             ),
             self._datasets,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 # Raise it when the same labels are read in another way.
-_REVISION = 1
+_REVISION = 2
 # Where they are kept, in a project.
 _FOLDER = Path("build/.labels")
 # Nanoseconds after which a further change of a file shows in its times, on every file system.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cvimake.core import announce
 from cvimake.pipeline.checks import (
+    AccuracyNotes,
     Check,
     DoubtsCheck,
-    LabelNotes,
     NetworkCheck,
     OperatorsCheck,
     OverlapCheck,
@@ -41,7 +41,7 @@ def _run(check: Check, stage: str) -> None:
             operators.check(check.network, check.outputs)
         case SamplesCheck():
             network.check_samples(stage, check.model, check.purpose, check.samples)
-        case LabelNotes():
+        case AccuracyNotes():
             for note in check.notes:
                 announce.note(f"{stage}: {note}")
         case OverlapCheck():

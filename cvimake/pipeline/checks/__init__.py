@@ -65,8 +65,8 @@ class TablesCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelNotes:
-    """Tell what labels have that is no mistake, such as classes that the network does not have."""
+class AccuracyNotes:
+    """Tell what makes figures of accuracy uncertain, and what labels have that is no mistake."""
 
     notes: tuple[str, ...]
 
@@ -84,4 +84,6 @@ class OverlapCheck:
     measured: Samples
 
 
-Check = NetworkCheck | DoubtsCheck | OperatorsCheck | SamplesCheck | TablesCheck | LabelNotes | OverlapCheck
+Check = (
+    NetworkCheck | DoubtsCheck | OperatorsCheck | SamplesCheck | TablesCheck | AccuracyNotes | OverlapCheck
+)

@@ -11,7 +11,7 @@ from cvimake.camera import camera_picture, layouts, thresholds
 from cvimake.camera.kinds import KINDS
 from cvimake.core.action import Action, FileKind, Folder, Input, Text
 from cvimake.pipeline import estimates, files, inputs
-from cvimake.pipeline.checks import Check, LabelNotes, OverlapCheck, SamplesCheck
+from cvimake.pipeline.checks import AccuracyNotes, Check, OverlapCheck, SamplesCheck
 from cvimake.pipeline.checks.sample_fit import Purpose
 from cvimake.pipeline.outcomes import MeasuredAccuracy
 from cvimake.pipeline.stage import Stage
@@ -77,7 +77,7 @@ def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | No
         ),
         load=estimates.accuracy(network, len(names), declared.seconds if target else network.inference),
         row=target.row if target else None,
-        checks=tuple(_checks(model, declared, None if target else LabelNotes(notes=declared.notes))),
+        checks=tuple(_checks(model, declared, None if target else AccuracyNotes(notes=declared.notes))),
         outcome=MeasuredAccuracy(
             stage=name,
             result=files.place(model.name, result),
@@ -87,7 +87,7 @@ def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | No
     )
 
 
-def _checks(model: DeclaredModel, declared: DeclaredAccuracy, notes: LabelNotes | None) -> Iterator[Check]:
+def _checks(model: DeclaredModel, declared: DeclaredAccuracy, notes: AccuracyNotes | None) -> Iterator[Check]:
     if notes:
         yield notes
     samples = Samples(files=dict(declared.images))

@@ -9,6 +9,13 @@ from typing import Any
 import pytest
 from graphs import STAGES, Workshop
 
+ACCURACY = """
+[accuracy]
+dataset = "samples"
+calibrated_too = true
+input_num = 1
+"""
+
 
 class Planned:
     """What `plan --json` says."""
@@ -357,6 +364,18 @@ def test_images_that_cannot_be_read_are_told_before_a_container_starts(
     )
     planned = Planned(workshop, capsys)
     assert planned.stages["m0000:mlir"]["unreadable"] == ["datasets/samples/00.png: is cut off"]
+
+
+def test_doubts_about_the_accuracy_are_told_before_it_is_measured(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = workshop.root / "models" / "m0000" / "model.toml"
+    path.write_text(path.read_text(encoding="utf-8") + ACCURACY, encoding="utf-8")
+    assert workshop.doit("plan") == 0
+    assert "\nm0000:float_accuracy would tell:\n  only 1 image is measured" in capsys.readouterr().out
+    planned = Planned(workshop, capsys)
+    assert planned.stages["m0000:float_accuracy"]["notes"][0].startswith("only 1 image is measured")
+    assert planned.stages["m0000:int8_accuracy"]["notes"] == []
 
 
 def test_a_test_image_that_is_not_there_is_told_with_its_line(
