@@ -26,6 +26,12 @@ def built(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainIm
         shutil.copy(ROOT / name, folder)
     for name in ("models", "datasets"):
         shutil.copytree(ROOT / name, folder / name)
+    # test_accuracy.py measures on all images.
+    declaration = folder / "models" / "shapes" / "model.toml"
+    text = declaration.read_text(encoding="utf-8")
+    dataset = 'dataset = "shapes_test"'
+    assert dataset in text
+    declaration.write_text(text.replace(dataset, f"{dataset}\ninput_num = 20"), encoding="utf-8")
     # As in a fresh clone: the other models wait.
     for network in folder.glob("models/yolo*/*.onnx"):
         network.unlink()
