@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from pydantic import AfterValidator
+
 from cvimake.project.dataset import Samples
-from cvimake.project.declared import Declared, Fraction, Positive, Text, example
+from cvimake.project.declared import Declared, Fraction, Positive, Text, example, unusable_file
 
 Metric = Literal["mAP50-95", "mAP50", "top1", "top5", "agreement"]
 AccuracyTask = Literal["detect", "segment", "pose", "classify"]
+_DECODER = re.compile(r"([^:]+\.py):([A-Za-z_]\w*)")
+
+
+def _decoder(text: str) -> str:
+    found = _DECODER.fullmatch(text)
+    reason = unusable_file(found[1]) if found else "must be FILE.py:FUNCTION, such as decode.py:boxes"
+    if reason:
+        raise ValueError(reason)
+    return text
 
 
 class Accuracy(Declared):
@@ -31,6 +43,8 @@ class Accuracy(Declared):
     """The least score that the camera shows; without it, the firmware's own."""
     iou_threshold: Annotated[Fraction | None, example(0.45)] = None
     """The overlap at which the camera drops the weaker of two boxes; without it, the firmware's own."""
+    decoder: Annotated[Annotated[str, AfterValidator(_decoder)] | None, example("decode.py:boxes")] = None
+    """A function of your own that makes boxes of the outputs: FILE.py:FUNCTION, beside the model.toml."""
     calibrated_too: bool = False
     """Allow images that the calibration uses too. The figures are then better than for new images."""
 
@@ -56,3 +70,11 @@ class DeclaredAccuracy:
     classes: tuple[str, ...]
     seconds: float
     calibration: Samples | None
+
+    @property
+    def decoder(self) -> tuple[str, str] | None:
+        """The file and the function of the project's own decoder; None if it has none."""
+        if self.options.decoder is None:
+            return None
+        file, _, function = self.options.decoder.rpartition(":")
+        return file, function

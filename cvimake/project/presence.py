@@ -52,6 +52,8 @@ def named(model: Model) -> Iterator[tuple[Key, str]]:
     yield from ((("verify", "input"), name) for name in _listed(model.verify.input))
     if model.classes:
         yield ("classes",), model.classes
+    if model.accuracy.decoder:
+        yield ("accuracy", "decoder"), model.accuracy.decoder.rpartition(":")[0]
     yield from _of_deployment(("deploy",), model.deploy)
     for name, variant in model.variant.items():
         key = ("variant", name)

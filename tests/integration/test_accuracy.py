@@ -174,3 +174,38 @@ def test_an_image_that_is_broken_is_told_before_a_container_starts(undecoded: Pr
     broken.write_bytes(whole)
     assert result.returncode == 2
     assert "1.png: is cut off" in result.stdout + result.stderr
+
+
+DECODER = """
+import numpy as np
+
+def boxes(outputs, size):
+    one, two = outputs
+    height, width = size
+    score = 1 / (1 + np.exp(-one[0, 0].max()))
+    return [[0, 0, width / 2, height / 2, score, 1]]
+"""
+
+
+def test_a_decoder_of_the_projects_own_makes_the_boxes(undecoded: Project) -> None:
+    declaration = undecoded.model / "model.toml"
+    text = declaration.read_text(encoding="utf-8")
+    own = 'decoder = "decode.py:boxes"\ncalibrated_too'
+    declaration.write_text(text.replace("calibrated_too", own), encoding="utf-8")
+    result = undecoded.doit("tiny:bf16_accuracy")
+    assert result.returncode == 2
+    assert "no file" in result.stdout + result.stderr
+    (undecoded.model / "decode.py").write_text(DECODER, encoding="utf-8")
+    undecoded.built("tiny:bf16_accuracy")
+    measured = undecoded.json("_cv181x_bf16_accuracy.json")
+    assert (measured["kind"], measured["outputs"]) == ("own decoder", [])
+    assert measured["camera_reason"] == "the project's own decoder makes its boxes"
+    assert (measured["agreement"]["metric"], measured["agreement"]["value"]) == ("same detections", 1.0)
+    detections = undecoded.json("_cv181x_bf16_detections.json")
+    # In pixels of the images, which have three sizes.
+    assert next(found["bbox"] for found in detections) == [0.0, 0.0, 32.0, 32.0]
+    (undecoded.model / "decode.py").write_text("def boxes(outputs, size):\n    return 7\n", encoding="utf-8")
+    result = undecoded.doit("tiny:bf16_accuracy")
+    declaration.write_text(text, encoding="utf-8")
+    assert result.returncode == 1
+    assert "boxes has to return an array [n,6]" in result.stdout + result.stderr

@@ -27,6 +27,8 @@ _PROGRAM = inputs.program("process_group")
 # The camera's rules for recognising a kind of model; they import nothing.
 _LAYOUTS = Input(name="layouts.py", path=Path(layouts.__file__))
 _OPTIONS, _LABELS = "options.json", "labels.json"
+# The project's own decoder; the evaluation imports it under this name.
+_DECODER = "own_decoder.py"
 # Of the tool, by the pixel format (model_deploy.py).
 _USUAL_FORMAT = {"gray": "GRAYSCALE", "bgr": "BGR_PLANAR", "rgb": "RGB_PLANAR"}
 
@@ -64,6 +66,11 @@ def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | No
                 *inputs.network(model),
                 *([inputs.built(model, target.cvimodel)] if target else []),
                 *(inputs.built(model, file) for file in of_float[:1]),
+                *(
+                    [Input(name=_DECODER, path=model.folder / declared.decoder[0])]
+                    if declared.decoder
+                    else []
+                ),
                 _PROGRAM,
                 _LAYOUTS,
             ),
@@ -124,6 +131,7 @@ def _options(
         "classes": list(declared.classes),
         "labels": _LABELS if declared.labels else None,
         "float": files.detections(f"{model.name}_float") if target else None,
+        "decoder": declared.decoder[1] if declared.decoder else None,
         "task": options.task,
         "metric": options.metric,
     }

@@ -25,9 +25,12 @@ from tqdm import tqdm
 from . import coco_results, figures
 from .figures import Figures, Results
 from .networks import Cvimodel, FloatNetwork, Network, Picture, Preparation
+from .own_decoder_call import OwnDecoder
 from .process_each import each
 
 IMAGES = Path("/images")
+# Stands for a kind where the project decodes.
+OWN = "own decoder"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Evaluation:
         if options["cvimodel"]:
             form = options["customization_format"]
             self._network = Cvimodel(options["cvimodel"], self._float.size, preparation, form)
+        function = options["decoder"]
+        self._decoder = OwnDecoder(function) if function else None
 
     def see(self, image: dict[str, Any]) -> Seen:
         """Return what the network finds in an image."""
@@ -84,6 +89,8 @@ class Evaluation:
         picture, _ = picture_of(IMAGES / image["file"], self._network.size, self._options["pad_value"])
         outputs = self._network.run(picture)
         kind = self._kind(outputs)
+        if self._decoder:
+            return OWN, "the project's own decoder makes its boxes", 0
         if not kind:
             return "", "the camera takes it for no kind of model", 0
         found = self._field(kind, outputs)
@@ -105,6 +112,8 @@ class Evaluation:
         return next((kind for kind, rule in rules if getattr(layouts, rule)(image, shapes)), "")
 
     def _field(self, kind: str, outputs: Sequence[Output]) -> Detections | Labels | None:
+        if self._decoder:
+            return self._decoder(outputs, self._network.size)
         if not kind:
             return None
         rules = field_view.Rules(relative_boxes=self._options["relative_boxes"])
@@ -114,7 +123,7 @@ class Evaluation:
             return None
 
     def _camera(self, kind: str, outputs: Sequence[Output]) -> Detections | Labels | None:
-        if not kind:
+        if not kind or self._decoder:
             return None
         try:
             return camera_view.decode(kind, outputs, self._network.size, thresholds(self._options, kind))
@@ -215,7 +224,7 @@ def measured(
 
 def thresholds(options: dict[str, Any], kind: str) -> Thresholds:
     """Return the thresholds of the camera for a kind, or for networks of no kind."""
-    return Thresholds(**options["thresholds"][kind])
+    return Thresholds(**options["thresholds"].get(kind, options["thresholds"][""]))
 
 
 def _write(path: Path, value: object, indent: int | None = None) -> None:
