@@ -83,10 +83,11 @@ def explanations(measured: Mapping[Row, Accuracy | None]) -> Iterator[str]:
 
 def _explanation(model: str, of_float: Measured) -> str:
     figure = of_float.figure
+    images = "1 image" if of_float.images == 1 else f"{of_float.images} images"
     if figure is None:
-        return f"{model}: agreement with the float network, on {of_float.images} images"
+        return f"{model}: agreement with the float network, on {images}"
     camera = f", {of_float.camera.number} as the camera shows it" if of_float.camera else ""
     return (
-        f"{model}: accuracy is {figure.metric} on {of_float.images} images, ± its standard error; "
+        f"{model}: accuracy is {figure.metric} on {images}, ± its standard error; "
         f"the float network has {figure.number}{camera}"
     )

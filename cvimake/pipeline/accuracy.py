@@ -86,6 +86,10 @@ def difference(ours: Figure | None, theirs: Figure | None) -> str:
 
 def over_budget(measured: Measured, of_float: Measured | None, budget: Budget) -> Iterator[str]:
     """Yield each way in which a cvimodel sees less than its budget allows."""
+    if measured.figure is None and of_float:
+        for name in ("accuracy", "accuracy_drop"):
+            if getattr(budget, name) is not None:
+                yield f"{name}: no figure, because the dataset has no labels or the outputs have no decoder"
     figure, least = measured.figure, budget.accuracy
     if least is not None and figure and not _reaches(figure.value, least):
         yield f"accuracy: {figure.metric} is {figure}, at least {least:g} is declared"

@@ -57,7 +57,7 @@ def other_pictures(
         if fault and _CAMERA in variant.processors:
             by_reason.setdefault(fault.reason, []).append(variant.name)
     for reason, names in by_reason.items():
-        yield f"{_listed(names)}: measured with the input that it is made for, but {reason}"
+        yield f"{_listed(names)}: measured with the declared input, not with the camera's ({reason})"
 
 
 def yolo26_scores(options: Accuracy, outputs: Sequence[str]) -> Iterator[str]:

@@ -51,6 +51,12 @@ def faults(
         arrays: for each file, the shapes of its arrays by name; an npy holds one array, and an image none.
         inputs: the shapes of the network's inputs, in its order; 0 stands for an open axis.
     """
+    if sample.purpose is Purpose.MEASURE and len(inputs) > 1:
+        yield (
+            f"the network has {counted(len(inputs), 'input')} ({listing.line(inputs, _FEW)}), but accuracy "
+            "is measured of networks with one image as input: remove [accuracy]"
+        )
+        return
     first = sample.files[0]
     if first.suffix.lower() == ".npz":
         yield from (f"{first}: {what}" for what in _npz_faults(sample.purpose, arrays[first], inputs))

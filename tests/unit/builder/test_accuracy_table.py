@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cvimake.builder.accuracy_table import Columns, explanations, read
+from cvimake.builder.accuracy_table import Accuracy, Columns, explanations, read
 from cvimake.pipeline.accuracy import Figure, Measured
 from cvimake.pipeline.stage import Row
 
@@ -64,3 +64,10 @@ def test_a_damaged_file_leaves_the_cells_empty(tmp_path: Path) -> None:
     one = row(tmp_path, labelled=True)
     one.accuracy[1].write_text("{", encoding="utf-8")
     assert read(one) is None
+
+
+def test_one_image_is_not_called_images() -> None:
+    of_one = Measured(network="n", sha256="", images=1, kind="", figure=None, camera=None, agreement=None)
+    accuracy = Accuracy(of_one, of_one)
+    told = list(explanations({Row("net", "int8", Path("info.json")): accuracy}))
+    assert told == ["net: agreement with the float network, on 1 image"]

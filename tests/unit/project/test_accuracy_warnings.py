@@ -74,7 +74,7 @@ def test_a_variant_that_takes_another_order_of_colours_is_told_with_its_name(tmp
     declare(tmp_path, FUSED + other + other.replace(".b", ".c"))
     (note,) = accuracy(tmp_path).notes
     assert note.startswith(
-        "b, c: measured with the input that it is made for, but the camera gives packed RGB"
+        "b, c: measured with the declared input, not with the camera's (the camera gives packed"
     )
 
 

@@ -53,7 +53,7 @@ def each(
                 running[ours] = place, process
             for pipe in cast(list[Connection], wait(list(running))):
                 place, process = running.pop(pipe)
-                ended[place] = _value(name(items[place]), pipe, process)
+                ended[place] = value_of(name(items[place]), pipe, process)
             while following in ended:
                 yield ended.pop(following)
                 following += 1
@@ -62,10 +62,16 @@ def each(
             process.kill()
 
 
-def _value(name: str, pipe: Connection, process: ForkProcess) -> Any:  # noqa: ANN401 - what was sent
+def value_of(name: str, pipe: Connection, process: ForkProcess) -> Any:  # noqa: ANN401 - what was sent
+    """Return the value that a process has sent.
+
+    Raises:
+        SystemExit: its call failed, or it died.
+    """
     try:
         failed, value = pipe.recv()
-    except EOFError:
+    except (EOFError, OSError):
+        # The second one if it ended within a value.
         process.join()
         code = process.exitcode or 0
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

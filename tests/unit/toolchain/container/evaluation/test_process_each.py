@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import time
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 
 import pytest
 
-from cvimake.toolchain.container.evaluation.process_each import each
+from cvimake.toolchain.container.evaluation.process_each import each, value_of
 
 
 @pytest.mark.parametrize("processes", [0, 1, 2, 7])
@@ -53,3 +56,18 @@ def test_a_large_value_does_not_block() -> None:
 def test_printing_of_a_call_is_dropped(capfd: pytest.CaptureFixture[str]) -> None:
     list(each([b"noise"], lambda item: os.write(1, item), 1))
     assert not capfd.readouterr().out
+
+
+def _begin_to_send_and_die(pipe: Connection) -> None:
+    # A length of 100 bytes, as multiprocessing writes it, and only one of them.
+    os.write(pipe.fileno(), struct.pack("!i", 100) + b"x")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_while_it_sends_is_told_with_its_item() -> None:
+    ours, theirs = Pipe(duplex=False)
+    process = get_context("fork").Process(target=_begin_to_send_and_die, args=(theirs,))
+    process.start()
+    theirs.close()
+    with pytest.raises(SystemExit, match="cut: the process that computed it was killed by signal 9"):
+        value_of("cut", ours, process)
