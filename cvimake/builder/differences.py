@@ -8,6 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cvimake.builder.reasons import OptionChanged, ToolchainChanged
+from cvimake.core import digest
+
+# Of a longer list, its length is told and not its values.
+_LONGEST_LIST = 100
+_SHOWN_OF_SHA256 = 12
 
 Definition = Any  # a JSON value; see `Action.definition`
 
@@ -18,6 +23,16 @@ def definition_changes(old: Definition, new: Definition) -> tuple[OptionChanged,
     Changes of input files are not among them: only the caller knows their paths.
     """
     before, now = _options(old), _options(new)
+    texts, new_texts = _texts(old), _texts(new)
+    for name in {**texts, **new_texts}:
+        # Most texts are equal, and some are long, such as the labels of a dataset.
+        if texts.get(name) != new_texts.get(name):
+            values, new_values = _of_text(name, texts.get(name)), _of_text(name, new_texts.get(name))
+            if values == new_values:
+                # The same values are written in another way.
+                values, new_values = {name: texts[name]}, {name: new_texts[name]}
+            before |= values
+            now |= new_values
     changed = [
         OptionChanged(name, before.get(name), now.get(name))
         for name in {**before, **now}
@@ -64,10 +79,35 @@ def _options(definition: Definition) -> dict[str, str]:
             name, equals, value = argument.partition("=")
             options[f"option {name}"] = value if equals else "given"
     options |= {f"environment {name}": value for name, value in action.get("environment", {}).items()}
-    options |= action.get("texts", {})
     for part in rest if isinstance(rest, list) else [rest]:
         options |= dict(_leaves("", part))
     return options
+
+
+def _texts(definition: Definition) -> Mapping[str, str]:
+    """Return the generated files of a definition's action, by their names."""
+    texts: Mapping[str, str] = _parts(definition)[0].get("texts", {})
+    return texts
+
+
+def _of_text(name: str, text: str | None) -> dict[str, str]:
+    """Return the values in a generated file, by its name and their place; of another than JSON, its text."""
+    if text is None:
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {name: text}
+    if not isinstance(value, Mapping):
+        return {name: _in_short(value, text)}
+    return {f"{name} {place}": _in_short(inner, shown) for place, inner, shown in _places("", value)}
+
+
+def _in_short(value: object, shown: str) -> str:
+    """Return a value as text: if it is a long list, its length, and a digest by which two are told apart."""
+    if isinstance(value, list) and len(shown) > _LONGEST_LIST:
+        return f"{len(value)} entries with sha256 {digest.of_text(shown)[:_SHOWN_OF_SHA256]}"
+    return shown
 
 
 def _words(definition: Definition) -> list[str]:
@@ -77,9 +117,15 @@ def _words(definition: Definition) -> list[str]:
 
 
 def _leaves(place: str, value: object) -> Iterator[tuple[str, str]]:
-    """Every value inside a JSON value, by its place in it; None is left out."""
+    """Every value inside a JSON value as text, by its place in it; None is left out."""
+    for inner_place, _, shown in _places(place, value):
+        yield inner_place, shown
+
+
+def _places(place: str, value: object) -> Iterator[tuple[str, object, str]]:
+    """Every value inside a JSON value, with its place in it before it and its text after it."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _leaves(f"{place}.{key}" if place else key, inner)
+            yield from _places(f"{place}.{key}" if place else key, inner)
     elif value is not None:
-        yield place, value if isinstance(value, str) else json.dumps(value)
+        yield place, value, value if isinstance(value, str) else json.dumps(value)

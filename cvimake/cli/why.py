@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,12 +12,24 @@ from typing import Any
 from doit.control import TaskControl
 
 from cvimake.builder.history import History, Run
-from cvimake.builder.reasons import Follows, InputChanged, Reason, ToolchainChanged, from_json, to_json
+from cvimake.builder.reasons import (
+    Follows,
+    InputAdded,
+    InputChanged,
+    InputRemoved,
+    Reason,
+    ToolchainChanged,
+    from_json,
+    to_json,
+)
 from cvimake.builder.staleness import Verdict, toolchain_of
 from cvimake.cli.base import OPTION_JSON, GraphCommand, stages_of
 from cvimake.core import terminal, units
 from cvimake.core.errors import CvimakeError
 from cvimake.core.graph import reached
+
+# If a stage reads more files of one folder than before, or fewer, they are counted and not named.
+_MOST_OF_A_FOLDER = 5
 
 
 class Why(GraphCommand):
@@ -112,7 +125,9 @@ class _Told:
 
     def _reasons(self, node: _Node, indent: str) -> Iterator[str]:
         self._told.add(node.stage)
-        for reason in node.reasons:
+        counted, reasons = _of_many_files(node.reasons)
+        yield from (f"{indent}{line}" for line in counted)
+        for reason in reasons:
             cause = node.causes.get(reason)
             if cause is None:
                 yield f"{indent}{reason}"
@@ -154,6 +169,23 @@ class _Told:
         """Tell whether a later run followed from the maker's last run."""
         made = self._history.last(maker)
         return made is not None and maker not in self._verdicts and (run is None or made.ended <= run.ended)
+
+
+def _of_many_files(reasons: Iterable[Reason]) -> tuple[list[str], list[Reason]]:
+    """Return a line for each folder of which many files are read now or no longer, and all other reasons."""
+    folders: dict[tuple[type[InputAdded | InputRemoved], str], list[Reason]] = {}
+    for reason in reasons:
+        if isinstance(reason, InputAdded | InputRemoved):
+            folders.setdefault((type(reason), os.path.normpath(reason.path).rpartition("/")[0]), []).append(
+                reason
+            )
+    many = {key: found for key, found in folders.items() if len(found) > _MOST_OF_A_FOLDER}
+    counted = {reason for found in many.values() for reason in found}
+    lines = [
+        kind.words.format(f"{len(found)} files in {folder or 'the project'}")
+        for (kind, folder), found in many.items()
+    ]
+    return lines, [reason for reason in reasons if reason not in counted]
 
 
 def _last(verdicts: Mapping[str, Verdict]) -> list[str]:

@@ -14,6 +14,10 @@ from cvimake.project.model import Budget
 REVISION = 4
 
 
+# The parts of a budget that are for the accuracy and not for the info.
+ACCURACY = ("accuracy", "accuracy_drop", "agreement")
+
+
 class _Outcome:
     """Properties that all outcomes have, for those that write no file."""
 
@@ -126,7 +130,7 @@ class CvimodelInfo(_Outcome):
     def decided_by(self) -> object:
         """See `_Outcome.decided_by`."""
         return {
-            **self.budget.model_dump(),
+            **self.budget.model_dump(exclude=set(ACCURACY)),
             "camera": json.loads(json.dumps(dataclasses.asdict(self.declared))),
             "revision": REVISION,
         }
@@ -155,8 +159,7 @@ class MeasuredAccuracy(_Outcome):
     @property
     def decided_by(self) -> object:
         """See `_Outcome.decided_by`."""
-        budget = self.budget
-        return [REVISION, budget.accuracy, budget.accuracy_drop, budget.agreement]
+        return {**self.budget.model_dump(include=set(ACCURACY)), "revision": REVISION}
 
 
 Outcome = NetworkOutputs | SearchEnding | ComputedTypes | CvimodelInfo | MeasuredAccuracy

@@ -258,3 +258,23 @@ def test_its_own_error_is_json_too(workshop: Workshop, capsys: pytest.CaptureFix
     error = json.loads(capsys.readouterr().out)["error"]
     assert error.keys() == {"id", "cause", "remedy", "link", "log"}
     assert error["cause"] == "why takes a model, a stage or a file"
+
+
+def test_other_options_of_an_accuracy_are_told_by_name_and_many_images_by_number(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workshop.measure()
+    workshop.build()
+    workshop.declare('dataset = "samples"\n\n[variant', 'dataset = "samples"\ninput_num = 2\n\n[variant')
+    told = why(workshop, capsys, "m0000:float_accuracy")
+    assert told.splitlines()[:2] == [
+        "m0000:float_accuracy will run:",
+        "  no longer reads 6 files in datasets/samples",
+    ]
+    assert "  options.json images was 8 entries with sha256 " in told
+    workshop.build()
+    workshop.declare("[variant.int8]", "[budget]\naccuracy_drop = 0.1\n\n[variant.int8]")
+    assert why(workshop, capsys, "m0000:float_accuracy") == (
+        "m0000:float_accuracy will run:\n  accuracy_drop was not there, is 0.1\n"
+    )
+    assert "is up to date" in why(workshop, capsys, "m0000:int8_info")
