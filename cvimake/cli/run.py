@@ -207,10 +207,12 @@ def _writable(file: TextIO | str | None) -> Iterator[TextIO]:
 def with_info(selected: Iterable[str], tasks: Container[str]) -> list[str]:
     """Return the selected tasks, and for each cvimodel among them its info stage and its accuracy stage.
 
-    These stages tell what is in the cvimodel and what it sees, and whether it is within its budget.
+    These stages tell what is in the cvimodel and what it sees, and whether it is within its budget. The table
+    shows an accuracy only beside what is in the cvimodel, so its stage also selects the info stage.
     """
     asked = list(selected)
-    about = (f"{name}{stage}" for name in asked if ":" in name for stage in ("_info", "_accuracy"))
+    cvimodels = (name.removesuffix("_accuracy") for name in asked if ":" in name)
+    about = (f"{name}{stage}" for name in cvimodels for stage in ("_info", "_accuracy"))
     return list(dict.fromkeys([*asked, *(name for name in about if name in tasks)]))
 
 

@@ -378,6 +378,15 @@ def test_doubts_about_the_accuracy_are_told_before_it_is_measured(
     assert planned.stages["m0000:int8_accuracy"]["notes"] == []
 
 
+def test_selecting_an_accuracy_stage_also_selects_the_info_of_its_row(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = workshop.root / "models" / "m0000" / "model.toml"
+    path.write_text(path.read_text(encoding="utf-8") + ACCURACY, encoding="utf-8")
+    assert "m0000:int8_info" in Planned(workshop, capsys, "m0000:int8_accuracy").stages
+    assert "m0000:int8_info" not in Planned(workshop, capsys, "m0000:float_accuracy").stages
+
+
 def test_a_test_image_that_is_not_there_is_told_with_its_line(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
