@@ -174,6 +174,24 @@ KNOWN: tuple[Known, ...] = (
         "Check the images of [verify] input and of the dataset: one of them is cut off, or is not an image.",
     ),
     Known(
+        "undecodable-image",
+        _log(r"^ValueError: the image cannot be read.*\n(?P<image>.+): it could not be computed$"),
+        "the image {image} of [accuracy] is damaged",
+        "Save it anew, or remove it from its dataset.",
+    ),
+    Known(
+        "killed-measurement",
+        _log(r"^(?P<image>.+): the process that computed it was killed by signal (?P<signal>\d+)$"),
+        "the process that ran the network on the image {image} was killed by signal {signal}",
+        "If the machine had no memory left (signal 9), run fewer stages at the same time (./doit -n 1).",
+    ),
+    Known(
+        "unfit-task",
+        _log(r"^(?P<what>task = \"\w+\" in \[accuracy\] needs .+): (?P<remedy>declare task = .+)$"),
+        "{what}",
+        "In [accuracy], {remedy}, with labels for that task.",
+    ),
+    Known(
         "no-image-input",
         _log(r"'preprocess' object has no attribute 'channel_num'"),
         "the test input is an image, but the network's input does not have the shape of an image",

@@ -33,14 +33,14 @@ from cvimake.execution.image import making
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.logs import read_log
 from cvimake.execution.sandbox import Sandbox
-from cvimake.pipeline.stages import calibration, cvimodel, info, mlir, qtable
+from cvimake.pipeline.stages import accuracy, calibration, cvimodel, info, mlir, qtable
 from cvimake.project import read_declarations
 from cvimake.toolchain import commands
 
 LOGS = Path(__file__).resolve().parents[1] / "unit" / "data" / "logs"
 # Of a long log, so many lines are kept of its beginning and end.
 _FIRST, _LAST = 40, 120
-STAGES = (mlir.stages, calibration.stages, qtable.stages, cvimodel.stages, info.stages)
+STAGES = (mlir.stages, calibration.stages, qtable.stages, cvimodel.stages, info.stages, accuracy.stages)
 DECLARATION = """
 source = "net.onnx"
 [input]
@@ -56,6 +56,7 @@ input = {test}
 {calibration}
 [variant.v]
 {variant}
+{accuracy}
 """
 F16 = 'quantize = "F16"'
 INT8 = 'quantize = "INT8"'
@@ -84,6 +85,7 @@ def declare(folder: Path, **parts: str) -> Path:
     values = {
         "shapes": "shapes = [[1, 3, 32, 32]]", "input": "", "output": "", "verify": "",
         "test": '"images/0.png"', "calibration": 'data_list = "samples.txt"\ntune_num = 1', "variant": F16,
+        "accuracy": "",
         **parts,
     }  # fmt: skip
     (model / "model.toml").write_text(DECLARATION.format(**values), encoding="utf-8")
@@ -299,6 +301,30 @@ def text_in(name: str, text: str = "no such thing") -> Callable[[Path], None]:
     return write
 
 
+def measured(folder: Path) -> None:
+    """The plain network, which the camera takes for a classifier, with images to measure it on."""
+    plain(accuracy='[accuracy]\ndataset = "measured"')(folder)
+    dataset = folder / "datasets" / "measured"
+    save_images(dataset)
+    (dataset / "dataset.toml").write_text('files = ["*.png"]\n', encoding="utf-8")
+
+
+def damaged_in_the_middle(folder: Path) -> None:
+    """An image whose beginning and end are right, so that only its decoder notices the damage."""
+    measured(folder)
+    path = folder / "datasets" / "measured" / "1.png"
+    data = path.read_bytes()
+    path.write_bytes(data[:8] + b"\0" * 64 + data[-12:])
+
+
+def labelled_with_boxes(folder: Path) -> None:
+    measured(folder)
+    dataset = folder / "datasets" / "measured"
+    (dataset / "dataset.toml").write_text('files = ["*.png"]\nlabels = "labels"\n', encoding="utf-8")
+    (dataset / "labels").mkdir()
+    (dataset / "labels" / "0.txt").write_text("0 0.5 0.5 0.5 0.5\n", encoding="utf-8")
+
+
 def sampled(make: Callable[[Path], None], write: Callable[[Path], None]) -> Callable[[Path], None]:
     """A project with one more file, in.npz, as its only sample."""
     return and_file(and_file(make, write), text_in("samples.txt", "in.npz\n"))
@@ -408,6 +434,10 @@ def old_glibc(action: Action) -> Action:
     )
 
 
+# The evaluation's own function, with one image whose process ends as if memory had run out.
+KILLED = """python3 -c 'import os
+from evaluation.process_each import each
+list(each(["1.png"], lambda _: os.kill(os.getpid(), 9), 1))'"""
 NPZ_TEST = {"test": '"in.npz"'}
 TWO_FROM_NPZ = functools.partial(two_inputs, test='"in.npz"')
 TWO_INT8 = functools.partial(two_inputs, test='["images/0.png", "images/1.png"]', variant=INT8)
@@ -453,6 +483,9 @@ FAILURES: dict[str, Failure] = {
         and_file(sampled(TWO_INT8, array("s.npy", SHAPE)), text_in("samples.txt", "s.npy\n")),
     ),
     "two-inputs": Failure("test-input-count", two_inputs),
+    "damaged-image": Failure("undecodable-image", damaged_in_the_middle),
+    "killed-measurement": Failure("killed-measurement", measured, only("float_accuracy", instead(KILLED))),
+    "boxes-for-classifier": Failure("unfit-task", labelled_with_boxes),
     "no-image-input": Failure("no-image-input", plain(), only("mlir", arguments(channel_format="nhwc"))),
     "fused-test-input": Failure(
         "fused-test-input",

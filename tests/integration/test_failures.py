@@ -13,7 +13,9 @@ from cvimake.execution.image.making import ToolchainImage
 from cvimake.toolchain.diagnose import diagnose
 
 
-@pytest.mark.parametrize("name", ["unknown-output", "mod", "text-for-image", "npz-of-others", "time-limit"])
+@pytest.mark.parametrize(
+    "name", ["unknown-output", "mod", "text-for-image", "npz-of-others", "time-limit", "damaged-image"]
+)
 def test_a_known_failure_happens_as_it_did(
     name: str, tmp_path: Path, engine: DockerEngine, toolchain_image: ToolchainImage
 ) -> None:
