@@ -154,6 +154,12 @@ def _option_faults(options: Accuracy, inputs: ModelInput, samples: Samples) -> I
             "dataset",
             "accuracy is measured of networks with one image as input, and [input] shapes has more",
         )
+    batch = next((shape[0] for shape in inputs.shapes or [] if shape), 1)
+    if batch != 1:
+        yield (
+            "dataset",
+            f"accuracy is measured with one image at a time, and the batch of [input] shapes is {batch}",
+        )
     if inputs.pixel_format not in {None, "rgb", "bgr", "gray"}:
         yield "dataset", f'accuracy is not measured with pixel_format = "{inputs.pixel_format}"'
     if options.input_num and options.input_num > samples.count:

@@ -138,11 +138,19 @@ def undecoded(tmp_path_factory: pytest.TempPathFactory, toolchain_image: Toolcha
         [
             helper.make_node("Conv", ["images", "w"], ["one"], pads=[1] * 4),
             helper.make_node("Relu", ["one"], ["two"]),
+            # The cvimodel has four axes at most.
+            helper.make_node("Reshape", ["two", "five_axes"], ["three"]),
         ],
         "tiny",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 64])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 5, 64, 64]) for name in ("one", "two")],
-        [numpy_helper.from_array(weights, "w")],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in [("one", [1, 5, 64, 64]), ("two", [1, 5, 64, 64]), ("three", [1, 5, 64, 8, 8])]
+        ],
+        [
+            numpy_helper.from_array(weights, "w"),
+            numpy_helper.from_array(np.array([1, 5, 64, 8, 8]), "five_axes"),
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     save(model, str(project.model / "tiny.onnx"))
@@ -162,7 +170,7 @@ def test_outputs_that_nobody_decodes_are_compared_with_the_float_networks(undeco
         assert (measured["kind"], measured["figure"], measured["camera"]) == ("", None, None)
         assert measured["camera_reason"] == "the camera takes it for no kind of model"
         assert least <= measured["agreement"]["value"] < 1
-        assert [output["images"] for output in measured["outputs"]] == [3, 3]
+        assert [output["images"] for output in measured["outputs"]] == [3, 3, 3]
         assert {output["worst_image"] for output in measured["outputs"]} <= {"0.png", "1.png", "2.png"}
 
 

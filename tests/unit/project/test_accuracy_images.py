@@ -76,3 +76,12 @@ def test_mistakes_of_labels_stop_the_model_with_the_file_of_the_labels(tmp_path:
 def test_a_form_of_the_input_that_is_not_measured_is_refused_at_its_variant(tmp_path: Path) -> None:
     project(tmp_path, '[deploy]\nfuse_preprocess = true\ncustomization_format = "YUV_NV12"\n')
     assert any("accuracy cannot be measured with YUV_NV12" in mistake for mistake in mistakes(tmp_path))
+
+
+def test_a_batch_of_several_images_is_refused(tmp_path: Path) -> None:
+    project(tmp_path)
+    declaration = tmp_path / "models/net/model.toml"
+    text = declaration.read_text(encoding="utf-8").replace("[[1, 3", "[[4, 3")
+    declaration.write_text(text, encoding="utf-8")
+    (mistake,) = mistakes(tmp_path)
+    assert "one image at a time, and the batch of [input] shapes is 4" in mistake

@@ -172,9 +172,11 @@ def main(options: dict[str, Any], result: Path, detections: Path, camera_detecti
         comparisons = comparisons or [Comparison() for _ in seen.compared]
         for comparison, pair in zip(comparisons, seen.compared, strict=True):
             comparison.add(*pair)
-    _write(result, measured(of_kind, options, (kind, reason), (field, camera), comparisons), indent=1)
-    _write(detections, field)
-    _write(camera_detections, camera)
+    figures_of_all = measured(of_kind, options, (kind, reason), (field, camera), comparisons)
+    text = json.dumps(figures_of_all, indent=1, sort_keys=True, allow_nan=False)
+    result.write_text(text + "\n", encoding="utf-8")
+    detections.write_text(coco_results.text(field), encoding="utf-8")
+    camera_detections.write_text(coco_results.text(camera), encoding="utf-8")
 
 
 def measured(
@@ -225,12 +227,6 @@ def measured(
 def thresholds(options: dict[str, Any], kind: str) -> Thresholds:
     """Return the thresholds of the camera for a kind, or for networks of no kind."""
     return Thresholds(**options["thresholds"].get(kind, options["thresholds"][""]))
-
-
-def _write(path: Path, value: object, indent: int | None = None) -> None:
-    path.write_text(
-        json.dumps(value, indent=indent, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
-    )
 
 
 if __name__ == "__main__":

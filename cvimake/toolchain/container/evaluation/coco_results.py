@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from decoders.masks import run_lengths
 from decoders.outputs import Detections, Labels
+from metrics.evaluation import usable
 from pycocotools import mask as coco_mask
 
 # Digits behind the point: of pixels, and of scores. Two of pixels change mAP50-95 by 0.0004.
@@ -34,6 +37,11 @@ def of_image(found: Detections | Labels | None, image: int) -> list[dict[str, An
         for result, place in zip(results, order, strict=True):
             result.update(_shape(found, int(place)))
     return results
+
+
+def text(results: Sequence[dict[str, Any]]) -> str:
+    """Return results as JSON, without those that only a damaged network gives: JSON has no NaN."""
+    return json.dumps(usable(results), sort_keys=True, allow_nan=False) + "\n"
 
 
 def _shape(found: Detections, place: int) -> dict[str, Any]:

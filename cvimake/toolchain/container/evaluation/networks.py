@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +12,7 @@ from decoders.outputs import Output, Size
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
+_AXES = 4
 
 
 class Network(Protocol):
@@ -74,8 +77,10 @@ class FloatNetwork:
         self._module = pymlir.module()
         self._module.load(path)
         self._preparation = preparation
-        (self._input,) = self._module.input_names
-        shape = tuple(self._module.get_tensor(self._input).shape)
+        shapes = [list(self._module.get_tensor(name).shape) for name in self._module.input_names]
+        if not_one_image := no_single_image(shapes):
+            sys.exit(not_one_image)
+        (self._input,), (shape,) = self._module.input_names, shapes
         height, width = shape[1:3] if preparation.channels_last else shape[2:4]
         self.size = Size(height, width)
         # The cvimodel takes packed pictures; the camera judges by its shape.
@@ -85,7 +90,23 @@ class FloatNetwork:
         """See `Network.run`."""
         self._module.set_tensor(self._input, self._preparation.prepare(picture))
         self._module.invoke()
-        return [Output(self._module.get_tensor(name).copy()) for name in self._module.output_names]
+        outputs = (self._module.get_tensor(name).copy() for name in self._module.output_names)
+        return [Output(in_four_axes(values)) for values in outputs]
+
+
+def no_single_image(shapes: Sequence[Sequence[int]]) -> str:
+    """Return why the inputs with these shapes are not one image; empty if they are."""
+    if [len(shape) for shape in shapes] == [_AXES] and shapes[0][0] == 1:
+        return ""
+    return (
+        f"accuracy is measured of networks with one image as input, and this one has {shapes}: "
+        "leave [accuracy] out, or convert the network with a batch of 1"
+    )
+
+
+def in_four_axes(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return an output as cviruntime has it: a fifth axis and further ones are part of the fourth."""
+    return values.reshape(*values.shape[:3], -1) if values.ndim > _AXES else values
 
 
 class Cvimodel:

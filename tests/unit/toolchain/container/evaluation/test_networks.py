@@ -3,7 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cvimake.toolchain.container.evaluation.networks import Preparation, in_format
+from cvimake.toolchain.container.evaluation.networks import (
+    Preparation,
+    in_format,
+    in_four_axes,
+    no_single_image,
+)
 
 RED, GREEN, BLUE = (255, 1, 2), (3, 254, 4), (5, 6, 253)
 PICTURE = np.array([[RED, GREEN], [BLUE, RED]], np.uint8)
@@ -38,3 +43,22 @@ def test_the_float_network_gets_the_mean_subtracted_and_the_scale_multiplied(
 def test_the_channels_are_those_that_the_network_was_trained_with() -> None:
     found = Preparation("bgr", (0.0,) * 3, (1.0,) * 3).prepare(PICTURE)
     assert found[0, :, 0, 0].tolist() == [2.0, 1.0, 255.0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "seen"),
+    [((1, 3, 8, 8, 7), (1, 3, 8, 56)), ((1, 3, 2, 2, 2, 2), (1, 3, 2, 8)), ((1, 84, 21), (1, 84, 21))],
+)
+def test_an_output_has_no_more_axes_than_the_camera_reads(
+    shape: tuple[int, ...], seen: tuple[int, ...]
+) -> None:
+    values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    found = in_four_axes(values)
+    assert found.shape == seen
+    assert found.ravel().tolist() == values.ravel().tolist()
+
+
+@pytest.mark.parametrize("shapes", [[[4, 3, 64, 64]], [[1, 3, 64, 64], [1, 2]], [[1, 9]], []])
+def test_a_network_without_one_image_as_input_is_refused(shapes: list[list[int]]) -> None:
+    assert "one image as input" in no_single_image(shapes)
+    assert not no_single_image([[1, 3, 64, 64]])
