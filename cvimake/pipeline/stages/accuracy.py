@@ -126,7 +126,7 @@ def _options(
         # Networks that nobody has to change can have fractions too.
         "relative_boxes": model.model.output.relative_boxes or None,
         "kinds": {kind.name: kind.fits.__name__ for kind in KINDS if not kind.told},
-        "thresholds": {kind: _thresholds(kind, options) for kind in ("", *(kind.name for kind in KINDS))},
+        "thresholds": _thresholds(options),
         "images": [{"id": place, "file": own, "name": names[own]} for place, own in enumerate(names)],
         "classes": list(declared.classes),
         "labels": _LABELS if declared.labels else None,
@@ -137,10 +137,19 @@ def _options(
     }
 
 
-def _thresholds(kind: str, options: Accuracy) -> dict[str, float]:
-    """Return the thresholds of the camera for a kind: the declared ones, or the firmware's."""
-    usual = thresholds.of_firmware(kind)
-    return {
-        "score": usual.score if options.score_threshold is None else options.score_threshold,
-        "overlap": usual.overlap if options.iou_threshold is None else options.iou_threshold,
-    }
+def _thresholds(options: Accuracy) -> dict[str, dict[str, float]]:
+    """Return the camera's thresholds for `others`, and for each kind that has its own.
+
+    They are the declared ones, or the firmware's.
+    """
+
+    def of_kind(kind: str) -> dict[str, float]:
+        usual = thresholds.of_firmware(kind)
+        return {
+            "score": usual.score if options.score_threshold is None else options.score_threshold,
+            "overlap": usual.overlap if options.iou_threshold is None else options.iou_threshold,
+        }
+
+    others = of_kind("")
+    own = {kind.name: found for kind in KINDS if (found := of_kind(kind.name)) != others}
+    return {"others": others, **own}

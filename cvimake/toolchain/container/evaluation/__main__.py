@@ -226,7 +226,7 @@ def measured(
 
 def thresholds(options: dict[str, Any], kind: str) -> Thresholds:
     """Return the thresholds of the camera for a kind, or for networks of no kind."""
-    return Thresholds(**options["thresholds"].get(kind, options["thresholds"][""]))
+    return Thresholds(**options["thresholds"].get(kind, options["thresholds"]["others"]))
 
 
 if __name__ == "__main__":
