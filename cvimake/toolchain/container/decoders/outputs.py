@@ -13,7 +13,7 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 _TYPES = {"float32": "fp32", "int8": "int8", "uint8": "uint8", "uint16": "uint16"}
-_AXES = range(2, 5)
+_AXES = range(1, 5)
 
 
 class UndecodableError(ValueError):
@@ -51,7 +51,7 @@ class Output:
     """One output of a network, as the runtime gives it.
 
     Attributes:
-        values: the tensor `[1,…]`. Whole numbers are quantised: they stand for (value - zero point) * scale.
+        values: the tensor `[batch,…]`. Whole numbers are quantised: they stand for (value - zero) * scale.
         type: `fp32`, `int8`, `uint8`, `uint16` or `bf16` (in 16-bit words); by default that of the values.
     """
 
@@ -62,10 +62,8 @@ class Output:
 
     def __post_init__(self) -> None:
         shape = self.values.shape
-        if len(shape) not in _AXES or shape[0] != 1:
-            raise UndecodableError(
-                f"an output has two to four axes and a batch of 1, and this has {list(shape)}"
-            )
+        if len(shape) not in _AXES:
+            raise UndecodableError(f"an output has one to four axes, and this has {list(shape)}")
         # As cviruntime does it: always four axes.
         object.__setattr__(self, "values", self.values.reshape(shape + (1,) * (4 - len(shape))))
         if not self.type:
@@ -81,8 +79,17 @@ class Output:
 
         Args:
             like: the output whose scale and zero point are used instead of its own.
+
+        Raises:
+            UndecodableError: the batch is not 1.
         """
-        values, by = self.values[0], like or self
+        if self.shape[0] != 1:
+            raise UndecodableError(f"a batch of 1 is needed, and there is {list(self.shape)}")
+        return np.asarray(self.numbers(like)[0])
+
+    def numbers(self, like: Output | None = None) -> Floats:
+        """Return the values as numbers, with the batch; see `floats`."""
+        values, by = self.values, like or self
         if self.type == "fp32":
             return np.asarray(values, np.float32)
         if self.type == "bf16":

@@ -74,7 +74,7 @@ class Evaluation:
         compared: tuple[tuple[Any, Any], ...] = ()
         if field is None and self._network is not self._float:
             pairs = zip(self._float.run(picture), outputs, strict=True)
-            compared = tuple((ours.floats(), theirs.floats()) for ours, theirs in pairs)
+            compared = tuple((ours.numbers(), theirs.numbers()) for ours, theirs in pairs)
         field, camera = (
             coco_results.of_image(in_image(place, found), image["id"])
             for found in (field, self._camera(kind, outputs))
