@@ -80,7 +80,7 @@ def find(
     images = _spread(samples, options.input_num or max(1, int(_MOST_SECONDS / (seconds * count))))
     names = _lines(model.classes)
     try:
-        labels = _labels(datasets, options, names, images)
+        labels = _labels(datasets, file.path.parent.name, options, names, images)
     except DeclarationError as error:
         return None, error.cause.splitlines()
     declared = DeclaredAccuracy(
@@ -104,7 +104,11 @@ def _warnings(options: Accuracy, model: Measured, images: int) -> Iterator[str]:
 
 
 def _labels(
-    datasets: Datasets, options: Accuracy, classes: tuple[str, ...], images: Mapping[str, Path]
+    datasets: Datasets,
+    model: str,
+    options: Accuracy,
+    classes: tuple[str, ...],
+    images: Mapping[str, Path],
 ) -> dict[str, Any]:
     """Return the labels of some images in COCO's form, their notes, and the names of the classes.
 
@@ -129,7 +133,7 @@ def _labels(
     if dataset.labels.is_file() and dataset.labels.suffix == ".json":
         # The images too: their sizes are compared with the labels.
         files = [dataset.labels, *dataset.samples.files.values()]
-        text = labels_cache.kept(datasets.root, dataset.name, (purpose, *images), files, read)
+        text = labels_cache.kept(datasets.root, f"{dataset.name}.{model}", (purpose, *images), files, read)
     else:
         text = read()
     values: dict[str, Any] = json.loads(text)

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from measured_projects import accuracy, labels, project
 
-from cvimake.project import read_declarations
+from cvimake.project import accuracy_images, labels_cache, read_declarations
 
 
 def mistakes(root: Path) -> list[str]:
@@ -85,3 +86,16 @@ def test_a_batch_of_several_images_is_refused(tmp_path: Path) -> None:
     declaration.write_text(text, encoding="utf-8")
     (mistake,) = mistakes(tmp_path)
     assert "one image at a time, and the batch of [input] shapes is 4" in mistake
+
+
+def test_two_models_do_not_displace_each_others_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project(tmp_path, "input_num = 5\n", labels((0, "dog"), (2, "cat")))
+    shutil.copytree(tmp_path / "models/net", tmp_path / "models/other")
+    path = tmp_path / "models/other/model.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("input_num = 5", "input_num = 2"), "utf-8")
+    monkeypatch.setattr(labels_cache, "_SETTLED", -(10**18))
+    before = read_declarations(tmp_path).models
+    monkeypatch.setattr(accuracy_images, "read_labels", lambda *_of: pytest.fail("the labels are read again"))
+    assert read_declarations(tmp_path).models == before
