@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from cvimake.project.dataset import Samples
 from cvimake.project.labels import Labels, Purpose, read_labels
 from cvimake.project.lines import Key
 from cvimake.project.mistakes import File
+from cvimake.project.model import Budget
 from cvimake.project.options import ModelInput
 from cvimake.project.sampling import Datasets
 
@@ -47,6 +49,7 @@ class Measured:
         variants: all of them; each is measured.
         outputs: the declared names of the network's outputs.
         calibration: the samples that the network is calibrated with.
+        budget: the least that is declared.
     """
 
     inputs: ModelInput
@@ -55,6 +58,7 @@ class Measured:
     variants: Sequence[DeclaredVariant]
     outputs: Sequence[str]
     calibration: Samples | None
+    budget: Budget
 
 
 def find(
@@ -69,11 +73,16 @@ def find(
         datasets: all that there are.
     """
     if not options.dataset:
-        return None, []
+        return None, [file.mistake(key, what) for key, what in _unmeasured(options, model.budget)]
     samples, mistakes = sampling.named(file, _KEY, options.dataset, datasets)
     if samples is None or mistakes:
         return None, mistakes
-    if mistakes := [file.mistake(key, what) for key, what in _faults(options, model, samples)]:
+    faults = [*_faults(options, model, samples)]
+    if datasets.right[options.dataset].labels:
+        faults += _class_faults(model.classes)
+    else:
+        faults += _unlabelled(options, model.budget)
+    if mistakes := [file.mistake(key, what) for key, what in faults]:
         return None, mistakes
     seconds = _seconds_per_image(model.inputs, model.source)
     count = sum(len(variant.processors) for variant in model.variants)
@@ -148,6 +157,39 @@ def _faults(options: Accuracy, model: Measured, samples: Samples) -> Iterator[tu
         if variant.options.fuse_preprocess and variant.options.customization_format not in _FORMATS:
             what = f"accuracy cannot be measured with {variant.options.customization_format}"
             yield ("variant", variant.name, "customization_format"), what
+
+
+def _unmeasured(options: Accuracy, budget: Budget) -> Iterator[tuple[Key, str]]:
+    """Yield a fault for each declaration that has no effect without images."""
+    if options.model_fields_set:
+        yield (*_KEY, "dataset"), "is missing, so nothing would be measured"
+        return
+    for name in ("accuracy", "accuracy_drop", "agreement"):
+        if getattr(budget, name) is not None:
+            yield ("budget", name), "needs images to measure on: declare dataset in [accuracy]"
+
+
+def _unlabelled(options: Accuracy, budget: Budget) -> Iterator[tuple[Key, str]]:
+    """Yield a fault for each declaration that has no effect without labels."""
+    what = f"needs labels, and the dataset {options.dataset} has none"
+    if options.metric not in {None, "agreement"}:
+        yield (*_KEY, "metric"), what
+    for name in ("accuracy", "accuracy_drop"):
+        if getattr(budget, name) is not None:
+            yield ("budget", name), what
+
+
+def _class_faults(path: Path | None) -> Iterator[tuple[Key, str]]:
+    """Yield a fault if the names of the classes cannot be matched with those of labels."""
+    if path is None or not path.is_file():
+        return
+    try:
+        path.read_bytes().decode()
+    except UnicodeDecodeError:
+        yield ("classes",), f"{path} is not UTF-8 text"
+    names = Counter(_lines(path))
+    if doubles := [name for name, count in names.items() if count > 1]:
+        yield ("classes",), f"{path} has the name {doubles[0]!r} twice"
 
 
 def _option_faults(options: Accuracy, inputs: ModelInput, samples: Samples) -> Iterator[tuple[str, str]]:

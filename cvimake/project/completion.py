@@ -163,6 +163,7 @@ class _Completion:
                 variants=variants,
                 outputs=tuple(model.output.names or ()),
                 calibration=calibration,
+                budget=model.budget,
             ),
             self._datasets,
         )

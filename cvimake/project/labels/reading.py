@@ -48,6 +48,9 @@ def read_labels(dataset: DeclaredDataset, purpose: Purpose) -> Labels:
         _check_one_class_each(dataset.labels, images, annotations, findings)
     elif not annotations:
         findings.mistake(dataset.labels, "the labels are empty: no image of the dataset has an object")
+    elif purpose.task == "pose" and not any(any(each.keypoints[2::3]) for each in annotations):
+        what = "no object has keypoints, which a model that finds keypoints is measured with"
+        findings.mistake(dataset.labels, what)
     findings.stop_at_mistakes()
     _note_missing_classes(dataset.labels, classes, annotations, findings)
     return Labels(images=images, classes=classes, annotations=tuple(annotations), notes=findings.told())

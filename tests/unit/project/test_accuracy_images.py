@@ -99,3 +99,57 @@ def test_two_models_do_not_displace_each_others_labels(
     before = read_declarations(tmp_path).models
     monkeypatch.setattr(accuracy_images, "read_labels", lambda *_of: pytest.fail("the labels are read again"))
     assert read_declarations(tmp_path).models == before
+
+
+def declared_with(root: Path, old: str, new: str) -> list[str]:
+    path = root / "models/net/model.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    return mistakes(root)
+
+
+@pytest.mark.parametrize("key", ["accuracy", "accuracy_drop", "agreement"])
+def test_a_budget_of_accuracy_needs_images(tmp_path: Path, key: str) -> None:
+    project(tmp_path)
+    (mistake,) = declared_with(tmp_path, '[accuracy]\ndataset = "street"', f"[budget]\n{key} = 0.5")
+    assert f"models/net/model.toml:11: budget.{key}: needs images to measure on" in mistake
+
+
+def test_options_of_accuracy_need_a_dataset(tmp_path: Path) -> None:
+    project(tmp_path)
+    (mistake,) = declared_with(tmp_path, 'dataset = "street"', "input_num = 5")
+    assert "accuracy.dataset: is missing, so nothing would be measured" in mistake
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ('metric = "mAP50"', "accuracy.metric"),
+        ("[budget]\naccuracy = 0.5", "budget.accuracy"),
+        ("[budget]\naccuracy_drop = 0.5", "budget.accuracy_drop"),
+    ],
+)
+def test_figures_of_labels_need_labels(tmp_path: Path, more: str, key: str) -> None:
+    project(tmp_path, more)
+    (mistake,) = mistakes(tmp_path)
+    assert f"{key}: needs labels, and the dataset street has none" in mistake
+
+
+@pytest.mark.parametrize(
+    ("classes", "told"),
+    [(b"cat\ndog\ncat\n", "has the name 'cat' twice"), (b"\xff\xfe", "is not UTF-8 text")],
+)
+def test_classes_that_cannot_be_matched_with_labels_are_refused(
+    tmp_path: Path, classes: bytes, told: str
+) -> None:
+    project(tmp_path, "", labels((0, "dog"), (1, "cat")))
+    (tmp_path / "models/net/classes.txt").write_bytes(classes)
+    (mistake,) = mistakes(tmp_path)
+    assert f"models/net/model.toml:3: classes: {tmp_path}/models/net/classes.txt {told}".replace(
+        f"{tmp_path}/", ""
+    ) in mistake.replace(f"{tmp_path}/", "")
+
+
+def test_labels_without_any_keypoint_do_not_measure_keypoints(tmp_path: Path) -> None:
+    project(tmp_path, 'task = "pose"', labels((0, "dog"), (1, "cat")))
+    (mistake,) = mistakes(tmp_path)
+    assert mistake.startswith("datasets/street/labels.json: no object has keypoints")
