@@ -81,7 +81,8 @@ def drop(ours: Figure | None, theirs: Figure | None) -> float | None:
 def difference(ours: Figure | None, theirs: Figure | None) -> str:
     """Return by how much our figure differs from theirs, as text after it; empty if that is not known."""
     lost = drop(ours, theirs)
-    return "" if lost is None else f" ({-lost:+.3f})"
+    # Not -lost: equal figures would differ by -0.
+    return "" if lost is None else f" ({0 - lost:+.3f})"
 
 
 def over_budget(measured: Measured, of_float: Measured | None, budget: Budget) -> Iterator[str]:

@@ -16,6 +16,7 @@ from cvimake.pipeline.cvimodel_info import Info
 from cvimake.release import opened, seen
 from cvimake.release.opened import Opened
 from cvimake.release.provenance import COMMIT, IMAGES, Provenance
+from cvimake.release.refusal import ACCURACY
 from cvimake.release.seen import Seen
 from cvimake.release.verify import read_provenance
 
@@ -224,8 +225,15 @@ def _shared(old: Provenance, new: Provenance) -> Iterator[Change]:
         }
         for found in (old, new)
     ]
+    told = set()
     for stage in sorted(stages[0].keys() & stages[1].keys()):
-        yield from _options(EVERYTHING, f"{stage} ", stages[0][stage], stages[1][stage])
+        # The stages that measure the networks of a model mostly have the same options.
+        model = stage.partition(":")[0]
+        prefix = f"{model} accuracy " if stage.endswith(ACCURACY) else f"{stage} "
+        for change in _options(EVERYTHING, prefix, stages[0][stage], stages[1][stage]):
+            if change not in told:
+                told.add(change)
+                yield change
     yield from _sources(old.sources, new.sources)
 
 

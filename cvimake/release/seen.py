@@ -43,7 +43,7 @@ def of_cvimodel(name: str, seen: Seen) -> dict[str, str]:
     lost = drop(ours.figure, theirs.figure) if ours and theirs else None
     return {
         "accuracy": _with_images(ours),
-        "accuracy lost": _NONE if lost is None else f"{lost:.4f} of the float network's",
+        "accuracy, from float": _NONE if lost is None else f"{0 - lost:+.4f}",
         "accuracy on camera": _number(ours.camera) if ours else _NONE,
         "agreement": _number(ours.agreement) if ours else _NONE,
     }

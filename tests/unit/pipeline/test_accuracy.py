@@ -53,4 +53,5 @@ def test_a_budget_of_a_figure_that_was_not_measured_is_not_kept(budget: dict[str
 def test_a_difference_has_its_sign() -> None:
     ours, theirs = Figure(metric="top1", value=0.8), Figure(metric="top1", value=0.85)
     assert difference(ours, theirs) == " (-0.050)"
+    assert difference(ours, ours) == " (+0.000)"
     assert not difference(ours, None)

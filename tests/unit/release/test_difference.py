@@ -175,9 +175,25 @@ def test_changes_of_accuracy_are_listed(shop: Shop) -> None:
     assert not [change for change in told if "in float" in change.what]
     of_int8 = found(told, INT8)
     assert of_int8["accuracy"][1] == "mAP50-95 0.7500 ±0.0100 on 8 images"
-    assert of_int8["accuracy lost"] == ("0.0000 of the float network's", "0.0500 of the float network's")
+    assert of_int8["accuracy, from float"] == ("+0.0000", "-0.0500")
     assert of_int8["accuracy on camera"] == ("0.7000", "0.6500")
     assert "agreement" not in of_int8
+
+
+def test_a_changed_option_of_all_accuracies_is_told_once(shop: Shop) -> None:
+    shop.measure()
+    shop.commit()
+    shop.released(version="1.0.1")
+    shop.declare('dataset = "samples"\n\n[variant', 'dataset = "samples"\niou_threshold = 0.4\n\n[variant')
+    shop.commit()
+    shop.released(version="1.1")
+    second, third = (
+        difference.read(opened.open_release(shop.root / "release" / f"bench-{version}"))
+        for version in ("1.0.1", "1.1")
+    )
+    told = [change for change in difference.changes(second, third) if "options.json" in change.what]
+    assert Change(EVERYTHING, "m0000 accuracy options.json thresholds.others.overlap", "0.45", "0.4") in told
+    assert len(told) == len(set(told)) == 2
 
 
 def test_an_accuracy_that_is_none_is_an_error(shop: Shop) -> None:

@@ -22,7 +22,7 @@ def test_a_cvimodel_is_compared_with_the_float_network_of_its_model() -> None:
     networks = {INT8: measured(0.7, 0.9), "net/net_float": measured(0.75), "other/other_float": measured(0.1)}
     assert seen.of_cvimodel(f"{INT8}.cvimodel", networks) == {
         "accuracy": "top1 0.7000 on 10 images",
-        "accuracy lost": "0.0500 of the float network's",
+        "accuracy, from float": "-0.0500",
         "accuracy on camera": "-",
         "agreement": "0.9000",
     }
