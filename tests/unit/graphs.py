@@ -100,6 +100,16 @@ class Workshop:
     def measure(self) -> None:
         """Its networks are measured from now on."""
         self.declare("[variant.int8]", '[accuracy]\ndataset = "samples"\n\n[variant.int8]')
+        dataset = self.root / "datasets" / "samples"
+        names = sorted(path.name for path in dataset.glob("*.png"))
+        images = [{"id": n, "file_name": name, "width": 128, "height": 128} for n, name in enumerate(names)]
+        box = {"id": 1, "image_id": 0, "category_id": 1, "bbox": [1, 2, 30, 20], "area": 600}
+        labels = {"images": images, "categories": [{"id": 1, "name": "cat"}], "annotations": [box]}
+        (dataset / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
+        declared = dataset / "dataset.toml"
+        declared.write_text(
+            f'{declared.read_text(encoding="utf-8")}labels = "labels.json"\n', encoding="utf-8"
+        )
 
     def doit(self, *arguments: str) -> int:
         """Runs a command as the launcher would; returns the exit code."""
