@@ -64,11 +64,13 @@ class Site:
 
     @classmethod
     def make(cls, folder: Path, model: str, variables: Mapping[str, str] | None = None) -> Site:
-        """Makes a project with a copy of a model and its dataset."""
+        """Makes a project with a copy of a model and its datasets."""
         folder.mkdir(parents=True)
         shutil.copy(CHECKOUT / "dodo.py", folder)
-        for kind in ("models", "datasets"):
-            shutil.copytree(PLACES[model] / kind / model, folder / kind / model)
+        shutil.copytree(PLACES[model] / "models" / model, folder / "models" / model)
+        # One to calibrate with, and for shapes one to measure on.
+        for dataset in (PLACES[model] / "datasets").glob(f"{model}*"):
+            shutil.copytree(dataset, folder / "datasets" / dataset.name)
         return cls(folder, model, dict(variables or {}))
 
     @property

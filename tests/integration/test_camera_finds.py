@@ -19,7 +19,7 @@ from camera import Box, Output, find, kind, suppressed
 from lab import PROBES, ROOT, Lab
 from numpy.typing import NDArray
 from PIL import Image
-from projects import Project
+from projects import Project, copy_shapes
 from test_shared_models import SHARED
 
 from cvimake.core.action import FileKind, Input, Limits
@@ -73,8 +73,7 @@ def built(
     assert toolchain_image.id
     project = Project.make(tmp_path_factory.mktemp("finds"), "shapes", "")
     shutil.rmtree(project.model)
-    for folder in ("models", "datasets"):
-        shutil.copytree(ROOT / folder / "shapes", project.folder / folder / "shapes")
+    copy_shapes(project.folder)
     if SHARED.is_dir():
         drafted = project.doit("init", str(SHARED / "models" / "yolo11n_shapes.onnx"))
         assert drafted.returncode == 0, drafted.stderr

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import PROBES, ROOT, Lab, environment
-from projects import Project
+from lab import PROBES, Lab, environment
+from projects import Project, copy_shapes
 from test_shared_models import SHARED
 
 from cvimake.builder.store.current import NONE, STORE_VARIABLE
@@ -172,8 +172,7 @@ def built(
     def build(**variables: str) -> Project:
         project = Project.make(tmp_path_factory.mktemp("simulated"), "shapes", "")
         shutil.rmtree(project.model)
-        for folder in ("models", "datasets"):
-            shutil.copytree(ROOT / folder / "shapes", project.folder / folder / "shapes")
+        copy_shapes(project.folder)
         with pytest.MonkeyPatch.context() as patch:
             for name, value in {**variables, STORE_VARIABLE: NONE}.items():
                 patch.setenv(name, value)
