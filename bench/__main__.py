@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench import (
+    accuracy,
     calibration,
     guide,
     hashing,
@@ -44,6 +45,7 @@ BENCHMARKS: Mapping[str, Callable[..., Iterator[Result]]] = {
     "calibration": calibration.run,
     "search": search.run,
     "simulator": simulator.run,
+    "accuracy": accuracy.run,
     "guide": guide.run,
 }
 

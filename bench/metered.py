@@ -176,8 +176,13 @@ def _run(action: Action, sandbox: Sandbox, program: Program, processes: int) -> 
     argv = list(action.argv)
     if not processes:
         argv[argv.index(program.stand_in)] = f"{commands.ROOT}/python/tools/{program.name}.py"
-    start = argv.index("python3")
-    metered = (*argv[:start], "python3", "-c", _METER, *argv[start:])
-    sandbox.run(dataclasses.replace(action, argv=metered), share=Share(cores=max(1, processes)))
+    return metered(dataclasses.replace(action, argv=tuple(argv)), sandbox, max(1, processes))
+
+
+def metered(action: Action, sandbox: Sandbox, processes: int) -> Taken:
+    """Run an action whose command is a Python program, in a number of processes; return what it took."""
+    start = action.argv.index("python3")
+    argv = (*action.argv[:start], "python3", "-c", _METER, *action.argv[start:])
+    sandbox.run(dataclasses.replace(action, argv=argv), share=Share(cores=processes))
     log = sandbox.log_path(action).read_text(encoding="utf-8", errors="replace")
     return Taken(*json.loads(log.rpartition(_MARK)[2].splitlines()[0]))
