@@ -192,7 +192,7 @@ DECODER = """
 import numpy as np
 
 def boxes(outputs, size):
-    one, two = outputs
+    one = outputs[0]
     height, width = size
     score = 1 / (1 + np.exp(-one[0, 0].max()))
     return [[0, 0, width / 2, height / 2, score, 1]]

@@ -40,7 +40,7 @@ class OwnDecoder:
             ValueError: the function returns something else than boxes.
         """
         boxes = np.asarray(
-            self._function([output.floats()[None] for output in outputs], (size.height, size.width)),
+            self._function([output.numbers() for output in outputs], (size.height, size.width)),
             np.float32,
         )
         if boxes.size == 0:
