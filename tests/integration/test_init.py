@@ -79,7 +79,8 @@ def test_an_unedited_draft_builds_and_the_camera_recognises_it(
 ) -> None:
     assert toolchain_image.id
     shutil.copy(ROOT / "dodo.py", tmp_path)
-    shutil.copytree(ROOT / "datasets", tmp_path / "datasets")
+    # With several datasets, one would have to be chosen.
+    shutil.copytree(ROOT / "datasets" / "shapes", tmp_path / "datasets" / "shapes")
     for arguments in (
         ["init", str(ROOT / "models/shapes/shapes.onnx"), "--name", "mine"],
         ["mine:int8_info"],
