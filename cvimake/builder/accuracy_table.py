@@ -16,14 +16,14 @@ _HEADINGS = ("accuracy", "on camera", "agreement")
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What the float network and a cvimodel see."""
+    """The accuracy of a float network and of a cvimodel made from it."""
 
     of_float: Measured
     of_cvimodel: Measured
 
     @property
     def texts(self) -> tuple[str, str, str]:
-        """The cells of the columns: what the cvimodel sees, each with what it lost of the float network's."""
+        """The cells of the columns: each figure, with its difference from the float network's."""
         from cvimake.pipeline.accuracy import difference  # noqa: PLC0415 - slow to import, and rarely needed
 
         ours, theirs = self.of_cvimodel, self.of_float

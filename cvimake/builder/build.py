@@ -70,7 +70,7 @@ class Build:
 
     @functools.cached_property
     def recipe(self) -> Recipe:
-        """How the toolchain image is made.
+        """The recipe of the toolchain image.
 
         Raises:
             ImageError: the user's own wheel is missing.

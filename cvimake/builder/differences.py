@@ -10,7 +10,7 @@ from typing import Any
 from cvimake.builder.reasons import OptionChanged, ToolchainChanged
 from cvimake.core import digest
 
-# Of a longer list, its length is told and not its values.
+# The length of a longer list is told instead of its values.
 _LONGEST_LIST = 100
 _SHOWN_OF_SHA256 = 12
 

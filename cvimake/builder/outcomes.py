@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cvimake.core import announce
 from cvimake.core.errors import CvimakeError, StageFailedError
@@ -21,6 +21,8 @@ from cvimake.pipeline.stage import Stage
 if TYPE_CHECKING:
     from cvimake.pipeline.accuracy import Measured
     from cvimake.pipeline.named_outputs import NamedOutput
+
+Content = TypeVar("Content")
 
 
 def conclude(stage: Stage, warn_once: Callable[[str], None] = announce.note) -> None:
@@ -139,10 +141,7 @@ def read_accuracy(path: Path) -> Measured:
     """
     from cvimake.pipeline.accuracy import Measured  # noqa: PLC0415 - slow to import, as above
 
-    try:
-        return Measured.model_validate_json(path.read_bytes())
-    except ValueError as error:
-        raise CvimakeError(f"{path} is damaged", "Remove it: the next build writes it anew.") from error
+    return _parsed(path, Measured.model_validate_json)
 
 
 def read_outputs(path: Path) -> tuple[NamedOutput, ...]:
@@ -153,8 +152,17 @@ def read_outputs(path: Path) -> tuple[NamedOutput, ...]:
     """
     from cvimake.pipeline import named_outputs  # noqa: PLC0415 - slow to import, as above
 
+    return _parsed(path, named_outputs.from_json)
+
+
+def _parsed(path: Path, parse: Callable[[bytes], Content]) -> Content:
+    """Read a file that an earlier stage wrote.
+
+    Raises:
+        CvimakeError: the file was damaged.
+    """
     try:
-        return named_outputs.from_json(path.read_bytes())
+        return parse(path.read_bytes())
     except ValueError as error:
         raise CvimakeError(f"{path} is damaged", "Remove it: the next build writes it anew.") from error
 

@@ -54,7 +54,7 @@ class LiveView:
             get_renderable=self._draw,
             refresh_per_second=_REFRESHES,
             transient=True,
-            # What others print appears above the drawing, if it goes to this terminal.
+            # Lines that others print to this terminal appear above the drawing.
             redirect_stdout=out is sys.stdout,
             redirect_stderr=sys.stderr.isatty(),
         )

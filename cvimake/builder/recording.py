@@ -21,7 +21,7 @@ from cvimake.core.content import State
 
 
 class Ended(NamedTuple):
-    """How a task has ended.
+    """The end of a task.
 
     Attributes:
         failure: doit's; None for success.

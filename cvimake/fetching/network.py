@@ -20,7 +20,7 @@ _CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long to wait for a server.
+    """The limits of waiting for a server.
 
     Attributes:
         connect: seconds until it has to accept a connection.
@@ -37,7 +37,7 @@ class Patience:
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """How servers are reached.
+    """The settings with which servers are reached.
 
     Attributes:
         mirror: a URL below which all files are, as HOST/PATH; empty for none.

@@ -1,4 +1,4 @@
-"""How far the downloads are, for whatever shows it."""
+"""The progress of the downloads."""
 
 from __future__ import annotations
 

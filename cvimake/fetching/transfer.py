@@ -25,7 +25,7 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a file has to be.
+    """The properties that a fetched file must have.
 
     Attributes:
         server: the origin, for messages.
@@ -39,7 +39,7 @@ class Wanted:
 
 @dataclass
 class Watch:
-    """What a transfer tells while it goes on, and how it is stopped.
+    """The callbacks that are told the progress of a transfer, and the event that stops it.
 
     Attributes:
         have: is told how many bytes of the file are there.

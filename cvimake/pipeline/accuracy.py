@@ -39,7 +39,7 @@ class Figure(BaseModel):
 
 
 class Measured(BaseModel):
-    """What a network or a cvimodel sees: the contents of `…_accuracy.json`.
+    """The accuracy of a network or a cvimodel: the contents of `…_accuracy.json`.
 
     Attributes:
         network: the file that was measured.

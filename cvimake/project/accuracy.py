@@ -27,7 +27,7 @@ def _decoder(text: str) -> str:
 
 
 class Accuracy(Declared):
-    """How it is measured what the network and its cvimodels see. Without a dataset, nothing is measured."""
+    """The measurement of accuracy, on images. Without a dataset, nothing is measured."""
 
     dataset: Annotated[Text | None, example("street")] = None
     """The name of a dataset of images. Without labels, only the agreement with float is measured."""
@@ -51,7 +51,7 @@ class Accuracy(Declared):
 
 @dataclass(frozen=True, kw_only=True)
 class DeclaredAccuracy:
-    """What is measured, and on which images.
+    """The images of a measurement, and everything that decides its figures.
 
     Attributes:
         options: the declared values.

@@ -40,7 +40,7 @@ _FORMATS = frozenset({None, "RGB_PACKED", "RGB_PLANAR", "BGR_PACKED", "BGR_PLANA
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class MeasuredModel:
     """The part of a model that decides what is measured.
 
     Attributes:
@@ -62,7 +62,7 @@ class Measured:
 
 
 def find(
-    file: File, options: Accuracy, model: Measured, datasets: Datasets
+    file: File, options: Accuracy, model: MeasuredModel, datasets: Datasets
 ) -> tuple[DeclaredAccuracy | None, list[str]]:
     """Return the images to measure on, None if there are none or they cannot be used, and the mistakes.
 
@@ -104,7 +104,7 @@ def find(
     return declared, []
 
 
-def _warnings(options: Accuracy, model: Measured, images: int) -> Iterator[str]:
+def _warnings(options: Accuracy, model: MeasuredModel, images: int) -> Iterator[str]:
     yield from accuracy_warnings.few_images(images)
     yield from accuracy_warnings.int8_outputs(model.variants)
     calibrates = model.calibration is not None
@@ -149,7 +149,7 @@ def _labels(
     return values
 
 
-def _faults(options: Accuracy, model: Measured, samples: Samples) -> Iterator[tuple[Key, str]]:
+def _faults(options: Accuracy, model: MeasuredModel, samples: Samples) -> Iterator[tuple[Key, str]]:
     inputs = model.inputs
     for key, what in _option_faults(options, inputs, samples):
         yield (*_KEY, key), what

@@ -8,7 +8,7 @@ from pathlib import Path
 from cvimake.core.errors import CvimakeError
 from cvimake.project import accuracy_images, camera_picture, fetch, rules, sampling
 from cvimake.project.accuracy import DeclaredAccuracy
-from cvimake.project.accuracy_images import Measured
+from cvimake.project.accuracy_images import MeasuredModel
 from cvimake.project.dataset import Samples
 from cvimake.project.declarations import DeclaredModel, DeclaredVariant, as_files
 from cvimake.project.declared import merged
@@ -156,7 +156,7 @@ class _Completion:
         found, mistakes = accuracy_images.find(
             self._file,
             model.accuracy,
-            Measured(
+            MeasuredModel(
                 inputs=self._inputs,
                 source=folder / model.source,
                 classes=folder / model.classes if model.classes else None,

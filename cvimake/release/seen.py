@@ -14,7 +14,7 @@ from cvimake.release.opened import Opened
 _ENDING, _OF_FLOAT = "_accuracy.json", "_float"
 _NONE = "not measured"
 
-# What was measured of each network, by its name in a release without an ending.
+# The accuracy of each network, by its name in a release without an ending.
 Seen = Mapping[str, Measured]
 
 

@@ -1,4 +1,4 @@
-"""How useful stores have been on this machine; the figures lie in the user's cache."""
+"""Statistics of the use of stores on this machine; they lie in the user's cache."""
 
 from __future__ import annotations
 

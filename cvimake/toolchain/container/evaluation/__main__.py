@@ -35,7 +35,7 @@ OWN = "own decoder"
 
 @dataclass(frozen=True)
 class Seen:
-    """What was found in one image.
+    """The detections in one image.
 
     Attributes:
         field: as average precision is measured, in COCO's format of results.

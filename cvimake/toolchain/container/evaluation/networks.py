@@ -36,7 +36,7 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class Preparation:
-    """How a picture becomes an input of the float network.
+    """The steps that make a picture an input of the float network.
 
     Attributes:
         pixel_format: `rgb`, `bgr` or `gray`.
