@@ -11,4 +11,6 @@ compile requirements.in --no-emit-package pycocotools --output-file requirements
 compile onnx-requirements.in --output-file onnx-requirements.txt
 compile build-requirements.in --output-file build-requirements.txt
 echo 'pycocotools==2.0.6' | compile --no-deps --output-file source-requirements.txt -
+# For an installation without containers, which compiles nothing.
+echo 'pycocotools==2.0.7' | compile --no-deps --only-binary :all: --output-file local-requirements.txt -
 compile frameworks-requirements.in --no-deps --output-file frameworks-requirements.txt

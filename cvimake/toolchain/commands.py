@@ -140,16 +140,12 @@ ACCURACY_PACKAGES = Folder(
 )
 
 
-def accuracy_environment() -> dict[str, str]:
-    """Return all variables that an evaluation sees. It runs a cvimodel on the simulator."""
-    variables = simulator_environment()
-    # The last one is the working directory, with the files that are no package.
-    return {**variables, "PYTHONPATH": f"{ACCURACY_PACKAGES.target}:{variables['PYTHONPATH']}:."}
-
-
-def accuracy_command(*files: str) -> tuple[str, ...]:
-    """Return the command that evaluates a network on images; see `container/evaluation`."""
-    return (*DETERMINISTIC, "python3", "-m", "evaluation", *files)
+def accuracy_command(images: str, *files: str) -> tuple[str, ...]:
+    """Return the command that evaluates a network on a folder of images; see `container/evaluation`."""
+    # The last folder is the working directory, with the files that are no package. All folders are on the
+    # command line: without containers, only there they are put in the place of the expected ones.
+    path = f"PYTHONPATH={ACCURACY_PACKAGES.target}:{environment()['PYTHONPATH']}:."
+    return (*DETERMINISTIC, "env", path, "python3", "-m", "evaluation", f"--images={images}", *files)
 
 
 # The program that converts ONNX networks, and its Python: docker/Dockerfile gives it newer packages than the

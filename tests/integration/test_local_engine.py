@@ -40,12 +40,22 @@ def prefix(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainI
     return found
 
 
-def build(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+MEASURED = """
+[accuracy]
+dataset = "tiny"
+input_num = 3
+calibrated_too = true
+"""
+
+
+def build(folder: Path, more: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
     folder.mkdir(exist_ok=True)
     if not (folder / "dodo.py").exists():
         shutil.copy(ROOT / "dodo.py", folder)
         for name in ("models", "datasets"):
             shutil.copytree(EXAMPLE / name / "tiny", folder / name / "tiny")
+        with (folder / "models" / "tiny" / "model.toml").open("a", encoding="utf-8") as declaration:
+            declaration.write(more)
     return subprocess.run(
         [sys.executable, "-m", "cvimake.cli", "tiny"],
         cwd=folder, env=environment(**variables), capture_output=True, text=True, check=False,
@@ -59,11 +69,12 @@ def results(folder: Path) -> dict[str, str]:
 
 def test_the_tiny_chain_has_the_bytes_of_the_containers(prefix: Path, tmp_path: Path) -> None:
     assert prefix.is_relative_to(user_cache(os.environ))
-    here = build(tmp_path / "here", CVIMAKE_ENGINE="local")
+    here = build(tmp_path / "here", MEASURED, CVIMAKE_ENGINE="local")
     assert here.returncode == 0, here.stdout + here.stderr
-    contained = build(tmp_path / "contained", CVIMAKE_ENGINE="docker")
+    contained = build(tmp_path / "contained", MEASURED, CVIMAKE_ENGINE="docker")
     assert contained.returncode == 0, contained.stdout + contained.stderr
     assert results(tmp_path / "here") == results(tmp_path / "contained")
+    assert "tiny_cv181x_int8_accuracy.json" in results(tmp_path / "here")
     # One warning at the start, one under the table.
     assert here.stderr.count("warning: stages run on this machine without containers") == 1
     assert here.stdout.count("Built without containers") == 1

@@ -1,7 +1,7 @@
 """Installs the toolchain for engines without containers: the locked packages, in the user's cache.
 
-The result is the environment that docker/Dockerfile makes, without pycocotools: no tool imports that package,
-and it takes a compiler.
+The result is the environment that docker/Dockerfile makes. Only pycocotools is another version, namely a
+wheel, since that of the image has to be compiled.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from cvimake.toolchain import commands
 ORIGIN = "this machine, without containers"
 _IDENTITY = "identity.json"
 _RECORDS = "records"
+_WHEELS = "local-requirements.txt"
 # The wheel brings a glibc of its own. With it no program starts on a newer system.
 _BUNDLED_GLIBC = ("libc.so.6", "libm.so.6", "libpthread.so.0")
 _DOT = """#!/bin/sh
@@ -55,7 +56,7 @@ def ensure(recipe: Recipe, folder: Path, environment: Mapping[str, str]) -> Tool
     Raises:
         ImageError: it cannot be installed; says why and what to do.
     """
-    prefix = user_cache(environment) / f"tpu_mlir-{recipe.digest()[:12]}"
+    prefix = user_cache(environment) / folder_name(recipe)
     prefix.parent.mkdir(parents=True, exist_ok=True)
     with lock.exclusive(prefix.with_suffix(".lock"), "is installing the toolchain"):
         # This file is written last, so that an interrupted installation is done again.
@@ -78,6 +79,11 @@ def ensure(recipe: Recipe, folder: Path, environment: Mapping[str, str]) -> Tool
     identity |= {"engine": LOCAL, "clock": digest.of_file(clock) if clock else ""}
     records = str(prefix / _RECORDS)
     return ToolchainImage(id=str(prefix), base=ORIGIN, identity=identity, records=records)
+
+
+def folder_name(recipe: Recipe) -> str:
+    """Return the name of the folder that the toolchain of a recipe is installed into."""
+    return f"tpu_mlir-{recipe.digest()[:12]}-{digest.of_file(docker_folder() / _WHEELS)[:6]}"
 
 
 def _runs(python: Path, environment: Mapping[str, str]) -> bool:
@@ -121,6 +127,10 @@ def _install(prefix: Path, recipe: Recipe, folder: Path, environment: Mapping[st
         locked = scratch / "requirements.txt"
         locked.write_text(requirements, encoding="utf-8")
         _run([*_installing(pip, prefix), *_locked(locked, records)], out, environment)
+        (records / "local").mkdir()
+        own = _locked(docker_folder() / _WHEELS, records / "local")
+        _run([*_installing(pip, prefix), *own], out, environment)
+        (records / "local" / "locked.json").rename(records / "local.json")
         # The converter of ONNX networks needs newer packages than the toolchain can use.
         newer = prefix / "onnx"
         _run([str(python), "-m", "venv", "--without-pip", str(newer)], out, environment)

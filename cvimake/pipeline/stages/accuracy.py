@@ -60,8 +60,8 @@ def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | No
     return Stage(
         action=Action(
             name=name,
-            argv=commands.accuracy_command(_OPTIONS, result, field, camera),
-            environment=commands.accuracy_environment(),
+            argv=commands.accuracy_command(_IMAGES, _OPTIONS, result, field, camera),
+            environment=commands.simulator_environment(),
             inputs=(
                 *inputs.network(model),
                 *([inputs.built(model, target.cvimodel)] if target else []),

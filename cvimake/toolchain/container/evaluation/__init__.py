@@ -1,4 +1,4 @@
-"""Measures what a network sees: `python3 -m evaluation OPTIONS RESULT DETECTIONS CAMERA_DETECTIONS`.
+"""Measures what a network sees: `python3 -m evaluation --images=FOLDER OPTIONS RESULT DETECTIONS CAMERA`.
 
 The network is the MLIR in float, or a cvimodel on the simulator. Each image becomes the picture that the
 camera would give. The outputs are decoded twice: as the camera's firmware does it, and as average precision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import operator
@@ -28,7 +29,6 @@ from .networks import Cvimodel, FloatNetwork, Network, Picture, Preparation
 from .own_decoder_call import OwnDecoder
 from .process_each import each
 
-IMAGES = Path("/images")
 # Stands for a kind where the project decodes.
 OWN = "own decoder"
 
@@ -51,9 +51,14 @@ class Seen:
 class Evaluation:
     """The evaluation of one network on images."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        """Load the network."""
-        self._options = options
+    def __init__(self, options: dict[str, Any], images: Path) -> None:
+        """Load the network.
+
+        Args:
+            options: those of the evaluation.
+            images: the folder with the images.
+        """
+        self._options, self._images = options, images
         preparation = Preparation(
             options["pixel_format"], tuple(options["mean"]), tuple(options["scale"]), options["channels_last"]
         )
@@ -67,7 +72,9 @@ class Evaluation:
 
     def see(self, image: dict[str, Any]) -> Seen:
         """Return what the network finds in an image."""
-        picture, place = picture_of(IMAGES / image["file"], self._network.size, self._options["pad_value"])
+        picture, place = picture_of(
+            self._images / image["file"], self._network.size, self._options["pad_value"]
+        )
         outputs = self._network.run(picture)
         kind = self._kind(outputs)
         field = self._field(kind, outputs)
@@ -86,7 +93,7 @@ class Evaluation:
 
         The reason is empty if the camera shows what it finds.
         """
-        picture, _ = picture_of(IMAGES / image["file"], self._network.size, self._options["pad_value"])
+        picture, _ = picture_of(self._images / image["file"], self._network.size, self._options["pad_value"])
         outputs = self._network.run(picture)
         kind = self._kind(outputs)
         if self._decoder:
@@ -151,9 +158,10 @@ def in_image(place: Letterbox, found: Detections | Labels | None) -> Detections 
     return place.in_image(found) if isinstance(found, Detections) else found
 
 
-def main(options: dict[str, Any], result: Path, detections: Path, camera_detections: Path) -> None:
-    """Evaluate a network, and write what it sees."""
-    evaluation, images = Evaluation(options), options["images"]
+def main(folder: Path, options: dict[str, Any], files: Sequence[Path]) -> None:
+    """Evaluate a network on the images of a folder, and write its figures and detections to three files."""
+    result, detections, camera_detections = files
+    evaluation, images = Evaluation(options, folder), options["images"]
     processes = max(1, int(os.environ.get(PROCESSES, "1")))
     name = operator.itemgetter("name")
     kind, reason, points = next(each(images[:1], evaluation.examine, 1, name))
@@ -230,4 +238,9 @@ def thresholds(options: dict[str, Any], kind: str) -> Thresholds:
 
 
 if __name__ == "__main__":
-    main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), *map(Path, sys.argv[2:]))
+    parser = argparse.ArgumentParser(prog="evaluation")
+    parser.add_argument("--images", type=Path)
+    parser.add_argument("options", type=Path)
+    parser.add_argument("files", type=Path, nargs=3)
+    given = parser.parse_args()
+    main(given.images, json.loads(given.options.read_text(encoding="utf-8")), given.files)

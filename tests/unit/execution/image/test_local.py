@@ -17,7 +17,7 @@ from cvimake.execution.image.recipe import Recipe
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a toolchain that was installed before."""
     monkeypatch.setattr(local, "user_cache", lambda _environment: tmp_path)
-    prefix = tmp_path / f"tpu_mlir-{Recipe().digest()[:12]}"
+    prefix = tmp_path / local.folder_name(Recipe())
     (prefix / "bin").mkdir(parents=True)
     (prefix / "bin" / "python3").symlink_to(sys.executable)
     (prefix / "identity.json").write_text(json.dumps({"python": "3.10.14"}), encoding="utf-8")
