@@ -209,7 +209,7 @@ def _option_faults(options: Accuracy, inputs: ModelInput, samples: Samples) -> I
     if inputs.pixel_format not in {None, "rgb", "bgr", "gray"}:
         yield "dataset", f'accuracy is not measured with pixel_format = "{inputs.pixel_format}"'
     if options.input_num and options.input_num > samples.count:
-        yield "input_num", f"is {options.input_num}, but there are {samples.count} images"
+        yield "input_num", f"is {options.input_num}, but the number of images is {samples.count}"
     of_classes = options.metric in {"top1", "top5"}
     if options.metric not in {None, "agreement"} and of_classes != (options.task == "classify"):
         yield "metric", f'{options.metric} is not a figure of task = "{options.task}"'

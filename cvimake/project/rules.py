@@ -218,7 +218,7 @@ def count_faults(wanted: int | None, there: int | None) -> Iterator[str]:
     if wanted == 0:
         yield "is 0; leave input_num out to take all of them"
     elif wanted and there and wanted > there:
-        yield f"is {wanted}, but there are {there} samples; leave input_num out to take all of them"
+        yield f"is {wanted}, but the number of samples is {there}; leave input_num out to take all of them"
 
 
 def source_faults(model: Model) -> Iterator[Fault]:

@@ -23,7 +23,8 @@ KNOBS: dict[str, tuple[Any, ...]] = {
     "verify": (("x.png",), ("y.png",), ("x.png", "y.png"), ("y.png", "x.png"), ("../../datasets/d0/0.png",)),
     "samples": (("dataset", "d0"), ("dataset", "d1"), ("data_list", "list.txt")),
     "listed": ("x.png\ny.png\n", "y.png\nx.png\n", "x.png\n"),
-    "input_num": (None, 2),
+    # No project has fewer samples: a declaration that asks for more is refused.
+    "input_num": (None, 1),
     "budget": (1000000, 2000000),
     "one": ("search", "F16", "INT8", "own calibration", "own qtable", "own both", "none"),
     "processors": (("cv181x",), ("cv182x",), ("cv181x", "cv182x")),

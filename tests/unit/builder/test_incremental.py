@@ -364,7 +364,8 @@ class Yard(Workshop):
     def told(self, *arguments: str) -> dict[str, dict[str, Any]]:
         """The stages that a command tells of."""
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            assert self.doit(*arguments) == 0
+            code = self.doit(*arguments)
+        assert code == 0, out.getvalue()
         return {stage["stage"]: stage for stage in json.loads(out.getvalue())["stages"]}
 
     # What it must do
@@ -478,10 +479,12 @@ def yard(constant: set[str]) -> Iterator[Yard]:
 
 
 # Two images in another order; a source that is changed back after only a part was built; a variant that was
-# built for two processors in between, which makes a group of the stage's name.
+# built for two processors in between, which makes a group of the stage's name; a number of samples, and a
+# dataset that loses one.
 @example([{"verify": 2}], set(), [Step((Turn(0, "verify", 3),))])
 @example([{}], set(), [Step((Write(_SOURCE, 1),), only=(_SEARCH,)), Step((Write(_SOURCE, 0),))])
 @example([{}], set(), [Step((Turn(0, "processors", 2),)), Step((Turn(0, "processors", 0),))])
+@example([{"input_num": 1}], set(), [Step((Members("d0", "remove", 1),))])
 @settings(
     max_examples=PROJECTS,
     deadline=None,

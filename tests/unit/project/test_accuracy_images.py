@@ -54,7 +54,7 @@ def test_without_labels_there_are_none_and_the_classes_are_the_models(tmp_path: 
     ("more", "told"),
     [
         ("input_num = 11", "models/net/model.toml:12: accuracy.input_num"),
-        ("input_num = 11", "is 11, but there are 10 images"),
+        ("input_num = 11", "is 11, but the number of images is 10"),
         ('metric = "top1"', 'metric: top1 is not a figure of task = "detect"'),
         ("keypoints = 3", 'keypoints: needs task = "pose"'),
         ('task = "paint"', "task"),

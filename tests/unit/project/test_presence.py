@@ -74,7 +74,7 @@ def test_a_file_that_a_task_makes_may_come_later(folder: Path) -> None:
 
 def test_missing_samples_are_reported(folder: Path) -> None:
     (folder / "model.toml").write_text(TEXT.replace("input_num = 2", "input_num = 3"), encoding="utf-8")
-    what = "is 3, but there are 2 samples; leave input_num out to take all of them"
+    what = "is 3, but the number of samples is 2; leave input_num out to take all of them"
     assert found(folder) == [
         f"7: calibration.input_num: {what}",
         f"17: variant.searched.qtable.input_num: {what}",
