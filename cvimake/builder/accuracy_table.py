@@ -78,14 +78,18 @@ def explanations(measured: Mapping[Row, Accuracy | None]) -> Iterator[str]:
     for row, accuracy in measured.items():
         if accuracy and row.model not in told:
             told.add(row.model)
-            yield _explanation(row.model, accuracy.of_float)
+            yield _explanation(row.model, accuracy)
 
 
-def _explanation(model: str, of_float: Measured) -> str:
+def _explanation(model: str, accuracy: Accuracy) -> str:
+    of_float = accuracy.of_float
     figure = of_float.figure
     images = "1 image" if of_float.images == 1 else f"{of_float.images} images"
     if figure is None:
-        return f"{model}: agreement with the float network, on {images}"
+        reason = accuracy.of_cvimodel.why_agreement_is_unknown
+        return (
+            f"{model}: agreement with the float network, on {images}{': unknown' if reason else ''}{reason}"
+        )
     camera = f", {of_float.camera.number} as the camera shows it" if of_float.camera else ""
     return (
         f"{model}: accuracy is {figure.metric} on {images}, ± its standard error; "

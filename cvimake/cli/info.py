@@ -166,7 +166,8 @@ def _accuracy(measured: Measured | None) -> Iterator[tuple[str, str]]:
         camera = f"; {measured.camera.number} as the camera shows it" if measured.camera else ""
         yield "accuracy", f"{measured.figure.metric} {measured.figure} {images}{camera}"
     if measured.agreement:
-        yield "agreement", f"{measured.agreement} with the float network, {images}"
+        reason = measured.why_agreement_is_unknown
+        yield "agreement", f"{measured.agreement} with the float network, {images}{reason}"
 
 
 def _time(estimate: Any) -> str:  # noqa: ANN401 - device_time.Estimate, imported where it is needed

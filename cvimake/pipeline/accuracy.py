@@ -70,6 +70,12 @@ class Measured(BaseModel):
     agreement_details: dict[str, Any] = {}
     outputs: tuple[dict[str, Any], ...] = ()
 
+    @property
+    def why_agreement_is_unknown(self) -> str:
+        """The reason, as the end of a sentence about the images; empty if it is known."""
+        unknown = self.agreement is not None and self.agreement.value is None
+        return ", because the float network finds nothing in them that it is sure of" if unknown else ""
+
 
 def drop(ours: Figure | None, theirs: Figure | None) -> float | None:
     """Return by how much our figure is less than theirs; None if that is not known."""

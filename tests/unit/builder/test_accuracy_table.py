@@ -71,3 +71,16 @@ def test_one_image_is_not_called_images() -> None:
     accuracy = Accuracy(of_one, of_one)
     told = list(explanations({Row("net", "int8", Path("info.json")): accuracy}))
     assert told == ["net: agreement with the float network, on 1 image"]
+
+
+def test_an_unknown_agreement_has_its_reason(tmp_path: Path) -> None:
+    files = (
+        written(tmp_path / "float.json", None, None, None),
+        written(tmp_path / "int8.json", None, None, Figure(metric="same detections", value=None)),
+    )
+    one = Row("net", "int8", tmp_path / "info.json", files)
+    assert Columns({one: read(one)}).cells(one) == ["unknown"]
+    (line,) = explanations({one: read(one)})
+    assert line.endswith(
+        "on 20 images: unknown, because the float network finds nothing in them that it is sure of"
+    )
