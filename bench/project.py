@@ -89,10 +89,10 @@ def add_launcher(root: Path) -> Path:
 
 
 def tasks(root: Path) -> list[dict[str, Any]]:
-    """Return a project's whole graph, as doit gets it."""
+    """Return a project's whole graph, as doit gets it, without what only runs if it is named."""
     with working_in(root):
         _, task_toolchain, task_models = dodo.graph(str(root / "dodo.py"))
-        return [*task_toolchain(), *task_models()]
+        return [task for task in (*task_toolchain(), *task_models()) if isinstance(task, dict)]
 
 
 def mark_done(root: Path) -> None:

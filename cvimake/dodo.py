@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from cvimake.builder.build import Build
-from cvimake.builder.tasks import Project, Task, doit_config
+from cvimake.builder.tasks import AnyTask, Project, Task, doit_config
 from cvimake.core import terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.pipeline.stage import StageOf
-from cvimake.pipeline.stages import accuracy, calibration, cvimodel, info, mlir, onnx, qtable
+from cvimake.pipeline.stages import accuracy, calibration, cvimodel, info, mlir, onnx, preview, qtable
 
 __all__ = ["graph"]
 
@@ -30,10 +30,11 @@ STAGES = (
     cvimodel.stages,
     info.stages,
     accuracy.stages,
+    preview.stages,
 )
 
 
-Graph = tuple[dict[str, Any], Callable[[], Iterator[Task]], Callable[[], Iterator[Task]]]
+Graph = tuple[dict[str, Any], Callable[[], Iterator[Task]], Callable[[], Iterator[AnyTask]]]
 
 
 def graph(dodo_file: str, stages: Sequence[StageOf] = STAGES) -> Graph:
@@ -58,7 +59,7 @@ def graph(dodo_file: str, stages: Sequence[StageOf] = STAGES) -> Graph:
         if project.takes_frameworks:
             yield project.frameworks_task()
 
-    def task_models() -> Iterator[Task]:
+    def task_models() -> Iterator[AnyTask]:
         """Make the tasks of all models."""
         for model in project.buildable:
             yield from project.tasks(model, stages)

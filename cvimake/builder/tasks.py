@@ -37,6 +37,7 @@ from cvimake.toolchain import commands
 TOOLCHAIN_TASK, FRAMEWORKS_TASK = "toolchain", "frameworks"
 
 Task = dict[str, Any]
+AnyTask = Task | DoitTask
 # Otherwise doit would replace the standard output of all threads by files of its own.
 _OWN_OUTPUT: Task = {"io": {"capture": False}, "verbosity": 0}
 
@@ -106,12 +107,13 @@ class Project:
         """True if a model needs PyTorch or TensorFlow to be read."""
         return any(model.takes_frameworks for model in self.buildable)
 
-    def tasks(self, model: DeclaredModel, stages: Iterable[StageOf]) -> Iterator[Task]:
+    def tasks(self, model: DeclaredModel, stages: Iterable[StageOf]) -> Iterator[AnyTask]:
         """Yield the tasks of a buildable model: the model itself, and each of its stages as `MODEL:STAGE`."""
         yield {"basename": model.name, "name": None, "doc": harmless(model.model.description)}
         for stage_of in stages:
             for stage in stage_of(model):
-                yield self.task(stage)
+                task = self.task(stage)
+                yield _on_request(task) if stage.on_request else task
         for variant in model.variants:
             if len(variant.processors) > 1:
                 yield {
@@ -215,6 +217,12 @@ class Project:
         path = self.build.root / toolchain
         if not path.exists() or path.read_bytes() != text.encode():
             path.write_text(text, encoding="utf-8")
+
+
+def _on_request(task: Task) -> DoitTask:
+    """Return a task that is no part of its model's group: doit would add every task of this name to it."""
+    model, name = task.pop("basename"), task.pop("name")
+    return DoitTask(f"{model}:{name}", **task, subtask_of=model)
 
 
 class _DefaultTasks(Sequence[str]):

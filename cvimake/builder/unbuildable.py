@@ -17,6 +17,8 @@ from cvimake.project.names import NAME, RESERVED_NAMES
 
 # The names of the tasks `MODEL:...` that stand for such a model.
 WAITING, DECLARATION = "waiting", "declaration"
+# The stage that only models with [accuracy] have.
+PREVIEW = "preview"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -131,10 +133,21 @@ def stand_ins(
         selected: names of tasks and paths of results; None for all tasks.
         tasks: the names of all tasks.
         targets: the paths of all results.
+
+    Raises:
+        CvimakeError: one of them is the preview of a model that has none.
     """
     if selected is None:
         return None
-    return list(dict.fromkeys(_stand_in(name, tasks, targets) for name in selected))
+    replaced = list(dict.fromkeys(_stand_in(name, tasks, targets) for name in selected))
+    for name in replaced:
+        model, _, stage = name.partition(":")
+        if stage == PREVIEW and name not in tasks and model in tasks:
+            raise CvimakeError(
+                f"{model} has no preview: it declares no images to measure on",
+                "Declare `dataset` in [accuracy] of its model.toml.",
+            )
+    return replaced
 
 
 def stops_others(selected: Collection[str], tasks: Container[str]) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Container, Iterable
 from typing import Any
 
 from doit.cmd_clean import Clean as DoitClean
 
 from cvimake.builder import leftovers
+from cvimake.builder.unbuildable import PREVIEW
 from cvimake.cli import disk_use, surroundings
 from cvimake.cli.interruption import ends_cleanly
 from cvimake.cli.options import option
@@ -70,6 +72,9 @@ class Clean(DoitClean):
             tasks = {task.name for task in self.task_list}
             others = [name for name in named if name not in left or name in tasks]
             if others or not named:
+                others = _with_previews(others, tasks)
+                if self.sel_tasks is not None:
+                    self.sel_tasks = _with_previews(self.sel_tasks, tasks)
                 return super()._execute(dryrun, cleandep, cleanall, cleanforget, others)
             self.dep_manager.close()
             return 0
@@ -80,6 +85,11 @@ class Clean(DoitClean):
             self.outstream.write(f"{leftover.name} - removing file '{path}'\n")
         if not is_trial:
             leftover.remove()
+
+
+def _with_previews(names: Iterable[str], tasks: Container[str]) -> list[str]:
+    """Add the preview of each model. doit does not know that it belongs to the model's group."""
+    return [each for name in names for each in (name, f"{name}:{PREVIEW}") if each == name or each in tasks]
 
 
 def _clean_cache(named: list[str], *, is_trial: bool) -> None:

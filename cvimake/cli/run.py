@@ -20,7 +20,7 @@ from cvimake.builder.build import Build
 from cvimake.builder.history import HISTORY, History
 from cvimake.builder.reporter import BuildReporter
 from cvimake.builder.runner import Runner
-from cvimake.builder.unbuildable import stand_ins, stops_others
+from cvimake.builder.unbuildable import PREVIEW, stand_ins, stops_others
 from cvimake.cli import surroundings
 from cvimake.cli.closed_output import leave
 from cvimake.cli.interruption import ends_cleanly
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cvimake.builder.json_reporter import JsonReporter
 
 # The suffixes of results: a bare name with one of them means a file in the user's folder.
-_TARGETS = frozenset({".cvimodel", ".json", ".mlir", ".npz", ".onnx", ".txt"})
+_TARGETS = frozenset({".cvimodel", ".json", ".mlir", ".npz", ".onnx", ".png", ".txt", ".zip"})
 _JOBS = option(
     "jobs",
     int,
@@ -208,9 +208,11 @@ def with_info(selected: Iterable[str], tasks: Container[str]) -> list[str]:
     """Return the selected tasks, and for each cvimodel among them its info stage and its accuracy stage.
 
     These stages tell what is in the cvimodel and what it sees, and whether it is within its budget. The table
-    shows an accuracy only beside what is in the cvimodel, so its stage also selects the info stage.
+    shows an accuracy only beside what is in the cvimodel, so its stage also selects the info stage. A preview
+    shows every cvimodel of its model, so it selects the model.
     """
     asked = list(selected)
+    asked += [model for model, _, stage in (name.partition(":") for name in asked) if stage == PREVIEW]
     cvimodels = (name.removesuffix("_accuracy") for name in asked if ":" in name)
     about = (f"{name}{stage}" for name in cvimodels for stage in ("_info", "_accuracy"))
     return list(dict.fromkeys([*asked, *(name for name in about if name in tasks)]))

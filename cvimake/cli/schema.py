@@ -14,6 +14,7 @@ from cvimake.cli.base import PlainCommand
 from cvimake.core import terminal
 from cvimake.pipeline.accuracy import Measured
 from cvimake.pipeline.cvimodel_info import Info
+from cvimake.pipeline.preview import Preview
 from cvimake.project.dataset import Dataset
 from cvimake.project.model import Model
 from cvimake.project.settings import Settings
@@ -26,6 +27,7 @@ _SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
     "settings": (Settings, "[tool.cvimake] in pyproject.toml: what is common to all models"),
     "info": (Info, "…_info.json: what is in a cvimodel"),
     "accuracy": (Measured, "…_accuracy.json: what a network or a cvimodel sees"),
+    "preview": (Preview, "…_preview.json: what the networks of a model see, side by side"),
     "event": (Event, "one line of ./doit run --json: what happens in a build"),
 }
 

@@ -16,7 +16,9 @@ class FileKind(Enum):
     CVIMODEL = (b"CviModel",)
     MLIR = (b"#loc", b"module")
     ONNX = (b"\x08",)
+    # An npz is a zip.
     NPZ = (b"PK\x03\x04",)
+    PNG = (b"\x89PNG\r\n\x1a\n",)
     JSON = (b"{", b"[")
     TABLE = (b"#",)
     TEXT = (b"",)

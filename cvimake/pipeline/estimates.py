@@ -114,6 +114,11 @@ def accuracy(network: NetworkSize, images: int, seconds: float) -> Load:
     )
 
 
+def preview(images: int, columns: int) -> Load:
+    """Estimate the drawing of so many images in so many columns."""
+    return Load(memory=GIBIBYTE // 2, seconds=2 + 0.1 * images * columns)
+
+
 LISTING = Load(memory=GIBIBYTE // 4, seconds=0.5)
 
 

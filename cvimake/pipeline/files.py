@@ -57,6 +57,11 @@ def camera_detections(stem: str) -> str:
     return f"{stem}_camera_detections.json"
 
 
+def preview(stem: str) -> tuple[str, str, str]:
+    """Name the picture of what networks see, the listing of everything in it, and its tiles."""
+    return f"{stem}_preview.png", f"{stem}_preview.json", f"{stem}_preview.zip"
+
+
 def calibration_table(model: str) -> str:
     """Name the thresholds of INT8."""
     return f"{model}_calibration_table"

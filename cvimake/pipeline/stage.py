@@ -41,6 +41,7 @@ class Stage:
         row: the row of the final table that it counts for; None if it counts for several.
         checks: what is checked before the tool runs, in this order.
         outcome: what is concluded from the outputs; None for nothing.
+        on_request: it only runs if it is named, and not with its model.
     """
 
     action: Action
@@ -49,6 +50,7 @@ class Stage:
     row: Row | None = None
     checks: tuple[Check, ...] = ()
     outcome: Outcome | None = None
+    on_request: bool = False
 
     @property
     def concluded(self) -> tuple[Path, ...]:

@@ -142,10 +142,23 @@ ACCURACY_PACKAGES = Folder(
 
 def accuracy_command(images: str, *files: str) -> tuple[str, ...]:
     """Return the command that evaluates a network on a folder of images; see `container/evaluation`."""
+    return _package_command("evaluation", ACCURACY_PACKAGES, images, files)
+
+
+# The package that draws previews.
+PREVIEW_PACKAGE = Folder(target="/packages", files=container_package("preview"))
+
+
+def preview_command(images: str, *files: str) -> tuple[str, ...]:
+    """Return the command that draws what networks see; see `container/preview`."""
+    return _package_command("preview", PREVIEW_PACKAGE, images, files)
+
+
+def _package_command(name: str, folder: Folder, images: str, files: Iterable[str]) -> tuple[str, ...]:
     # The last folder is the working directory, with the files that are no package. All folders are on the
     # command line: without containers, only there they are put in the place of the expected ones.
-    path = f"PYTHONPATH={ACCURACY_PACKAGES.target}:{environment()['PYTHONPATH']}:."
-    return (*DETERMINISTIC, "env", path, "python3", "-m", "evaluation", f"--images={images}", *files)
+    path = f"PYTHONPATH={folder.target}:{environment()['PYTHONPATH']}:."
+    return (*DETERMINISTIC, "env", path, "python3", "-m", name, f"--images={images}", *files)
 
 
 # The program that converts ONNX networks, and its Python: docker/Dockerfile gives it newer packages than the

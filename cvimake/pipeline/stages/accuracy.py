@@ -7,22 +7,20 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from cvimake.camera import camera_picture, layouts, thresholds
+from cvimake.camera import camera_picture, layouts
 from cvimake.camera.kinds import KINDS
-from cvimake.core.action import Action, FileKind, Folder, Input, Text
-from cvimake.pipeline import estimates, files, inputs
+from cvimake.core.action import Action, FileKind, Input, Text
+from cvimake.pipeline import estimates, files, inputs, measurement
 from cvimake.pipeline.checks import AccuracyNotes, Check, OverlapCheck, SamplesCheck
 from cvimake.pipeline.checks.sample_fit import Purpose
 from cvimake.pipeline.outcomes import MeasuredAccuracy
 from cvimake.pipeline.stage import Stage
 from cvimake.pipeline.target import Target, targets
-from cvimake.project.accuracy import Accuracy, DeclaredAccuracy
+from cvimake.project.accuracy import DeclaredAccuracy
 from cvimake.project.dataset import Samples
 from cvimake.project.declarations import DeclaredModel
 from cvimake.toolchain import commands
 
-# The folder in the container with the images.
-_IMAGES = "/images"
 _PROGRAM = inputs.program("process_group")
 # The camera's rules for recognising a kind of model; they import nothing.
 _LAYOUTS = Input(name="layouts.py", path=Path(layouts.__file__))
@@ -49,18 +47,14 @@ def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | No
     result, field, camera = files.accuracy(stem), files.detections(stem), files.camera_detections(stem)
     float_stem = f"{model.name}_float"
     of_float = [files.detections(float_stem), files.accuracy(float_stem)] if target else []
-    # The user's names of images can hold anything, so the container gets numbers.
-    names = {
-        f"{place:05}{path.suffix.lower()}": name for place, (name, path) in enumerate(declared.images.items())
-    }
-    texts = [Text(name=_OPTIONS, text=json.dumps(_options(model, declared, target, names), indent=1))]
+    texts = [Text(name=_OPTIONS, text=json.dumps(_options(model, declared, target), indent=1))]
     if declared.labels:
         texts.append(Text(name=_LABELS, text=declared.labels))
     network = estimates.size(model)
     return Stage(
         action=Action(
             name=name,
-            argv=commands.accuracy_command(_IMAGES, _OPTIONS, result, field, camera),
+            argv=commands.accuracy_command(measurement.IMAGES, _OPTIONS, result, field, camera),
             environment=commands.simulator_environment(),
             inputs=(
                 *inputs.network(model),
@@ -78,11 +72,13 @@ def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | No
             texts=tuple(texts),
             folders=(
                 commands.ACCURACY_PACKAGES,
-                Folder(target=_IMAGES, files={own: declared.images[name] for own, name in names.items()}),
+                measurement.folder(declared),
             ),
             limits=dataclasses.replace(estimates.limits(model), processes=estimates.MANY_PROCESSES),
         ),
-        load=estimates.accuracy(network, len(names), declared.seconds if target else network.inference),
+        load=estimates.accuracy(
+            network, len(declared.images), declared.seconds if target else network.inference
+        ),
         row=target.row if target else None,
         checks=tuple(_checks(model, declared, None if target else AccuracyNotes(notes=declared.notes))),
         outcome=MeasuredAccuracy(
@@ -104,9 +100,7 @@ def _checks(model: DeclaredModel, declared: DeclaredAccuracy, notes: AccuracyNot
         yield OverlapCheck(declared=path, calibration=declared.calibration, measured=samples)
 
 
-def _options(
-    model: DeclaredModel, declared: DeclaredAccuracy, target: Target | None, names: dict[str, str]
-) -> dict[str, object]:
+def _options(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | None) -> dict[str, object]:
     """Return everything that the program has to know, as a JSON value."""
     how, options = model.inputs, declared.options
     channels = 1 if how.pixel_format == "gray" else 3
@@ -126,8 +120,8 @@ def _options(
         # Networks that nobody has to change can have fractions too.
         "relative_boxes": model.model.output.relative_boxes or None,
         "kinds": {kind.name: kind.fits.__name__ for kind in KINDS if not kind.told},
-        "thresholds": _thresholds(options),
-        "images": [{"id": place, "file": own, "name": names[own]} for place, own in enumerate(names)],
+        "thresholds": measurement.thresholds(options),
+        "images": measurement.listed(declared),
         "classes": list(declared.classes),
         "labels": _LABELS if declared.labels else None,
         "float": files.detections(f"{model.name}_float") if target else None,
@@ -135,21 +129,3 @@ def _options(
         "task": options.task,
         "metric": options.metric,
     }
-
-
-def _thresholds(options: Accuracy) -> dict[str, dict[str, float]]:
-    """Return the camera's thresholds for `others`, and for each kind that has its own.
-
-    They are the declared ones, or the firmware's.
-    """
-
-    def of_kind(kind: str) -> dict[str, float]:
-        usual = thresholds.of_firmware(kind)
-        return {
-            "score": usual.score if options.score_threshold is None else options.score_threshold,
-            "overlap": usual.overlap if options.iou_threshold is None else options.iou_threshold,
-        }
-
-    others = of_kind("")
-    own = {kind.name: found for kind in KINDS if (found := of_kind(kind.name)) != others}
-    return {"others": others, **own}
