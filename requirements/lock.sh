@@ -8,6 +8,8 @@ compile() {
 }
 own() { compile --python-version 3.10 pyproject.toml --extra build "$@"; }
 own --output-file requirements/run.txt
-own --extra dev --constraint requirements/run.txt --output-file requirements/test.txt
+# What `./doit report` installs when it is first asked for, beside what runs the program.
+own --extra report --constraint requirements/run.txt --output-file requirements/report.txt
+own --extra dev --constraint requirements/report.txt --output-file requirements/test.txt
 # In an environment of its own. Snakemake needs a Python that is newer than ours.
 compile --python-version 3.11 --group bench --output-file requirements/bench.txt

@@ -10,6 +10,7 @@ from __future__ import annotations
 COMMANDS = {
     "run": "cvimake.cli.run:Run",
     "graph": "cvimake.cli.graph:Graph",
+    "report": "cvimake.cli.report:Report",
     "info": "cvimake.cli.info:Info",
     "log": "cvimake.cli.log:Log",
     "shell": "cvimake.cli.shell:Shell",

@@ -61,25 +61,25 @@ def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
         EnvironmentFailedError: a step failed; its output is in `.venv/install.log`.
     """
     environment = project / ".venv"
-    with _exclusive(project / ".venv.lock"):
+    with exclusive(project / ".venv.lock"):
         marks = _expected(project, requirements)
-        if (environment / "bin" / "doit").exists() and _is_marked(environment, marks):
+        if (environment / "bin" / "doit").exists() and is_marked(environment, marks):
             return environment
-        pip = _begin(project, environment, quiet=quiet)
+        command = _begin(project, environment, quiet=quiet)
         lock = own_lock = project / "requirements" / f"{requirements}.txt"
         if not own_lock.exists():
             wanted, source = _own_cvimake(project)
             with _announced(f"installing {wanted}", quiet=quiet):
                 # Another wheel can have the version of the one that is installed.
                 options = ["--no-deps", "--force-reinstall", *source, "--require-hashes"]
-                _run([*pip, *options, "-r", str(project / OWN / OWN_LOCK)], environment)
+                _run([*command, *options, "-r", str(project / OWN / OWN_LOCK)], environment)
             lock = _packaged_lock(environment)
         what = f"requirements/{lock.name}" if lock == own_lock else "it"
         with _announced(f"installing the packages locked in {what}", quiet=quiet):
-            _run([*pip, "--require-hashes", "-r", str(lock)], environment)
+            _run([*command, "--require-hashes", "-r", str(lock)], environment)
         if own_lock.exists():
             with _announced("installing cvimake itself", quiet=quiet):
-                _run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(project)], environment)
+                _run([*command, "--no-deps", "--no-build-isolation", "--editable", str(project)], environment)
         for name, text in marks.items():
             _mark(environment, name, text)
     return environment
@@ -92,14 +92,23 @@ def prepare_apart(project: Path, requirements: str) -> Path:
     those of `prepare`.
     """
     environment, lock = project / f".venv-{requirements}", project / "requirements" / f"{requirements}.txt"
-    with _exclusive(project / ".venv.lock"):
+    with exclusive(project / ".venv.lock"):
         marks = {"place": f"{project}\n", lock.name: lock.read_text(encoding="utf-8")}
-        if not _is_marked(environment, marks):
-            pip = _begin(project, environment, quiet=False)
-            with _announced(f"installing the packages locked in requirements/{lock.name}", quiet=False):
-                _run([*pip, "--require-hashes", "-r", str(lock)], environment)
-            _mark(environment, lock.name, marks[lock.name])
+        if not is_marked(environment, marks):
+            _begin(project, environment, quiet=False)
+            install(lock, environment)
     return environment
+
+
+def install(lock: Path, environment: Path) -> None:
+    """Install what a lock file lists into an environment, and mark the environment with it."""
+    with _announced(f"installing the packages locked in requirements/{lock.name}", quiet=False):
+        _run([*_pip(environment), "--require-hashes", "-r", str(lock)], environment)
+    _mark(environment, lock.name, lock.read_text(encoding="utf-8"))
+
+
+def _pip(environment: Path) -> list[str]:
+    return [str(environment / "bin" / "python"), "-I", "-m", "pip", "install", "--disable-pip-version-check"]
 
 
 def _begin(project: Path, environment: Path, *, quiet: bool) -> list[str]:
@@ -110,7 +119,7 @@ def _begin(project: Path, environment: Path, *, quiet: bool) -> list[str]:
         _mark(environment, "place", f"{project}\n")
     for mark in (environment / MARKS).glob("*.t*"):
         mark.unlink()
-    return [str(environment / "bin" / "python"), "-I", "-m", "pip", "install", "--disable-pip-version-check"]
+    return _pip(environment)
 
 
 def _belongs_here(project: Path, environment: Path) -> bool:
@@ -123,7 +132,8 @@ def _belongs_here(project: Path, environment: Path) -> bool:
     return place == f"{project}\n" and _succeeds([str(python), "-I", "-m", "pip", "--version"])
 
 
-def _is_marked(environment: Path, marks: dict[str, str]) -> bool:
+def is_marked(environment: Path, marks: dict[str, str]) -> bool:
+    """Tell whether an environment has all these marks."""
     try:
         return all(
             (environment / MARKS / name).read_text(encoding="utf-8") == text for name, text in marks.items()
@@ -252,7 +262,7 @@ def _run(command: Sequence[str], environment: Path) -> None:
 
 
 @contextlib.contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Iterator[None]:
     """Hold a lock that ends with the process, however the process ends."""
     with path.open("w") as file:
         try:

@@ -18,6 +18,7 @@ from cvimake.pipeline.preview import Preview
 from cvimake.project.dataset import Dataset
 from cvimake.project.model import Model
 from cvimake.project.settings import Settings
+from cvimake.report.data import Report
 
 FOLDER = Path("schemas")
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -28,6 +29,7 @@ _SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
     "info": (Info, "…_info.json: what is in a cvimodel"),
     "accuracy": (Measured, "…_accuracy.json: what a network or a cvimodel sees"),
     "preview": (Preview, "…_preview.json: what the networks of a model see, side by side"),
+    "report": (Report, "./doit report --json: what a project has built, and how good it is"),
     "event": (Event, "one line of ./doit run --json: what happens in a build"),
 }
 

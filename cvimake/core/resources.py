@@ -14,6 +14,12 @@ def docker_folder() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / "docker"
 
 
+def lock_file(name: str) -> Path:
+    """Return a lock file of cvimake's packages, such as `run`."""
+    installed = _PACKAGE / "requirements" / f"{name}.txt"
+    return installed if installed.is_file() else _PACKAGE.parent / "requirements" / f"{name}.txt"
+
+
 def container_program(name: str) -> Path:
     """Return the path of a container program, which is a file of `cvimake/toolchain/container`."""
     return _PACKAGE / "toolchain" / "container" / f"{name}.py"

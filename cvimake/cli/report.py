@@ -1,0 +1,84 @@
+"""`report`: write pages that show what a project has built, how good it is, and how it was made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doit.control import TaskControl
+
+from cvimake.builder.staleness import Verdict
+from cvimake.builder.task_meta import meta_of
+from cvimake.cli import report_packages, surroundings
+from cvimake.cli.base import OPTION_JSON, GraphCommand
+from cvimake.cli.drawing import svg
+from cvimake.cli.graph_picture import Pictures
+from cvimake.cli.run import with_info
+from cvimake.core import git, terminal
+from cvimake.core.errors import CvimakeError
+from cvimake.report.data import Report as Data
+
+
+class Report(GraphCommand):
+    """Write the report. Builds nothing."""
+
+    doc_purpose = "write build/report/index.html: what is built, how good it is, and how it was made"
+    doc_usage = "[MODEL ...]"
+    doc_description = (
+        "The pages open from the disk, without a server or a network. They show what the last build has "
+        "left; nothing is built. Pages whose contents have not changed are not made again."
+    )
+    cmd_options = (OPTION_JSON,)
+
+    def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
+        """Write the pages, or print the report."""
+        report_packages.ensure(surroundings.folder())
+        names = self._names(graph, selected)
+        stages = {name: stage for name, task in graph.tasks.items() if (stage := meta_of(task).stage)}
+        wanted = [name for name in stages if name.partition(":")[0] in names]
+        verdicts = self.stale(graph, with_info([*wanted, *names], graph.tasks))
+        report = self._gathered(names, stages, verdicts)
+        if options["json"]:
+            terminal.write(report.model_dump_json(indent=1) + "\n")
+            return 0
+        from cvimake.report import writing  # noqa: PLC0415 - loads what only a report needs
+
+        pictures = Pictures(
+            tasks=graph.tasks, verdicts=verdicts, records=self.dep_manager, history=self.history
+        )
+        graphs = {name: svg.drawn(pictures.of(with_info([name], graph.tasks))) for name in names}
+        written = writing.write(report, graphs, surroundings.folder())
+        index = writing.FOLDER / "index.html"
+        if written.made:
+            terminal.line(f"{index}: {written.made} of {written.pages} pages made")
+        else:
+            terminal.line(f"{index}: up to date, {written.pages} pages")
+        return 0
+
+    def _names(self, graph: TaskControl, selected: list[str]) -> list[str]:
+        """Return the names of the models."""
+        held = [name.partition(":")[0] for name, task in graph.tasks.items() if meta_of(task).hindrances]
+        models = list(dict.fromkeys([*self.build.declarations.models, *held]))
+        if self.sel_default_tasks:
+            return sorted(models)
+        if others := [name for name in selected if name not in models]:
+            raise CvimakeError(
+                f"a report is of whole models, and {others[0]} is none", "./doit report MODEL ..."
+            )
+        return sorted(selected)
+
+    def _gathered(self, names: list[str], stages: dict[str, Any], verdicts: dict[str, Verdict]) -> Data:
+        from cvimake.builder import unbuildable  # noqa: PLC0415 - slow to import, and only needed here
+        from cvimake.report import curves  # noqa: PLC0415 - the same
+        from cvimake.report.evidence import Evidence  # noqa: PLC0415 - the same
+        from cvimake.report.gathering import Gathering, Since  # noqa: PLC0415 - the same
+
+        build = self.build
+        held = unbuildable.of_declarations(build.declarations, build.root)
+        gathering = Gathering(
+            evidence=Evidence(build=build, stages=stages, verdicts=verdicts, history=self.history),
+            tree=git.tree(build.root, build.environment),
+            since=Since(),
+            curves=curves.of_model,
+        )
+        models = [build.declarations.models[name] for name in names if name not in held]
+        return gathering.report(build.root.name, models, [held[name] for name in names if name in held])

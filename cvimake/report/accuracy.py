@@ -1,0 +1,111 @@
+"""Arranges figures of accuracy for a report: each variant beside the float network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cvimake.pipeline.accuracy import Measured, drop
+from cvimake.report.data import Breakdown, Part, Series
+from cvimake.report.variant_data import Accuracy, OutputSimilarity
+
+FLOAT = "float"
+# The parts of detections, the one that a model is about last.
+_PARTS = ("boxes", "masks", "keypoints")
+_SIZES = ("small", "medium", "large")
+# A smaller loss is shown as 0.000.
+_LEAST = 0.0005
+# Where the figures of parts are, by what the parts are.
+_MEMBERS: Mapping[Part, str] = {"class": "classes", "size": "sizes"}
+
+
+def beside_float(ours: Measured, theirs: Measured | None) -> Accuracy:
+    """Return what a cvimodel sees, beside the float network.
+
+    Args:
+        ours: what was measured of the cvimodel.
+        theirs: of the float network; None if nothing was.
+    """
+    outputs = tuple(
+        OutputSimilarity(
+            name=str(output.get("name", number)),
+            cosine=output.get("cosine"),
+            signal_to_noise=output.get("signal_to_noise"),
+            worst_image=str(output.get("worst_image") or ""),
+        )
+        for number, output in enumerate(ours.outputs)
+    )
+    return Accuracy(
+        images=ours.images,
+        figure=ours.figure,
+        camera=ours.camera,
+        camera_reason=ours.camera_reason,
+        agreement=ours.agreement,
+        drop=drop(ours.figure, theirs.figure if theirs else None),
+        camera_drop=drop(ours.camera, theirs.camera if theirs else None),
+        outputs=outputs,
+    )
+
+
+def breakdowns(of_float: Measured | None, variants: Mapping[str, Measured]) -> tuple[Breakdown, ...]:
+    """Return the accuracy of each class and of each size of objects; none without labels."""
+    measured = {FLOAT: of_float, **variants} if of_float else dict(variants)
+    known = {name: _part(one.field_details) for name, one in measured.items()}
+    if not any(details for details, _ in known.values()):
+        return ()
+    key, metric = next(((key, metric) for _, (key, metric) in known.values() if key), ("", ""))
+    found = []
+    for of, member in _MEMBERS.items():
+        rows = {name: details.get(member) or {} for name, (details, _) in known.items()}
+        parts = _names(rows.values(), of)
+        if parts and key:
+            found.append(_breakdown(metric, of, key, parts, rows))
+    return tuple(found)
+
+
+def _part(details: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, str]]:
+    """Return the figures that classes have, with the key of one and its name."""
+    for part in reversed(_PARTS):
+        if part in details:
+            return details[part], ("map50_95", "mAP50-95")
+    return (details, ("top1", "top1")) if "top1" in details else ({}, ("", ""))
+
+
+def _names(rows: Iterable[Mapping[str, Any]], of: Part) -> tuple[str, ...]:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    is_known = of == "size" and set(names) <= {*_SIZES}
+    return tuple(sorted(names, key=_SIZES.index)) if is_known else tuple(names)
+
+
+def _breakdown(
+    metric: str,
+    of: Part,
+    key: str,
+    parts: Sequence[str],
+    rows: Mapping[str, Mapping[str, Any]],
+) -> Breakdown:
+    first = next(iter(rows.values()))
+    counts = [first.get(part, {}).get("objects", first.get(part, {}).get("images")) for part in parts]
+    return Breakdown(
+        metric=metric,
+        of=of,
+        parts=tuple(parts),
+        counts=tuple(counts) if all(count is not None for count in counts) else (),
+        series=tuple(
+            Series(name=name, values=tuple(row.get(part, {}).get(key) for part in parts))
+            for name, row in rows.items()
+        ),
+    )
+
+
+def worst(breakdown: Breakdown, name: str, most: int = 3) -> list[tuple[str, float]]:
+    """Return the parts in which a variant loses most, each with its loss; only losses."""
+    by_name = {series.name: series.values for series in breakdown.series}
+    if FLOAT not in by_name or name not in by_name:
+        return []
+    lost = [
+        (part, before - after)
+        for part, before, after in zip(breakdown.parts, by_name[FLOAT], by_name[name], strict=True)
+        if before is not None and after is not None and before - after >= _LEAST
+    ]
+    return sorted(lost, key=lambda pair: -pair[1])[:most]

@@ -1,0 +1,137 @@
+"""The contents of a report as values, the same for pages, Markdown and JSON."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cvimake.pipeline.accuracy import Figure
+from cvimake.report.variant_data import File, Trouble, Value, Variant
+
+# The kinds of parts that a figure is broken down into.
+Part = Literal["class", "size"]
+
+
+class Threshold(Value):
+    """The threshold of a layer's values in INT8, and the extremes that the calibration has seen."""
+
+    layer: str
+    threshold: float
+    lowest: float
+    highest: float
+
+    @property
+    def clipped(self) -> float:
+        """The part of the seen range, from 0 to 1, that lies beyond the threshold."""
+        extreme = max(abs(self.lowest), abs(self.highest))
+        return max(0.0, 1 - self.threshold / extreme) if extreme else 0.0
+
+
+class Series(Value):
+    """The values of one network: the float network, or a variant."""
+
+    name: str
+    values: tuple[float | None, ...]
+
+
+class Breakdown(Value):
+    """A figure of accuracy in parts: for each class, or for each size of objects.
+
+    Attributes:
+        metric: the figure.
+        of: what the parts are: `class` or `size`.
+        counts: objects or images of each part; empty if they are not known.
+        series: the float network first.
+    """
+
+    metric: str
+    of: Part
+    parts: tuple[str, ...]
+    counts: tuple[int, ...]
+    series: tuple[Series, ...]
+
+
+class Curve(Value):
+    """The precision of a network at each of 101 recalls from 0 to 1, the mean of all classes."""
+
+    name: str
+    precision: tuple[float, ...]
+
+
+class Change(Value):
+    """A difference from the last release."""
+
+    subject: str
+    what: str
+    old: str
+    new: str
+
+
+class Preview(Value):
+    """A picture of what the variants find.
+
+    Attributes:
+        path: the whole picture, relative to the project.
+    """
+
+    path: str
+    sha256: str
+
+
+class Suggestion(Value):
+    """The variant to ship, and the reason; without a variant, the reason why none is suggested."""
+
+    variant: str
+    reason: str
+
+
+class Model(Value):
+    """One model.
+
+    Attributes:
+        state: `up to date`, or what a build would do.
+        troubles: why it cannot be built.
+        notes: doubts about the figures of accuracy.
+        thresholds: of the calibration, in the order of the network.
+        release: the last release; empty if there is none with this model.
+        changes: from this release to now.
+        curves_missing: why there are no curves; empty if there are some, or if nothing was measured.
+    """
+
+    name: str
+    description: str
+    declaration: str
+    state: str
+    suggestion: Suggestion
+    troubles: tuple[Trouble, ...] = ()
+    metric: str = ""
+    images: int = 0
+    of_float: Figure | None = None
+    of_float_camera: Figure | None = None
+    variants: tuple[Variant, ...] = ()
+    breakdowns: tuple[Breakdown, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    curves_missing: str = ""
+    notes: tuple[str, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    previews: tuple[Preview, ...] = ()
+    release: str = ""
+    changes: tuple[Change, ...] = ()
+    files: tuple[File, ...] = ()
+
+
+class Report(Value):
+    """A project's report.
+
+    Attributes:
+        project: the name of the project.
+        commit: of the sources; empty without git. With changes to them, it ends in `, with changes`.
+        pool: MiB of the camera's memory that models, pictures and video share.
+    """
+
+    schema_version: Literal[1] = 1
+    project: str
+    cvimake: str
+    commit: str
+    toolchain: str
+    pool: int
+    models: tuple[Model, ...]

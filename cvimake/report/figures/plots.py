@@ -1,0 +1,212 @@
+"""Draws the figures of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cvimake.report.data import Breakdown, Curve, Model, Threshold
+from cvimake.report.figures.svg import FAINT, GRID, INK, SERIES, canvas, drawn, text_of
+from cvimake.report.variant_data import Search
+
+_WIDE = 680.0
+_BAR, _GAP = 9.0, 9.0
+# More classes are not readable. The table below the figure has all of them.
+MOST_PARTS = 20
+# With more points than that, their names would cover each other.
+_MOST_NAMED = 12
+_MARKERS = "osD^vPX"
+_MEGABYTE = 1000**2
+
+
+def accuracy_against_size(models: Iterable[Model]) -> str:
+    """Draw the accuracy of every cvimodel against its size; an empty text if nothing was measured."""
+    points = [
+        (model, variant, value)
+        for model in models
+        for variant in model.variants
+        if variant.contents and variant.figure and (value := variant.figure.value) is not None
+    ]
+    if not points:
+        return ""
+    names = list(dict.fromkeys(variant.name for _, variant, _ in points))
+    with canvas(260, _WIDE / 1.6) as figure:
+        axes = figure.add_axes((0.12, 0.17, 0.84, 0.68))
+        for place, name in enumerate(names):
+            of_name = [
+                (variant.contents.size, value)
+                for _, variant, value in points
+                if variant.contents and variant.name == name
+            ]
+            sizes, values = zip(*of_name, strict=True)
+            axes.plot(
+                [size / _MEGABYTE for size in sizes],
+                values,
+                linestyle="",
+                marker=_MARKERS[place % len(_MARKERS)],
+                markersize=7 if len(points) <= _MOST_NAMED else 4,
+                color=_colour(place + 1),
+                label=text_of(name, 14),
+            )
+        if len(points) <= _MOST_NAMED and len({model.name for model, _, _ in points}) > 1:
+            for model, variant, value in points:
+                size = variant.contents.size if variant.contents else 0
+                axes.annotate(
+                    text_of(model.name, 16),
+                    (size / _MEGABYTE, value),
+                    xytext=(7, -3),
+                    textcoords="offset points",
+                    color=FAINT,
+                    fontsize=8,
+                )
+        axes.set_xlabel("size of the file in MB")
+        axes.set_xlim(left=0)
+        axes.margins(y=0.25)
+        axes.grid(visible=True)
+        _legend(axes, min(len(names), 6))
+        return drawn(figure, f"accuracy against size of {len(points)} cvimodels; the table has the numbers")
+
+
+def of_parts(breakdown: Breakdown, shown: Sequence[int]) -> str:
+    """Draw a bar for each part and network.
+
+    Args:
+        breakdown: the figures.
+        shown: the places of the parts to draw.
+    """
+    series = breakdown.series
+    step = _BAR * len(series) + _GAP
+    height = step * len(shown) + 62
+    with canvas(height) as figure:
+        axes = figure.add_axes((0.3, 30 / height, 0.66, 1 - 62 / height))
+        for number, one in enumerate(series):
+            places = [row * step + number * _BAR for row in range(len(shown))]
+            values = [one.values[part] or 0.0 for part in shown]
+            axes.barh(places, values, _BAR - 1.5, color=_colour(number), label=text_of(one.name, 12))
+        middle = _BAR * (len(series) - 1) / 2
+        axes.set_yticks(
+            [row * step + middle for row in range(len(shown))],
+            [text_of(breakdown.parts[part], 15) for part in shown],
+        )
+        axes.set_ylim(len(shown) * step - _GAP / 2, -_BAR)
+        axes.set_xlim(0, 1)
+        axes.grid(visible=True, axis="x")
+        axes.set_axisbelow(True)
+        _legend(axes, min(len(series), 4), height)
+        return drawn(
+            figure,
+            f"{breakdown.metric} of each {breakdown.of}: {_listed(one.name for one in series)}",
+        )
+
+
+def curves(found: Sequence[Curve]) -> str:
+    """Draw precision over recall."""
+    with canvas(250) as figure:
+        axes = figure.add_axes((0.14, 0.17, 0.82, 0.68))
+        for number, curve in enumerate(found):
+            recall = [place / (len(curve.precision) - 1) for place in range(len(curve.precision))]
+            axes.plot(
+                recall,
+                curve.precision,
+                color=_colour(number),
+                linewidth=1.6,
+                linestyle="--" if number == 0 else "-",
+                label=text_of(curve.name, 12),
+            )
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1.02)
+        axes.set_xlabel("recall")
+        axes.set_ylabel("precision")
+        axes.grid(visible=True)
+        _legend(axes, min(len(found), 4))
+        return drawn(figure, f"precision over recall of {_listed(one.name for one in found)}")
+
+
+def losses(name: str, search: Search, order: Sequence[str], floats: Sequence[str]) -> str:
+    """Draw the loss of each layer that the search of a variant has tried, over the depth in the network."""
+    depth = {name: place for place, name in enumerate(order)}
+    known = [one for one in search.losses if one.name in depth]
+    if not known:
+        return ""
+    worst = min(known, key=lambda one: one.value)
+    with canvas(240) as figure:
+        axes = figure.add_axes((0.19, 0.17, 0.77, 0.68))
+        for label, colour, marker, of_kind in (
+            ("stays float", SERIES[1], "o", [one for one in known if one.name in floats]),
+            ("INT8", SERIES[0], "s", [one for one in known if one.name not in floats]),
+        ):
+            if of_kind:
+                x, y = [depth[one.name] for one in of_kind], [1 - one.value for one in of_kind]
+                axes.vlines(x, 0, y, color=GRID, linewidth=1.2)
+                axes.plot(x, y, linestyle="", marker=marker, markersize=5, color=colour, label=label)
+        is_late = depth[worst.name] > len(order) / 2
+        axes.annotate(
+            text_of(worst.name, 30),
+            (depth[worst.name], 1 - worst.value),
+            xytext=(-7 if is_late else 7, 0),
+            textcoords="offset points",
+            horizontalalignment="right" if is_late else "left",
+            color=INK,
+            fontsize=8.5,
+        )
+        axes.set_xlim(-0.5, len(order) - 0.5)
+        axes.set_ylim(bottom=0)
+        axes.margins(y=0.15)
+        axes.set_xlabel("depth: layers from the input to the outputs")
+        axes.set_ylabel("loss (1 - cosine)")
+        axes.grid(visible=True, axis="y")
+        _legend(axes, 2)
+        return drawn(figure, f"{name}: loss of {len(known)} layers over the depth; the worst is {worst.name}")
+
+
+def clipping(thresholds: Sequence[Threshold]) -> str:
+    """Draw which part of the seen values each layer clips, over the depth in the network."""
+    with canvas(220) as figure:
+        axes = figure.add_axes((0.14, 0.19, 0.82, 0.76))
+        values = [100 * one.clipped for one in thresholds]
+        axes.bar(range(len(values)), values, 0.8, color=SERIES[1])
+        axes.set_xlim(-0.7, len(values) - 0.3)
+        axes.set_ylim(0, max(10, *values) * 1.08)
+        axes.set_xlabel("depth: layers from the input to the outputs")
+        axes.set_ylabel("clipped, % of the extreme")
+        axes.grid(visible=True, axis="y")
+        axes.set_axisbelow(True)
+        return drawn(
+            figure, f"the clipped part of the values of {len(values)} layers; the table has the largest"
+        )
+
+
+def _legend(axes: Any, columns: int, height: float = 250) -> None:  # noqa: ANN401 - matplotlib.axes.Axes
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0 + 1 / height),
+        ncols=columns,
+        frameon=False,
+        fontsize=8.5,
+        handlelength=1.1,
+        handletextpad=0.5,
+        columnspacing=1.2,
+        borderpad=0.3,
+    )
+
+
+def _colour(number: int) -> str:
+    return SERIES[number] if number < len(SERIES) else SERIES[1 + (number - 1) % (len(SERIES) - 1)]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def shown_parts(breakdown: Breakdown) -> list[int]:
+    """Return the places of the parts to draw: all, or those in which a variant loses most."""
+    places = range(len(breakdown.parts))
+    if len(places) <= MOST_PARTS:
+        return list(places)
+    first, *others = breakdown.series
+
+    def lost(place: int) -> float:
+        before = first.values[place] or 0.0
+        return max((before - (one.values[place] or 0.0) for one in others), default=0.0)
+
+    return sorted(sorted(places, key=lost, reverse=True)[:MOST_PARTS])

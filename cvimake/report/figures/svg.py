@@ -1,0 +1,137 @@
+"""Makes SVG for a page of what matplotlib draws: with the page's colours, without styles."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+from cvimake.core import digest
+from cvimake.core.errors import harmless
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Each colour of a figure is a number that stands for a variable of the page's style. The page has values for
+# light and for dark. matplotlib writes a colour in this form.
+INK, FAINT, GRID = "#010101", "#020202", "#030303"
+# Of the float network, then of the variants.
+SERIES = ("#100000", "#110000", "#120000", "#130000", "#140000", "#150000", "#160000")
+_VARIABLES = {
+    INK: "ink",
+    FAINT: "faint",
+    GRID: "grid",
+    **{name: f"s{place}" for place, name in enumerate(SERIES)},
+}
+# Units of matplotlib in an inch, and pixels of a page.
+_POINTS = 72
+# Narrow enough for the screen of a phone.
+WIDTH = 330.0
+_SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "cvimake",
+    # Otherwise a $ in a name would begin a formula.
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.unicode_minus": False,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": FAINT,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": FAINT,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+}
+_DRAWN = ("fill", "stroke")
+_KEPT = frozenset(
+    {
+        "fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "opacity",
+        "fill-opacity", "stroke-opacity", "text-anchor",
+    }
+)  # fmt: skip
+_FONT_SIZE = re.compile(r"([\d.]+)px")
+
+
+@contextmanager
+def canvas(height: float, width: float = WIDTH) -> Iterator[Figure]:
+    """Give an empty figure of a size in pixels; everything in it is drawn in the report's style."""
+    import matplotlib as mpl  # noqa: PLC0415 - only there for a report
+    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
+
+    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
+        # A name can have any letter. The page has fonts for it, even if matplotlib has none to measure it.
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+        yield Figure(figsize=(width / _POINTS, height / _POINTS))
+
+
+def text_of(name: str, most: int = 26) -> str:
+    """Return a name as it stands in a figure: without control characters, and shortened in its middle."""
+    shown = harmless(name).replace("\n", " ").replace("\t", " ")
+    return shown if len(shown) <= most else f"{shown[: most // 2 - 1]}…{shown[-(most // 2) :]}"
+
+
+def drawn(figure: Figure, told: str) -> str:
+    """Return a figure as SVG.
+
+    Args:
+        figure: as `canvas` gave it.
+        told: the figure in words, for readers who do not see it.
+    """
+    written = io.StringIO()
+    figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    root = ET.fromstring(written.getvalue())  # noqa: S314 - matplotlib has just written it
+    prefix = f"f{digest.of_text(told + written.getvalue())[:8]}"
+    box = root.get("viewBox", "")
+    svg = _converted(root, prefix)
+    svg.attrib.clear()
+    svg.attrib.update({"viewBox": box, "width": box.split()[2], "role": "img", "aria-label": harmless(told)})
+    return ET.tostring(svg, encoding="unicode")
+
+
+def _converted(element: ET.Element, prefix: str) -> ET.Element:
+    """Return an element with attributes that a page with a strict content policy allows."""
+    new = ET.Element(element.tag.rpartition("}")[2])
+    new.text = element.text if new.tag in {"text", "tspan"} else None
+    for key, value in element.attrib.items():
+        name = key.rpartition("}")[2]
+        if name == "style":
+            new.attrib.update(_attributes(value))
+        elif name == "id":
+            if new.tag in {"clipPath", "path"}:
+                new.set("id", prefix + value)
+        elif name == "href":
+            new.set("href", f"#{prefix}{value[1:]}")
+        elif name == "clip-path":
+            new.set(name, value.replace("url(#", f"url(#{prefix}"))
+        elif name == "d":
+            new.set(name, " ".join(value.split()))
+        else:
+            new.set(name, value)
+    for child in element:
+        if child.tag.rpartition("}")[2] not in {"metadata", "style", "title"}:
+            new.append(_converted(child, prefix))
+    return new
+
+
+def _attributes(style: str) -> Mapping[str, str]:
+    found = {}
+    for part in style.split(";"):
+        name, _, value = part.strip().partition(":")
+        value = value.strip()
+        if name in _KEPT:
+            variable = _VARIABLES.get(value) if name in _DRAWN else None
+            found[name] = f"var(--{variable})" if variable else value
+        elif name in {"font", "font-size"} and (size := _FONT_SIZE.search(value)):
+            found["font-size"] = size[1]
+    return found

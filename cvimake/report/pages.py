@@ -1,0 +1,193 @@
+"""Renders the pages of a report."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+import urllib.parse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cvimake.core import units
+from cvimake.core.errors import harmless
+from cvimake.report.accuracy import worst
+from cvimake.report.data import Model, Preview, Report
+from cvimake.report.variant_data import File, Variant
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+INDEX = "index.html"
+_TEMPLATES = Path(__file__).with_name("templates")
+# Pixels. The full picture is one click away.
+_PREVIEW_WIDTH = 1200
+# If fewer layers have thresholds, a figure of them shows nothing.
+_FEWEST_LAYERS = 3
+
+
+def page_of(model: str) -> str:
+    """Return the name of a model's page, relative to the report's folder."""
+    return f"models/{model}.html"
+
+
+def environment(page: str, folder: Path) -> Environment:
+    """Return the templates of pages, HTML or Markdown. Every text in them is escaped.
+
+    Args:
+        page: the page, relative to the report's folder.
+        folder: the report's folder, relative to the project.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only there for a report
+
+    found = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_written,
+    )
+    here = (folder / page).parent
+    found.filters |= {
+        "link": lambda path: urllib.parse.quote(os.path.relpath(path, here)),
+        "page": lambda model: urllib.parse.quote(os.path.relpath(folder / page_of(model), here)),
+        "size": units.size,
+        "number": lambda value, digits=3: "" if value is None else f"{value:.{digits}f}",
+        "labelled": _labelled,
+    }
+    return found
+
+
+def overview(report: Report, folder: Path, *, dated: bool) -> str:
+    """Return the page of all models."""
+    from cvimake.report.figures import plots  # noqa: PLC0415 - matplotlib is only there for a report
+
+    return _page(
+        INDEX,
+        folder,
+        "overview.html.j2",
+        report=report,
+        cvimodels=sum(len(model.variants) for model in report.models),
+        plot=_markup(plots.accuracy_against_size(report.models)),
+        dated=dated,
+    )
+
+
+def of_model(report: Report, model: Model, folder: Path, graph: str, *, dated: bool) -> str:
+    """Return the page of a model.
+
+    Args:
+        report: the report. Only its facts about the whole project are used.
+        model: the model.
+        folder: the report's folder, relative to the project.
+        graph: the graph of the model's build as SVG; empty for none.
+        dated: tell when each file was made.
+    """
+    from cvimake.report.figures import plots  # noqa: PLC0415 - matplotlib is only there for a report
+
+    order = [one.layer for one in model.thresholds]
+    searched = [
+        (one, _markup(plots.losses(one.name, one.search, order, one.float_layers or ())))
+        for one in model.variants
+        if one.search
+    ]
+    bars = [
+        (one, _markup(plots.of_parts(one, shown)), len(shown))
+        for one in model.breakdowns
+        for shown in [plots.shown_parts(one)]
+    ]
+    of_float = [file for file in model.files if file.label.startswith("accuracy")]
+    warned = [one for one in model.variants if one.warnings]
+    losers = [
+        (one, _lost(model, one)) for one in model.variants if one.accuracy and one.accuracy.drop is not None
+    ]
+    stale = list(dict.fromkeys(reason for one in model.variants for reason in one.reasons))
+    clips = len(model.thresholds) >= _FEWEST_LAYERS
+    named = {
+        "variants": ("variants", model.variants),
+        "warnings": ("warnings", warned),
+        "accuracy": ("accuracy", model.breakdowns or model.curves),
+        "previews": ("previews", model.previews),
+        "layers": ("layers", searched or model.thresholds),
+        "changes": ("changes", model.release),
+        "graph": ("graph", graph),
+    }
+    return _page(
+        page_of(model.name),
+        folder,
+        "model.html.j2",
+        report=report,
+        model=model,
+        sections=[(key, text) for key, (text, there) in named.items() if there],
+        warned=warned,
+        stale=stale,
+        losers=losers,
+        bars=bars,
+        curves=_markup(plots.curves(model.curves)) if model.curves else "",
+        accuracy_files=[*of_float, *_of_variants(model, "accuracy")],
+        detection_files=_of_variants(model, "detections"),
+        previews=[(one, _thumbnail(one)) for one in model.previews],
+        searched=searched,
+        clipping=_markup(plots.clipping(model.thresholds)) if clips else "",
+        graph=_data("image/svg+xml", graph.encode()) if graph else "",
+        dated=dated,
+    )
+
+
+def _page(page: str, folder: Path, template: str, **values: Any) -> str:  # noqa: ANN401 - whatever a template shows
+    style = _TEMPLATES.joinpath("style.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+    text = environment(page, folder).get_template(template)
+    return text.render(style=_markup(style), policy=policy, **values) + "\n"
+
+
+def _written(value: object) -> object:
+    """Return a value of a template without control characters; what is ready-made stays as it is."""
+    return harmless(value) if type(value) is str else value
+
+
+def _markup(text: str) -> str:
+    from markupsafe import Markup  # noqa: PLC0415 - only there for a report
+
+    return Markup(text)  # noqa: S704 - our own style, or SVG in which the names are escaped
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _thumbnail(preview: Preview) -> str:
+    """Return a preview as an image that fits a page."""
+    from PIL import Image  # noqa: PLC0415 - only a page with a preview needs it
+
+    with Image.open(preview.path) as image:
+        shown = image.convert("RGB")
+        shown.thumbnail((_PREVIEW_WIDTH, _PREVIEW_WIDTH * 2))
+        written = io.BytesIO()
+        shown.save(written, "JPEG", quality=80)
+    return _data("image/jpeg", written.getvalue())
+
+
+def _labelled(files: Iterable[File], *labels: str) -> list[File]:
+    return [file for file in files if file.label in labels]
+
+
+def _of_variants(model: Model, label: str) -> list[File]:
+    return [
+        File(label=f"{label} of {variant.name}", path=file.path)
+        for variant in model.variants
+        for file in variant.files
+        if file.label == label
+    ]
+
+
+def _lost(model: Model, variant: Variant) -> list[tuple[str, list[tuple[str, float]]]]:
+    """Return the classes and the sizes in which a variant loses most."""
+    found = [(one.of, worst(one, variant.name)) for one in model.breakdowns]
+    return [(of, parts) for of, parts in found if parts]
