@@ -34,7 +34,13 @@ class Report(GraphCommand):
         report_packages.ensure(surroundings.folder())
         names = self._names(graph, selected)
         stages = {name: stage for name, task in graph.tasks.items() if (stage := meta_of(task).stage)}
-        wanted = [name for name in stages if name.partition(":")[0] in names]
+        # What runs only if it is named is only looked at if it has run.
+        wanted = [
+            name
+            for name, stage in stages.items()
+            if name.partition(":")[0] in names
+            and (not stage.on_request or stage.action.outputs[0].path.is_file())
+        ]
         verdicts = self.stale(graph, with_info([*wanted, *names], graph.tasks))
         report = self._gathered(names, stages, verdicts)
         if options["json"]:

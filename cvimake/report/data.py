@@ -71,10 +71,12 @@ class Preview(Value):
 
     Attributes:
         path: the whole picture, relative to the project.
+        state: what a build would do with it, in the words of `plan`.
     """
 
     path: str
     sha256: str
+    state: str
 
 
 class Suggestion(Value):

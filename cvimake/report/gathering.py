@@ -87,7 +87,11 @@ class Gathering:
         drawn, missing = (
             self.curves(model, [(accuracy.FLOAT, f"{model.name}_float"), *stems]) if stems else ((), "")
         )
-        own = [name for name in self.evidence.stages if name.startswith(f"{model.name}:")]
+        own = [
+            name
+            for name, stage in self.evidence.stages.items()
+            if name.startswith(f"{model.name}:") and not stage.on_request
+        ]
         figure = next((one.figure for one in measured.values() if one.figure), None)
         return Model(
             name=model.name,
@@ -120,5 +124,8 @@ class Gathering:
         )
 
     def _previews(self, model: str) -> list[Preview]:
-        path = files.place(model, f"{model}_preview.png")
-        return [Preview(path=str(path), sha256=self.evidence.sha256(path))] if path.is_file() else []
+        path = files.place(model, files.preview(model)[0])
+        if not path.is_file():
+            return []
+        state = self.evidence.state([f"{model}:preview"])
+        return [Preview(path=str(path), sha256=self.evidence.sha256(path), state=state)]
