@@ -135,8 +135,10 @@ class Release(Run):
         return label.chosen(name, version, tree, allow_dirty=self._options["allow-dirty"])
 
     def _stages(self, models: Mapping[str, DeclaredModel]) -> list[Stage]:
+        """Return the stages of models, without those that run only if they are named."""
         found = [meta_of(task).stage for task in self.task_list]
-        return [stage for stage in found if stage and stage.action.name.partition(":")[0] in models]
+        of_models = (stage for stage in found if stage and stage.action.name.partition(":")[0] in models)
+        return [stage for stage in of_models if not stage.on_request]
 
     def _tasks(self, stages: Iterable[Stage]) -> dict[str, Task]:
         """Return the tasks of stages and of the images that they run in, by name."""
