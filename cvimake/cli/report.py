@@ -12,10 +12,14 @@ from cvimake.cli import report_packages, surroundings
 from cvimake.cli.base import OPTION_JSON, GraphCommand
 from cvimake.cli.drawing import svg
 from cvimake.cli.graph_picture import Pictures
+from cvimake.cli.options import option
 from cvimake.cli.run import with_info
 from cvimake.core import git, terminal
 from cvimake.core.errors import CvimakeError
+from cvimake.report.data import FOLDER
 from cvimake.report.data import Report as Data
+
+_MARKDOWN = option("markdown", bool, "print the report as Markdown, for a pull request")
 
 
 class Report(GraphCommand):
@@ -27,7 +31,7 @@ class Report(GraphCommand):
         "The pages open from the disk, without a server or a network. They show what the last build has "
         "left; nothing is built. Pages whose contents have not changed are not made again."
     )
-    cmd_options = (OPTION_JSON,)
+    cmd_options = (OPTION_JSON, _MARKDOWN)
 
     def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
         """Write the pages, or print the report."""
@@ -46,6 +50,11 @@ class Report(GraphCommand):
         if options["json"]:
             terminal.write(report.model_dump_json(indent=1) + "\n")
             return 0
+        if options["markdown"]:
+            from cvimake.report import markdown  # noqa: PLC0415 - only needed here
+
+            terminal.write(markdown.written(report))
+            return 0
         from cvimake.report import writing  # noqa: PLC0415 - loads what only a report needs
 
         pictures = Pictures(
@@ -53,7 +62,7 @@ class Report(GraphCommand):
         )
         graphs = {name: svg.drawn(pictures.of(with_info([name], graph.tasks))) for name in names}
         written = writing.write(report, graphs, surroundings.folder())
-        index = writing.FOLDER / "index.html"
+        index = FOLDER / "index.html"
         if written.made:
             terminal.line(f"{index}: {written.made} of {written.pages} pages made")
         else:
@@ -74,17 +83,21 @@ class Report(GraphCommand):
 
     def _gathered(self, names: list[str], stages: dict[str, Any], verdicts: dict[str, Verdict]) -> Data:
         from cvimake.builder import unbuildable  # noqa: PLC0415 - slow to import, and only needed here
-        from cvimake.report import curves  # noqa: PLC0415 - the same
+        from cvimake.cli.report_since import since_release  # noqa: PLC0415 - the same
+        from cvimake.release import label  # noqa: PLC0415 - the same
+        from cvimake.report.curves import Curves  # noqa: PLC0415 - the same
         from cvimake.report.evidence import Evidence  # noqa: PLC0415 - the same
-        from cvimake.report.gathering import Gathering, Since  # noqa: PLC0415 - the same
+        from cvimake.report.gathering import Gathering  # noqa: PLC0415 - the same
 
         build = self.build
         held = unbuildable.of_declarations(build.declarations, build.root)
-        gathering = Gathering(
-            evidence=Evidence(build=build, stages=stages, verdicts=verdicts, history=self.history),
-            tree=git.tree(build.root, build.environment),
-            since=Since(),
-            curves=curves.of_model,
-        )
         models = [build.declarations.models[name] for name in names if name not in held]
-        return gathering.report(build.root.name, models, [held[name] for name in names if name in held])
+        evidence = Evidence(build=build, stages=stages, verdicts=verdicts, history=self.history)
+        curves = Curves(build.root / FOLDER / ".curves.json", evidence.sha256)
+        tree = git.tree(build.root, build.environment)
+        since = since_release(build, tree, models, stages)
+        gathering = Gathering(evidence=evidence, tree=tree, since=since, curves=curves.of_model)
+        others = [held[name] for name in names if name in held]
+        found = gathering.report(label.project_name() or build.root.name, models, others)
+        curves.keep()
+        return found

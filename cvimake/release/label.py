@@ -34,7 +34,7 @@ def chosen(name: str, version: str, tree: Tree, *, allow_dirty: bool) -> Label:
     Raises:
         CvimakeError: there is no name or version, or no folder can have it.
     """
-    name, version = name or _project_name(), version or tree.described
+    name, version = name or project_name(), version or tree.described
     if not name:
         raise CvimakeError(
             "nothing names the release", "Give it a name (--name), or [project] name in pyproject.toml."
@@ -54,7 +54,7 @@ def chosen(name: str, version: str, tree: Tree, *, allow_dirty: bool) -> Label:
     return Label(name=name, version=version)
 
 
-def _project_name() -> str:
+def project_name() -> str:
     """Return the project's name from `pyproject.toml`; empty if it has none."""
     if not PYPROJECT.is_file():
         return ""

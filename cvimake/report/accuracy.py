@@ -52,7 +52,7 @@ def breakdowns(of_float: Measured | None, variants: Mapping[str, Measured]) -> t
     measured = {FLOAT: of_float, **variants} if of_float else dict(variants)
     known = {name: _part(one.field_details) for name, one in measured.items()}
     if not any(details for details, _ in known.values()):
-        return ()
+        return _of_agreement(variants)
     key, metric = next(((key, metric) for _, (key, metric) in known.values() if key), ("", ""))
     found = []
     for of, member in _MEMBERS.items():
@@ -61,6 +61,33 @@ def breakdowns(of_float: Measured | None, variants: Mapping[str, Measured]) -> t
         if parts and key:
             found.append(_breakdown(metric, of, key, parts, rows))
     return tuple(found)
+
+
+def _of_agreement(variants: Mapping[str, Measured]) -> tuple[Breakdown, ...]:
+    """Return the agreement of each class; without labels, nothing else is known. The float network has 1."""
+    boxes = {name: one.agreement_details.get("boxes") or {} for name, one in variants.items()}
+    rows = {name: (found.get("at_threshold") or {}).get("classes") or {} for name, found in boxes.items()}
+    # Most of many classes are in none of few images.
+    parts = [
+        part
+        for part in _names(rows.values(), "class")
+        if any(_value(row, part, "f1") for row in rows.values())
+    ]
+    of_float = Series(name=FLOAT, values=(1.0,) * len(parts))
+    series = (
+        Series(name=name, values=tuple(_value(row, part, "f1") for part in parts))
+        for name, row in rows.items()
+    )
+    if not parts:
+        return ()
+    return (
+        Breakdown(metric="agreement", of="class", parts=tuple(parts), counts=(), series=(of_float, *series)),
+    )
+
+
+def _value(row: Mapping[str, Any], part: str, key: str) -> float | None:
+    found: float | None = (row.get(part) or {}).get(key)
+    return found
 
 
 def _part(details: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, str]]:

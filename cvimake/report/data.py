@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cvimake.core.paths import BUILD
 from cvimake.pipeline.accuracy import Figure
 from cvimake.report.variant_data import File, Trouble, Value, Variant
 
+# Where the pages are, in a project.
+FOLDER = BUILD / "report"
 # The kinds of parts that a figure is broken down into.
 Part = Literal["class", "size"]
 

@@ -101,9 +101,7 @@ def of_model(report: Report, model: Model, folder: Path, graph: str, *, dated: b
     ]
     of_float = [file for file in model.files if file.label.startswith("accuracy")]
     warned = [one for one in model.variants if one.warnings]
-    losers = [
-        (one, _lost(model, one)) for one in model.variants if one.accuracy and one.accuracy.drop is not None
-    ]
+    losers = [(one, _lost(model, one)) for one in model.variants if one.accuracy and one.figure]
     stale = list(dict.fromkeys(reason for one in model.variants for reason in one.reasons))
     clips = len(model.thresholds) >= _FEWEST_LAYERS
     named = {

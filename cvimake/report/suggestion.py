@@ -36,17 +36,17 @@ def _chosen(usable: Sequence[Variant]) -> Suggestion:
     good = [one for one in usable if (_value(one) or 0.0) >= highest - allowed]
     chosen = min(good, key=lambda one: (_size(one), -(_value(one) or 0.0)))
     value, size = _value(chosen) or 0.0, units.size(_size(chosen))
+    has_labels = chosen.accuracy is not None and chosen.accuracy.figure is not None
+    most = f"the most accurate ({value:.3f})" if has_labels else f"nearest to the float network ({value:.3f})"
     if len(usable) == 1:
         reason = f"It is the only variant that can be shipped: {value:.3f}, {size}."
     elif chosen is not best:
         gap = f"{highest - value:.3f} less than {best.name}, and the standard error is {allowed:.3f}"
         reason = f"It is the smallest ({size}) of those that are as accurate as the best: {value:.3f}, {gap}."
     elif len(good) == 1:
-        reason = f"It is the most accurate ({value:.3f}); the others lose more than the standard error."
+        reason = f"It is {most}; the others lose more than the standard error."
     else:
-        reason = (
-            f"It is the most accurate ({value:.3f}), and the smallest of those that are as good ({size})."
-        )
+        reason = f"It is {most}, and no smaller one is as good ({size})."
     return Suggestion(variant=chosen.name, reason=reason)
 
 

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvimake.core import digest
-from cvimake.core.paths import BUILD
 from cvimake.report import pages
-from cvimake.report.data import Model, Report
+from cvimake.report.data import FOLDER, Model, Report
 from cvimake.report.tables import json_object
 
-FOLDER = BUILD / "report"
 # What each page was made from, and its sha256.
 _RECORD = ".pages.json"
 _LIBRARIES = ("jinja2", "matplotlib", "pillow")

@@ -7,7 +7,7 @@ from typing import Any
 
 from cvimake.report.data import Breakdown, Curve, Model, Threshold
 from cvimake.report.figures.svg import FAINT, GRID, INK, SERIES, canvas, drawn, text_of
-from cvimake.report.variant_data import Search
+from cvimake.report.variant_data import Search, Variant
 
 _WIDE = 680.0
 _BAR, _GAP = 9.0, 9.0
@@ -15,6 +15,7 @@ _BAR, _GAP = 9.0, 9.0
 MOST_PARTS = 20
 # With more points than that, their names would cover each other.
 _MOST_NAMED = 12
+_MOST_BARS = 60
 _MARKERS = "osD^vPX"
 _MEGABYTE = 1000**2
 
@@ -49,22 +50,36 @@ def accuracy_against_size(models: Iterable[Model]) -> str:
                 label=text_of(name, 14),
             )
         if len(points) <= _MOST_NAMED and len({model.name for model, _, _ in points}) > 1:
-            for model, variant, value in points:
-                size = variant.contents.size if variant.contents else 0
-                axes.annotate(
-                    text_of(model.name, 16),
-                    (size / _MEGABYTE, value),
-                    xytext=(7, -3),
-                    textcoords="offset points",
-                    color=FAINT,
-                    fontsize=8,
-                )
+            _name_models(axes, points)
         axes.set_xlabel("size of the file in MB")
+        axes.set_ylabel("accuracy")
+        axes.margins(x=0.06, y=0.25)
         axes.set_xlim(left=0)
-        axes.margins(y=0.25)
+        lowest, highest = axes.get_ylim()
+        axes.set_ylim(max(lowest, -0.02), min(highest, 1.02))
         axes.grid(visible=True)
         _legend(axes, min(len(names), 6))
         return drawn(figure, f"accuracy against size of {len(points)} cvimodels; the table has the numbers")
+
+
+def _name_models(axes: Any, points: Sequence[tuple[Model, Variant, float]]) -> None:  # noqa: ANN401 - matplotlib.axes.Axes
+    """Write the name of each model beside its largest cvimodel, on the side with more space."""
+    sizes = {id(variant): variant.contents.size / _MEGABYTE for _, variant, _ in points if variant.contents}
+    largest = {
+        model.name: (sizes[id(variant)], value)
+        for model, variant, value in sorted(points, key=lambda point: sizes[id(point[1])])
+    }
+    for name, (size, value) in largest.items():
+        is_right = size > max(sizes.values()) * 0.7
+        axes.annotate(
+            text_of(name, 16),
+            (size, value),
+            xytext=(-7 if is_right else 7, -3),
+            textcoords="offset points",
+            horizontalalignment="right" if is_right else "left",
+            color=FAINT,
+            fontsize=8,
+        )
 
 
 def of_parts(breakdown: Breakdown, shown: Sequence[int]) -> str:
@@ -164,7 +179,14 @@ def clipping(thresholds: Sequence[Threshold]) -> str:
     with canvas(220) as figure:
         axes = figure.add_axes((0.14, 0.19, 0.82, 0.76))
         values = [100 * one.clipped for one in thresholds]
-        axes.bar(range(len(values)), values, 0.8, color=SERIES[1])
+        # Gaps between many narrow bars would make a pattern of their own.
+        axes.bar(
+            range(len(values)),
+            values,
+            0.8 if len(values) <= _MOST_BARS else 1.0,
+            color=SERIES[1],
+            linewidth=0,
+        )
         axes.set_xlim(-0.7, len(values) - 0.3)
         axes.set_ylim(0, max(10, *values) * 1.08)
         axes.set_xlabel("depth: layers from the input to the outputs")
