@@ -19,6 +19,7 @@ from cvimake.builder.content_checker import OUTPUTS
 from cvimake.builder.records import Records
 from cvimake.camera.recognition import Recognition
 from cvimake.cli.new import DODO
+from cvimake.core.paths import TOOLCHAIN
 from cvimake.pipeline.cvimodel_info import Info
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -121,6 +122,8 @@ def mark_done(root: Path) -> None:
 
 def _content(target: Path) -> str:
     """Return contents that no other file has; those of the files in the final table can be read."""
+    if target.name == TOOLCHAIN.name:
+        return "{}\n"
     if not target.name.endswith("_info.json"):
         return f"# {target}\n"
     return Info(

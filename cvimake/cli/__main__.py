@@ -1,104 +1,57 @@
 """The program `cvimake`, which the launcher `./doit` runs as `python -m cvimake.cli`.
 
-It is doit with our commands, an orderly end, and a `--help` for every command.
+If nothing has changed since the same command was last given, its kept answer is printed (`cli/answers/`).
+Nothing else is imported before that is known: with nothing to do, imports would take most of the time.
 """
 
 from __future__ import annotations
 
-import errno
-import sqlite3
 import sys
-from collections.abc import Sequence
 
-from doit.cmd_base import Command
-from doit.doit_cmd import DoitMain
-from doit.plugin import PluginDict
+from cvimake.cli.answers import repeat
+from cvimake.cli.answers.request import began, of_process
 
-from cvimake.cli import surroundings
-from cvimake.cli.closed_output import leave, open_missing
-from cvimake.cli.commands import PLUGINS
-from cvimake.cli.loaders import Loader
-from cvimake.core import terminal
-from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
-from cvimake.core.invocation import INVOKED_FROM
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-# The file belongs to another user, or the file system is read-only.
-_CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-_HELP = frozenset({"-h", "--help"})
-
-
-class _Commands(PluginDict):
-    """All commands, doit's own and ours, with what they have in common."""
-
-    def get_plugin(self, key: str) -> type[Command]:
-        """Return a command by its name."""
-        return with_end_and_help(super().get_plugin(key))
-
-
-class Main(DoitMain):
-    """doit's command line with our commands.
-
-    Attributes:
-        BIN_NAME: what the user typed, for help texts.
-    """
-
-    def __init__(self, config_filenames: Sequence[str] = ("pyproject.toml", "doit.cfg")) -> None:
-        super().__init__(Loader(), config_filenames, extra_config=PLUGINS)
-        self.BIN_NAME = "./doit" if INVOKED_FROM in surroundings.variables() else "cvimake"
-
-    def get_cmds(self) -> PluginDict:
-        """Return all commands by their names."""
-        return _Commands(super().get_cmds())
-
-
-def with_end_and_help(command: type[Command]) -> type[Command]:
-    """Return a command that prints its help on `--help`, and ends in order if nobody reads its output."""
-
-    def parse_execute(self: Command, arguments: list[str]) -> int | None:
-        try:
-            if arguments and arguments[0] in _HELP:
-                terminal.line(self.help())
-                code: int | None = 0
-            else:
-                code = command.parse_execute(self, arguments)
-            terminal.flush()
-        except BrokenPipeError as error:
-            # doit itself would show a traceback.
-            return leave(error)
-        except (OSError, sqlite3.OperationalError) as error:
-            if not _is_closed_to_us(error):
-                raise
-            terminal.complain(_closed(error))
-            return EXIT_NOT_POSSIBLE
-        return code
-
-    # The name of the class is the command's where it has no other.
-    return type(command.__name__, (command,), {"parse_execute": parse_execute})
-
-
-def _is_closed_to_us(error: Exception) -> bool:
-    """Tell whether we may not read or write a file, or the database of the records."""
-    return isinstance(error, sqlite3.OperationalError) or (
-        isinstance(error, OSError) and error.errno in _CLOSED
-    )
-
-
-def _closed(error: Exception) -> CvimakeError:
-    what = f"the records in build/: {error}"
-    if isinstance(error, OSError):
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    return CvimakeError(what, "Run ./doit as the user whose files these are, or make them yours (chown).")
+    from cvimake.cli.answers.request import Request
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line, the process's own where none is given, and return the exit code."""
-    open_missing()
+    request = of_process(sys.argv[1:]) if arguments is None else None
+    if request is None:
+        from cvimake.cli import program  # noqa: PLC0415 - slow to import
+
+        return program.run(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = Main().run(sys.argv[1:] if arguments is None else list(arguments))
-        terminal.flush()
+        if repeat.repeat(request, repeat.write_all):
+            return 0
     except BrokenPipeError as error:
+        from cvimake.cli.closed_output import leave  # noqa: PLC0415 - slow to import
+
         return leave(error)
-    return int(code or 0)
+    except OSError:
+        # The command itself tells that its output cannot be written.
+        pass
+    return _observed(request, sys.argv[1:])
+
+
+def _observed(request: Request, arguments: Sequence[str]) -> int:
+    """Run a command line, and keep its answer where that makes sense."""
+    from cvimake.cli.answers.observer import Observer  # noqa: PLC0415 - slow to import
+
+    observer, since = Observer(request.folder), began()
+    with observer.watching():
+        from cvimake.cli import program  # noqa: PLC0415 - the same
+
+        code = program.run(arguments)
+    if code == 0 and program.has_lasting_answer(arguments):
+        from cvimake.cli.answers import keeping  # noqa: PLC0415 - the same
+
+        keeping.keep(observer, request, since)
+    return code
 
 
 if __name__ == "__main__":

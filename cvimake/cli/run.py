@@ -58,6 +58,10 @@ class Run(DoitRun):
 
     doc_purpose = "build what is stale: everything, or the named models, stages and files"
     doc_usage = "[MODEL | MODEL:STAGE | PATH ...]"
+    doc_description = (
+        "A build with nothing to do keeps its answer, and gives it again as long as nothing has changed that "
+        "it depends on. With CVIMAKE_NO_ANSWERS=1 it does all its work in any case."
+    )
     cmd_options = (
         opt_always, opt_continue, opt_verbosity, opt_reporter, opt_outfile, _JOBS, opt_single, _NO_WAIT,
         _FETCH, _JSON,

@@ -185,6 +185,7 @@ def _to_builds(scratch: Path, count: int, seed: int) -> Iterator[Case]:
         for number in range(count):
             folder, kind, damage = kinds[number % len(kinds)]
             site.restore(kept)
+            site.answer()
             result = site.results_folder / chance.choice(sorted(undisturbed.results))
             if folder == site.build:
                 path = folder / chance.choice(["doit.sqlite", "doit.sqlite", "history.sqlite"])

@@ -18,6 +18,7 @@ from pathlib import Path
 from docker.models.containers import Container
 
 import docker
+from cvimake.cli.answers.request import FOLDER as ANSWERS
 from cvimake.core import digest
 from cvimake.core.invocation import INVOKED_FROM
 from cvimake.execution.engine.docker import LABEL
@@ -106,6 +107,17 @@ class Site:
         with self.started(*arguments) as process:
             output, _ = process.communicate(timeout=SECONDS)
         return process.returncode, output, process.pid
+
+    def answer(self) -> None:
+        """Builds, with nothing to do, until the answer is kept: a later build could give it again.
+
+        Raises:
+            RuntimeError: it is not kept.
+        """
+        # The first build records the new times of files that were put in place.
+        outputs = [self.run()[1] for _ in range(2)]
+        if not any((self.folder / ANSWERS).glob("*")):
+            raise RuntimeError(f"no answer is kept of this build:\n{outputs[-1]}")
 
     def undisturbed(self) -> Undisturbed:
         """Builds everything.

@@ -26,6 +26,10 @@ from worlds import KNOBS, MODEL_FILES, TOOLCHAIN, Books, World, declaration, nee
 
 from cvimake.builder import tasks
 from cvimake.camera.recognition import Recognition
+from cvimake.cli.answers import keeping
+from cvimake.cli.answers.observer import Observer
+from cvimake.cli.answers.repeat import repeat
+from cvimake.cli.answers.request import Request
 from cvimake.cli.new import DODO
 from cvimake.core import filesystem
 from cvimake.core.action import Action
@@ -201,6 +205,8 @@ class Yard(Workshop):
         self.failing: set[str] = set()
         self.ran: list[str] = []
         self.stages: dict[str, Stage] = {}
+        # What was built when an answer was kept, and the request.
+        self.answered: dict[tuple[str, ...], Request] = {}
         self.patch(root, monkeypatch)
         record = tasks.Project._record_toolchain
 
@@ -358,8 +364,21 @@ class Yard(Workshop):
     def is_constant(self, stage: Stage) -> bool:
         return stage.action.name.partition(":")[2] in self.constant
 
-    def doit(self, *arguments: str) -> int:
-        return super().doit(*arguments)
+    def build_observed(self, *only: str) -> None:
+        """Builds once more, which must do nothing, and keeps the answer."""
+        arguments = ("run", "--continue", "--output-file", os.devnull, *only)
+        request, observer, since = Request(str(self.root), arguments), Observer(str(self.root)), time.time()
+        self.ran.clear()
+        with observer.watching():
+            code = self.doit(*arguments)
+        assert (self.ran, code) == ([], 0)
+        assert keeping.keep(observer, request, since) == ""
+        assert holds(request)
+        self.answered[only] = request
+
+    def still_answered(self) -> set[tuple[str, ...]]:
+        """What would be answered without a look at the graph."""
+        return {only for only, request in self.answered.items() if holds(request)}
 
     def told(self, *arguments: str) -> dict[str, dict[str, Any]]:
         """The stages that a command tells of."""
@@ -401,6 +420,8 @@ class Yard(Workshop):
             self.edit(edit)
         known = list(rules(self.world))
         self.failing = {known[place % len(known)] for place in step.failing} - {"toolchain"}
+        for answered in self.still_answered():
+            assert self.told("plan", "--json", *answered) == {}
         only = sorted({known[place % len(known)] for place in step.only})
         planned = self.told("plan", "--json", *only)
         if len(step.edits) == 1 and planned:
@@ -431,6 +452,8 @@ class Yard(Workshop):
         if not done.failed:
             for path, held in self.anew(whole).items():
                 assert self.world.files[path] == held, path
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                self.build_observed(*only)
 
     def check_reasons(self, planned: Mapping[str, dict[str, Any]]) -> None:
         """Holds the reasons of every stage that does not follow from others against what was done to it."""
@@ -453,6 +476,11 @@ class Yard(Workshop):
             assert told == right
             if record.options == rules(self.world)[stage].options:
                 assert right or "OptionChanged" in kinds or "DefinitionChanged" in kinds
+
+
+def holds(request: Request) -> bool:
+    """Tell whether the kept answer to a request would be given."""
+    return repeat(request, lambda _stream, _text: None)
 
 
 _entry_points = functools.cache(importlib.metadata.entry_points)

@@ -18,7 +18,7 @@ import pytest
 from file_server import FileServer, serving
 from graphs import Workshop
 
-from cvimake.cli.__main__ import Main
+from cvimake.cli.program import Main
 from cvimake.project import read_declarations
 
 PICTURES = {f"{number:03}.jpg": random.Random(number).randbytes(100_000) for number in range(24)}

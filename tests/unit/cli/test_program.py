@@ -13,8 +13,8 @@ import pytest
 from onnx import save
 from small_networks import model
 
-from cvimake.cli.__main__ import Main
 from cvimake.cli.closed_output import EXIT_UNREAD
+from cvimake.cli.program import Main
 
 CHECKOUT = Path(__file__).parents[3]
 COMMANDS = sorted(Main(config_filenames=()).get_cmds())

@@ -1,0 +1,62 @@
+"""The project's own modules, such as its `dodo.py`: do they ask for anything that an observer cannot see?
+
+Such a thing is the time of day, chance, or the load of the machine. Nobody is told of such a question, so
+modules may only import what is known not to ask it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Container, Iterator
+from pathlib import Path
+
+# Modules that only compute, or whose questions are observed, and packages that are a part of cvimake.
+_VISIBLE = frozenset(
+    {
+        "__future__", "abc", "collections", "configparser", "contextlib", "copy", "csv", "cvimake",
+        "dataclasses", "doit", "enum", "fnmatch", "functools", "glob", "hashlib", "io", "itertools", "json",
+        "math", "operator", "os", "pathlib", "re", "shutil", "stat", "string", "sys", "textwrap", "tomllib",
+        "types", "typing",
+    }
+)  # fmt: skip
+# Names in these modules, or of Python itself, that may ask for more.
+_INVISIBLE = frozenset(
+    {
+        "__builtins__", "__import__", "breakpoint", "cpu_count", "eval", "exec", "get_terminal_size",
+        "getloadavg", "getpgrp", "getpid", "getppid", "getrandom", "hash", "id", "input", "import_module",
+        "modules", "process_cpu_count", "sched_getaffinity", "stdin", "sysconf", "timeout", "times", "uname",
+        "urandom",
+    }
+)  # fmt: skip
+
+
+def question(path: Path, own: Container[str]) -> str:
+    """Return where a module may ask for what an observer cannot see; empty if it does not.
+
+    Args:
+        path: the module's file.
+        own: the names of the project's other modules, which are looked at themselves.
+    """
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return f"{path} is no Python source"
+    for line, name in _names(tree):
+        top = name.partition(".")[0]
+        if name in _INVISIBLE or (name.endswith(".") and top not in _VISIBLE and top not in own):
+            return f"{path}:{line}: {name.rstrip('.')}"
+    return ""
+
+
+def _names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield every name that a module uses with its line; that of an imported module with a dot at its end."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, f"{alias.name}.") for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                if level == 0:
+                    yield node.lineno, f"{module}."
+                yield from ((node.lineno, alias.name) for alias in names)
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                yield node.lineno, name

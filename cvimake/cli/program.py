@@ -1,0 +1,109 @@
+"""The program `cvimake`: doit with our commands, an orderly end, and a `--help` for every command."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Sequence
+
+from doit.cmd_base import Command
+from doit.doit_cmd import DoitMain
+from doit.plugin import PluginDict
+
+from cvimake.cli import surroundings
+from cvimake.cli.closed_output import leave, open_missing
+from cvimake.cli.commands import PLUGINS
+from cvimake.cli.loaders import Loader
+from cvimake.core import terminal
+from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
+from cvimake.core.invocation import INVOKED_FROM
+
+# The file belongs to another user, or the file system is read-only.
+_CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_HELP = frozenset({"-h", "--help"})
+# The commands that only look, beside a build that has nothing to do.
+_LASTING = frozenset({"list", "plan", "why"})
+
+
+class _Commands(PluginDict):
+    """All commands, doit's own and ours, with what they have in common."""
+
+    def get_plugin(self, key: str) -> type[Command]:
+        """Return a command by its name."""
+        return with_end_and_help(super().get_plugin(key))
+
+
+class Main(DoitMain):
+    """doit's command line with our commands.
+
+    Attributes:
+        BIN_NAME: what the user typed, for help texts.
+    """
+
+    def __init__(self, config_filenames: Sequence[str] = ("pyproject.toml", "doit.cfg")) -> None:
+        super().__init__(Loader(), config_filenames, extra_config=PLUGINS)
+        self.BIN_NAME = "./doit" if INVOKED_FROM in surroundings.variables() else "cvimake"
+
+    def get_cmds(self) -> PluginDict:
+        """Return all commands by their names."""
+        return _Commands(super().get_cmds())
+
+
+def with_end_and_help(command: type[Command]) -> type[Command]:
+    """Return a command that prints its help on `--help`, and ends in order if nobody reads its output."""
+
+    def parse_execute(self: Command, arguments: list[str]) -> int | None:
+        try:
+            if arguments and arguments[0] in _HELP:
+                terminal.line(self.help())
+                code: int | None = 0
+            else:
+                code = command.parse_execute(self, arguments)
+            terminal.flush()
+        except BrokenPipeError as error:
+            # doit itself would show a traceback.
+            return leave(error)
+        except (OSError, sqlite3.OperationalError) as error:
+            if not _is_closed_to_us(error):
+                raise
+            terminal.complain(_closed(error))
+            return EXIT_NOT_POSSIBLE
+        return code
+
+    # The name of the class is the command's where it has no other.
+    return type(command.__name__, (command,), {"parse_execute": parse_execute})
+
+
+def _is_closed_to_us(error: Exception) -> bool:
+    """Tell whether we may not read or write a file, or the database of the records."""
+    return isinstance(error, sqlite3.OperationalError) or (
+        isinstance(error, OSError) and error.errno in _CLOSED
+    )
+
+
+def _closed(error: Exception) -> CvimakeError:
+    what = f"the records in build/: {error}"
+    if isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return CvimakeError(what, "Run ./doit as the user whose files these are, or make them yours (chown).")
+
+
+def has_lasting_answer(arguments: Sequence[str]) -> bool:
+    """Tell whether a command prints the same again as long as nothing that it looks at has changed.
+
+    `./doit --json` tells times of day.
+    """
+    if not arguments or arguments[0] not in Main().get_cmds():
+        return "--json" not in arguments
+    return arguments[0] in _LASTING or (arguments[0] == "run" and "--json" not in arguments)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return the exit code."""
+    open_missing()
+    try:
+        code = Main().run(list(arguments))
+        terminal.flush()
+    except BrokenPipeError as error:
+        return leave(error)
+    return int(code or 0)
