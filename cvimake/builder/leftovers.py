@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,11 @@ class Leftover:
         for folder in {path.parent for path in self.files}:
             if not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def asked(build: Path, name: str) -> Leftover:
+    """Return the results of a model's previews that were made with images or options of their own."""
+    return Leftover(name, tuple(sorted((build / name).glob(f"{glob.escape(name)}*_asked_*"))))
 
 
 def find(build: Path, declared: Container[str]) -> list[Leftover]:

@@ -225,6 +225,12 @@ def _on_request(task: Task) -> DoitTask:
     return DoitTask(f"{model}:{name}", **task, subtask_of=model)
 
 
+def extra_tasks(build: Build, stages: Iterable[Stage]) -> list[DoitTask]:
+    """Return the tasks of stages that the project's own graph does not have."""
+    project = Project(build)
+    return [_on_request(project.task(stage)) for stage in stages]
+
+
 class _DefaultTasks(Sequence[str]):
     """The tasks of a build in which nothing is named. doit wants them before it asks for tasks.
 

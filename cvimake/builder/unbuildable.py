@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from cvimake.builder.reasons import Reason
 from cvimake.core.errors import CvimakeError, DeclarationError, Problem, harmless
 from cvimake.project import Declarations, DeclaredModel, presence
 from cvimake.project.awaiting import Awaiting
+from cvimake.project.dataset import IMAGES
 from cvimake.project.declarations import UnusableModel
 from cvimake.project.names import NAME, RESERVED_NAMES
 
@@ -135,18 +137,26 @@ def stand_ins(
         targets: the paths of all results.
 
     Raises:
-        CvimakeError: one of them is the preview of a model that has none.
+        CvimakeError: one of them is the preview of a model that has none, or comes with images.
     """
     if selected is None:
         return None
     replaced = list(dict.fromkeys(_stand_in(name, tasks, targets) for name in selected))
     for name in replaced:
         model, _, stage = name.partition(":")
-        if stage == PREVIEW and name not in tasks and model in tasks:
+        if stage != PREVIEW or model not in tasks:
+            continue
+        if name not in tasks:
             raise CvimakeError(
                 f"{model} has no preview: it declares no images to measure on",
-                "Declare `dataset` in [accuracy] of its model.toml.",
+                "Declare `dataset` in [accuracy] of its model.toml, or name images: "
+                f"./doit preview {model} IMAGE",
             )
+        images = [
+            other for other in replaced if Path(other).suffix.lower() in IMAGES and other not in targets
+        ]
+        if images:
+            raise CvimakeError(f"{name} takes no images", f"./doit preview {model} {shlex.join(images)}")
     return replaced
 
 

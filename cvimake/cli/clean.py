@@ -71,6 +71,9 @@ class Clean(DoitClean):
                     self._remove(leftover, is_trial=bool(dryrun))
             tasks = {task.name for task in self.task_list}
             others = [name for name in named if name not in left or name in tasks]
+            for name in sorted(makers & {*others} if others and not cleanall else makers):
+                # Their stages are in no graph.
+                self._remove(leftovers.asked(BUILD, name), is_trial=bool(dryrun))
             if others or not named:
                 others = _with_previews(others, tasks)
                 if self.sel_tasks is not None:

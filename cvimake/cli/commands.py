@@ -21,6 +21,7 @@ COMMANDS = {
     "new": "cvimake.cli.new:New",
     "fetch": "cvimake.cli.fetch:Fetch",
     "init": "cvimake.cli.init:Init",
+    "preview": "cvimake.cli.preview:Preview",
     "view": "cvimake.cli.view:View",
     "schema": "cvimake.cli.schema:Schema",
     "image": "cvimake.cli.image:Image",

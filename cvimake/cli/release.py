@@ -75,7 +75,7 @@ class Release(Run):
         "If something speaks against the release, nothing is written, and all reasons are told at once.\n"
         "Exit code 1 if a stage failed, 2 if something else stops the release."
     )
-    cmd_options = (  # type: ignore[assignment] # others than a build has
+    cmd_options = (  # others than a build has
         *(each for each in Run.cmd_options if each["name"] in _OF_A_BUILD), *_TEXTS, *_SWITCHES,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from doit.cmd_run import Run as DoitRun
 from doit.cmd_run import opt_always, opt_continue, opt_outfile, opt_reporter, opt_single, opt_verbosity
@@ -62,7 +62,7 @@ class Run(DoitRun):
         "A build with nothing to do keeps its answer, and gives it again as long as nothing has changed that "
         "it depends on. With CVIMAKE_NO_ANSWERS=1 it does all its work in any case."
     )
-    cmd_options = (
+    cmd_options: ClassVar[tuple[dict[str, Any], ...]] = (
         opt_always, opt_continue, opt_verbosity, opt_reporter, opt_outfile, _JOBS, opt_single, _NO_WAIT,
         _FETCH, _JSON,
     )  # fmt: skip
@@ -147,6 +147,7 @@ class Run(DoitRun):
             raise InvalidCommand(
                 f"-n is the number of cores for all running stages, 0 for all of the machine's; not {jobs}."
             )
+        self.add_tasks(build)
         control = TaskControl(self.task_list)
         control.process(stand_ins(self.sel_tasks, control.tasks, control.targets))
         if single:
@@ -175,6 +176,9 @@ class Run(DoitRun):
                     announce.note(
                         "a wrong declaration stops a build; ./doit --continue builds the other models"
                     )
+
+    def add_tasks(self, build: Build) -> None:
+        """Add tasks to those of the project, and select them; a plain build adds none."""
 
     def _reporter(self, named: str | type[ConsoleReporter], out: TextIO, build: Build) -> ConsoleReporter:
         """Return the reporter of a build, whose class the command line names and a `dodo.py` gives."""

@@ -77,17 +77,17 @@ def find(
     samples, mistakes = sampling.named(file, _KEY, options.dataset, datasets)
     if samples is None or mistakes:
         return None, mistakes
-    faults = [*_faults(options, model, samples)]
+    faults = [*faults_of(options, model.inputs, model.variants, samples)]
     if datasets.right[options.dataset].labels:
         faults += _class_faults(model.classes)
     else:
         faults += _unlabelled(options, model.budget)
     if mistakes := [file.mistake(key, what) for key, what in faults]:
         return None, mistakes
-    seconds = _seconds_per_image(model.inputs, model.source)
+    seconds = seconds_per_image(model.inputs, model.source)
     count = sum(len(variant.processors) for variant in model.variants)
     images = _spread(samples, options.input_num or max(1, int(_MOST_SECONDS / (seconds * count))))
-    names = _lines(model.classes)
+    names = lines(model.classes)
     try:
         labels = _labels(datasets, file.path.parent.name, options, names, images)
     except DeclarationError as error:
@@ -149,11 +149,13 @@ def _labels(
     return values
 
 
-def _faults(options: Accuracy, model: MeasuredModel, samples: Samples) -> Iterator[tuple[Key, str]]:
-    inputs = model.inputs
+def faults_of(
+    options: Accuracy, inputs: ModelInput, variants: Sequence[DeclaredVariant], samples: Samples
+) -> Iterator[tuple[Key, str]]:
+    """Yield each reason why a network cannot be run on images, with the key that is at fault."""
     for key, what in _option_faults(options, inputs, samples):
         yield (*_KEY, key), what
-    for variant in model.variants:
+    for variant in variants:
         if variant.options.fuse_preprocess and variant.options.customization_format not in _FORMATS:
             what = f"accuracy cannot be measured with {variant.options.customization_format}"
             yield ("variant", variant.name, "customization_format"), what
@@ -187,7 +189,7 @@ def _class_faults(path: Path | None) -> Iterator[tuple[Key, str]]:
         path.read_bytes().decode()
     except UnicodeDecodeError:
         yield ("classes",), f"{path} is not UTF-8 text"
-    names = Counter(_lines(path))
+    names = Counter(lines(path))
     if doubles := [name for name, count in names.items() if count > 1]:
         yield ("classes",), f"{path} has the name {doubles[0]!r} twice"
 
@@ -250,7 +252,7 @@ def _lost_classes(every: Labels, chosen: Labels) -> Iterator[str]:
         )
 
 
-def _lines(path: Path | None) -> tuple[str, ...]:
+def lines(path: Path | None) -> tuple[str, ...]:
     """Return the lines of a file; empty if there is none, which is told elsewhere."""
     try:
         text = path.read_text(encoding="utf-8") if path else ""
@@ -259,7 +261,7 @@ def _lines(path: Path | None) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _seconds_per_image(inputs: ModelInput, source: Path) -> float:
+def seconds_per_image(inputs: ModelInput, source: Path) -> float:
     """Return the seconds that the simulator takes for an image, estimated from the network's size."""
     shapes: Sequence[Sequence[int]] = inputs.shapes or [_USUAL_SHAPE]
     size = source.stat().st_size if source.is_file() else _UNKNOWN_BYTES

@@ -18,7 +18,7 @@ RESERVED_NAMES = frozenset({
 # The stages that a model has, and `float`, whose accuracy is one; no variant can be called like one of them.
 STAGES = frozenset({"onnx", "mlir", "calibration", "float", "preview"})
 # Endings of the stages that a variant has beside its cvimodel.
-VARIANT_STAGES = ("_qtable", "_info", "_accuracy")
+VARIANT_STAGES = ("_qtable", "_info", "_accuracy", "_asked")
 
 
 def unusable_name(name: str, kind: str, taken: frozenset[str]) -> str:

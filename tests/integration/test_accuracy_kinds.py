@@ -14,6 +14,7 @@ import squares
 from lab import ROOT, environment
 
 from cvimake.execution.image.making import ToolchainImage
+from cvimake.pipeline.preview import Preview
 
 SECONDS = 600.0
 DECLARATION = """
@@ -139,6 +140,27 @@ def test_whole_outputs_are_measured_even_if_the_camera_cannot_read_them(models: 
     assert measured["agreement"]["value"] == 1.0
     assert measured["camera_reason"] == WHOLE_REASONS[kind]
     assert (measured["camera"] is None) == bool(WHOLE_REASONS[kind])
+
+
+@pytest.mark.parametrize("kind", ["classifier", "YOLO11-pose", "YOLO11-seg", "YOLOv8"])
+def test_a_preview_shows_what_a_network_of_each_kind_finds(models: Models, kind: str) -> None:
+    result = models.doit(f"{model(kind)}:preview")
+    assert result.returncode == 0, result.stdout + result.stderr
+    shown = Preview.model_validate(models.read(kind, "preview"))
+    assert shown.view == ("field" if kind in NEVER else "camera")
+    labelled, of_float, of_bf16 = (
+        [[(one.name, one.mark) for one in image.columns[column].objects] for image in shown.images]
+        for column in range(3)
+    )
+    assert any(labelled)
+    assert list(map(sorted, labelled)) == list(map(sorted, of_float)) == list(map(sorted, of_bf16))
+    objects = [one for image in shown.images for one in image.columns[2].objects]
+    assert {one.box is None for one in objects} == {kind == "classifier"}
+    assert {bool(one.keypoints) for one in objects} == {kind == "YOLO11-pose"}
+    assert {bool(one.mask) for one in objects} == {kind == "YOLO11-seg"}
+    if WHOLE_REASONS.get(kind):
+        assert shown.columns[3].reason == UNREADABLE
+        assert {one.mark for image in shown.images for one in image.columns[3].objects} == {"missed"}
 
 
 def test_a_task_that_does_not_fit_the_network_is_one_clear_error(models: Models) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cvimake.camera import camera_picture, layouts
@@ -25,6 +25,8 @@ _PROGRAM = inputs.program("process_group")
 # The camera's rules for recognising a kind of model; they import nothing.
 _LAYOUTS = Input(name="layouts.py", path=Path(layouts.__file__))
 _OPTIONS, _LABELS = "options.json", "labels.json"
+# Ends the names of stages, and of their files, that run on images which the user has named.
+ASKED = "_asked"
 # The project's own decoder; the evaluation imports it under this name.
 _DECODER = "own_decoder.py"
 # Of the tool, by the pixel format (model_deploy.py).
@@ -33,21 +35,32 @@ _USUAL_FORMAT = {"gray": "GRAYSCALE", "bgr": "BGR_PLANAR", "rgb": "RGB_PLANAR"}
 
 def stages(model: DeclaredModel) -> Iterator[Stage]:
     """Yield the stage of the float network and one for each cvimodel, if images are declared."""
-    declared = model.accuracy
-    if declared is None:
-        return
-    yield _stage(model, declared, None)
-    for target in targets(model):
-        yield _stage(model, declared, target)
+    if model.accuracy:
+        yield from (_stage(model, model.accuracy, target) for target in (None, *targets(model)))
 
 
-def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | None) -> Stage:
-    stem = target.stem if target else f"{model.name}_float"
-    name = f"{target.stage if target else f'{model.name}:float'}_accuracy"
+def asked(model: DeclaredModel, given: DeclaredAccuracy) -> Iterator[Stage]:
+    """Yield the stages that run the same networks on images that the user has named, without a budget."""
+    for target in (None, *targets(model)):
+        stage = _stage(model, given, target, ASKED)
+        yield dataclasses.replace(stage, outcome=None, on_request=True)
+
+
+def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | None, asked: str = "") -> Stage:
+    """Return the stage of a cvimodel or of the float network.
+
+    Args:
+        model: their model.
+        declared: the images.
+        target: the cvimodel; None for the float network.
+        asked: what is added to the names of files, and is the end of the stage's name; empty for the usual.
+    """
+    stem = f"{target.stem if target else f'{model.name}_float'}{asked}"
+    name = f"{target.stage if target else f'{model.name}:float'}{asked or '_accuracy'}"
     result, field, camera = files.accuracy(stem), files.detections(stem), files.camera_detections(stem)
-    float_stem = f"{model.name}_float"
+    float_stem = f"{model.name}_float{asked}"
     of_float = [files.detections(float_stem), files.accuracy(float_stem)] if target else []
-    texts = [Text(name=_OPTIONS, text=json.dumps(_options(model, declared, target), indent=1))]
+    texts = [Text(name=_OPTIONS, text=json.dumps(_options(model, declared, target, of_float), indent=1))]
     if declared.labels:
         texts.append(Text(name=_LABELS, text=declared.labels))
     network = estimates.size(model)
@@ -100,7 +113,9 @@ def _checks(model: DeclaredModel, declared: DeclaredAccuracy, notes: AccuracyNot
         yield OverlapCheck(declared=path, calibration=declared.calibration, measured=samples)
 
 
-def _options(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | None) -> dict[str, object]:
+def _options(
+    model: DeclaredModel, declared: DeclaredAccuracy, target: Target | None, of_float: Sequence[str]
+) -> dict[str, object]:
     """Return everything that the program has to know, as a JSON value."""
     how, options = model.inputs, declared.options
     channels = 1 if how.pixel_format == "gray" else 3
@@ -124,7 +139,7 @@ def _options(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | 
         "images": measurement.listed(declared),
         "classes": list(declared.classes),
         "labels": _LABELS if declared.labels else None,
-        "float": files.detections(f"{model.name}_float") if target else None,
+        "float": of_float[0] if of_float else None,
         "decoder": declared.decoder[1] if declared.decoder else None,
         "task": options.task,
         "metric": options.metric,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cvimake.builder.leftovers import find
+from cvimake.builder.leftovers import asked, find
 
 
 @pytest.fixture
@@ -41,3 +41,17 @@ def test_a_link_to_somewhere_else_is_not_followed(build: Path, tmp_path: Path) -
     (tmp_path / "photos" / "photos_1.jpg").touch()
     (build / "photos").symlink_to(tmp_path / "photos")
     assert [left.name for left in find(build, {"new", ".work"})] == ["old"]
+
+
+def test_only_what_a_preview_was_asked_for_is_found(build: Path) -> None:
+    for name in (
+        "new_asked_preview.png",
+        "new_cv181x_f16_asked_accuracy.json",
+        "new_preview.png",
+        "asked_.txt",
+    ):
+        (build / "new" / name).touch()
+    assert [path.name for path in asked(build, "new").files] == [
+        "new_asked_preview.png", "new_cv181x_f16_asked_accuracy.json",
+    ]  # fmt: skip
+    assert asked(build, "[n]ew").files == ()

@@ -66,6 +66,15 @@ def test_clean_removes_a_preview_with_its_model(measured: Workshop, named: tuple
     assert results(measured) == []
 
 
+def test_a_preview_that_is_named_with_images_names_the_command_for_them(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workshop.measure()
+    assert workshop.doit("run", PREVIEW, "my street.jpg") == 2
+    told = capsys.readouterr()
+    assert "./doit preview m0000 'my street.jpg'" in told.out + told.err
+
+
 @pytest.mark.parametrize("command", ["run", "plan"])
 def test_a_model_that_is_not_measured_says_what_to_declare(
     workshop: Workshop, command: str, capsys: pytest.CaptureFixture[str]

@@ -7,11 +7,10 @@ import io
 import json
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 from PIL import Image
 
 from . import choice, objects
@@ -27,6 +26,7 @@ _MOST, _MOST_CLASSES = 300, 5
 # The least score of a class that is shown as the field measures.
 _LEAST_CLASS = 0.01
 _CLASSIFIER = "classifier"
+NOTHING = "the camera shows nothing"
 # The year with which a zip begins.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -100,6 +100,8 @@ class Preview:
         Raises:
             SystemExit: it cannot be read.
         """
+        import cv2  # noqa: PLC0415 - the toolchain's; unit tests of the rest need none
+
         given = self._options["images"][image]
         pixels = cv2.imread(str(self._images / given["file"]), cv2.IMREAD_COLOR)
         if pixels is None:
@@ -125,10 +127,28 @@ class Preview:
             }
         view = {"camera": "as the camera shows it", "field": "as the field measures it"}[self.view]
         of_all = len(self._options["images"])
-        which = f"{shown} of {of_all} images, those that differ most from float first"
-        if self._options["count"] is None:
-            which = "1 image" if of_all == 1 else f"{of_all} images"
-        return Heading(f"{self._options['model']}, {view}", (rules[self.view], which))
+        which = (
+            f"{shown} of {of_all} images"
+            if shown < of_all
+            else "1 image"
+            if of_all == 1
+            else f"{of_all} images"
+        )
+        if self._options["count"] is not None:
+            which = f"{which}, those that differ most from float first"
+        return Heading(
+            f"{self._options['model']}, {view}",
+            (rules[self.view], *self._nothing_shown(), which),
+            is_classes=self._kind == _CLASSIFIER,
+        )
+
+    def _nothing_shown(self) -> Iterator[str]:
+        """Yield why the camera shows nothing: of the network, or of a variant."""
+        if self.view == "field" and self._reasons[0] and not self._options["view"]:
+            yield f"the camera shows nothing of it: {self._reasons[0]}"
+        for column in self.columns():
+            if column["reason"]:
+                yield f"{column['name']}: {NOTHING}: {column['reason']}"
 
     def listing(self, shown: Sequence[choice.Shown], sizes: Sequence[tuple[int, int]]) -> dict[str, Any]:
         """Return everything that is drawn, as JSON.
@@ -201,7 +221,7 @@ def main(images: Path, options: dict[str, Any], files: Sequence[Path]) -> None:
 
 def _caption(column: Mapping[str, str], marked: Sequence[Marked]) -> tuple[str, str]:
     if column["reason"]:
-        return column["name"], f"the camera shows nothing: {column['reason']}"
+        return column["name"], NOTHING
     return column["name"], found(marked, is_labels=column["kind"] == "labels")
 
 

@@ -10,7 +10,10 @@ Place = tuple[int, int]
 
 
 def place(
-    boxes: Sequence[Rectangle], sizes: Sequence[tuple[int, int]], area: tuple[int, int]
+    boxes: Sequence[Rectangle],
+    sizes: Sequence[tuple[int, int]],
+    area: tuple[int, int],
+    kept_free: Rectangle | None = None,
 ) -> list[Place | None]:
     """Return where the name of each object stands: its upper left corner, or None if there is no room.
 
@@ -20,8 +23,9 @@ def place(
         boxes: the objects, the most important first.
         sizes: the width and height of each name.
         area: the width and height of the picture.
+        kept_free: a part of the picture where no name stands.
     """
-    taken: list[Rectangle] = []
+    taken: list[Rectangle] = [kept_free] if kept_free else []
     places: list[Place | None] = []
     for number, (box, size) in enumerate(zip(boxes, sizes, strict=True)):
         others = [*boxes[:number], *boxes[number + 1 :]]

@@ -19,6 +19,7 @@ _LEGEND: tuple[tuple[Mark, str], ...] = (
     ("extra", "extra: float does not find it"),
     ("moved", "moved: dotted where float has it"),
 )
+_OF_CLASSES: tuple[tuple[Mark, str], ...] = (*_LEGEND[:3], ("moved", "moved: float has another order"))
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,12 @@ class Heading:
     Attributes:
         title: the first line.
         lines: the other lines.
+        is_classes: classes of whole images are shown, which have no place.
     """
 
     title: str
     lines: tuple[str, ...]
+    is_classes: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def sheet(heading: Heading, rows: Sequence[Row], width: int) -> Image.Image:
     inner = max(inner, 560)
     blank = Image.new("RGB", (1, 1))
     title, text, small = (Pen(blank, size) for size in (_TITLE, _TEXT, _SMALL))
-    legend = _legend_lines(small, inner)
+    legend = _legend_lines(small, inner, _OF_CLASSES if heading.is_classes else _LEGEND)
     top = MARGIN + title.line + len(heading.lines) * text.line + GAP + len(legend) * (small.line + 6) + GAP
     heights = [_height(row, text, small) for row in rows]
     picture = Image.new("RGB", (inner + 2 * MARGIN, top + sum(heights) + MARGIN), PAPER)
@@ -89,11 +92,11 @@ def _height(row: Row, text: Pen, small: Pen) -> int:
     return GAP + 2 * text.line + small.line + 10 + row.tiles[0].height + GAP
 
 
-def _legend_lines(small: Pen, inner: int) -> list[list[tuple[Mark, str]]]:
-    """Return the legend in lines that are not wider than the picture."""
+def _legend_lines(small: Pen, inner: int, legend: Sequence[tuple[Mark, str]]) -> list[list[tuple[Mark, str]]]:
+    """Return a legend in lines that are not wider than the picture."""
     lines: list[list[tuple[Mark, str]]] = [[]]
     used = 0.0
-    for entry in _LEGEND:
+    for entry in legend:
         width = 34 + small.width(entry[1]) + 28
         if lines[-1] and used + width > inner:
             lines.append([])
@@ -118,8 +121,11 @@ def _draw_heading(
         left = float(MARGIN)
         for mark, words in entries:
             corner, opposite = (left, top + 2), (left + 24, top + small.line - 1)
-            small.outline(corner, opposite, mark, OF_MARK[mark])
-            if mark == "moved":
+            if heading.is_classes:
+                small.fill(corner, opposite, OF_MARK[mark])
+            else:
+                small.outline(corner, opposite, mark, OF_MARK[mark])
+            if mark == "moved" and not heading.is_classes:
                 shifted = (corner[0] + 5, corner[1] + 4), (opposite[0] + 5, opposite[1] + 4)
                 small.outline(*shifted, mark, OF_MARK[mark], is_before=True)
             small.write((left + 34, top), words)

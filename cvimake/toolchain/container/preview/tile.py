@@ -122,17 +122,21 @@ def _names(
     texts = [pen.fitting(name(one.seen.number), area[0] * _LONGEST_NAME / 2) for one in objects]
     texts = [text_of(one, text) for one, text in zip(objects, texts, strict=True)]
     boxes = [_corners(one.seen.box, scale) for one in objects if one.seen.box]
-    places = place(boxes, [pen.chip_size(text) for text in texts], area)
-    left_out = 0
-    for one, text, where in zip(objects, texts, places, strict=True):
-        if where is None:
-            left_out += 1
-        else:
-            pen.chip(where, text, _colour(one))
-    if left_out:
-        text = f"{left_out} without a name"
+    sizes = [pen.chip_size(text) for text in texts]
+    places = place(boxes, sizes, area)
+    if None in places:
+        width, height = pen.chip_size(_left_out(len(places)))
+        places = place(boxes, sizes, area, (area[0] - width, area[1] - height, *area))
+        text = _left_out(places.count(None))
         width, height = pen.chip_size(text)
         pen.chip((area[0] - width, area[1] - height), text, PALE)
+    for one, text, where in zip(objects, texts, places, strict=True):
+        if where:
+            pen.chip(where, text, _colour(one))
+
+
+def _left_out(count: int) -> str:
+    return f"{count} without a name"
 
 
 def _classes(pen: Pen, objects: Sequence[Marked], name: Callable[[int], str], form: Form) -> None:

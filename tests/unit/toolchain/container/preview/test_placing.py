@@ -50,5 +50,13 @@ def test_a_name_does_not_hide_another_object_if_it_can_stand_elsewhere() -> None
     assert first == (50, 100)
 
 
+@given(st.lists(st.tuples(boxes, names), max_size=12))
+def test_no_name_stands_where_it_is_kept_free(objects: list[tuple[Rectangle, tuple[int, int]]]) -> None:
+    kept = (200, 220, 320, 240)
+    sizes = [size for _, size in objects]
+    for at, (width, height) in zip(place([box for box, _ in objects], sizes, AREA, kept), sizes, strict=True):
+        assert at is None or shared((*at, at[0] + width, at[1] + height), kept) == 0
+
+
 def test_a_name_that_is_wider_than_the_picture_has_no_place() -> None:
     assert place([(50, 60, 90, 100)], [(400, 16)], AREA) == [None]
