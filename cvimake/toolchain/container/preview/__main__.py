@@ -109,8 +109,8 @@ class Preview:
         return Image.fromarray(pixels[..., ::-1].copy())
 
     def name(self, number: int) -> str:
-        """Return the name of a class; without a name, its number."""
-        return str(self._names.get(number, number))
+        """Return the name of a class, or its number."""
+        return str(self._names.get(number, f"class {number}"))
 
     def heading(self, shown: int) -> Heading:
         """Return the words above the picture."""
