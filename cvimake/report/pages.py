@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import io
 import os
@@ -33,12 +34,13 @@ def page_of(model: str) -> str:
     return f"models/{model}.html"
 
 
-def environment(page: str, folder: Path) -> Environment:
-    """Return the templates of pages, HTML or Markdown. Every text in them is escaped.
+@functools.cache
+def _environment(here: Path, folder: Path) -> Environment:
+    """Return the templates. Every text in them is escaped.
 
     Args:
-        page: the page, relative to the report's folder.
-        folder: the report's folder, relative to the project.
+        here: the folder of the pages.
+        folder: the report's folder. Both are relative to the project.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only there for a report
 
@@ -50,7 +52,6 @@ def environment(page: str, folder: Path) -> Environment:
         lstrip_blocks=True,
         finalize=_written,
     )
-    here = (folder / page).parent
     found.filters |= {
         "link": lambda path: urllib.parse.quote(os.path.relpath(path, here)),
         "page": lambda model: urllib.parse.quote(os.path.relpath(folder / page_of(model), here)),
@@ -141,7 +142,7 @@ def _page(page: str, folder: Path, template: str, **values: Any) -> str:  # noqa
     policy = (
         f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     )
-    text = environment(page, folder).get_template(template)
+    text = _environment((folder / page).parent, folder).get_template(template)
     return text.render(style=_markup(style), policy=policy, **values) + "\n"
 
 

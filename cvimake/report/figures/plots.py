@@ -15,6 +15,8 @@ _BAR, _GAP = 9.0, 9.0
 MOST_PARTS = 20
 # With more points than that, their names would cover each other.
 _MOST_NAMED = 12
+# The length of a bar for 0: otherwise it would look as if the network were missing.
+_VISIBLE = 0.004
 _MOST_BARS = 60
 _MARKERS = "osD^vPX"
 _MEGABYTE = 1000**2
@@ -95,9 +97,11 @@ def of_parts(breakdown: Breakdown, shown: Sequence[int]) -> str:
     with canvas(height) as figure:
         axes = figure.add_axes((0.3, 30 / height, 0.66, 1 - 62 / height))
         for number, one in enumerate(series):
-            places = [row * step + number * _BAR for row in range(len(shown))]
-            values = [one.values[part] or 0.0 for part in shown]
-            axes.barh(places, values, _BAR - 1.5, color=_colour(number), label=text_of(one.name, 12))
+            boxes = [
+                (0.0, row * step + (number - 0.5) * _BAR, max(one.values[part] or 0.0, _VISIBLE), _BAR - 1.5)
+                for row, part in enumerate(shown)
+            ]
+            _boxes(axes, boxes, _colour(number), text_of(one.name, 12))
         middle = _BAR * (len(series) - 1) / 2
         axes.set_yticks(
             [row * step + middle for row in range(len(shown))],
@@ -119,10 +123,11 @@ def curves(found: Sequence[Curve]) -> str:
     with canvas(250) as figure:
         axes = figure.add_axes((0.14, 0.17, 0.82, 0.68))
         for number, curve in enumerate(found):
-            recall = [place / (len(curve.precision) - 1) for place in range(len(curve.precision))]
+            # Half of the points look the same and take half of the space.
+            precision = curve.precision[::2]
             axes.plot(
-                recall,
-                curve.precision,
+                [place / (len(precision) - 1) for place in range(len(precision))],
+                precision,
                 color=_colour(number),
                 linewidth=1.6,
                 linestyle="--" if number == 0 else "-",
@@ -165,6 +170,7 @@ def losses(name: str, search: Search, order: Sequence[str], floats: Sequence[str
             fontsize=8.5,
         )
         axes.set_xlim(-0.5, len(order) - 0.5)
+        _count_in_whole_numbers(axes)
         axes.set_ylim(bottom=0)
         axes.margins(y=0.15)
         axes.set_xlabel("depth: layers from the input to the outputs")
@@ -180,14 +186,11 @@ def clipping(thresholds: Sequence[Threshold]) -> str:
         axes = figure.add_axes((0.14, 0.19, 0.82, 0.76))
         values = [100 * one.clipped for one in thresholds]
         # Gaps between many narrow bars would make a pattern of their own.
-        axes.bar(
-            range(len(values)),
-            values,
-            0.8 if len(values) <= _MOST_BARS else 1.0,
-            color=SERIES[1],
-            linewidth=0,
-        )
+        width = 0.8 if len(values) <= _MOST_BARS else 1.0
+        boxes = [(place - width / 2, 0.0, width, value) for place, value in enumerate(values)]
+        _boxes(axes, boxes, SERIES[1], "")
         axes.set_xlim(-0.7, len(values) - 0.3)
+        _count_in_whole_numbers(axes)
         axes.set_ylim(0, max(10, *values) * 1.08)
         axes.set_xlabel("depth: layers from the input to the outputs")
         axes.set_ylabel("clipped, % of the extreme")
@@ -196,6 +199,34 @@ def clipping(thresholds: Sequence[Threshold]) -> str:
         return drawn(
             figure, f"the clipped part of the values of {len(values)} layers; the table has the largest"
         )
+
+
+def _boxes(axes: Any, boxes: Sequence[tuple[float, float, float, float]], colour: str, label: str) -> None:  # noqa: ANN401 - matplotlib.axes.Axes
+    """Draw boxes as one shape: as many shapes, they would take most of the time that a page takes.
+
+    Args:
+        axes: where.
+        boxes: left, bottom, width and height of each.
+        colour: of all.
+        label: for the legend.
+    """
+    import numpy as np  # noqa: PLC0415 - only there for a report
+    from matplotlib.patches import PathPatch  # noqa: PLC0415 - only there for a report
+    from matplotlib.path import Path as Shape  # noqa: PLC0415 - as above
+
+    corners = [
+        [(left, bottom), (left + width, bottom), (left + width, bottom + height), (left, bottom + height)]
+        for left, bottom, width, height in boxes
+    ]
+    shape = Shape.make_compound_path_from_polys(np.array(corners))
+    # As a patch, it would be searched for its extremes, and these are known.
+    axes.add_artist(PathPatch(shape, facecolor=colour, linewidth=0, label=label))
+
+
+def _count_in_whole_numbers(axes: Any) -> None:  # noqa: ANN401 - matplotlib.axes.Axes
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - only there for a report
+
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
 
 
 def _legend(axes: Any, columns: int, height: float = 250) -> None:  # noqa: ANN401 - matplotlib.axes.Axes

@@ -52,6 +52,9 @@ _SETTINGS: dict[Any, Any] = {
     "ytick.labelcolor": INK,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
+    # Otherwise the two numbers at the origin touch.
+    "xtick.major.pad": 7,
+    "ytick.major.pad": 4,
 }
 _DRAWN = ("fill", "stroke")
 _KEPT = frozenset(
@@ -60,6 +63,7 @@ _KEPT = frozenset(
         "fill-opacity", "stroke-opacity", "text-anchor",
     }
 )  # fmt: skip
+_LONG_NUMBER = re.compile(r"-?\d+\.\d+")
 _FONT_SIZE = re.compile(r"([\d.]+)px")
 
 
@@ -104,27 +108,37 @@ def _converted(element: ET.Element, prefix: str) -> ET.Element:
     new = ET.Element(element.tag.rpartition("}")[2])
     new.text = element.text if new.tag in {"text", "tspan"} else None
     for key, value in element.attrib.items():
-        name = key.rpartition("}")[2]
-        if name == "style":
-            new.attrib.update(_attributes(value))
-        elif name == "id":
-            if new.tag in {"clipPath", "path"}:
-                new.set("id", prefix + value)
-        elif name == "href":
-            new.set("href", f"#{prefix}{value[1:]}")
-        elif name == "clip-path":
-            new.set(name, value.replace("url(#", f"url(#{prefix}"))
-        elif name == "d":
-            new.set(name, " ".join(value.split()))
-        else:
-            new.set(name, value)
+        new.attrib.update(_converted_attribute(new.tag, key.rpartition("}")[2], value, prefix))
     for child in element:
         if child.tag.rpartition("}")[2] not in {"metadata", "style", "title"}:
-            new.append(_converted(child, prefix))
+            inner = _converted(child, prefix)
+            if len(inner) or inner.tag not in {"g", "defs"}:
+                new.append(inner)
     return new
 
 
-def _attributes(style: str) -> Mapping[str, str]:
+def _converted_attribute(tag: str, name: str, value: str, prefix: str) -> Mapping[str, str]:
+    match name:
+        case "style":
+            return _of_style(value)
+        case "id":
+            return {"id": prefix + value} if tag in {"clipPath", "path"} else {}
+        case "href":
+            return {"href": f"#{prefix}{value[1:]}"}
+        case "clip-path":
+            return {name: value.replace("url(#", f"url(#{prefix}")}
+        case _ if value.startswith("rotate(-0 "):
+            return {}
+        case _:
+            return {name: _LONG_NUMBER.sub(_rounded, " ".join(value.split()))}
+
+
+def _rounded(number: re.Match[str]) -> str:
+    """Return a coordinate with one digit: a tenth of a pixel cannot be seen."""
+    return f"{float(number[0]):.1f}".removesuffix(".0")
+
+
+def _of_style(style: str) -> Mapping[str, str]:
     found = {}
     for part in style.split(";"):
         name, _, value = part.strip().partition(":")
