@@ -236,6 +236,7 @@ class Release(Run):
             declarations=making.declarations(
                 Path(), models.values(), (dataset.folder for dataset in declarations.datasets.values())
             ),
+            labels=making.labels(models.values(), declarations.datasets),
         )
         draft = making.draft(origin, models, stages, self.build.contents)
         if changed := [*self._stale(stages), *map(str, making.edited(draft, self.build.contents))]:

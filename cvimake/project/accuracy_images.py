@@ -15,7 +15,7 @@ from cvimake.core.errors import DeclarationError
 from cvimake.project import accuracy_warnings, labels_cache, sampling
 from cvimake.project.accuracy import Accuracy, DeclaredAccuracy
 from cvimake.project.dataset import Samples
-from cvimake.project.labels import Labels, Purpose, read_labels
+from cvimake.project.labels import Labels, Purpose, label_files, read_labels
 from cvimake.project.lines import Key
 from cvimake.project.mistakes import File
 from cvimake.project.model import Budget
@@ -79,7 +79,7 @@ def find(
         return None, mistakes
     faults = [*faults_of(options, model.inputs, model.variants, samples)]
     if datasets.right[options.dataset].labels:
-        faults += _class_faults(model.classes)
+        faults += [*_class_faults(model.classes), *_without_figure(options, model.budget)]
     else:
         faults += _unlabelled(options, model.budget)
     if mistakes := [file.mistake(key, what) for key, what in faults]:
@@ -139,12 +139,14 @@ def _labels(
         }
         return json.dumps(values).encode()
 
-    if dataset.labels.is_file() and dataset.labels.suffix == ".json":
-        # The images too: their sizes are compared with the labels.
-        files = [dataset.labels, *dataset.samples.files.values()]
-        text = labels_cache.kept(datasets.root, f"{dataset.name}.{model}", (purpose, *images), files, read)
-    else:
+    try:
+        files = [*dataset.samples.files.values(), *label_files(dataset, purpose.task)]
+    except (OSError, ValueError):
+        # Reading the labels tells it.
         text = read()
+    else:
+        decided_by = purpose, str(dataset.labels), *images
+        text = labels_cache.kept(datasets.root, f"{dataset.name}.{model}", decided_by, files, read)
     values: dict[str, Any] = json.loads(text)
     return values
 
@@ -179,6 +181,13 @@ def _unlabelled(options: Accuracy, budget: Budget) -> Iterator[tuple[Key, str]]:
     for name in ("accuracy", "accuracy_drop"):
         if getattr(budget, name) is not None:
             yield ("budget", name), what
+
+
+def _without_figure(options: Accuracy, budget: Budget) -> Iterator[tuple[Key, str]]:
+    """Yield a fault for each budget of a figure that is not made."""
+    for name in ("accuracy", "accuracy_drop"):
+        if options.metric == "agreement" and getattr(budget, name) is not None:
+            yield ("budget", name), 'needs another metric than metric = "agreement" in [accuracy]'
 
 
 def _class_faults(path: Path | None) -> Iterator[tuple[Key, str]]:

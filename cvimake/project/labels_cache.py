@@ -1,7 +1,4 @@
-"""Keeps labels in COCO's form: reading them would take a large part of a build with nothing to do.
-
-Labels that are one file are kept; others are read each time.
-"""
+"""Keeps labels in COCO's form: reading them would take a large part of a build with nothing to do."""
 
 from __future__ import annotations
 
@@ -27,12 +24,12 @@ def kept(root: Path, label: str, purpose: object, files: Iterable[Path], read: C
         root: the project's folder.
         label: names what is read.
         purpose: everything beside the files that decides what is read; its text must say all of it.
-        files: the files that decide it.
+        files: the files that decide it; those that are missing too.
         read: reads them.
     """
-    paths = list(files)
+    paths = [*map(str, files)]
     states = [_state(path) for path in paths]
-    told = json.dumps([_REVISION, repr(purpose), [*map(str, paths)], states])
+    told = json.dumps([_REVISION, repr(purpose), paths, states])
     key = hashlib.sha256(told.encode()).hexdigest()
     path = root / _FOLDER / f"{label}.json"
     head = f"{key}\n".encode()
@@ -44,13 +41,18 @@ def kept(root: Path, label: str, purpose: object, files: Iterable[Path], read: C
     if text.startswith(head) and text[len(head) :].startswith(_digest(rest := text[len(head) + 65 :])):
         return rest
     content = read()
-    if time.time_ns() - max(state[-1] for state in states) > _SETTLED:
+    if time.time_ns() - max((state[-1] for state in states if state), default=0) > _SETTLED:
         _write(path, head + _digest(content) + b"\n" + content)
     return content
 
 
-def _state(path: Path) -> tuple[int, ...]:
-    status = path.stat()
+def _state(path: str) -> tuple[int, ...]:
+    """Return what shows a change of a file; nothing of one that is missing."""
+    try:
+        # Thousands of files: a Path for each would take twice as long.
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return ()
     times = status.st_mtime_ns, status.st_ctime_ns
     return status.st_dev, status.st_ino, status.st_size, *times, max(times)
 

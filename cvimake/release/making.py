@@ -19,6 +19,8 @@ from cvimake.pipeline.cvimodel_info import Info
 from cvimake.pipeline.outcomes import MeasuredAccuracy
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel
+from cvimake.project.dataset import DeclaredDataset
+from cvimake.project.labels import label_files
 from cvimake.release import contents, provenance, readme, sums
 from cvimake.release.contents import PROVENANCE, README, SUMS, Content
 from cvimake.release.provenance import Origin
@@ -165,6 +167,16 @@ def declarations(root: Path, models: Iterable[DeclaredModel], datasets: Iterable
     candidates = [PYPROJECT, Path("dodo.py"), *(model.folder / "model.toml" for model in models)]
     candidates += [folder / "dataset.toml" for folder in datasets]
     return tuple(path for path in candidates if (root / path).is_file())
+
+
+def labels(models: Iterable[DeclaredModel], datasets: Mapping[str, DeclaredDataset]) -> tuple[Path, ...]:
+    """Return the files with the labels that the models of a release are measured with."""
+    found: set[Path] = set()
+    for model in models:
+        if model.accuracy and model.accuracy.labels:
+            options = model.accuracy.options
+            found |= {*label_files(datasets[str(options.dataset)], options.task)}
+    return tuple(path for path in sorted(found) if path.is_file())
 
 
 def declared(model: DeclaredModel) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class Origin:
             `toolchain/container/toolchain_identity.py`.
         declared: the declaration of each model, as JSON values.
         declarations: the paths of the declarations' files, relative to the project.
+        labels: the paths of the files with the labels of measured images.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Origin:
     identities: Mapping[str, Mapping[str, Any]]
     declared: Mapping[str, Any]
     declarations: Sequence[Path]
+    labels: Sequence[Path] = ()
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -83,6 +85,7 @@ def statement(
         files: the sha256 of each file of the release, by name, except the sums and the provenance.
     """
     fingerprints = origin.fingerprints
+    read = *origin.declarations, *origin.labels
     dependencies: list[dict[str, Any]] = [
         {"name": name, "digest": {"sha256": fingerprint}} for name, fingerprint in fingerprints.items()
     ]
@@ -90,7 +93,7 @@ def statement(
         dependencies.append({"name": COMMIT, "digest": {"gitCommit": origin.commit}})
     dependencies += [
         {"name": name, "digest": {"sha256": sha256(path)}}
-        for name, path in sorted(sources([stage.action for stage in stages], origin.declarations).items())
+        for name, path in sorted(sources([stage.action for stage in stages], read).items())
     ]
     return {
         "_type": STATEMENT,
@@ -111,6 +114,7 @@ def statement(
                     "notHeld": list(origin.not_held),
                     "images": {name: dict(identity) for name, identity in origin.identities.items()},
                     "declared": dict(origin.declared),
+                    "labels": sorted(map(_portable, origin.labels)),
                     "actions": [_action(stage, fingerprints, sha256) for stage in stages],
                 },
                 "resolvedDependencies": dependencies,
@@ -267,4 +271,6 @@ def _unread(found: Provenance) -> Iterator[str]:
 def _is_declaration(name: str, found: Provenance) -> bool:
     """Tell whether cvimake itself reads a source, and no action does. Only `--rebuild` can confirm those."""
     classes = {str(declared.get("classes")) for declared in found.internal["declared"].values()}
+    if name in found.internal.get("labels", ()):
+        return True
     return Path(name).name in _DECLARATIONS or any(name.endswith(f"/{file}") for file in classes)

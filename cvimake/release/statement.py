@@ -66,6 +66,8 @@ class _Internal(_Strict):
     notHeld: list[str]  # noqa: N815 - as it is written
     images: dict[str, dict[str, Any]]
     declared: dict[str, dict[str, Any]]
+    # Releases of earlier versions have none.
+    labels: list[str] = []
     actions: list[_Action]
 
 

@@ -1,7 +1,7 @@
 """Labels of a dataset: COCO, Ultralytics and class folders become one value, which is written in one form."""
 
 from cvimake.project.labels.overlap import shared_samples
-from cvimake.project.labels.reading import read_labels
+from cvimake.project.labels.reading import label_files, read_labels
 from cvimake.project.labels.values import Annotation, LabelledImage, Labels, Outline, Purpose, Runs, Task
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Purpose",
     "Runs",
     "Task",
+    "label_files",
     "read_labels",
     "shared_samples",
 ]

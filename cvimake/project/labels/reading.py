@@ -13,11 +13,12 @@ from cvimake.project.labels import class_folders, ultralytics
 from cvimake.project.labels.coco import CocoFile
 from cvimake.project.labels.findings import Findings
 from cvimake.project.labels.matching import matched
-from cvimake.project.labels.values import Annotation, LabelledImage, Labels, Purpose
+from cvimake.project.labels.values import Annotation, LabelledImage, Labels, Purpose, Task
 
 # All images of COCO's validation with their outlines are 20 MB, those of LVIS 190 MB.
 _MOST_BYTES = 256 * 1024 * 1024
 _CLASSES = "classes.txt"
+_YAML = frozenset({".yaml", ".yml"})
 _UNNAMED = 100_000
 # Of a file with names of classes.
 _MOST_NAMES_BYTES = 256 * 1024
@@ -54,6 +55,30 @@ def read_labels(dataset: DeclaredDataset, purpose: Purpose) -> Labels:
     findings.stop_at_mistakes()
     _note_missing_classes(dataset.labels, classes, annotations, findings)
     return Labels(images=images, classes=classes, annotations=tuple(annotations), notes=findings.told())
+
+
+def label_files(dataset: DeclaredDataset, task: Task) -> list[Path]:
+    """Return the files that labels are read from for a task, also those that are missing.
+
+    Beside their contents, the paths and sizes of the images decide what is read.
+    """
+    path, names = dataset.labels, dataset.samples.files
+    if path is None:
+        return []
+    if path.is_dir():
+        # The labels of a classifier are the names of folders.
+        beside = [path / _CLASSES, *(ultralytics.in_folder(name, path) for name in names)]
+        return [] if task == "classify" else beside
+    if path.suffix.lower() not in _YAML:
+        return [path]
+    root, folder = _absolute(path.parent), dataset.files_folder
+    files = (ultralytics.beside_images(_absolute(folder / name), root) for name in names)
+    return [path, *filter(None, files)]
+
+
+def _absolute(path: Path) -> Path:
+    """Return a path without `..`; links in it stay."""
+    return Path(os.path.normpath(path.absolute()))
 
 
 def _images(dataset: DeclaredDataset, samples: Samples, findings: Findings) -> tuple[LabelledImage, ...]:
@@ -98,7 +123,7 @@ def _read(
         file = CocoFile(path, text, images=images, folder=folder, purpose=purpose, findings=findings)
         annotations = file.annotations()
         return file.classes, annotations
-    if path.suffix.lower() in {".yaml", ".yml"}:
+    if path.suffix.lower() in _YAML:
         return _from_yaml(path, images, folder, purpose, findings)
     findings.mistake(path, "is neither COCO's .json, nor a data.yaml, nor a folder")
     return (), []
@@ -118,10 +143,10 @@ def _from_yaml(
     if values.keypoints and purpose.task == "pose" and values.keypoints != purpose.keypoints:
         what = f"kpt_shape has {values.keypoints} keypoints, the model {purpose.keypoints}"
         findings.mistake(values.keypoint_place, what)
-    root = Path(os.path.normpath(path.parent.absolute()))
+    root = _absolute(path.parent)
     files = []
     for image in images:
-        file = ultralytics.beside_images(Path(os.path.normpath(folder.absolute() / image.name)), root)
+        file = ultralytics.beside_images(_absolute(folder / image.name), root)
         if file is None:
             findings.mistake(path, f"the image {image.name} is not below the folder of this file")
         else:

@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from measured_projects import accuracy, labels, project
 
 from cvimake.project import accuracy_images, labels_cache, read_declarations
+from cvimake.project.labels import Labels, read_labels
 
 
 def mistakes(root: Path) -> list[str]:
@@ -65,6 +67,13 @@ def test_a_wrong_value_is_told_with_its_line(tmp_path: Path, more: str, told: st
     assert any(told in mistake for mistake in mistakes(tmp_path)), mistakes(tmp_path)
 
 
+@pytest.mark.parametrize("budget", ["accuracy", "accuracy_drop"])
+def test_a_budget_of_a_figure_that_is_not_made_is_refused(tmp_path: Path, budget: str) -> None:
+    project(tmp_path, f'metric = "agreement"\n[budget]\n{budget} = 0.5\nagreement = 0.5', labels((0, "cat")))
+    (mistake,) = mistakes(tmp_path)
+    assert f'budget.{budget}: needs another metric than metric = "agreement" in [accuracy]' in mistake
+
+
 def test_mistakes_of_labels_stop_the_model_with_the_file_of_the_labels(tmp_path: Path) -> None:
     wrong = labels((0, "cat"))
     assert isinstance(wrong, dict)
@@ -99,6 +108,72 @@ def test_two_models_do_not_displace_each_others_labels(
     before = read_declarations(tmp_path).models
     monkeypatch.setattr(accuracy_images, "read_labels", lambda *_of: pytest.fail("the labels are read again"))
     assert read_declarations(tmp_path).models == before
+
+
+def _yolo(root: Path) -> list[Path]:
+    """Labels as txt files; returns those of images 1, 2 and 3, of which the last is missing."""
+    folder = root / "datasets/street/labels"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.txt").write_text("0 0.5 0.5 0.2 0.2\n", encoding="utf-8")
+    return [folder / f"{number}.txt" for number in (1, 2, 3)]
+
+
+def _data_yaml(root: Path) -> list[Path]:
+    dataset = root / "datasets/street"
+    (dataset / "data.yaml").write_text("names: [cat, dog]\n", encoding="utf-8")
+    (dataset / "0.txt").write_text("0 0.5 0.5 0.2 0.2\n", encoding="utf-8")
+    return [dataset / "data.yaml", dataset / "0.txt", dataset / "1.txt"]
+
+
+def _names(root: Path) -> list[Path]:
+    _yolo(root)
+    return [root / "datasets/street/labels/classes.txt"]
+
+
+def _class_folders(root: Path) -> list[Path]:
+    dataset = root / "datasets/street"
+    for name in ("cat", "dog"):
+        (dataset / name).mkdir()
+    for number in range(10):
+        (dataset / f"{number}.png").rename(dataset / ("dog" if number % 2 else "cat") / f"{number}.png")
+    return []
+
+
+FORMS = {
+    "labels": (_yolo, "files = ['*.png']\nlabels = 'labels'\n", ""),
+    "data.yaml": (_data_yaml, "files = ['*.png']\nlabels = 'data.yaml'\n", ""),
+    "classes.txt": (_names, "files = ['*.png']\nlabels = 'labels'\n", ""),
+    "folders": (_class_folders, "files = ['*/*.png']\nlabels = '.'\n", 'task = "classify"'),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_labels_of_every_form_are_read_once_until_a_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    make, declared, more = FORMS[form]
+    project(tmp_path, more)
+    decisive = make(tmp_path)
+    (tmp_path / "datasets/street/dataset.toml").write_text(declared, encoding="utf-8")
+    monkeypatch.setattr(labels_cache, "_SETTLED", -(10**18))
+    times: list[object] = []
+
+    def read(*given: Any) -> Labels:  # noqa: ANN401 - as it is called
+        times.append(given)
+        return read_labels(*given)
+
+    monkeypatch.setattr(accuracy_images, "read_labels", read)
+    before = accuracy(tmp_path)
+    assert before.labels
+    assert accuracy(tmp_path) == before
+    assert len(times) == 1
+    # An image too: its size decides what fractions of it are.
+    first = next(iter(before.images.values()))
+    for number, path in enumerate([*decisive, first], 2):
+        path.write_bytes(path.read_bytes() + b"\n" if path.exists() else b"cat\ndog\n")
+        read_declarations(tmp_path)
+        assert len(times) == number, path
 
 
 def declared_with(root: Path, old: str, new: str) -> list[str]:

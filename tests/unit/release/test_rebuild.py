@@ -194,6 +194,33 @@ def test_fetched_files_that_no_stage_reads_are_there_too_so_that_no_model_waits(
     assert found == {"notes.txt"}
 
 
+def test_labels_that_git_does_not_keep_are_there_too_if_they_are_what_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project").mkdir()
+    shop = Shop(tmp_path / "project", monkeypatch)
+    shop.measure()
+    labels = shop.root / "datasets" / "samples" / "labels.json"
+    (labels.parent / ".gitignore").write_text("labels.json\n", encoding="utf-8")
+    shop.commit()
+    release = opened.open_release(shop.released())
+    assert verify.faults(release) == []
+    anew = Anew(shop, monkeypatch)
+    found: list[str] = []
+
+    def run(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+        found.append((folder / labels.relative_to(shop.root)).read_text(encoding="utf-8"))
+        return anew.run(command, folder, environment)
+
+    monkeypatch.setattr(rebuild, "_run", run)
+    assert differences(shop) == []
+    assert found == [labels.read_text(encoding="utf-8")]
+    labels.write_text("{}", encoding="utf-8")
+    with pytest.raises(CvimakeError, match="sources of the release are missing or have changed") as caught:
+        differences(shop)
+    assert "datasets/samples/labels.json: not in the commit, and missing or changed" in str(caught.value)
+
+
 def test_a_commit_that_is_not_here_is_told(shop: Shop, anew: Anew) -> None:
     release = opened.open_release(shop.root / "release" / LABEL)
     known = verify.read_provenance(release)
