@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cvimake.pipeline.stage import Row
@@ -81,10 +83,39 @@ def explanations(measured: Mapping[Row, Accuracy | None]) -> Iterator[str]:
             yield _explanation(row.model, accuracy)
 
 
+def of_float_networks(measured: Mapping[str, Path], shown: Container[str]) -> Iterator[str]:
+    """Yield a line for each float network of which the table says nothing: what it sees.
+
+    Args:
+        measured: the files with what was measured, by the models' names.
+        shown: the models that have a row in the table.
+    """
+    from cvimake.pipeline.accuracy import Measured  # noqa: PLC0415 - slow to import, and rarely needed
+
+    for model, path in measured.items():
+        if model in shown:
+            continue
+        with contextlib.suppress(OSError, ValueError):
+            # The next build makes a damaged file again.
+            yield _of_float(model, Measured.model_validate_json(path.read_bytes()))
+
+
+def _of_float(model: str, of_float: Measured) -> str:
+    if of_float.figure is None:
+        return f"{model}: the float network has no figure of its own: {of_float.figure_reason}"
+    camera = f", {of_float.camera.number} as the camera shows it" if of_float.camera else ""
+    figure = of_float.figure
+    return f"{model}: the float network has {figure.metric} {figure} on {_images(of_float)}{camera}"
+
+
+def _images(measured: Measured) -> str:
+    return "1 image" if measured.images == 1 else f"{measured.images} images"
+
+
 def _explanation(model: str, accuracy: Accuracy) -> str:
     of_float = accuracy.of_float
     figure = of_float.figure
-    images = "1 image" if of_float.images == 1 else f"{of_float.images} images"
+    images = _images(of_float)
     if figure is None:
         reason = accuracy.of_cvimodel.why_agreement_is_unknown
         return (

@@ -129,6 +129,9 @@ def _measured_accuracy(outcome: MeasuredAccuracy) -> None:
 
     measured = read_accuracy(outcome.result)
     of_float = read_accuracy(outcome.of_float) if outcome.of_float else None
+    # Of a variant it is only told if it is another matter than with the float network.
+    if outcome.wants_figure and not measured.figure and not (of_float and not of_float.figure):
+        announce.note(f"warning: {outcome.stage}: the labels are of no use: {measured.figure_reason}")
     if excesses := list(over_budget(measured, of_float, outcome.budget)):
         raise StageFailedError(f"{outcome.stage}: less than its budget", "\n".join(excesses))
 

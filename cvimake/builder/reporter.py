@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from doit.exceptions import BaseFail, UnmetDependency
@@ -11,7 +12,7 @@ from doit.globals import Globals
 from doit.reporter import ConsoleReporter
 from doit.task import Task
 
-from cvimake.builder import summary
+from cvimake.builder import accuracy_table, summary
 from cvimake.builder.activity import Activities, Activity
 from cvimake.builder.estimates import Estimates
 from cvimake.builder.records import RESTORED
@@ -23,6 +24,7 @@ from cvimake.core.errors import CvimakeError
 from cvimake.core.paths import TOOLCHAIN
 from cvimake.core.units import duration
 from cvimake.execution.engine.choice import was_local
+from cvimake.pipeline.outcomes import MeasuredAccuracy
 from cvimake.pipeline.stage import Row
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ _COUNTED = {
     State.FAILED: "failed",
     State.LEFT_OUT: "left out",
 }
+# The ends after which a stage's results are there.
+_DONE = frozenset({State.BUILT, State.RESTORED, State.UNCHANGED})
 
 
 class BuildReporter(ConsoleReporter):
@@ -136,6 +140,8 @@ class Reporter(BuildReporter):
     def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:
         super().__init__(outstream, options)
         self._results: dict[Row, Result] = {}
+        # What was measured of float networks, by the model's name.
+        self._of_float: dict[str, Path] = {}
         self._view: LiveView | None = None
 
     def _began(self, task: Task, _activity: Activity) -> None:
@@ -172,6 +178,8 @@ class Reporter(BuildReporter):
         place = {meta_of(task).row: number for number, task in enumerate(self._tasks.values())}
         rows = sorted(self._results, key=place.__getitem__)
         summary.write({row: self._results[row] for row in rows}, self.outstream)
+        for line in accuracy_table.of_float_networks(self._of_float, {row.model for row in rows}):
+            self.write(f"{line}\n")
         for _, error in self._waiting():
             self.write(f"{error.in_short}\n")
         if self._results and was_local(TOOLCHAIN):
@@ -195,6 +203,10 @@ class Reporter(BuildReporter):
 
     def _count(self, task: Task, state: State, seconds: float = 0.0) -> None:
         """Add a task's end to the row of the table that the task belongs to."""
+        stage = meta_of(task).stage
+        outcome = stage.outcome if stage else None
+        if isinstance(outcome, MeasuredAccuracy) and not outcome.of_float and state in _DONE:
+            self._of_float[task.name.partition(":")[0]] = outcome.result
         if row := meta_of(task).row:
             result = self._results.setdefault(row, Result(known=False))
             result.known |= str(row.info) in task.targets

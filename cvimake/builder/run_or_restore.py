@@ -20,6 +20,7 @@ from cvimake.builder.task_meta import Restore
 from cvimake.core.capacity import ONE_CORE, Share
 from cvimake.core.content import State, is_known, unchanged
 from cvimake.core.errors import CvimakeError
+from cvimake.execution import parts
 from cvimake.execution.failures import disk_errors
 from cvimake.execution.sandbox import Ran
 from cvimake.pipeline.stage import Stage
@@ -57,11 +58,19 @@ class RunOrRestore:
         runtime = build.runtimes.recorded_in(stage.toolchain)
         runtime.check(json.loads(text), stage.toolchain)
         started = time.monotonic()
-        ran = runtime.sandbox.run(action, functools.partial(build.activities.read, action.name), share)
+        ran = runtime.sandbox.run(
+            action,
+            functools.partial(build.activities.read, action.name),
+            share,
+            functools.partial(restore.key_of, action, text),
+        )
         key = restore.key_of(action, text, ran.inputs)
         restore.keep(build, key, action, time.monotonic() - started, ran.outputs)
         inputs = {**ran.inputs, str(stage.toolchain): toolchain}
-        return self._concluded(Ran(inputs=inputs, outputs=ran.outputs))
+        concluded = self._concluded(Ran(inputs=inputs, outputs=ran.outputs))
+        if action.parts:
+            parts.remove(build.root, action.name)
+        return concluded
 
     def _restore(self, found: restore.Found) -> BaseFail | dict[str, Any] | None:
         """Take the outputs from the store; return None if that is not possible."""

@@ -17,6 +17,7 @@ from cvimake.cli.records import alone, is_ours
 from cvimake.core import lock, terminal
 from cvimake.core.errors import CvimakeError
 from cvimake.core.paths import BUILD
+from cvimake.execution import parts
 
 # Stands for everything that `clean --cache` can remove.
 _ALL = "all"
@@ -65,6 +66,7 @@ class Clean(DoitClean):
         with contextlib.nullcontext() if dryrun else alone(self.dep_manager, what):
             named = list(pos_args or [])
             makers = {task.name.partition(":")[0] for task in self.task_list if task.targets}
+            self._remove_parts(named, is_trial=bool(dryrun))
             left = {each.name: each for each in leftovers.find(BUILD, makers)}
             for name, leftover in left.items():
                 if not named or cleanall or name in named:
@@ -88,6 +90,15 @@ class Clean(DoitClean):
             self.outstream.write(f"{leftover.name} - removing file '{path}'\n")
         if not is_trial:
             leftover.remove()
+
+    def _remove_parts(self, named: list[str], *, is_trial: bool) -> None:
+        """Remove the parts that stages had finished when they were killed: of the named ones, or of all."""
+        root = surroundings.folder()
+        for action in parts.names(root):
+            if not named or {action, action.partition(":")[0]} & set(named):
+                self.outstream.write(f"{action} - removing its finished parts\n")
+                if not is_trial:
+                    parts.remove(root, action)
 
 
 def _with_previews(names: Iterable[str], tasks: Container[str]) -> list[str]:

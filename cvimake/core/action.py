@@ -108,6 +108,8 @@ class Action:
         name: its name for people, `MODEL:STAGE`.
         argv: the command, with paths relative to the working directory.
         environment: all environment variables that the tool sees.
+        parts: the absolute path at which the tool sees the parts of its work that it had finished when it was
+            killed; empty if it keeps none. They do not change its outputs.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Action:
     texts: tuple[Text, ...] = ()
     folders: tuple[Folder, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    parts: str = ""
 
     def __post_init__(self) -> None:
         names = [file.name for file in self.inputs]
@@ -137,7 +140,7 @@ class Action:
     def definition(self) -> dict[str, object]:
         """Return everything except the contents of its inputs that decides its outputs, as a JSON value.
 
-        Limits and the places of files on the host cannot change the bytes, so they are left out.
+        Limits, parts and the places of files on the host cannot change the bytes, so they are left out.
         """
         return {
             "argv": list(self.argv),

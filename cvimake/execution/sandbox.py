@@ -15,7 +15,7 @@ from cvimake.core.content import Contents, State
 from cvimake.core.errors import CvimakeError
 from cvimake.core.publication import publish
 from cvimake.core.removal import remove_tree
-from cvimake.execution import failures, logs, results, snapshot
+from cvimake.execution import failures, logs, parts, results, snapshot
 from cvimake.execution.engine import Command, Engine, Mount
 from cvimake.execution.workspace import workspace
 from cvimake.toolchain.container.process_group import MEMORY, PROCESSES
@@ -68,6 +68,7 @@ class Sandbox:
         action: Action,
         watch: Callable[[bytes], None] = lambda _output: None,
         share: Share = ONE_CORE,
+        key: Callable[[Mapping[str, State]], str] | None = None,
     ) -> Ran:
         """Run an action and publish its outputs: all of them, or none.
 
@@ -75,6 +76,8 @@ class Sandbox:
             action: the action to run.
             watch: is given the tool's output as it comes.
             share: the cores and memory that the tool may use.
+            key: returns the action's key for the states of its inputs; without it, no parts of its work are
+                kept if it is killed.
 
         Returns:
             The files that the tool read and wrote, with their digests.
@@ -90,8 +93,9 @@ class Sandbox:
             failures.disk_errors(action.name, self.root),
             self._alone(action),
             workspace(self.root) as folder,
+            parts.rescued(self.root, folder),
         ):
-            return self._run(action, folder, watch, share)
+            return self._run(action, folder, watch, share, key)
 
     @contextlib.contextmanager
     def _alone(self, action: Action) -> Iterator[None]:
@@ -104,19 +108,29 @@ class Sandbox:
         with lock.exclusive(locks / action.name, f"is running {action.name} in this project"):
             yield
 
-    def _run(self, action: Action, workspace: Path, watch: Callable[[bytes], None], share: Share) -> Ran:
-        inner, private, stays = workspace / "files", workspace / "inputs", self._fresh_inputs(action)
+    def _run(
+        self,
+        action: Action,
+        workspace: Path,
+        watch: Callable[[bytes], None],
+        share: Share,
+        key: Callable[[Mapping[str, State]], str] | None,
+    ) -> Ran:
+        inner, private, stays = workspace / parts.FILES, workspace / "inputs", self._fresh_inputs(action)
         for place in (inner, private):
             place.mkdir(mode=0o755)
         inputs = snapshot.take(action, self.root, private, stays, self.engine.user, self.contents)
         texts = write_texts(action, stays)
-        command = self.command(action, inner, {**inputs.files, **texts}, inputs.folders, share)
+        folders = {**inputs.folders, **parts.empty_folder(action, stays)}
+        if action.parts and key:
+            parts.bring(self.root, action, key(inputs.states), workspace, folders[action.parts])
+        command = self.command(action, inner, {**inputs.files, **texts}, folders, share)
         make_mount_points(command)
         lasting = {**snapshot.lasting_files(action, self.root, stays, self.engine.user), **texts}
         log_path = self.log_path(action)
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with log_path.open("wb") as log:
-            by_hand = self.command(action, inner, lasting, inputs.folders, share)
+            by_hand = self.command(action, inner, lasting, folders, share)
             log.write(self._log_head(action, by_hand).encode())
             log.flush()
             ending = self.engine.run(command, logs.WatchedLog(log, watch))
@@ -163,6 +177,7 @@ class Sandbox:
             user=self.engine.user,
             limits=action.limits,
             results=tuple(file.name for file in action.outputs),
+            parts=parts.FOLDER if action.parts else "",
         )
 
     def _fresh_inputs(self, action: Action) -> Path:

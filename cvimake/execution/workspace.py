@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from cvimake.core.removal import remove_tree
+from cvimake.execution import parts
 from cvimake.execution.engine import PLACE, PLACE_PREFIX
 
 _SCRATCH = Path("build/.work")
@@ -36,7 +37,10 @@ def workspace(root: Path) -> Iterator[Path]:
 
 
 def sweep(root: Path) -> None:
-    """Remove the workspaces of processes that were killed; those of living processes stay."""
+    """Remove the workspaces of processes that were killed; those of living processes stay.
+
+    Parts of their work are kept.
+    """
     scratch = root / _SCRATCH
     if not scratch.is_dir():
         return
@@ -44,6 +48,7 @@ def sweep(root: Path) -> None:
         for leftover in scratch.iterdir():
             if _is_in_use(leftover):
                 continue
+            parts.rescue(root, leftover)
             place = leftover / PLACE
             if place.is_symlink() and place.readlink().name.startswith(PLACE_PREFIX):
                 with contextlib.suppress(OSError):

@@ -46,7 +46,8 @@ class Measured(BaseModel):
         sha256: of this file.
         images: on how many images.
         kind: the kind of model that the camera takes it for; empty if for none.
-        figure: as the field measures it; None if there is neither a decoder nor an output to compare.
+        figure: as the field measures it; None if there are no labels, or no decoder.
+        figure_reason: why there is no figure.
         camera: the same with the camera's own thresholds and post-processing; None if the camera has none.
         camera_reason: why there is no figure of the camera.
         agreement: with the float network; None of the float network itself.
@@ -62,6 +63,7 @@ class Measured(BaseModel):
     images: int
     kind: str
     figure: Figure | None
+    figure_reason: str = ""
     camera: Figure | None
     camera_reason: str = ""
     agreement: Figure | None
@@ -96,7 +98,7 @@ def over_budget(measured: Measured, of_float: Measured | None, budget: Budget) -
     if measured.figure is None and of_float:
         for name in ("accuracy", "accuracy_drop"):
             if getattr(budget, name) is not None:
-                yield f"{name}: no figure, because the dataset has no labels or the outputs have no decoder"
+                yield f"{name}: there is no figure: {measured.figure_reason}"
     figure, least = measured.figure, budget.accuracy
     if least is not None and figure and not _reaches(figure.value, least):
         yield f"accuracy: {figure.metric} is {figure}, at least {least:g} is declared"

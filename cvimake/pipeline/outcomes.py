@@ -144,12 +144,14 @@ class MeasuredAccuracy(_Outcome):
         stage: the stage that measured it.
         result: the measured accuracy.
         of_float: that of the float network; None if this is it.
+        wants_figure: there are labels to compare with, so it is told if nothing can be compared.
     """
 
     stage: str
     result: Path
     of_float: Path | None
     budget: Budget
+    wants_figure: bool = True
 
     @property
     def also_reads(self) -> tuple[Path, ...]:

@@ -140,9 +140,15 @@ ACCURACY_PACKAGES = Folder(
 )
 
 
-def accuracy_command(images: str, *files: str) -> tuple[str, ...]:
-    """Return the command that evaluates a network on a folder of images; see `container/evaluation`."""
-    return _package_command("evaluation", ACCURACY_PACKAGES, images, files)
+def accuracy_command(images: str, earlier: str, *files: str) -> tuple[str, ...]:
+    """Return the command that evaluates a network on a folder of images; see `container/evaluation`.
+
+    Args:
+        images: the folder with the images.
+        earlier: the folder with parts of an evaluation that was killed.
+        files: the options and the results.
+    """
+    return _package_command("evaluation", ACCURACY_PACKAGES, images, (f"--earlier={earlier}", *files))
 
 
 # The package that draws previews.

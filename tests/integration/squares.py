@@ -110,15 +110,25 @@ def _fomo(net: Network) -> dict[str, list[int]]:
     return {net.node("Transpose", "cells", sure, perm=[0, 2, 3, 1]): [1, 4, 4, 4]}
 
 
-def _nvidia_det(net: Network) -> dict[str, list[int]]:
+def _nvidia_det(net: Network, values: int = 4) -> dict[str, list[int]]:
+    """Scores and boxes with so many values for each; the camera needs 4."""
     sure = net.node("Sigmoid", "sure", _logits(net, "score", 4, np.eye(3)))
     # The middle of a cell lies half a pixel beside its corner.
     sides = np.array([0.5, 0.5, STRIDE - 0.5, STRIDE - 0.5] * 3) / _NVIDIA_SCALE
-    boxes = _fixed(net, "box", 4, sides)
+    boxes = _fixed(net, "box", 4, sides[: 3 * values])
     return {
         net.node("Transpose", "scores", sure, perm=[0, 2, 3, 1]): [1, 4, 4, 3],
-        net.node("Transpose", "boxes", boxes, perm=[0, 2, 3, 1]): [1, 4, 4, 12],
+        net.node("Transpose", "boxes", boxes, perm=[0, 2, 3, 1]): [1, 4, 4, 3 * values],
     }
+
+
+def _nine(net: Network) -> dict[str, list[int]]:
+    """Boxes, scores and points of each grid, as a YOLO26-pose has them."""
+    outputs = {}
+    for grid in _GRIDS:
+        for name, channels in (("box", 4), ("score", 3), ("points", 6)):
+            outputs[_fixed(net, f"{name}{grid}", grid, np.ones(channels))] = [1, channels, grid, grid]
+    return outputs
 
 
 def _yolov5(net: Network) -> dict[str, list[int]]:
@@ -178,13 +188,18 @@ NETWORKS: dict[str, Callable[[Network], dict[str, list[int]]]] = {
     "YOLO11-seg": _seg,
     "YOLO26": _six([0.5] * 4),
 }
+# Networks that nobody can decode, though they look like a kind.
+UNDECODABLE: dict[str, Callable[[Network], dict[str, list[int]]]] = {
+    "three_sides": lambda net: _nvidia_det(net, 3),
+    "nine": _nine,
+}
 
 
 def save_network(path: Path, kind: str) -> None:
     """Writes the network of a kind."""
     net = Network()
     _colours(net)
-    outputs = NETWORKS[kind](net)
+    outputs = (NETWORKS | UNDECODABLE)[kind](net)
     _drop_unused(net, set(outputs))
     net.save(path, {"images": [1, 3, SIDE, SIDE]}, outputs)
 

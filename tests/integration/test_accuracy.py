@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab import ROOT, environment
+from lab import ROOT, environment, wait_until
 from PIL import Image
 from projects import Project
 
@@ -72,6 +73,31 @@ def test_the_bytes_do_not_depend_on_the_number_of_processes(shapes: Path) -> Non
     assert result.returncode == 0, result.stdout + result.stderr
     assert "shapes:mix_accuracy: built" in result.stdout
     assert [read(shapes, name) for name in names] == before
+
+
+def test_an_evaluation_that_is_killed_goes_on_with_the_images_that_are_left(shapes: Path) -> None:
+    names = [f"cv181x_mix_{kind}.json" for kind in ("accuracy", "detections", "camera_detections")]
+    before = [(shapes / "build" / "shapes" / f"shapes_{name}").read_bytes() for name in names]
+    for name in names:
+        (shapes / "build" / "shapes" / f"shapes_{name}").unlink()
+    command = [sys.executable, "-m", "cvimake.cli", "run", "-n", "2", "shapes:mix_accuracy"]
+    with subprocess.Popen(
+        command, cwd=shapes, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as killed:
+        work = shapes / "build" / ".work"
+        wait_until(lambda: len(list(work.glob("*/files/parts/*.json"))) > 3, "images are evaluated", 120.0)
+        killed.kill()
+    # One of them is damaged, and is evaluated anew.
+    damaged = min(work.glob("*/files/parts/*.json"))
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    result = doit(shapes, "shapes:mix_accuracy")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "shapes:mix_accuracy goes on where it was ended" in result.stderr
+    log = (shapes / "build" / "logs" / "shapes" / "mix_accuracy.log").read_text(encoding="utf-8")
+    (left,) = re.findall(r"(\d+) of 240 images are to be evaluated", log)
+    assert 0 < int(left) <= 240 - 3 * 8
+    assert [(shapes / "build" / "shapes" / f"shapes_{name}").read_bytes() for name in names] == before
+    assert list((shapes / "build" / ".parts").iterdir()) == []
 
 
 def test_a_budget_that_is_not_reached_fails_the_variants_accuracy(shapes: Path) -> None:

@@ -53,6 +53,11 @@ NEVER = {"FOMO": "the camera's node crashes", "YOLOv8": "reads the boxes from th
 UNREADABLE = "the firmware cannot read int8 outputs of this kind: fp32"
 WHOLE_REASONS = {"YOLO11-pose": UNREADABLE, "YOLO11-seg": UNREADABLE, "YOLO26": ""}
 
+UNDECODABLE = {
+    "three_sides": "four box values are needed for each score, and there are [1, 4, 4, 9]",
+    "nine": "the camera takes it for no kind of model: YOLO26-pose and YOLO26-seg are kinds only where",
+}
+
 
 @dataclass(frozen=True)
 class Models:
@@ -89,7 +94,7 @@ def models(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainI
     (made.folder / "dodo.py").write_bytes((ROOT / "dodo.py").read_bytes())
     squares.save_squares(made.folder / "datasets" / "squares")
     squares.save_colours(made.folder / "datasets" / "colours")
-    for kind in squares.NETWORKS:
+    for kind in (*squares.NETWORKS, *squares.UNDECODABLE):
         folder = made.folder / "models" / model(kind)
         folder.mkdir(parents=True)
         squares.save_network(folder / "net.onnx", kind)
@@ -98,6 +103,8 @@ def models(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainI
         made.declare(kind, OPTIONS.get(kind, ""))
     result = made.doit()
     assert result.returncode == 0, result.stdout + result.stderr
+    for kind, reason in UNDECODABLE.items():
+        assert f"warning: {kind}:float_accuracy: the labels are of no use: {reason}" in result.stderr
     return made
 
 
@@ -161,6 +168,39 @@ def test_a_preview_shows_what_a_network_of_each_kind_finds(models: Models, kind:
     if WHOLE_REASONS.get(kind):
         assert shown.columns[3].reason == UNREADABLE
         assert {one.mark for image in shown.images for one in image.columns[3].objects} == {"missed"}
+
+
+@pytest.mark.parametrize(("kind", "reason"), UNDECODABLE.items())
+def test_a_network_that_cannot_be_decoded_is_compared_with_the_float_network(
+    models: Models, kind: str, reason: str
+) -> None:
+    for network in ("float", "cv181x_bf16"):
+        measured = models.read(kind, f"{network}_accuracy")
+        assert measured["kind"] == ("NvidiaDet" if kind == "three_sides" else "")
+        assert (measured["figure"], measured["camera"], measured["field_details"]) == (None, None, {})
+        assert measured["figure_reason"].startswith(reason)
+        assert measured["camera_reason"]
+    agreement = models.read(kind, "cv181x_bf16_accuracy")["agreement"]
+    assert (agreement["metric"], agreement["value"] > 0.99) == ("cosine", True)
+
+
+def test_a_float_network_that_is_measured_alone_has_a_line_with_its_figure(models: Models) -> None:
+    told = models.doit("yolo26:float_accuracy").stdout
+    assert "yolo26: the float network has mAP50-95 1.000" in told
+    assert "on 4 images, 1.000 as the camera shows it" in told
+
+
+def test_agreement_as_the_metric_leaves_out_the_figure_of_the_labels(models: Models) -> None:
+    models.declare("YOLO26", 'metric = "agreement"')
+    result = models.doit("yolo26:bf16")
+    models.declare("YOLO26", "")
+    assert result.returncode == 0, result.stdout + result.stderr
+    measured = models.read("YOLO26", "cv181x_bf16_accuracy")
+    assert (measured["figure"], measured["camera"]) == (None, None)
+    assert measured["agreement"]["value"] == 1.0
+    assert measured["field_details"]["boxes"]["map50_95"] == 1.0
+    assert "mAP" not in result.stdout
+    assert "yolo26: agreement with the float network, on 4 images" in result.stdout
 
 
 def test_a_task_that_does_not_fit_the_network_is_one_clear_error(models: Models) -> None:

@@ -157,7 +157,7 @@ class Workshop:
         image = ToolchainImage(id="sha256:abc", base="a base", identity=identity)
         return _Runtime(image, self)  # type: ignore[arg-type]
 
-    def run(self, action: Action, watch: Callable[[bytes], None], _share: object) -> Ran:
+    def run(self, action: Action, watch: Callable[[bytes], None], *_: object) -> Ran:
         """In the sandbox's place."""
         inputs = {str(path): Contents().state(str(path)) for path in action.paths()}
         from cvimake.core.errors import StageFailedError  # noqa: PLC0415

@@ -41,6 +41,8 @@ class Command:
         working_directory: an absolute path; the command can write there and in `/tmp`, and nowhere else.
         user: numeric user and group.
         results: names of the files in the working directory that are wanted afterwards.
+        parts: the name of the folder there with parts of its work, wanted if it does not end well; empty for
+            none.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Command:
     user: tuple[int, int]
     limits: Limits
     results: tuple[str, ...] = ()
+    parts: str = ""
 
     @property
     def host_folder(self) -> Path:

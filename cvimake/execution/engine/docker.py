@@ -159,6 +159,12 @@ class DockerEngine:
                 overfull=watch.overfull,
             )
         finally:
+            if command.parts:
+                # They are worth something only if the command did not end well, and then anything can fail.
+                with contextlib.suppress(
+                    docker.errors.DockerException, requests.exceptions.RequestException, OSError
+                ):
+                    self.files.fetch_parts(command, container)
             remove(container)
             with self._guard:
                 self._running.discard(container)

@@ -7,11 +7,12 @@ import csv
 import io
 import os
 import shlex
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 import docker.errors
@@ -51,6 +52,9 @@ class Files(Protocol):
 
         Results that the command did not write are passed over.
         """
+
+    def fetch_parts(self, command: Command, container: Container) -> None:
+        """Bring the parts of its work to the host's working directory, after the command has ended."""
 
     def send_folder(self, command: Command, container: Container) -> None:
         """Bring everything else in the host's working directory in, before the command starts."""
@@ -96,6 +100,9 @@ class BindMounts:
 
     def fetch(self, command: Command, container: Container) -> None:
         """Do nothing: the results are in the host's working directory already."""
+
+    def fetch_parts(self, command: Command, container: Container) -> None:
+        """Do nothing: they are in the host's working directory already."""
 
     def send_folder(self, command: Command, container: Container) -> None:
         """Do nothing: the container sees the folder."""
@@ -167,6 +174,19 @@ class Archives:
                 with (command.host_folder / name).open("xb") as file:
                     while chunk := content.read(_READ_SIZE):
                         file.write(chunk)
+
+    def fetch_parts(self, command: Command, container: Container) -> None:
+        """See `Files.fetch_parts`. Only plain files are taken."""
+        folder = command.host_folder / command.parts
+        chunks, _ = container.get_archive(f"{command.working_directory}/{command.parts}", _READ_SIZE)
+        with tarfile.open(fileobj=_Chunks(chunks), mode="r|") as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isreg() else None
+                name = PurePosixPath(member.name).name
+                if content and name not in {"", ".."}:
+                    folder.mkdir(exist_ok=True)
+                    with (folder / name).open("xb") as file:
+                        shutil.copyfileobj(content, file)
 
     def send_folder(self, command: Command, container: Container) -> None:
         """See `Files.send_folder`."""

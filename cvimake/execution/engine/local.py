@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shlex
@@ -97,7 +98,10 @@ class LocalEngine:
         with local_place.made_for(command) as place:
             for folder in (place.files, place.temporary):
                 os.chown(folder, *command.user)
-            ending = self._run(command, place, log)
+            try:
+                ending = self._run(command, place, log)
+            finally:
+                _bring_parts(command, place)
             if ending.exit_code == 0:
                 for name in command.results:
                     result = place.files / name
@@ -204,6 +208,14 @@ class LocalEngine:
         except OSError:
             return False
         return ended.returncode == 0
+
+
+def _bring_parts(command: Command, place: Place) -> None:
+    """Bring the parts of a command's work to the host's folder, as far as that is possible."""
+    source = place.files / command.parts
+    if command.parts and source.is_dir() and not source.is_symlink():
+        with contextlib.suppress(OSError, shutil.Error):
+            shutil.copytree(source, command.host_folder / command.parts, symlinks=True)
 
 
 def _as_user(user: tuple[int, int]) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ from cvimake.project.dataset import Samples
 from cvimake.project.declarations import DeclaredModel
 from cvimake.toolchain import commands
 
+# The folder in the container with the parts that an evaluation had finished when it was killed.
+_PARTS = "/parts"
 _PROGRAM = inputs.program("process_group")
 # The camera's rules for recognising a kind of model; they import nothing.
 _LAYOUTS = Input(name="layouts.py", path=Path(layouts.__file__))
@@ -29,6 +31,9 @@ _OPTIONS, _LABELS = "options.json", "labels.json"
 ASKED = "_asked"
 # The project's own decoder; the evaluation imports it under this name.
 _DECODER = "own_decoder.py"
+# Images are evaluated in groups, each in a process of its own: as many as are expected to take a second. Then
+# making the process takes no time worth mentioning, and little is lost if it is killed.
+_SECONDS_TOGETHER, _MOST_TOGETHER = 1.0, 8
 # Of the tool, by the pixel format (model_deploy.py).
 _USUAL_FORMAT = {"gray": "GRAYSCALE", "bgr": "BGR_PLANAR", "rgb": "RGB_PLANAR"}
 
@@ -67,7 +72,7 @@ def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | No
     return Stage(
         action=Action(
             name=name,
-            argv=commands.accuracy_command(measurement.IMAGES, _OPTIONS, result, field, camera),
+            argv=commands.accuracy_command(measurement.IMAGES, _PARTS, _OPTIONS, result, field, camera),
             environment=commands.simulator_environment(),
             inputs=(
                 *inputs.network(model),
@@ -88,6 +93,7 @@ def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | No
                 measurement.folder(declared),
             ),
             limits=dataclasses.replace(estimates.limits(model), processes=estimates.MANY_PROCESSES),
+            parts=_PARTS,
         ),
         load=estimates.accuracy(
             network, len(declared.images), declared.seconds if target else network.inference
@@ -99,6 +105,7 @@ def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | No
             result=files.place(model.name, result),
             of_float=files.place(model.name, of_float[1]) if target else None,
             budget=model.model.budget,
+            wants_figure=bool(declared.labels) and declared.options.metric != "agreement",
         ),
     )
 
@@ -136,6 +143,7 @@ def _options(
         "relative_boxes": model.model.output.relative_boxes or None,
         "kinds": {kind.name: kind.fits.__name__ for kind in KINDS if not kind.told},
         "thresholds": measurement.thresholds(options),
+        "together": max(1, min(_MOST_TOGETHER, int(_SECONDS_TOGETHER / declared.seconds))),
         "images": measurement.listed(declared),
         "classes": list(declared.classes),
         "labels": _LABELS if declared.labels else None,

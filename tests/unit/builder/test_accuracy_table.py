@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cvimake.builder.accuracy_table import Accuracy, Columns, explanations, read
+from cvimake.builder.accuracy_table import Accuracy, Columns, explanations, of_float_networks, read
 from cvimake.pipeline.accuracy import Figure, Measured
 from cvimake.pipeline.stage import Row
 
@@ -84,3 +84,32 @@ def test_an_unknown_agreement_has_its_reason(tmp_path: Path) -> None:
     assert line.endswith(
         "on 20 images: unknown, because the float network finds nothing in them that it is sure of"
     )
+
+
+def test_a_float_network_without_a_row_has_a_line(tmp_path: Path) -> None:
+    one = row(tmp_path, labelled=True)
+    assert list(of_float_networks({"net": one.accuracy[0], "other": one.accuracy[0]}, {"other"})) == [
+        "net: the float network has mAP50-95 0.870 ±0.006 on 20 images, 0.840 as the camera shows it"
+    ]
+
+
+def test_a_float_network_without_a_figure_has_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "float.json"
+    measured = Measured(
+        network="n",
+        sha256="",
+        images=1,
+        kind="",
+        figure=None,
+        figure_reason="the images have no labels",
+        camera=None,
+        agreement=None,
+    )
+    path.write_text(measured.model_dump_json(), encoding="utf-8")
+    (line,) = of_float_networks({"net": path}, ())
+    assert line == "net: the float network has no figure of its own: the images have no labels"
+
+
+def test_a_damaged_file_of_a_float_network_has_no_line(tmp_path: Path) -> None:
+    (tmp_path / "float.json").write_text("{", encoding="utf-8")
+    assert list(of_float_networks({"net": tmp_path / "float.json", "no": tmp_path / "no"}, ())) == []

@@ -346,7 +346,7 @@ class Yard(Workshop):
         for place, held in concluded_by(stage, self.read, constant=self.is_constant(stage)).items():
             (self.root / place).write_bytes(held)
 
-    def run(self, action: Action, watch: Callable[[bytes], None], _share: object) -> Ran:
+    def run(self, action: Action, watch: Callable[[bytes], None], *_: object) -> Ran:
         watch(b"")
         inputs = {str(path): Contents().state(str(path)) for path in action.paths()}
         self.ran.append(action.name)

@@ -18,8 +18,16 @@ from cvimake.core.action import Action
 from cvimake.core.capacity import Load
 from cvimake.core.errors import CvimakeError, StageFailedError
 from cvimake.pipeline import named_outputs
+from cvimake.pipeline.accuracy import Figure, Measured
 from cvimake.pipeline.cvimodel_info import Info, examine
-from cvimake.pipeline.outcomes import ComputedTypes, CvimodelInfo, NetworkOutputs, Outcome, SearchEnding
+from cvimake.pipeline.outcomes import (
+    ComputedTypes,
+    CvimodelInfo,
+    MeasuredAccuracy,
+    NetworkOutputs,
+    Outcome,
+    SearchEnding,
+)
 from cvimake.pipeline.stage import Stage
 from cvimake.project.model import Budget
 
@@ -280,3 +288,51 @@ def test_a_warning_about_the_input_is_told_once_for_all_variants(
         values = info(tmp_path / variant, Budget(), declared=declared, warn_once=once.note)
         assert values["recognition"]["warnings"] == ["another border"]
     assert capsys.readouterr().err == "cvimake: warning: net: another border\n"
+
+
+# The accuracy
+
+FIGURE = Figure(metric="mAP50", value=0.5)
+UNTOLD, TOLD = "", "warning: net:int8_accuracy: the labels are of no use: no decoder\n"
+
+
+def accuracy_of(path: Path, figure: Figure | None) -> Path:
+    measured = Measured(
+        network="n", sha256="", images=1, kind="", figure=figure, figure_reason="no decoder", camera=None,
+        agreement=None,
+    )  # fmt: skip
+    path.write_text(measured.model_dump_json(), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("figure", "told"), [(None, TOLD), (FIGURE, UNTOLD)])
+def test_labels_that_are_of_no_use_are_told_of_the_float_network(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], figure: Figure | None, told: str
+) -> None:
+    outcome = MeasuredAccuracy(
+        stage="net:int8_accuracy",
+        result=accuracy_of(tmp_path / "ours", figure),
+        of_float=None,
+        budget=Budget(),
+    )
+    conclude(stage_with(outcome))
+    assert capsys.readouterr().err.removeprefix("cvimake: ") == told
+    conclude(stage_with(dataclasses.replace(outcome, wants_figure=False)))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("of_float", "told"), [(None, UNTOLD), (FIGURE, TOLD)])
+def test_labels_that_are_of_no_use_are_told_of_a_variant_if_the_float_network_has_a_figure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], of_float: Figure | None, told: str
+) -> None:
+    conclude(
+        stage_with(
+            MeasuredAccuracy(
+                stage="net:int8_accuracy",
+                result=accuracy_of(tmp_path / "ours", None),
+                of_float=accuracy_of(tmp_path / "float", of_float),
+                budget=Budget(),
+            )
+        )
+    )
+    assert capsys.readouterr().err.removeprefix("cvimake: ") == told

@@ -6,13 +6,13 @@ import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from graphs import STAGES, Workshop
 
 from cvimake.builder.store import Entry, Store
 from cvimake.core.action import Action
-from cvimake.core.capacity import Share
 from cvimake.execution.sandbox import Ran
 
 # An edit of the declaration that makes another calibration.
@@ -110,8 +110,8 @@ def test_a_store_entry_is_keyed_by_the_bytes_that_the_tool_read(
     source = first.root / "models" / "m0000" / "tiny.onnx"
     run = Workshop.run
 
-    def run_and_edit(self: Workshop, action: Action, watch: Callable[[bytes], None], share: Share) -> Ran:
-        ran = run(self, action, watch, share)
+    def run_and_edit(self: Workshop, action: Action, *others: Any) -> Ran:  # noqa: ANN401 - as it is called
+        ran = run(self, action, *others)
         source.write_bytes(b"edited")
         return ran
 

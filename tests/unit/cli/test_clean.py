@@ -10,6 +10,7 @@ from cvimake.cli import disk_use
 from cvimake.cli.clean import Clean
 from cvimake.core import lock
 from cvimake.core.errors import EngineError
+from cvimake.execution import parts
 from cvimake.execution.engine import connection
 
 
@@ -59,6 +60,26 @@ def test_the_results_of_a_model_that_cannot_be_built_are_removed(renamed: Worksh
 
 def test_a_name_that_nobody_knows_is_refused(renamed: Workshop) -> None:
     assert renamed.doit("clean", "nobody") == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stay"),
+    [
+        ((), set()),
+        (("m0000",), {"other:int8_accuracy"}),
+        (("renamed", "other:int8_accuracy"), {"m0000:mix_accuracy"}),
+        (("-n",), {"m0000:mix_accuracy", "other:int8_accuracy"}),
+    ],
+)
+def test_parts_of_stages_that_were_killed_are_removed(
+    renamed: Workshop, arguments: tuple[str, ...], stay: set[str]
+) -> None:
+    for name in ("m0000:mix_accuracy", "other:int8_accuracy"):
+        key = parts.folder_of(renamed.root, name) / ("0" * 64)
+        key.mkdir(parents=True)
+        (key / "0.json").write_text("{}", encoding="utf-8")
+    renamed.doit("clean", *arguments)
+    assert set(parts.names(renamed.root)) == stay
 
 
 @pytest.fixture

@@ -44,9 +44,9 @@ def test_an_accuracy_that_is_not_known_does_not_reach_a_budget() -> None:
 
 @pytest.mark.parametrize("budget", [{"accuracy": 0.1}, {"accuracy_drop": 0.9}])
 def test_a_budget_of_a_figure_that_was_not_measured_is_not_kept(budget: dict[str, float]) -> None:
-    nothing = measured(0.8).model_copy(update={"figure": None})
+    nothing = measured(0.8).model_copy(update={"figure": None, "figure_reason": "the images have no labels"})
     (excess,) = over_budget(nothing, nothing, Budget.model_validate(budget))
-    assert excess.startswith(f"{next(iter(budget))}: no figure, because")
+    assert excess == f"{next(iter(budget))}: there is no figure: the images have no labels"
     assert not list(over_budget(nothing, None, Budget(accuracy_drop=0.9, agreement=0.1)))
 
 

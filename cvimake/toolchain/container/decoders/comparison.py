@@ -25,6 +25,29 @@ class Alikeness:
     noise_ratio: float
 
 
+def sums_of(reference: NDArray[Any], other: NDArray[Any], axis: int = 1) -> Doubles:
+    """Return the sums `[4,channels]` by which two outputs of one image are compared.
+
+    They are those of the products, of the squares of each, and of the squares of the differences.
+
+    Args:
+        reference: the float network's.
+        other: the other network's, as numbers of the same shape.
+        axis: the axis of the channels; the last one if there are not so many.
+
+    Raises:
+        ValueError: their shapes differ.
+    """
+    if reference.shape != other.shape:
+        raise ValueError(f"outputs of different shapes: {list(reference.shape)} and {list(other.shape)}")
+    axis = min(axis, reference.ndim - 1)
+    one, two = (
+        np.moveaxis(np.asarray(values, np.float64), axis, 0).reshape(values.shape[axis], -1)
+        for values in (reference, other)
+    )
+    return np.stack([(one * two).sum(1), (one * one).sum(1), (two * two).sum(1), ((one - two) ** 2).sum(1)])
+
+
 @dataclass
 class Comparison:
     """The sums from which the figures of all images, of each image and of each channel are made.
@@ -32,35 +55,19 @@ class Comparison:
     It keeps four numbers for each image and for each channel, and no tensor.
 
     Attributes:
-        axis: the axis of the channels.
         skipped: the places of images in which a value was not finite; they count nowhere else.
     """
 
-    axis: int = 1
     skipped: list[int] = field(default_factory=list)
     _images: list[Doubles] = field(default_factory=list)
     _channels: Doubles | None = None
 
-    def add(self, reference: NDArray[Any], other: NDArray[Any]) -> None:
-        """Add the two outputs of one image.
-
-        Args:
-            reference: the float network's.
-            other: the other network's, as numbers of the same shape.
+    def add(self, sums: Doubles) -> None:
+        """Add the sums of one image; see `sums_of`.
 
         Raises:
-            ValueError: their shapes differ, or differ from those of earlier images in the number of channels.
+            ValueError: earlier images had another number of channels.
         """
-        if reference.shape != other.shape:
-            raise ValueError(f"outputs of different shapes: {list(reference.shape)} and {list(other.shape)}")
-        axis = min(self.axis, reference.ndim - 1)
-        one, two = (
-            np.moveaxis(np.asarray(values, np.float64), axis, 0).reshape(values.shape[axis], -1)
-            for values in (reference, other)
-        )
-        sums = np.stack(
-            [(one * two).sum(1), (one * one).sum(1), (two * two).sum(1), ((one - two) ** 2).sum(1)]
-        )
         if self._channels is not None and self._channels.shape != sums.shape:
             raise ValueError(f"{sums.shape[1]} channels after images with {self._channels.shape[1]}")
         if not np.isfinite(sums).all():

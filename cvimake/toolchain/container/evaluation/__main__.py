@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import json
 import operator
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +17,22 @@ import cv2
 import layouts
 import numpy as np
 from decoders import camera_view, field_view
-from decoders.comparison import Comparison
+from decoders.comparison import Comparison, sums_of
 from decoders.letterbox import Letterbox
 from decoders.outputs import Detections, Labels, Output, Size, Thresholds, UndecodableError
 from process_group import PROCESSES
 from tqdm import tqdm
 
 from . import coco_results, figures
-from .figures import Figures, Results
+from .figures import Figures, no_kind
 from .networks import Cvimodel, FloatNetwork, Network, Picture, Preparation
 from .own_decoder_call import OwnDecoder
-from .process_each import each
+from .parts import Parts
+from .process_each import each, each_group
+from .seen import Results, Seen, of_json
 
 # Stands for a kind where the project decodes.
 OWN = "own decoder"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The detections in one image.
-
-    Attributes:
-        field: as average precision is measured, in COCO's format of results.
-        camera: as the camera shows it, in the same format.
-        compared: the numbers of each output, of both networks; empty where a decoder fits.
-    """
-
-    field: list[dict[str, Any]]
-    camera: list[dict[str, Any]]
-    compared: tuple[tuple[Any, Any], ...]
 
 
 class Evaluation:
@@ -70,44 +57,29 @@ class Evaluation:
         function = options["decoder"]
         self._decoder = OwnDecoder(function) if function else None
 
-    def see(self, image: dict[str, Any]) -> Seen:
-        """Return what the network finds in an image."""
-        picture, place = picture_of(
-            self._images / image["file"], self._network.size, self._options["pad_value"]
-        )
+    def see(self, image: dict[str, Any]) -> dict[str, Any]:
+        """Return what the network finds in an image, as the JSON value of a `Seen`."""
+        path, pad = self._images / image["file"], self._options["pad_value"]
+        picture, place = picture_of(path, self._network.size, pad)
         outputs = self._network.run(picture)
         kind = self._kind(outputs)
-        field = self._field(kind, outputs)
-        compared: tuple[tuple[Any, Any], ...] = ()
+        field, field_reason = self._decoded(lambda: self._field(kind, outputs))
+        camera, camera_reason = self._decoded(lambda: self._camera(kind, outputs))
+        compared: list[list[list[float]]] = []
         if field is None and self._network is not self._float:
             pairs = zip(self._float.run(picture), outputs, strict=True)
-            compared = tuple((ours.numbers(), theirs.numbers()) for ours, theirs in pairs)
-        field, camera = (
-            coco_results.of_image(in_image(place, found), image["id"])
-            for found in (field, self._camera(kind, outputs))
+            compared = [sums_of(ours.numbers(), theirs.numbers()).tolist() for ours, theirs in pairs]
+        keypoints = field.keypoints if isinstance(field, Detections) else None
+        seen = Seen(
+            kind=OWN if self._decoder else kind,
+            field_reason=field_reason,
+            camera_reason=camera_reason,
+            points=0 if keypoints is None else keypoints.shape[1],
+            field=coco_results.of_image(in_image(place, field), image["id"]),
+            camera=coco_results.of_image(in_image(place, camera), image["id"]),
+            compared=compared,
         )
-        return Seen(field, camera, compared)
-
-    def examine(self, image: dict[str, Any]) -> tuple[str, str, int]:
-        """Return the network's kind, why the camera shows nothing of it, and how many keypoints it finds.
-
-        The reason is empty if the camera shows what it finds.
-        """
-        picture, _ = picture_of(self._images / image["file"], self._network.size, self._options["pad_value"])
-        outputs = self._network.run(picture)
-        kind = self._kind(outputs)
-        if self._decoder:
-            return OWN, "the project's own decoder makes its boxes", 0
-        if not kind:
-            return "", "the camera takes it for no kind of model", 0
-        found = self._field(kind, outputs)
-        keypoints = found.keypoints if isinstance(found, Detections) else None
-        points = 0 if keypoints is None else keypoints.shape[1]
-        try:
-            camera_view.decode(kind, outputs, self._network.size, thresholds(self._options, kind))
-        except UndecodableError as error:
-            return kind, str(error), points
-        return kind, "", points
+        return seen.as_json()
 
     def _kind(self, outputs: Sequence[Output]) -> str:
         """Return the kind by the firmware's own rules, which look at shapes alone."""
@@ -118,24 +90,30 @@ class Evaluation:
         rules = self._options["kinds"].items()
         return next((kind for kind, rule in rules if getattr(layouts, rule)(image, shapes)), "")
 
-    def _field(self, kind: str, outputs: Sequence[Output]) -> Detections | Labels | None:
+    def _field(self, kind: str, outputs: Sequence[Output]) -> Detections | Labels:
         if self._decoder:
             return self._decoder(outputs, self._network.size)
         if not kind:
-            return None
+            raise UndecodableError(no_kind(len(outputs)))
         rules = field_view.Rules(relative_boxes=self._options["relative_boxes"])
-        try:
-            return field_view.decode(kind, outputs, self._network.size, rules)
-        except UndecodableError:
-            return None
+        return field_view.decode(kind, outputs, self._network.size, rules)
 
-    def _camera(self, kind: str, outputs: Sequence[Output]) -> Detections | Labels | None:
-        if not kind or self._decoder:
-            return None
+    def _camera(self, kind: str, outputs: Sequence[Output]) -> Detections | Labels:
+        if self._decoder:
+            raise UndecodableError("the project's own decoder makes its boxes")
+        if not kind:
+            raise UndecodableError(no_kind(len(outputs)))
+        return camera_view.decode(kind, outputs, self._network.size, thresholds(self._options, kind))
+
+    @staticmethod
+    def _decoded(
+        decode: Callable[[], Detections | Labels],
+    ) -> tuple[Detections | Labels | None, str]:
+        """Return what a decoder finds, or why it cannot decode."""
         try:
-            return camera_view.decode(kind, outputs, self._network.size, thresholds(self._options, kind))
-        except UndecodableError:
-            return None
+            return decode(), ""
+        except UndecodableError as error:
+            return None, str(error)
 
 
 def picture_of(path: Path, size: Size, pad: int) -> tuple[Picture, Letterbox]:
@@ -158,74 +136,104 @@ def in_image(place: Letterbox, found: Detections | Labels | None) -> Detections 
     return place.in_image(found) if isinstance(found, Detections) else found
 
 
-def main(folder: Path, options: dict[str, Any], files: Sequence[Path]) -> None:
+def main(folder: Path, options: dict[str, Any], files: Sequence[Path], parts: Parts) -> None:
     """Evaluate a network on the images of a folder, and write its figures and detections to three files."""
     result, detections, camera_detections = files
-    evaluation, images = Evaluation(options, folder), options["images"]
+    evaluation, images, together = Evaluation(options, folder), options["images"], options["together"]
     processes = max(1, int(os.environ.get(PROCESSES, "1")))
-    name = operator.itemgetter("name")
-    kind, reason, points = next(each(images[:1], evaluation.examine, 1, name))
     labels = json.loads(Path(options["labels"]).read_text(encoding="utf-8")) if options["labels"] else None
-    of_kind = Figures(options, labels, kind, thresholds(options, kind).score)
-    if misfit := of_kind.misfit(points):
-        sys.exit(misfit)
-    field: list[dict[str, Any]] = []
-    camera: list[dict[str, Any]] = []
-    comparisons: list[Comparison] = []
-    everything = each(images, evaluation.see, processes, name)
+    groups = {
+        start // together: images[start : start + together] for start in range(0, len(images), together)
+    }
+    ids = {number: [image["id"] for image in group] for number, group in groups.items()}
+    found: dict[int, list[Seen]] = {}
+    for number in groups:
+        earlier = parts.read(number, functools.partial(of_json, images=ids[number]))
+        if earlier is not None:
+            found[number] = earlier
+    done = sum(map(len, found.values()))
+    sys.stdout.write(f"{len(images) - done} of {len(images)} images are to be evaluated\n")
+    for known in found.values():
+        refuse_misfit(options, labels, known[0])
+    left = {number: group for number, group in groups.items() if number not in found}
     # A bar in the form that cvimake reads. The clock stands still, so it must not wait for a time to pass.
-    for seen in tqdm(everything, total=len(images), desc="images", mininterval=0, miniters=1):
-        field += seen.field
-        camera += seen.camera
-        comparisons = comparisons or [Comparison() for _ in seen.compared]
-        for comparison, pair in zip(comparisons, seen.compared, strict=True):
-            comparison.add(*pair)
-    figures_of_all = measured(of_kind, options, (kind, reason), (field, camera), comparisons)
-    text = json.dumps(figures_of_all, indent=1, sort_keys=True, allow_nan=False)
+    with tqdm(total=len(images), initial=done, desc="images", mininterval=0, miniters=1) as bar:
+        for number, values in each_group(left, evaluation.see, processes, operator.itemgetter("name")):
+            found[number] = of_json(values, ids[number])
+            refuse_misfit(options, labels, found[number][0])
+            parts.write(number, values)
+            bar.update(len(values))
+    everything = [seen for number in sorted(found) for seen in found[number]]
+    text = json.dumps(
+        measured(options, labels, everything, processes), indent=1, sort_keys=True, allow_nan=False
+    )
     result.write_text(text + "\n", encoding="utf-8")
-    detections.write_text(coco_results.text(field), encoding="utf-8")
-    camera_detections.write_text(coco_results.text(camera), encoding="utf-8")
+    for path, view in ((detections, "field"), (camera_detections, "camera")):
+        path.write_text(coco_results.text(of_all(everything, view)), encoding="utf-8")
+
+
+def refuse_misfit(options: dict[str, Any], labels: dict[str, Any] | None, seen: Seen) -> None:
+    """End the program if the network cannot be compared with its labels."""
+    of_kind = Figures(options, labels, seen.kind, thresholds(options, seen.kind).score)
+    if misfit := of_kind.misfit(None if seen.field_reason else seen.points):
+        sys.exit(misfit)
+
+
+def of_all(everything: Sequence[Seen], view: str) -> Results:
+    """Return what was found in all images by one of the two views."""
+    return [one for seen in everything for one in getattr(seen, view)]
 
 
 def measured(
-    of_kind: Figures,
-    options: dict[str, Any],
-    recognised: tuple[str, str],
-    found: tuple[Results, Results],
-    comparisons: Sequence[Comparison],
+    options: dict[str, Any], labels: dict[str, Any] | None, everything: Sequence[Seen], processes: int
 ) -> dict[str, Any]:
     """Return everything that was measured, as JSON.
 
     Args:
-        of_kind: makes the figures.
         options: those of the evaluation.
-        recognised: the kind of the network, and why the camera shows nothing of it.
-        found: as average precision is measured, and as the camera shows it.
-        comparisons: of each output with the float network's, where nothing decodes them.
+        labels: COCO's; None if the images have none.
+        everything: what was seen in each image.
+        processes: how many figures may be computed at one time.
     """
-    kind, reason = recognised
-    decoded = bool(kind) and not comparisons
-    figure, details = of_kind.accuracy(found[0]) if decoded else (None, {})
-    camera, camera_details = of_kind.accuracy(found[1]) if decoded and not reason else (None, {})
+    first = everything[0]
+    of_kind = Figures(options, labels, first.kind, thresholds(options, first.kind).score)
+    comparisons = [Comparison() for _ in first.compared]
+    for seen in everything:
+        for comparison, sums in zip(comparisons, seen.compared, strict=True):
+            comparison.add(np.array(sums))
     outputs = figures.of_outputs(comparisons, [image["name"] for image in options["images"]])
-    agreement = figures.agreement_of_outputs(outputs)
-    agreement_details: dict[str, Any] = {}
-    if decoded and options["float"]:
-        agreement, agreement_details = of_kind.agreement(
-            figures.read_results(Path(options["float"])), found[0]
-        )
+    decoded = not first.field_reason
+
+    def agreement() -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        if not decoded or not options["float"]:
+            return figures.agreement_of_outputs(outputs), {}
+        of_float = figures.read_results(Path(options["float"]))
+        return of_kind.agreement(of_float, of_all(everything, "field"))
+
+    # The longest one first.
+    views = {"field": decoded, "camera": decoded and not first.camera_reason}
+
+    def compute(name: str) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        if name in views:
+            return of_kind.accuracy(of_all(everything, name)) if views[name] else (None, {})
+        return agreement()
+
+    (agreeing, agreement_details), (field, field_details), (camera, camera_details) = each(
+        ["agreement", *views], compute, processes, "the figures ({})".format
+    )
     network = options["cvimodel"] or options["network"]
     return {
         "schema_version": 1,
         "network": network,
         "sha256": hashlib.sha256(Path(network).read_bytes()).hexdigest(),
         "images": len(options["images"]),
-        "kind": kind,
-        "figure": figure,
+        "kind": first.kind,
+        "figure": field,
+        "figure_reason": first.field_reason or of_kind.why_no_figure,
         "camera": camera,
-        "camera_reason": reason,
-        "agreement": agreement,
-        "field_details": details,
+        "camera_reason": first.camera_reason,
+        "agreement": agreeing,
+        "field_details": field_details,
         "camera_details": camera_details,
         "agreement_details": agreement_details,
         "outputs": outputs,
@@ -240,7 +248,9 @@ def thresholds(options: dict[str, Any], kind: str) -> Thresholds:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="evaluation")
     parser.add_argument("--images", type=Path)
+    parser.add_argument("--earlier", type=Path, default=Path())
     parser.add_argument("options", type=Path)
     parser.add_argument("files", type=Path, nargs=3)
     given = parser.parse_args()
-    main(given.images, json.loads(given.options.read_text(encoding="utf-8")), given.files)
+    options = json.loads(given.options.read_text(encoding="utf-8"))
+    main(given.images, options, given.files, Parts(given.earlier))

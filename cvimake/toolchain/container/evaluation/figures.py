@@ -14,11 +14,15 @@ from decoders.comparison import Alikeness, Comparison
 Results = Sequence[dict[str, Any]]
 # Digits behind the point: more would only be noise.
 _DIGITS = 6
+# The metric for which no labels are needed.
+AGREEMENT = "agreement"
 # The part of the labelled figures that a task is about.
 _PARTS = {"detect": "boxes", "segment": "masks", "pose": "keypoints"}
 _CLASSIFIER = "classifier"
 # The kinds of network that a task needs; boxes are found by all others too.
 _KIND_OF_TASK = {"classify": _CLASSIFIER, "pose": "YOLO11-pose", "segment": "YOLO11-seg"}
+# A box, a score and points on each of three grids.
+_HEADS_OF_A_POSE = 9
 _TASK_OF_KIND = {kind: task for task, kind in _KIND_OF_TASK.items()}
 
 
@@ -42,11 +46,18 @@ class Figures:
             "categories": [{"id": place, "name": name} for place, name in enumerate(options["classes"])],
         }
 
-    def misfit(self, points: int) -> str:
+    @property
+    def why_no_figure(self) -> str:
+        """The reason why no figure of the labels stands for the whole; empty if one does."""
+        if self._labels is None:
+            return "the images have no labels"
+        return 'metric = "agreement" is declared' if self._options["metric"] == AGREEMENT else ""
+
+    def misfit(self, points: int | None) -> str:
         """Return why the network cannot be compared with its labels, and the remedy; empty if it can.
 
         Args:
-            points: the number of keypoints that the network finds of each object.
+            points: the number of keypoints that the network finds of each object; None if it is not known.
         """
         task = self._options["task"]
         if self._labels is None or not self._kind:
@@ -59,7 +70,7 @@ class Figures:
                 f'for the kind {self._kind}: declare task = "{_TASK_OF_KIND.get(self._kind, "detect")}"'
             )
         labelled = {len(one["keypoints"]) // 3 for one in self._labels["annotations"] if "keypoints" in one}
-        if labelled - {points}:
+        if points is not None and labelled - {points}:
             return (
                 f"the labels have {max(labelled)} keypoints for each object, but the network finds {points}: "
                 f"declare keypoints = {points} in [accuracy], with labels that have so many"
@@ -67,15 +78,22 @@ class Figures:
         return ""
 
     def accuracy(self, found: Results) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """Return the figure that stands for the whole, None without labels, and all figures."""
+        """Return the figure that stands for the whole, and all figures.
+
+        There are none without labels. If the declared metric is the agreement, none stands for the whole.
+        """
         if self._labels is None:
             return None, {}
         wanted = self._options["metric"]
         if self._classifies:
             figures = metrics.classifier_figures(self._labels, found, self._threshold)
             name = wanted if wanted in {"top1", "top5"} else "top1"
+            if wanted == AGREEMENT:
+                return None, rounded(figures)
             return _figure(name, figures[name], figures.get(f"{name}_standard_error")), rounded(figures)
         figures = metrics.labelled_figures(self._labels, found, self._threshold)
+        if wanted == AGREEMENT:
+            return None, rounded(figures)
         part = figures.get(_PARTS.get(self._options["task"], ""), {})
         name = "mAP50" if wanted == "mAP50" else "mAP50-95"
         key = name.lower().replace("-", "_")
@@ -103,6 +121,23 @@ class Figures:
             {"id": number, "name": names.get(number, str(number))} for number in sorted({*names, *numbers})
         ]
         return {"images": frame["images"], "categories": categories}
+
+
+def no_kind(outputs: int) -> str:
+    """Return why a network that the camera takes for no kind has no figures of its own.
+
+    Args:
+        outputs: how many it has.
+    """
+    reason = "the camera takes it for no kind of model"
+    # The firmware's own rule for a YOLO26-pose (`layouts.yolo26_pose`), without that for one output: most
+    # networks have one.
+    if outputs >= _HEADS_OF_A_POSE:
+        reason += (
+            ": YOLO26-pose and YOLO26-seg are kinds only where the camera's node is told so, and no decoder "
+            "is known for them; their outputs are compared"
+        )
+    return reason
 
 
 def of_outputs(comparisons: Sequence[Comparison], names: Sequence[str]) -> list[dict[str, Any]]:

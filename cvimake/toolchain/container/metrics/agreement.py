@@ -63,7 +63,7 @@ def agreement(
             figures["score_moved_most"] = max(moved, default=None)
     # The other way round: what the variant is sure of, looked for in the float network.
     other = _as_labels(frame, good, sure)
-    back = len(_pairs(evaluate(other, good_truth, "bbox")))
+    back = len(_pairs(evaluate(other, good_truth, "bbox", pairs=True)))
     return {**figures, "added": len(other["annotations"]) - back}
 
 

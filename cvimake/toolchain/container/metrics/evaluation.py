@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,13 +55,14 @@ def _is_usable(one: Result) -> bool:
     return all(math.isfinite(number) for number in numbers) and all(size >= 0 for size in box[2:])
 
 
-def evaluate(labels: Labels, detections: Sequence[Result], kind: Kind) -> COCOeval:
+def evaluate(labels: Labels, detections: Sequence[Result], kind: Kind, *, pairs: bool = False) -> COCOeval:
     """Return pycocotools' evaluation, with `stats`, `eval` and `evalImgs`.
 
     Args:
         labels: of the images; not changed.
         detections: their numbers are finite, and each has the member of this kind; not changed.
         kind: boxes, masks or keypoints.
+        pairs: only match them, at an overlap of 0.5; `stats` and `eval` are not made.
     """
     # It prints its progress.
     with contextlib.redirect_stdout(io.StringIO()):
@@ -70,7 +70,13 @@ def evaluate(labels: Labels, detections: Sequence[Result], kind: Kind) -> COCOev
         evaluation = COCOeval(truth, _as_results(truth, detections, kind), kind)
         if kind == "keypoints" and (count := _keypoints(labels)) != _KEYPOINTS_OF_A_PERSON:
             evaluation.params.kpt_oks_sigmas = np.full(count, 1 / count)
+        if pairs:
+            evaluation.params.iouThrs = evaluation.params.iouThrs[:1]
+            # That of all sizes.
+            evaluation.params.areaRng = evaluation.params.areaRng[:1]
         evaluation.evaluate()
+        if pairs:
+            return evaluation
         evaluation.accumulate()
         evaluation.summarize()
     return evaluation
@@ -88,7 +94,8 @@ def _as_results(truth: COCO, detections: Sequence[Result], kind: Kind) -> COCO:
     # With other members, pycocotools would take the area from them.
     member = MEMBER[kind]
     results = [
-        {key: copy.deepcopy(one[key]) for key in ("image_id", "category_id", "score", member)}
+        # pycocotools adds members to a detection, and changes none of these.
+        {key: one[key] for key in ("image_id", "category_id", "score", member)}
         for one in detections
     ]
     if results:

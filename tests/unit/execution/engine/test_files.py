@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import subprocess
 import tarfile
@@ -119,6 +120,27 @@ def test_a_result_never_leaves_its_place(command: Command, tmp_path: Path) -> No
     Archives().fetch(command, container)
     assert (tmp_path / "work" / "files" / "net.mlir").read_bytes() == b"x"
     assert not list(tmp_path.rglob("evil"))
+
+
+def test_parts_of_the_work_come_back_and_only_plain_files(command: Command, tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, attributes in (
+            ("parts", {"type": tarfile.DIRTYPE}),
+            ("parts/0.json", {}),
+            ("parts/1.json", {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}),
+            ("../../evil", {}),
+        ):
+            member = tarfile.TarInfo(name)
+            for attribute, value in attributes.items():
+                setattr(member, attribute, value)
+            member.size = 0 if attributes else 2
+            archive.addfile(member, io.BytesIO(b"{}"))
+    container: Any = FakeContainer({"/workspace/parts": out.getvalue()})
+    Archives().fetch_parts(dataclasses.replace(command, parts="parts"), container)
+    parts = tmp_path / "work" / "files" / "parts"
+    assert sorted(path.name for path in parts.iterdir()) == ["0.json", "evil"]
+    assert (parts / "0.json").read_bytes() == b"{}"
 
 
 def test_an_engine_that_sees_our_files_gets_mounts_and_nothing_travels(command: Command) -> None:

@@ -103,6 +103,15 @@ def test_a_failed_command_gives_its_exit_code_and_no_results(engine: LocalEngine
     assert list((tmp_path / "work" / "files").iterdir()) == []
 
 
+def test_parts_of_a_command_that_failed_come_back(engine: LocalEngine, tmp_path: Path) -> None:
+    wanted = command(tmp_path, "mkdir parts; echo one >parts/0.json; ln -s /etc/passwd parts/1.json; exit 3")
+    ending, _ = run(engine, dataclasses.replace(wanted, parts="parts"))
+    assert ending.exit_code == 3
+    parts = tmp_path / "work" / "files" / "parts"
+    assert (parts / "0.json").read_text(encoding="utf-8") == "one\n"
+    assert (parts / "1.json").is_symlink()
+
+
 def test_a_killed_command_has_the_code_that_docker_would_give(engine: LocalEngine, tmp_path: Path) -> None:
     assert run(engine, command(tmp_path, "kill -9 $$"))[0] == Ending(exit_code=137)
 

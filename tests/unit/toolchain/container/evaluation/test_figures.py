@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from decoders.comparison import Comparison
+from decoders.comparison import Comparison, sums_of
 
 from cvimake.toolchain.container.evaluation import figures
 from cvimake.toolchain.container.evaluation.figures import Figures
@@ -48,6 +48,31 @@ def test_without_labels_there_is_no_accuracy_but_an_agreement() -> None:
     assert (figure["metric"], figure["value"]) == ("same detections", 0.5)
 
 
+@pytest.mark.parametrize("kind", ["YOLO11", "classifier"])
+def test_agreement_as_the_metric_leaves_no_figure_of_the_labels(kind: str) -> None:
+    declared = Figures({**OPTIONS, "metric": "agreement"}, LABELS, kind, 0.25)
+    figure, details = declared.accuracy([cat()])
+    assert figure is None
+    assert details
+    assert declared.why_no_figure == 'metric = "agreement" is declared'
+
+
+def test_the_reason_why_there_is_no_figure() -> None:
+    assert Figures(OPTIONS, None, "YOLO11", 0.25).why_no_figure == "the images have no labels"
+    assert Figures(OPTIONS, LABELS, "YOLO11", 0.25).why_no_figure == ""
+
+
+def test_a_network_with_the_outputs_of_a_yolo26_pose_is_told_that_it_may_be_one() -> None:
+    told = "the camera takes it for no kind of model"
+    assert figures.no_kind(2) == told
+    assert figures.no_kind(9).startswith(f"{told}: YOLO26-pose and YOLO26-seg are kinds only where")
+
+
+def test_a_number_of_keypoints_that_is_not_known_is_not_compared() -> None:
+    labels = {**LABELS, "annotations": [LABELS["annotations"][0] | {"keypoints": [1, 2, 2]}]}
+    assert Figures({**OPTIONS, "task": "pose"}, labels, "YOLO11-pose", 0.25).misfit(None) == ""
+
+
 def test_classes_without_a_name_are_counted_by_their_number() -> None:
     figure, details = Figures({**OPTIONS, "classes": []}, None, "YOLO11", 0.25).agreement([cat()], [cat()])
     assert figure["value"] == 1.0
@@ -64,8 +89,8 @@ def test_a_classifier_has_top1() -> None:
 def test_outputs_that_nobody_decodes_are_compared_and_the_worst_image_is_named() -> None:
     comparison = Comparison()
     one = np.ones((1, 2, 4, 4), np.float32)
-    comparison.add(one, one)
-    comparison.add(one, one * np.array([1, -1], np.float32)[None, :, None, None])
+    comparison.add(sums_of(one, one))
+    comparison.add(sums_of(one, one * np.array([1, -1], np.float32)[None, :, None, None]))
     (found,) = figures.of_outputs([comparison], ["a.jpg", "b.jpg"])
     assert (found["worst_image"], found["worst_channel"], found["cosine"]) == ("b.jpg", 1, 0.5)
     assert figures.agreement_of_outputs([found]) == {"metric": "cosine", "value": 0.5, "standard_error": None}

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 
 import pytest
 
-from cvimake.toolchain.container.evaluation.process_each import each, value_of
+from cvimake.toolchain.container.evaluation.process_each import each, each_group, value_of
 
 
 @pytest.mark.parametrize("processes", [0, 1, 2, 7])
@@ -29,6 +29,40 @@ def test_a_call_does_not_see_what_another_call_left_in_memory() -> None:
         return list(left)
 
     assert list(each([1, 2, 3], remember, 2)) == [[1], [2], [3]]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 5])
+def test_the_items_of_a_group_are_computed_in_one_process_and_other_groups_in_others(processes: int) -> None:
+    left: list[int] = []
+
+    def remember(item: int) -> list[int]:
+        left.append(item)
+        return list(left)
+
+    found = dict(each_group({7: [1, 2], 3: [4], 5: [6, 8, 9]}, remember, processes))
+    assert found == {7: [[1], [1, 2]], 3: [[4]], 5: [[6], [6, 8], [6, 8, 9]]}
+
+
+def test_a_group_that_has_ended_is_there_before_the_others_have() -> None:
+    reading, writing = os.pipe()
+    groups = each_group({0: [0], 1: [1]}, lambda item: os.read(reading, item), 2)
+    assert next(groups) == (0, [b""])
+    os.write(writing, b"x")
+    assert list(groups) == [(1, [b"x"])]
+
+
+def test_a_process_that_dies_in_a_group_is_told_with_the_item_that_it_died_at() -> None:
+    def die(item: str) -> None:
+        if item == "bad":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(SystemExit, match="bad: the process that computed it was killed by signal 9"):
+        list(each_group({0: ["good", "bad", "later"]}, die, 1))
+
+
+def test_an_error_in_a_group_names_the_item() -> None:
+    with pytest.raises(SystemExit, match=r"(?s)could not convert.*x: it could not be computed"):
+        list(each_group({0: ["1", "x", "2"]}, float, 1))
 
 
 def test_an_error_of_a_call_names_the_item() -> None:
