@@ -20,6 +20,7 @@ from cvimake.builder.content_checker import ContentChecker
 from cvimake.builder.history import HISTORY, History
 from cvimake.builder.records import UnwrittenRecords
 from cvimake.builder.task_meta import meta_of
+from cvimake.cli import release_report
 from cvimake.cli.base import options_first
 from cvimake.cli.options import option
 from cvimake.cli.run import Run
@@ -238,7 +239,13 @@ class Release(Run):
             ),
             labels=making.labels(models.values(), declarations.datasets),
         )
-        draft = making.draft(origin, models, stages, self.build.contents)
+        draft = making.draft(
+            origin,
+            models,
+            stages,
+            self.build.contents,
+            release_report.files(self.build, named, tree, models, stages),
+        )
         if changed := [*self._stale(stages), *map(str, making.edited(draft, self.build.contents))]:
             raise CvimakeError(
                 f"changed while the release was made: {', '.join(changed)}", "Start again when nobody edits."

@@ -9,7 +9,7 @@ from doit.control import TaskControl
 from cvimake.builder.staleness import Verdict
 from cvimake.builder.task_meta import meta_of
 from cvimake.cli import report_packages, surroundings
-from cvimake.cli.base import OPTION_JSON, GraphCommand
+from cvimake.cli.base import OPTION_JSON, GraphCommand, options_first
 from cvimake.cli.drawing import svg
 from cvimake.cli.graph_picture import Pictures
 from cvimake.cli.options import option
@@ -20,6 +20,10 @@ from cvimake.report.data import FOLDER
 from cvimake.report.data import Report as Data
 
 _MARKDOWN = option("markdown", bool, "print the report as Markdown, for a pull request")
+_WATCH = option(
+    "watch", bool, "serve the report on this machine until Ctrl-C, and renew it while a build runs"
+)
+_PORT = option("port", int, "with --watch: the port to serve on [default: any that is free]")
 
 
 class Report(GraphCommand):
@@ -31,7 +35,20 @@ class Report(GraphCommand):
         "The pages open from the disk, without a server or a network. They show what the last build has "
         "left; nothing is built. Pages whose contents have not changed are not made again."
     )
-    cmd_options = (OPTION_JSON, _MARKDOWN)
+    cmd_options = (OPTION_JSON, _MARKDOWN, _WATCH, _PORT)
+
+    def parse_execute(self, in_args: list[str]) -> int | None:
+        """Take the command line. A server needs no graph: it starts a process for each new report."""
+        options, models = self.cmdparser.parse(options_first(self.cmdparser, in_args))
+        if not options["watch"]:
+            return super().parse_execute(in_args)
+        from cvimake.cli import report_watch  # noqa: PLC0415 - loads a web server
+
+        try:
+            return report_watch.serve(surroundings.folder(), models, options["port"])
+        except CvimakeError as error:
+            terminal.complain(error)
+            return error.exit_code
 
     def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
         """Write the pages, or print the report."""

@@ -40,7 +40,9 @@ def since_release(
         return Since(release=release.name)
     try:
         origin = _origin(build, tree, built)
-        draft = making.draft(origin, built, [stage for name in built for stage in own[name]], build.contents)
+        draft = making.draft(
+            origin, built, [stage for name in built for stage in own[name]], build.contents, {}
+        )
         found = present.changes(release, draft.files)
     except (CvimakeError, OSError) as error:
         announce.note(f"warning: the report has no changes since {release.name}: {error}")

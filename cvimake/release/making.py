@@ -115,9 +115,20 @@ class Draft:
 
 
 def draft(
-    origin: Origin, models: Mapping[str, DeclaredModel], stages: Sequence[Stage], states: Contents
+    origin: Origin,
+    models: Mapping[str, DeclaredModel],
+    stages: Sequence[Stage],
+    states: Contents,
+    report: Mapping[str, bytes],
 ) -> Draft:
     """Return a release with all its files.
+
+    Args:
+        origin: the sources and conditions.
+        models: the models, by name.
+        stages: their stages.
+        states: what is known of files.
+        report: the files of the report, by their names in the release.
 
     Raises:
         CvimakeError: a file of class names cannot be read.
@@ -125,7 +136,7 @@ def draft(
     """
     cvimodels = list(contents.cvimodels(stages))
     infos = [(cvimodel, info) for cvimodel in cvimodels if (info := read_info(cvimodel.info))]
-    files: dict[str, Content] = {}
+    files: dict[str, Content] = dict(report)
     classes = class_names(models)
     for cvimodel, info in infos:
         files[cvimodel.name] = cvimodel.file

@@ -20,6 +20,8 @@ FILES = {
     "README.md",
     "SHA256SUMS",
     "provenance.intoto.json",
+    "report.json",
+    "report.md",
     "m0000/m0000_calibration_table",
     "m0000/m0000_cv181x_int8.cvimodel",
     "m0000/m0000_cv181x_int8.json",
@@ -442,6 +444,23 @@ def test_a_release_of_measured_models_has_their_accuracy(shop: Shop) -> None:
     assert shop.doit("release:verify", str(folder)) == 0
     subjects = json.loads((folder / "provenance.intoto.json").read_text(encoding="utf-8"))["subject"]
     assert {subject["name"] for subject in subjects} >= MEASURED
+
+
+def test_the_report_of_a_release_has_nothing_of_this_machine(shop: Shop) -> None:
+    shop.measure()
+    shop.commit()
+    folder = shop.released()
+    shown = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    (model,) = shown["models"]
+    assert {variant["file"] for variant in model["variants"]} == {
+        "m0000/m0000_cv181x_int8.cvimodel", "m0000/m0000_cv181x_mix.cvimodel",
+    }  # fmt: skip
+    assert [variant["making"] for variant in model["variants"]] == [None, None]
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    for each in (text, (folder / "report.json").read_text(encoding="utf-8")):
+        assert str(shop.root) not in each
+        assert "build/" not in each
+    assert "| m0000 | int8 | 0.800 ±0.010 | +0.000 |" in text
 
 
 def test_a_release_of_models_that_are_not_measured_says_nothing_of_accuracy(shop: Shop) -> None:

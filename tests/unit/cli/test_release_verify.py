@@ -23,7 +23,7 @@ def test_a_good_one_is_said_to_be(shop: Shop, capsys: pytest.CaptureFixture[str]
     for path in (FOLDER, f"{FOLDER}.tar", str(shop.root / FOLDER)):
         assert shop.doit("release:verify", path) == 0
     assert capsys.readouterr().out.splitlines()[:2] == [
-        f"{LABEL}: 11 files, all as listed; the provenance holds together",
+        f"{LABEL}: 13 files, all as listed; the provenance holds together",
         "no signature beside it",
     ]
 
