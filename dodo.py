@@ -12,7 +12,7 @@ from cvimake.dodo import graph
 from cvimake.pipeline.stages import accuracy, calibration, cvimodel, info, mlir, onnx, preview, qtable
 
 STAGES = (
-    onnx.stages,  # ONNX source → the opset that the toolchain reads, proven to compute the same
+    onnx.stages,  # ONNX, or a checkpoint → the opset that the toolchain reads, proven to compute the same
     mlir.stages,  # that, or another source → MLIR, its weights, and the float network's outputs
     calibration.stages,  # MLIR, dataset → the thresholds of INT8
     qtable.stages,  # MLIR, thresholds, dataset → which layers stay float

@@ -58,6 +58,8 @@ def graph(dodo_file: str, stages: Sequence[StageOf] = STAGES) -> Graph:
         yield project.toolchain_task()
         if project.takes_frameworks:
             yield project.frameworks_task()
+        if project.takes_export:
+            yield project.export_task()
 
     def task_models() -> Iterator[AnyTask]:
         """Make the tasks of all models."""

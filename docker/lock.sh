@@ -14,3 +14,4 @@ echo 'pycocotools==2.0.6' | compile --no-deps --output-file source-requirements.
 # For an installation without containers, which compiles nothing.
 echo 'pycocotools==2.0.7' | compile --no-deps --only-binary :all: --output-file local-requirements.txt -
 compile frameworks-requirements.in --no-deps --output-file frameworks-requirements.txt
+compile export-requirements.in --no-deps --output-file export-requirements.txt

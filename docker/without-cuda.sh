@@ -12,7 +12,9 @@ cd "$1"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 nm -D --defined-only torch/lib/libtorch_cuda.so | awk 'NF == 3 { print $3, $2 }' | sort -u >"$work/gone"
-rm torch/lib/libtorch_cuda.so torch/lib/libtorch_cuda_linalg.so torch/lib/libnvfuser_codegen.so
+rm torch/lib/libtorch_cuda.so torch/lib/libtorch_cuda_linalg.so
+# Only some versions have it. They look for it at the start, and miss it aloud.
+fuser=$(cd torch/lib && find . -name libnvfuser_codegen.so -printf '%f' -delete)
 set -- torch/lib/lib*.so torch/_C*.so torchvision/_C.so
 nm -D --undefined-only "$@" | awk '$1 == "U" { print $2 }' | sort -u >"$work/undefined"
 {
@@ -25,6 +27,8 @@ nm -D --undefined-only "$@" | awk '$1 == "U" { print $2 }' | sort -u >"$work/und
     /^_ZTI/ { print ".data\n.balign 8\n" $1 ": .quad _ZTVN10__cxxabiv117__class_type_infoE+16, 1f\n1: .asciz \"" $1 "\""; next }
     $2 != "T" { print ".bss\n.balign 16\n" $1 ": .skip 1024"; next }
     { print ".text\n.type " $1 ",@function\n" $1 ":" }
+    # torch writes where this one points to, when it is imported.
+    $1 == "_ZN4c10d15get_gil_checkerEv" { print "lea 1f(%rip), %rax\nret\n.bss\n.balign 16\n1: .skip 16"; next }
     /^_Z/ { print "sub $8, %rsp\ncall abort@PLT"; next }
     $1 == "cudaGetErrorString" { print "lea 1f(%rip), %rax\nret\n1: .asciz \"this torch has no CUDA\""; next }
     # cudaErrorInsufficientDriver
@@ -33,7 +37,6 @@ nm -D --undefined-only "$@" | awk '$1 == "U" { print $2 }' | sort -u >"$work/und
 ' >"$work/stubs.s"
 gcc -shared -Wl,-soname,libwithout_cuda.so -o torch/lib/libwithout_cuda.so "$work/stubs.s" -l:libstdc++.so.6
 linked=$(readelf -d "$@" | sed -n 's/.*(NEEDED).*\[\(lib\(torch_cuda\|cu\|nv\).*\)\]/\1/p' | sort -u)
-# The last one is looked for at the start, and missed aloud.
-for name in $linked libnvfuser_codegen.so; do
+for name in $linked $fuser; do
     ln -s libwithout_cuda.so "torch/lib/$name"
 done

@@ -25,7 +25,7 @@ class Started(_Event):
     """A stage begins: its tool will run, or its results are fetched from the store."""
 
     event: Literal["started"] = "started"
-    stage: str = Field(description="`MODEL:STAGE`, or `toolchain` and `frameworks` for the images")
+    stage: str = Field(description="`MODEL:STAGE`, or `toolchain`, `frameworks` and `export` for the images")
     expected_seconds: Seconds | None = Field(description="how long it should take; null if nothing is known")
     estimated: bool = Field(description="the stage never ran here, so the time is an estimate")
 

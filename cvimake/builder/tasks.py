@@ -24,17 +24,17 @@ from cvimake.builder.task_failure import failure_of
 from cvimake.builder.task_meta import Meta
 from cvimake.builder.unbuildable import Unbuildable
 from cvimake.core import announce
-from cvimake.core.capacity import FRAMEWORKS_IMAGE
+from cvimake.core.capacity import EXPORT_IMAGE, FRAMEWORKS_IMAGE
 from cvimake.core.content import Contents
 from cvimake.core.errors import CvimakeError, harmless
-from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
+from cvimake.core.paths import EXPORT, FRAMEWORKS, TOOLCHAIN
 from cvimake.execution.engine.choice import chosen, would_change
-from cvimake.execution.image.recipe import FrameworksRecipe
+from cvimake.execution.image.recipe import ExportRecipe, FrameworksRecipe
 from cvimake.pipeline.stage import Stage, StageOf
 from cvimake.project import DeclaredModel
 from cvimake.toolchain import commands
 
-TOOLCHAIN_TASK, FRAMEWORKS_TASK = "toolchain", "frameworks"
+TOOLCHAIN_TASK, FRAMEWORKS_TASK, EXPORT_TASK = "toolchain", "frameworks", "export"
 
 Task = dict[str, Any]
 AnyTask = Task | DoitTask
@@ -106,6 +106,30 @@ class Project:
     def takes_frameworks(self) -> bool:
         """True if a model needs PyTorch or TensorFlow to be read."""
         return any(model.takes_frameworks for model in self.buildable)
+
+    def export_task(self) -> Task:
+        """Return the same task for the image that checkpoints are exported in."""
+        recipe = ExportRecipe(base=self.build.recipe.base)
+        return {
+            "basename": EXPORT_TASK,
+            "doc": "the image that checkpoints are exported in",
+            "actions": [
+                (guarded, [self.build, functools.partial(self._record_toolchain, EXPORT), [str(EXPORT)]])
+            ],
+            # The toolchain's task finds or starts the engine.
+            "file_dep": [str(TOOLCHAIN)],
+            "targets": [str(EXPORT)],
+            "uptodate": [Unchanged(recipe.definition), self._intact],
+            "clean": True,
+            # Other stages run while it is made.
+            "meta": Meta(load=EXPORT_IMAGE).for_doit(),
+            **_OWN_OUTPUT,
+        }
+
+    @property
+    def takes_export(self) -> bool:
+        """True if the network of a model is a checkpoint."""
+        return any(model.is_checkpoint for model in self.buildable)
 
     def tasks(self, model: DeclaredModel, stages: Iterable[StageOf]) -> Iterator[AnyTask]:
         """Yield the tasks of a buildable model: the model itself, and each of its stages as `MODEL:STAGE`."""

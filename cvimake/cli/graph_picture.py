@@ -20,14 +20,14 @@ from cvimake.builder.reasons import Reason
 from cvimake.builder.records import SECONDS
 from cvimake.builder.staleness import Verdict, in_order
 from cvimake.builder.task_meta import meta_of
-from cvimake.builder.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
+from cvimake.builder.tasks import EXPORT_TASK, FRAMEWORKS_TASK, TOOLCHAIN_TASK
 from cvimake.camera.recognition import Recognition
 from cvimake.cli import surroundings
 from cvimake.cli.drawing import Group, Kind, Node, Picture, State, reduced
 from cvimake.core import units
 
 # Stages that belong to no model.
-SHARED = (TOOLCHAIN_TASK, FRAMEWORKS_TASK)
+SHARED = (TOOLCHAIN_TASK, FRAMEWORKS_TASK, EXPORT_TASK)
 # From this number on, the files of one folder are drawn as one node.
 _MANY_FILES = 4
 _OWN = Path(cvimake.__file__).resolve().parent

@@ -11,7 +11,7 @@ from cvimake.core import terminal
 from cvimake.execution.engine import connection
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import making
-from cvimake.execution.image.recipe import FrameworksRecipe, Recipe
+from cvimake.execution.image.recipe import ExportRecipe, FrameworksRecipe, Recipe
 
 
 class Image(PlainCommand):
@@ -28,6 +28,7 @@ class Image(PlainCommand):
         option(
             "frameworks", bool, "also build the image in which networks of Caffe, PyTorch and TFLite are read"
         ),
+        option("export", bool, "build only the image in which checkpoints of Ultralytics are exported"),
     )
 
     def perform(self, options: dict[str, Any], _arguments: list[str]) -> int:
@@ -39,10 +40,14 @@ class Image(PlainCommand):
         if options["frameworks"]:
             toolchain = making.ensure(engine, recipe, folder, variables)
             recipe = FrameworksRecipe(base=recipe.base, wheel=recipe.wheel, toolchain=toolchain.fingerprint)
+        if options["export"]:
+            recipe = ExportRecipe(base=recipe.base)
         made = make(engine, recipe, folder, variables)
         packages = made.identity["packages"]
         terminal.line(f"image        {made.id}")
         terminal.line(f"base         {made.base}")
-        terminal.line(f"tpu_mlir     {packages['tpu-mlir']['version']}, Python {made.identity['python']}")
+        version = packages[recipe.package]["version"]
+        name = recipe.package.replace("-", "_")
+        terminal.line(f"{name:12} {version}, Python {made.identity['python']}")
         terminal.line(f"fingerprint  {made.fingerprint}")
         return 0

@@ -14,13 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from cvimake.cli import init_report, surroundings
+from cvimake.cli import drafted_datasets, init_report, surroundings
 from cvimake.cli.base import PlainCommand
+from cvimake.cli.exported_checkpoint import readable
 from cvimake.cli.init_report import CLASSES, DECLARATION
 from cvimake.cli.options import option
 from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal
 from cvimake.core.errors import CvimakeError
+from cvimake.project.networks.network_file import Kind
 
 if TYPE_CHECKING:
     from cvimake.project import DeclaredDataset
@@ -35,8 +37,12 @@ class Init(PlainCommand):
     """Write `models/NAME/model.toml` for a network."""
 
     doc_purpose = "declare a model: reads its graph and writes models/NAME/model.toml"
-    doc_usage = "FILE [--name NAME] [--dataset DATASET] [--shape SHAPE] [--test-image FILE] [--layout LAYOUT]"
+    doc_usage = (
+        "FILE [--name NAME] [--dataset DATASET | --data FILE] [--shape SHAPE] [--test-image FILE] "
+        "[--layout LAYOUT]"
+    )
     doc_description = (
+        "FILE is a network, or a checkpoint of Ultralytics (best.pt), which is exported in a container. "
         "Recognises YOLO, SSD-like and face detectors, PP-OCR, classifiers and others by "
         "the structure of an ONNX graph; it prints why, and what it is not sure of. For any other network it "
         "lists inputs and possible outputs, and leaves marked lines for you to fill in.\n"
@@ -46,6 +52,12 @@ class Init(PlainCommand):
     cmd_options = (
         option("name", str, "the model's name [default: the file's, without its suffix]"),
         option("dataset", str, "the dataset to calibrate with [default: the project's only one]"),
+        option(
+            "data",
+            str,
+            "the training's data.yaml: its validation images are calibrated with and measured on "
+            "[default: the one beside a checkpoint]",
+        ),
         option(
             "shape",
             str,
@@ -64,21 +76,32 @@ class Init(PlainCommand):
             raise CvimakeError("`init` takes one file", "./doit init network.onnx")
         # A link is not followed: its name counts, and the network's other files lie beside the link.
         path = (invoked_from() / arguments[0]).absolute()
-        folder, datasets = _place(surroundings.folder(), path, options["name"])
+        root = surroundings.folder()
+        folder, datasets = _place(root, path, options["name"])
+        shapes = _shapes(options["shape"])
+        trained = drafted_datasets.of_training(root, path, folder.name, options["data"], options["dataset"])
         try:
-            examined = examine(path, _shapes(options["shape"]))
+            with readable(path, shapes) as network:
+                is_exported = network != path
+                examined = examine(network, None if is_exported else shapes)
+                samples, images = (
+                    (trained.samples(datasets), trained.calibration_images)
+                    if trained
+                    else _samples(datasets, options["dataset"], folder)
+                )
+                how = ""
+                if options["test-image"]:
+                    image = _test_image(invoked_from() / options["test-image"])
+                    samples = dataclasses.replace(samples, image=_seen_from(folder, image))
+                elif images:
+                    from cvimake.cli import choose_test_image  # noqa: PLC0415 - takes a while to load
+
+                    name, how = choose_test_image.choose(examined, images, root)
+                    samples = dataclasses.replace(samples, image=_seen_from(folder, images[name]))
         except OSError as error:
             raise CvimakeError(f"{path}: {error.strerror}") from error
-        samples, images = _samples(datasets, options["dataset"], folder)
-        how = ""
-        if options["test-image"]:
-            image = _test_image(invoked_from() / options["test-image"])
-            samples = dataclasses.replace(samples, image=_seen_from(folder, image))
-        elif images:
-            from cvimake.cli import choose_test_image  # noqa: PLC0415 - takes a while to load
-
-            name, how = choose_test_image.choose(examined, images, surroundings.folder())
-            samples = dataclasses.replace(samples, image=_seen_from(folder, images[name]))
+        if is_exported:
+            examined = dataclasses.replace(examined, path=path, kind=Kind.CHECKPOINT)
         draft = Draft(
             source=path.name,
             weights=examined.weights.name if examined.weights else "",
@@ -91,8 +114,11 @@ class Init(PlainCommand):
             remarks=examined.problems,
             attends=examined.attends,
             layout=_layout(options["layout"], examined),
+            measured=trained.measured if trained else None,
         )
-        _write(folder, examined, declaration(draft))
+        _write(folder, examined, declaration(draft), trained.files if trained else {})
+        for written in trained.files if trained else ():
+            terminal.line(f"wrote {os.path.relpath(written, root)}")
         terminal.write(
             "".join(
                 f"{line}\n" for line in init_report.lines(folder, examined, samples, _files(examined), how)
@@ -188,17 +214,19 @@ def _seen_from(folder: Path, file: Path) -> str:
     return str(file.resolve())
 
 
-def _write(folder: Path, examined: Examined, text: str) -> None:
-    """Write the model's folder; the declaration comes last, so that it only exists if all else does."""
+def _write(folder: Path, examined: Examined, text: str, others: Mapping[Path, bytes]) -> None:
+    """Write other files and the model's folder; its declaration comes last, and only if all else is there."""
     made: list[Path] = []
     try:
+        for path, content in others.items():
+            _add(path, lambda file, content=content: file.write(content), made)  # type: ignore[misc]
         for name, source in _files(examined).items():
             _add(folder / name, partial(_copy, source), made, same_as=source)
         if examined.classes:
             names = "".join(f"{name}\n" for name in examined.classes).encode()
             _add(folder / CLASSES, lambda file: file.write(names), made)
         if examined.findings and examined.findings.float_layers:
-            from cvimake.project.draft import FLOAT_LAYERS, qtable  # noqa: PLC0415 - only this needs them
+            from cvimake.project.draft_variants import FLOAT_LAYERS, qtable  # noqa: PLC0415 - only this needs them
 
             layers = qtable(examined.findings.float_layers).encode()
             _add(folder / FLOAT_LAYERS, lambda file: file.write(layers), made)

@@ -48,7 +48,7 @@ def lines(
             works = {"yes": "and that works", "no": "and that does not work"}.get(found.works, "with a doubt")
             yield f"  the camera takes it for {found.camera}, {works}"
         yield from _listed("not sure", found.unsure)
-    elif examined.kind is Kind.ONNX:
+    elif examined.kind in {Kind.ONNX, Kind.CHECKPOINT}:
         yield "  not recognised. Its inputs and what it could end in:"
         yield from (f"    input   {name} {_shape(shape)}" for name, shape in examined.inputs)
         yield from _outputs(examined)

@@ -8,7 +8,7 @@ from typing import Any
 from doit.control import TaskControl
 
 from cvimake.builder.task_meta import meta_of
-from cvimake.builder.tasks import FRAMEWORKS_TASK, TOOLCHAIN_TASK
+from cvimake.builder.tasks import EXPORT_TASK, FRAMEWORKS_TASK, TOOLCHAIN_TASK
 from cvimake.cli.base import GraphCommand, stages_of
 from cvimake.core import terminal
 from cvimake.core.errors import CvimakeError
@@ -19,6 +19,7 @@ from cvimake.execution import logs
 _IMAGE_LOGS = {
     TOOLCHAIN_TASK: ("image.log", "base.log", "local_toolchain.log"),
     FRAMEWORKS_TASK: ("frameworks.log",),
+    EXPORT_TASK: ("export.log",),
 }
 
 

@@ -10,7 +10,7 @@ from cvimake.builder.build import Build
 from cvimake.core import announce
 from cvimake.core.errors import CvimakeError
 from cvimake.core.git import Tree
-from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
+from cvimake.core.paths import EXPORT, FRAMEWORKS, TOOLCHAIN
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel
 from cvimake.release import label, making, present
@@ -61,9 +61,14 @@ def since_release(
 def _origin(build: Build, tree: Tree, models: Mapping[str, DeclaredModel]) -> Origin:
     """Return the origin that a release would have now, as far as releases are compared."""
     takes_frameworks = any(model.takes_frameworks for model in models.values())
+    takes_export = any(model.is_checkpoint for model in models.values())
     identities = {
         path.stem: json.loads((build.root / path).read_text(encoding="utf-8"))
-        for path in (TOOLCHAIN, *([FRAMEWORKS] if takes_frameworks else []))
+        for path in (
+            TOOLCHAIN,
+            *([FRAMEWORKS] if takes_frameworks else []),
+            *([EXPORT] if takes_export else []),
+        )
     }
     return Origin(
         name=label.project_name() or build.root.name,

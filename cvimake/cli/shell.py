@@ -16,7 +16,7 @@ from cvimake.cli.base import GraphCommand, stages_of
 from cvimake.core import announce, terminal
 from cvimake.core.action import Action, Input
 from cvimake.core.errors import CvimakeError
-from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
+from cvimake.core.paths import EXPORT, FRAMEWORKS, TOOLCHAIN
 from cvimake.execution import shell
 from cvimake.execution.engine.conversation import Streams
 from cvimake.pipeline.estimates import declared_limits
@@ -64,6 +64,8 @@ class Shell(GraphCommand):
         self._tell_of_stale(graph, [stage.action.name for stage in ready])
         # The frameworks image has everything that the toolchain image has.
         record = FRAMEWORKS if any(stage.toolchain == FRAMEWORKS for stage in ready) else TOOLCHAIN
+        if ready and all(stage.toolchain == EXPORT for stage in ready):
+            record = EXPORT
         streams = Streams(0, 1, 2, is_terminal=os.isatty(0) and os.isatty(1))
         term = self.build.environment.get("TERM", "")
         variables = {"TERM": term} if streams.is_terminal and _TERM.fullmatch(term) else {}

@@ -11,6 +11,8 @@ from cvimake.cli.options import option
 from cvimake.cli.surroundings import invoked_from
 from cvimake.core import terminal, toml
 from cvimake.core.errors import CvimakeError
+from cvimake.core.paths import exported
+from cvimake.project.networks import network_file
 from cvimake.project.networks.network_file import Kind
 
 
@@ -75,6 +77,10 @@ def _chosen(argument: str) -> tuple[Path, list[str], str]:
     source = declaration.parent / str(values.get("source", ""))
     if not source.is_file():
         raise CvimakeError(f"{declaration}: its source {source} is not there")
+    # The graph of a checkpoint is known from its export alone.
+    made = surroundings.folder() / exported(argument)
+    if made.is_file() and network_file.check(source) is Kind.CHECKPOINT:
+        source = made
     table = values.get("output", {})
     names = table.get("names", []) if isinstance(table, dict) else []
     return source, [str(name) for name in names] if isinstance(names, list) else [], f"as {declaration} says"

@@ -94,8 +94,9 @@ class Capacity:
         return None if others else Share(memory=load.memory, free=free)
 
 
-# The engine builds this image. Most of the time it waits for downloads.
+# The engine builds these images. Most of the time it waits for downloads.
 FRAMEWORKS_IMAGE = Load(memory=GIBIBYTE, seconds=150)
+EXPORT_IMAGE = Load(memory=GIBIBYTE, seconds=120)
 
 
 def cores_for(chain: float, all_seconds: float, capacity: Capacity) -> int:

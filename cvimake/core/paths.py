@@ -9,4 +9,11 @@ BUILD = Path("build")
 TOOLCHAIN = BUILD / "toolchain.json"
 # The fingerprint of the image with PyTorch and TensorFlow, for networks of Caffe, TorchScript and TFLite.
 FRAMEWORKS = BUILD / "frameworks.json"
-FINGERPRINTS = (TOOLCHAIN, FRAMEWORKS)
+# The fingerprint of the image with Ultralytics' exporter, for its checkpoints.
+EXPORT = BUILD / "export.json"
+FINGERPRINTS = (TOOLCHAIN, FRAMEWORKS, EXPORT)
+
+
+def exported(model: str) -> Path:
+    """Return where the network of a checkpoint is exported to."""
+    return BUILD / model / f"{model}_export.onnx"

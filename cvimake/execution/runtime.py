@@ -15,7 +15,7 @@ from cvimake.core import announce, digest
 from cvimake.core.capacity import Capacity
 from cvimake.core.content import Contents
 from cvimake.core.errors import CvimakeError, EngineError, ImageError
-from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
+from cvimake.core.paths import EXPORT, FRAMEWORKS, TOOLCHAIN
 from cvimake.core.system import WITHOUT_AVX2, has_avx2
 from cvimake.execution.engine import Engine, connection
 from cvimake.execution.engine.choice import DOCKER, ENGINE_VARIABLE, LOCAL, chosen
@@ -23,7 +23,7 @@ from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.engine.local import LocalEngine
 from cvimake.execution.image import fingerprint, local, making
 from cvimake.execution.image.making import ToolchainImage
-from cvimake.execution.image.recipe import FrameworksRecipe, Recipe
+from cvimake.execution.image.recipe import ExportRecipe, FrameworksRecipe, Recipe
 from cvimake.execution.sandbox import Sandbox
 from cvimake.toolchain.commands import SIMULATOR_VARIABLES
 
@@ -76,8 +76,10 @@ class Runtimes:
         self._root, self._environment, self._contents = root, environment, contents or Contents()
         self._plain: Runtime | None = None
         self._with_frameworks: Runtime | None = None
+        self._for_export: Runtime | None = None
         # One for each: while one image is made, the other is used.
         self._finding_plain, self._finding_frameworks = threading.Lock(), threading.Lock()
+        self._finding_export = threading.Lock()
 
     def plain(self) -> Runtime:
         """Return the engine with the toolchain image.
@@ -117,12 +119,37 @@ class Runtimes:
                 self._with_frameworks = self._checked(engine, found)
             return self._with_frameworks
 
+    def for_export(self) -> Runtime:
+        """Return the same engine with the image that has Ultralytics' exporter.
+
+        Raises:
+            CvimakeError: no engine answers, or the image cannot be built. Without containers it never can.
+        """
+        # Without containers, the toolchain would be installed for nothing.
+        engine = None if chosen(self._environment) == LOCAL else self.plain().sandbox.engine
+        if not isinstance(engine, DockerEngine):
+            raise ImageError(
+                "a checkpoint is only opened in a container, since it is a stranger's program, but stages "
+                "run without containers here",
+                "Use a Docker engine, or export the network to ONNX where it was trained.",
+            )
+        with self._finding_export:
+            if self._for_export is None:
+                recipe = ExportRecipe(base=Recipe.from_environment(self._environment).base)
+                found = _unless_cancelled(
+                    engine, lambda: making.ensure(engine, recipe, self._root, self._environment)
+                )
+                self._for_export = self._checked(engine, found, recipe.environment())
+            return self._for_export
+
     def recorded_in(self, record: Path) -> Runtime:
         """Return the runtime of the stages whose image is described in this record.
 
         Raises:
             CvimakeError: no engine answers, or the image cannot be built.
         """
+        if record == EXPORT:
+            return self.for_export()
         return self.with_frameworks() if record == FRAMEWORKS else self.plain()
 
     def existing(self, record: Path = TOOLCHAIN) -> Runtime:
@@ -142,6 +169,12 @@ class Runtimes:
             raise EngineError(error.cause, error.remedy or connection.by_hand(self._environment)) from error
         engine = DockerEngine(client, self._environment)
         recipe = Recipe.from_environment(self._environment)
+        if record == EXPORT:
+            exporting = ExportRecipe(base=recipe.base)
+            found = making.find(client, exporting)
+            if found is None:
+                raise ImageError("the export image is not there", "./doit image --export builds it.")
+            return self._checked(engine, found, exporting.environment())
         found = making.find(client, recipe)
         if found is None:
             raise ImageError("the toolchain image is not there", "./doit image builds it (about 3 minutes).")
@@ -154,7 +187,9 @@ class Runtimes:
             )
         return self._checked(engine, found)
 
-    def _checked(self, engine: Engine, found: ToolchainImage) -> Runtime:
+    def _checked(
+        self, engine: Engine, found: ToolchainImage, environment: Mapping[str, str] | None = None
+    ) -> Runtime:
         """Return a runtime, after comparing its image with the fingerprint of it."""
         sandbox = Sandbox(
             root=self._root,
@@ -163,7 +198,7 @@ class Runtimes:
             contents=self._contents,
             variables={name: value for name in SIMULATOR_VARIABLES if (value := self._environment.get(name))},
         )
-        fingerprint.check(sandbox, found.identity, found.records)
+        fingerprint.check(sandbox, found.identity, found.records, environment)
         return Runtime(found, sandbox)
 
 

@@ -63,6 +63,11 @@ def conversion(network: NetworkSize) -> Load:
     return Load(memory=network.loaded(2), seconds=1 + 8 * network.inference)
 
 
+def export(network: NetworkSize) -> Load:
+    """Estimate the export of a checkpoint: PyTorch is loaded, and a network of up to 25 million weights."""
+    return Load(memory=GIBIBYTE + network.loaded(1), seconds=10 + 8 * network.inference)
+
+
 def transform(network: NetworkSize) -> Load:
     """Estimate a transform: the network is read, made into MLIR, and compared."""
     return Load(memory=network.loaded(4), seconds=5 + 8 * network.inference)

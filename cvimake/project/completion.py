@@ -44,12 +44,14 @@ class _Completion:
         self._inputs = ModelInput(**merged(settings.input, model.input))
         self._calibration = sampling.with_own_samples(settings.calibration, model.calibration)
         # The files that are still to be fetched. The model waits for them.
+        self._source = file.path.parent / model.source
+        self._kind: Kind | None = None
         self._awaited = fetch.missing(model.fetch, file.path.parent) if model.fetch else ()
 
     def model(self) -> DeclaredModel:
         file, model, settings, calibration = self._file, self._model, self._settings, self._calibration
         folder = file.path.parent
-        self._check_tables(folder / model.source)
+        self._check_tables(self._source)
         samples, mistakes = sampling.find(file, ("calibration",), calibration, self._datasets, self._awaited)
         self.mistakes += mistakes
         tested_with = as_files(model.verify.input)
@@ -76,6 +78,7 @@ class _Completion:
             model=model,
             inputs=self._inputs,
             onnx=OnnxOptions(**merged(settings.onnx, model.onnx)),
+            is_checkpoint=self._kind is Kind.CHECKPOINT,
             external_data=_external_data(folder / model.source, model),
             calibration=calibration,
             calibration_samples=samples,
@@ -91,20 +94,20 @@ class _Completion:
     def _check_tables(self, source: Path) -> None:
         model = self._model
         tested_with = as_files(model.verify.input)
-        for key, what in rules.input_faults(self._inputs, model.source, tested_with):
-            self._blame(("input", key), [what])
-        for key, what in rules.source_faults(model):
-            self._blame((key,), [what])
-        for key, what in rules.output_faults(model):
-            self._blame(("output", key), [what])
-        for where, what in fetch.faults(model.fetch) if model.fetch else ():
-            self._blame(("fetch", *where), [what])
         # A .pt is often another file than a TorchScript network; other files are checked when they are built.
         if source.suffix == Kind.TORCHSCRIPT.value and source.is_file():
             try:
-                network_file.check(source)
+                self._kind = network_file.check(source)
             except CvimakeError as error:
                 self._blame(("source",), [str(error)])
+        for key, what in rules.input_faults(self._inputs, model.source, tested_with, self._kind):
+            self._blame(("input", key), [what])
+        for key, what in rules.source_faults(model, self._kind):
+            self._blame((key,), [what])
+        for key, what in rules.output_faults(model, self._kind):
+            self._blame(("output", key), [what])
+        for where, what in fetch.faults(model.fetch) if model.fetch else ():
+            self._blame(("fetch", *where), [what])
 
     def _check_labels(self, variants: tuple[DeclaredVariant, ...]) -> None:
         labels = [label for variant in variants for label in variant.labels]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cvimake.core.paths import exported
 from cvimake.project.accuracy import DeclaredAccuracy
 from cvimake.project.dataset import DeclaredDataset, Samples
 from cvimake.project.model import Model, Variant
@@ -50,6 +51,7 @@ class DeclaredModel:
     Attributes:
         name: the name of its folder.
         folder: the folder of its `model.toml`; paths in it are relative to the folder.
+        is_checkpoint: whether the source is a checkpoint, which is exported to ONNX first.
         external_data: files with an ONNX source's weights, relative to the source's folder.
         calibration_samples: the samples to calibrate with; None if none are declared.
         tune_samples: the samples to tune thresholds with; None if none are declared.
@@ -61,6 +63,7 @@ class DeclaredModel:
     model: Model
     inputs: ModelInput
     onnx: OnnxOptions
+    is_checkpoint: bool = False
     external_data: tuple[str, ...]
     calibration: CalibrationOptions
     calibration_samples: Samples | None
@@ -75,9 +78,14 @@ class DeclaredModel:
         return self.folder / self.model.source
 
     @property
+    def network(self) -> Path:
+        """The file that the first stage which all networks have begins with: the source, or its export."""
+        return exported(self.name) if self.is_checkpoint else self.source
+
+    @property
     def is_onnx(self) -> bool:
         """True if the network is an ONNX file."""
-        return self.source.suffix == Kind.ONNX.value
+        return self.network.suffix == Kind.ONNX.value
 
     @property
     def takes_frameworks(self) -> bool:

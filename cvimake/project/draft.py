@@ -6,18 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cvimake.camera.camera_picture import PAD_VALUE, Rows
+from cvimake.project import draft_variants
 from cvimake.project.networks.findings import Findings
 from cvimake.project.toml_text import comment, string
 
-# The file with the layers that stay float, beside the declaration.
-FLOAT_LAYERS = "float_layers"
 # Placeholders: the declaration is refused, with file and line, until somebody has replaced them.
 CHOOSE_DATASET = "CHOOSE-A-DATASET"
 CHOOSE_IMAGE = "CHOOSE-AN-IMAGE.jpg"
 CHOOSE_FORMAT = "CHOOSE: rgb, bgr or gray"
 _GUIDE_SAMPLES = 100
-# The number of samples that a search takes by default.
-_SEARCH_SAMPLES = 10
+# The tasks whose labels a data.yaml has.
+_MEASURED_TASKS = frozenset({"detect", "segment", "pose"})
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,19 @@ class Samples:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The images that accuracy is measured on.
+
+    Attributes:
+        dataset: the dataset's name.
+        keypoints: the number of keypoints of an object; 0 if there are none.
+    """
+
+    dataset: str
+    keypoints: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Draft:
     """The content of a declaration.
 
@@ -52,6 +64,7 @@ class Draft:
         remarks: further comments for the top.
         layout: the inputs' `channel_format`; empty for the usual one, channels first.
         attends: whether the network multiplies computed tensors with each other, as attention does.
+        measured: the images to measure on; None if it is not known which.
     """
 
     source: str
@@ -65,11 +78,12 @@ class Draft:
     remarks: Sequence[str] = ()
     layout: str = ""
     attends: bool = False
+    measured: Measured | None = None
 
 
 def declaration(draft: Draft) -> str:
     """Return the text of a `model.toml`."""
-    parts = (_head, _input, _output, _verify, _calibration, _deploy, _budget, _variants)
+    parts = (_head, _input, _output, _verify, _calibration, _deploy, _accuracy, _budget, draft_variants.lines)
     return "\n".join(line for part in parts for line in part(draft))
 
 
@@ -227,56 +241,30 @@ def _deploy(draft: Draft) -> Iterator[str]:
     yield ""
 
 
+def _accuracy(draft: Draft) -> Iterator[str]:
+    found, measured = draft.findings, draft.measured
+    if found is None or measured is None or found.task not in _MEASURED_TASKS:
+        return
+    yield "[accuracy]"
+    yield f"dataset = {string(measured.dataset)}"
+    if found.task != "detect":
+        yield f"task = {string(found.task)}"
+    if found.task == "pose" and measured.keypoints:
+        yield f"keypoints = {measured.keypoints}"
+    yield from comment(
+        "These are all validation images of the training, so the figures compare with Ultralytics' own. Some "
+        "of them are calibrated with, too."
+    )
+    yield "calibrated_too = true"
+    yield ""
+
+
 def _budget(draft: Draft) -> Iterator[str]:
     if draft.findings and draft.findings.works == "yes":
         yield "[budget]"
         yield "# A variant that the camera would not decode rightly fails the build."
         yield "works_on_camera = true"
         yield ""
-
-
-def _variants(draft: Draft) -> Iterator[str]:
-    yield "# Computes in BF16, the only float of this processor."
-    yield "[variant.f16]"
-    yield 'quantize = "F16"'
-    yield "tolerance = [0.99, 0.8]"
-    yield ""
-    yield "[variant.int8]"
-    yield 'quantize = "INT8"'
-    yield ""
-    found = draft.findings
-    if found and found.float_layers:
-        yield from comment(
-            "Boxes and scores stand in one tensor. With many classes nearly all of it is near 0, and INT8 "
-            "may cut off the scores of what is found. Here the layers behind the heads stay float: use this "
-            "variant."
-        )
-    elif found and (found.task in {"segment", "pose"} or found.family == "YOLOv5"):
-        yield from comment(
-            "Coordinates and scores stand in one tensor, and INT8 has one scale for both: use this variant."
-        )
-    else:
-        yield "# Layers that lose too much in INT8 stay float."
-    searched = min(draft.samples.count or _SEARCH_SAMPLES, _SEARCH_SAMPLES)
-    mixed = (
-        "[variant.mix]",
-        'quantize = "INT8"',
-        f"qtable = {string(FLOAT_LAYERS)}"
-        if found and found.float_layers
-        else f"qtable = {{ expected_cos = 0.999, min_layer_cos = 0.99, input_num = {searched} }}",
-    )
-    if draft.attends:
-        yield from comment(
-            "Not built: the toolchain's search for them mostly dies on attention, which this network has. "
-            "A table of your own does not: qtable = FILE."
-        )
-    yield from (f"# {line}" if draft.attends else line for line in mixed)
-    yield ""
-
-
-def qtable(layers: Sequence[str]) -> str:
-    """Return the text of a table of layers that stay float."""
-    return "".join(f"{layer} BF16\n" for layer in layers)
 
 
 def _customization(found: Findings) -> str:

@@ -9,14 +9,15 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 LONGEST_NAME = 100
 # Names of commands and tasks of doit and cvimake, and of files beside the models' folders in build/.
 RESERVED_NAMES = frozenset({
-    "bench", "clean", "doctor", "dumpdb", "engine", "fetch", "forget", "frameworks", "graph", "help",
-    "ignore", "image", "info", "init", "list", "log", "new", "onnx", "plan", "preview", "release", "report",
-    "reset-dep", "run", "schema", "shell", "store", "strace", "tabcompletion", "test", "toolchain", "view",
-    "why", "logs", "toolchain.json", "frameworks.json", "bench.json", "bench.md", "bench.svg", "faults.json",
+    "bench", "clean", "doctor", "dumpdb", "engine", "export", "fetch", "forget", "frameworks", "graph",
+    "help", "ignore", "image", "info", "init", "list", "log", "new", "onnx", "plan", "preview", "release",
+    "report", "reset-dep", "run", "schema", "shell", "store", "strace", "tabcompletion", "test", "toolchain",
+    "view", "why", "logs", "toolchain.json", "frameworks.json", "export.json", "bench.json", "bench.md",
+    "bench.svg", "faults.json",
     *(f"{name}.sqlite{part}" for name in ("doit", "history") for part in ("", "-journal", "-wal", "-shm")),
 })  # fmt: skip
 # The stages that a model has, and `float`, whose accuracy is one; no variant can be called like one of them.
-STAGES = frozenset({"onnx", "mlir", "calibration", "float", "preview"})
+STAGES = frozenset({"export", "onnx", "mlir", "calibration", "float", "preview"})
 # Endings of the stages that a variant has beside its cvimodel.
 VARIANT_STAGES = ("_qtable", "_info", "_accuracy", "_asked")
 

@@ -15,6 +15,7 @@ from cvimake.project import factors
 from cvimake.project.declared import Needs
 from cvimake.project.model import Model, Variant
 from cvimake.project.networks import network_file
+from cvimake.project.networks.network_file import Kind
 from cvimake.project.options import RAW, CalibrationOptions, ModelInput, QtableOptions
 
 Fault = tuple[str, str]
@@ -148,8 +149,17 @@ def test_input_faults(files: Sequence[str]) -> Iterator[str]:
         yield "an npz holds all inputs, so it must be the only file"
 
 
-def input_faults(inputs: ModelInput, source: str, test_input: Sequence[str]) -> Iterator[Fault]:
-    """Yield the faults of the values of [input] together."""
+def input_faults(
+    inputs: ModelInput, source: str, test_input: Sequence[str], kind: Kind | None = None
+) -> Iterator[Fault]:
+    """Yield the faults of the values of [input] together.
+
+    Args:
+        inputs: the values.
+        source: the name of the network's file.
+        test_input: the files that the network is tested with.
+        kind: the kind of the network in a .pt; None if that is not known, or for another suffix.
+    """
     channels = _channels(inputs)
     for name in ("mean", "scale"):
         values = getattr(inputs, name)
@@ -159,11 +169,11 @@ def input_faults(inputs: ModelInput, source: str, test_input: Sequence[str]) -> 
                 f"has {len(values)} values, but {inputs.pixel_format or 'bgr'} has {channels} channels",
             )
     yield from factors.errors(inputs)
-    if inputs.shapes is None and Path(source).suffix == ".pt":
-        yield "shapes", "is missing: a TorchScript file does not hold the shapes of its inputs"
+    if Path(source).suffix == ".pt":
+        yield from _exported(inputs) if kind is Kind.CHECKPOINT else _traced(inputs)
     if any(math.prod(shape) > _MOST_VALUES for shape in inputs.shapes or []):
         yield "shapes", f"an input has more than {_MOST_VALUES} values: no processor has so much memory"
-    if inputs.types and Path(source).suffix != ".pt":
+    if inputs.types and not (Path(source).suffix == ".pt" and kind is not Kind.CHECKPOINT):
         yield "types", "is only for TorchScript (.pt): the files of other networks hold the types"
     if inputs.shapes and inputs.types and len(inputs.shapes) != len(inputs.types):
         yield "types", f"has {len(inputs.types)} entries, but shapes has {len(inputs.shapes)}"
@@ -176,6 +186,22 @@ def input_faults(inputs: ModelInput, source: str, test_input: Sequence[str]) -> 
         yield "resize_dims", f"is smaller than the input, {height} x {width}, which is cropped from it"
     if inputs.shapes and (beyond := max(inputs.preprocess_list or [0])) > len(inputs.shapes):
         yield "preprocess_list", f"there is no input {beyond}: [input] shapes has {len(inputs.shapes)}"
+
+
+def _exported(inputs: ModelInput) -> Iterator[Fault]:
+    """Yield the faults of the shape that a checkpoint is exported for."""
+    if inputs.shapes is None:
+        yield "shapes", "is missing: a checkpoint is exported for one shape, such as [[1, 3, 640, 640]]"
+    elif len(inputs.shapes) != 1 or len(inputs.shapes[0]) != 4:  # noqa: PLR2004 - batch, channels, height, width
+        yield "shapes", "must be one shape of 4 axes for a checkpoint, such as [[1, 3, 640, 640]]"
+    if inputs.channel_format not in {None, "nchw"}:
+        yield "channel_format", "must be nchw for a checkpoint: its network has its channels first"
+
+
+def _traced(inputs: ModelInput) -> Iterator[Fault]:
+    """Yield the faults of the shapes of a TorchScript network."""
+    if inputs.shapes is None:
+        yield "shapes", "is missing: a TorchScript file does not hold the shapes of its inputs"
 
 
 def _channels(inputs: ModelInput) -> int:
@@ -221,15 +247,17 @@ def count_faults(wanted: int | None, there: int | None) -> Iterator[str]:
         yield f"is {wanted}, but the number of samples is {there}; leave input_num out to take all of them"
 
 
-def source_faults(model: Model) -> Iterator[Fault]:
-    """Yield the faults of the file names of the source network."""
+def source_faults(model: Model, kind: Kind | None = None) -> Iterator[Fault]:
+    """Yield the faults of the file names of the source network; see `input_faults` for its kind."""
     suffix = Path(model.source).suffix
     if what := network_file.name_fault(model.source):
         yield "source", what
     if (suffix == ".prototxt") != (model.weights is not None):
         yield "weights", "a Caffe network has both: a .prototxt as source and a .caffemodel as weights"
-    if suffix != ".onnx" and model.onnx.given():
+    if not _becomes_onnx(suffix, kind) and model.onnx.given():
         yield "onnx", f"is only for ONNX sources, and source is {model.source}"
+    if kind is Kind.CHECKPOINT and model.onnx.external_data:
+        yield "onnx", "external_data is only for ONNX sources: the file of a checkpoint holds its weights"
     for name in model.onnx.external_data or []:
         if name.startswith("/") or ".." in Path(name).parts:
             yield (
@@ -238,14 +266,19 @@ def source_faults(model: Model) -> Iterator[Fault]:
             )
 
 
-def output_faults(model: Model) -> Iterator[Fault]:
-    """Yield the faults of the values of [output] together."""
+def _becomes_onnx(suffix: str, kind: Kind | None) -> bool:
+    """Tell whether a network is ONNX or exported to it, as far as is known: a .pt can be a checkpoint."""
+    return suffix == ".onnx" or (suffix == ".pt" and kind in {None, Kind.CHECKPOINT})
+
+
+def output_faults(model: Model, kind: Kind | None = None) -> Iterator[Fault]:
+    """Yield the faults of the values of [output] together; see `input_faults` for the kind."""
     output = model.output
     if twice := sorted({name for name in output.names if list(output.names).count(name) > 1}):
         yield "names", f"{twice[0]!r} is listed twice, but a cvimodel gives each tensor once"
     if not output.relative_boxes:
         return
-    if (suffix := Path(model.source).suffix) != ".onnx":
+    if not _becomes_onnx(suffix := Path(model.source).suffix, kind):
         yield "relative_boxes", f"changes the network, which is only possible in ONNX, not in {suffix}"
     if len(output.names) > 1:
         yield "relative_boxes", f"is for a network with one output, but names has {len(output.names)}"

@@ -18,7 +18,7 @@ from cvimake import __version__
 from cvimake.core import digest, resources
 from cvimake.core.action import Action
 from cvimake.core.key import action_key
-from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
+from cvimake.core.paths import EXPORT, FRAMEWORKS, TOOLCHAIN
 from cvimake.pipeline.stage import Stage
 from cvimake.release import statement as shape
 
@@ -33,7 +33,7 @@ _DECLARATIONS = frozenset({"dataset.toml", "dodo.py", "model.toml", "pyproject.t
 # The folders of cvimake with container programs. Their names are the same wherever cvimake is installed.
 OWN_PROGRAMS = ("cvimake/camera/", "cvimake/toolchain/container/")
 # The second image is made from the first.
-IMAGES = (TOOLCHAIN.stem, FRAMEWORKS.stem)
+IMAGES = (TOOLCHAIN.stem, FRAMEWORKS.stem, EXPORT.stem)
 
 Sha256 = Callable[[Path], str]
 

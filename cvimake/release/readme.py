@@ -8,7 +8,7 @@ from cvimake.builder import accuracy_table
 from cvimake.builder.accuracy_table import Accuracy
 from cvimake.camera.device_time import MEANING
 from cvimake.core import clock, units
-from cvimake.core.paths import FRAMEWORKS, TOOLCHAIN
+from cvimake.core.paths import EXPORT, FRAMEWORKS, TOOLCHAIN
 from cvimake.pipeline.cvimodel_info import Info
 from cvimake.pipeline.stage import Row
 from cvimake.release.contents import PROVENANCE, SUMS, Cvimodel
@@ -132,4 +132,11 @@ def _images(origin: Origin) -> Iterator[str]:
         yield (
             "- Caffe, PyTorch and TFLite networks were read in the frameworks image, "
             f"fingerprint `{shown[FRAMEWORKS.stem]}`"
+        )
+    if EXPORT.stem in shown:
+        packages = origin.identities[EXPORT.stem].get("packages", {})
+        version = packages.get("ultralytics", {}).get("version", "unknown")
+        yield (
+            f"- checkpoints were exported by Ultralytics {version} (AGPL-3.0) in the export image, "
+            f"fingerprint `{shown[EXPORT.stem]}`"
         )

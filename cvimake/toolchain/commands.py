@@ -187,6 +187,38 @@ def onnx_command(source: str, result: str, summary: str, arguments: Iterable[str
     return (*DETERMINISTIC, *program, source, result, summary, *arguments)
 
 
+# The folder of Ultralytics' exporter in the export image (docker/export.Dockerfile).
+EXPORT_PREFIX = "/opt/export"
+
+
+def export_environment() -> dict[str, str]:
+    """Return all variables that the export of a checkpoint sees."""
+    return {
+        **onnx_environment(),
+        "PATH": f"{EXPORT_PREFIX}/bin:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONPYCACHEPREFIX": f"{EXPORT_PREFIX}/bytecode",
+        # PyTorch chooses its kernels by instruction set, too.
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_CBWR": "AVX2",
+        # Only classes of networks are made from a pickle; anything else in it is refused before it runs.
+        "ULTRALYTICS_SAFE_LOAD": "true",
+        "YOLO_OFFLINE": "true",
+        "YOLO_AUTOINSTALL": "false",
+        "YOLO_CONFIG_DIR": "/tmp",  # noqa: S108 - the container's own
+    }
+
+
+def export_command(source: str, result: str, shape: Iterable[int]) -> tuple[str, ...]:
+    """Return the command that exports a checkpoint to ONNX; see `container/export_checkpoint.py`.
+
+    Args:
+        source: the checkpoint.
+        result: the ONNX file to write.
+        shape: batch, channels, height, width; nothing for one image of the size that it was trained with.
+    """
+    return (*DETERMINISTIC, "python3", "export_checkpoint.py", source, result, *map(str, shape))
+
+
 def _file(tool: str) -> str:
     # The console scripts start Python twice and set `OMP_NUM_THREADS=4`.
     return f"{ROOT}/python/tools/{tool}.py"

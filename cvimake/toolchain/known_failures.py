@@ -95,6 +95,28 @@ KNOWN: tuple[Known, ...] = (
         "Make the image again (./doit image --rebuild): its recipe removes that library.",
     ),
     Known(
+        "foreign-checkpoint",
+        _log(r"^the checkpoint's pickle names what no network of Ultralytics has: (?P<names>.+)$"),
+        "the checkpoint names {names}, which no network of Ultralytics has; it was not opened any further",
+        "Do not trust the file: it may run this on the machine of who opens it. If it is your own, and its\n"
+        "network has layers of your own, export it to ONNX where it was trained.",
+    ),
+    Known(
+        "checkpoint-shape",
+        _log(
+            r"^the network cannot take the declared shape: (?P<declared>\S+) is declared, .* (?P<made>\S+)$"
+        ),
+        "the checkpoint's network cannot take [input] shapes {declared}: Ultralytics makes it {made}",
+        "Declare {made}, or other sides that are multiples of the network's stride (mostly 32).",
+    ),
+    Known(
+        "refused-checkpoint",
+        _log(r"^Ultralytics cannot export the checkpoint: (?P<reason>.+)$"),
+        "Ultralytics cannot export the checkpoint: {reason}",
+        "If the file is damaged, copy it again. If Ultralytics can load it where it was trained, export it\n"
+        "there: yolo export model=FILE.pt format=onnx opset=17 simplify=False.",
+    ),
+    Known(
         "unknown-output",
         _log(r"Error, can't find \[(?P<names>.+)\] in model"),
         "the network has no tensor {names}",

@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import small_checkpoints
+from small_checkpoints import STATE_DICT, ULTRALYTICS, YOLOV5
+
 from cvimake.builder import unbuildable
 from cvimake.core.errors import CvimakeError
 from cvimake.project import read_declarations
@@ -83,6 +86,16 @@ SOURCES = (
     'onnx = { external_data = ["../weights.bin"] }',
     'source = "checkpoint.pt"\ninput = { shapes = [[1, 3, 8, 8]] }',
     'source = "net.pt"',
+    'source = "net.safetensors"',
+    'source = "net.ckpt"',
+    'source = "best.pt"',
+    (
+        'source = "best.pt"\n'
+        'input = { shapes = [[1, 3, 8]], types = ["float32"], channel_format = "nhwc" }\n'
+        'onnx = { external_data = ["weights.bin"] }'
+    ),
+    'source = "state.pt"\ninput = { shapes = [[1, 3, 8, 8]] }',
+    'source = "yolov5.pt"\ninput = { shapes = [[1, 3, 8, 8]] }',
 )
 INPUTS = (
     "input = { mean = [0.0] }",
@@ -263,6 +276,8 @@ def _projects(root: Path) -> Iterator[Path]:
         for name in ("net.onnx", "net.tflite", "net.prototxt", "cat.png", "a.npz"):
             _write(project / "models/net" / name, "")
         (project / "models/net/checkpoint.pt").write_bytes(b"\x80\x02")
+        for name, named in {"best": ULTRALYTICS, "state": STATE_DICT, "yolov5": YOLOV5}.items():
+            small_checkpoints.write(project / f"models/net/{name}.pt", *named)
         _write(project / "models/net/leading_out.txt", "../../cat.png\n")
         for name, files in {
             "photos": ("a.jpg", "b.jpg"), "mixed": ("a.jpg", "b.npy"), "empty": (), "broken": ("a.jpg",),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_checkpoints
 import small_tflite
 from doit.cmd_base import ModuleTaskLoader
 from doit.dependency import Dependency
@@ -53,6 +54,7 @@ class Workshop:
     Attributes:
         identity: what computes, as the image would say.
         frameworks: the same of the image with PyTorch and TensorFlow.
+        exporter: the same of the image with Ultralytics' exporter.
         same: stages whose outputs do not depend on their inputs and options.
         failing: stages whose tool fails.
         accuracy: what stages measure that is not 0.8.
@@ -63,6 +65,8 @@ class Workshop:
         self.identity: dict[str, Any] = json.loads(json.dumps(IDENTITY))
         self.frameworks: dict[str, Any] = json.loads(json.dumps(IDENTITY))
         self.frameworks["packages"]["torch"] = {"sha256": "cc", "version": "2.0.1"}
+        self.exporter: dict[str, Any] = json.loads(json.dumps(IDENTITY))
+        self.exporter["packages"]["ultralytics"] = {"sha256": "dd", "version": "8.4.190"}
         self.same: set[str] = set()
         self.failing: set[str] = set()
         self.accuracy: dict[str, float] = {}
@@ -80,6 +84,7 @@ class Workshop:
         monkeypatch.setattr(outcomes, "conclude", self.write_concluded)
         monkeypatch.setattr(runtime.Runtimes, "plain", lambda _of: self._runtime(self.identity))
         monkeypatch.setattr(runtime.Runtimes, "with_frameworks", lambda _of: self._runtime(self.frameworks))
+        monkeypatch.setattr(runtime.Runtimes, "for_export", lambda _of: self._runtime(self.exporter))
 
     @property
     def declaration(self) -> Path:
@@ -96,6 +101,11 @@ class Workshop:
         """Its network is one that the frameworks image reads from now on."""
         self.declare('source = "tiny.onnx"', 'source = "tiny.tflite"')
         (self.declaration.parent / "tiny.tflite").write_bytes(small_tflite.convolution())
+
+    def take_checkpoint(self) -> None:
+        """Its network is one that the export image exports from now on."""
+        self.declare('source = "tiny.onnx"', 'source = "best.pt"')
+        small_checkpoints.write(self.declaration.parent / "best.pt", *small_checkpoints.ULTRALYTICS)
 
     def measure(self) -> None:
         """Its networks are measured from now on."""

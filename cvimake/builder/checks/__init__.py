@@ -6,6 +6,7 @@ from cvimake.core import announce
 from cvimake.pipeline.checks import (
     AccuracyNotes,
     Check,
+    CheckpointCheck,
     DoubtsCheck,
     NetworkCheck,
     OperatorsCheck,
@@ -35,6 +36,8 @@ def _run(check: Check, stage: str) -> None:
     match check:
         case NetworkCheck():
             network.check(check.model)
+        case CheckpointCheck():
+            network.check_checkpoint(check.model)
         case DoubtsCheck():
             network.warn_of_doubts(check.model)
         case OperatorsCheck():

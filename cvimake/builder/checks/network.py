@@ -78,7 +78,7 @@ def check_file(model: DeclaredModel) -> tflite.Network | None:
         CvimakeError: it is not, or the toolchain cannot read it; the error names every reason.
         OSError: the file cannot be read.
     """
-    if network_file.check(model.source) is not network_file.Kind.TFLITE:
+    if network_file.check(model.network) is not network_file.Kind.TFLITE:
         return None
     from cvimake.project.networks import tflite  # noqa: PLC0415 - only a stage that runs needs it
 
@@ -87,6 +87,16 @@ def check_file(model: DeclaredModel) -> tflite.Network | None:
         remedy = tflite.REMEDY.format(name=model.source.name, stem=model.source.stem)
         raise CvimakeError("\n".join(f"{model.source}: {fault}" for fault in network.faults), remedy)
     return network
+
+
+def check_checkpoint(model: DeclaredModel) -> None:
+    """Check that the source of a model is a checkpoint that can be exported.
+
+    Raises:
+        CvimakeError: it is something else.
+    """
+    if network_file.check(model.source) is not network_file.Kind.CHECKPOINT:
+        raise CvimakeError(f"{model.source} is no checkpoint of Ultralytics any more", "Start again.")
 
 
 def file_fault(model: DeclaredModel) -> str:
@@ -129,8 +139,8 @@ def _onnx_names(model: DeclaredModel) -> onnx_names.Names:
     """
     from cvimake.project.networks import onnx_names  # noqa: PLC0415 - only a stage that runs needs it
 
-    onnx_header.check(model.source, model.external_data)
-    names = onnx_names.read(model.source)
+    onnx_header.check(model.network, model.external_data)
+    names = onnx_names.read(model.network)
     if undeclared := sorted(set(names.external) - set(model.external_data)):
         raise CvimakeError(
             f"{model.source} keeps weights in other files, not declared: {', '.join(undeclared[:3])}",
@@ -174,7 +184,7 @@ def needed_inputs(model: DeclaredModel, names: onnx_names.Names) -> dict[str, on
         return names.inputs
     from cvimake.project.networks import reading  # noqa: PLC0415 - takes a third of a second, and is rarely needed
 
-    nodes = reading.read(model.source).behind(model.model.output.names)
+    nodes = reading.read(model.network).behind(model.model.output.names)
     needed = {name for node in nodes for name in node.inputs}
     return {name: shape for name, shape in names.inputs.items() if name in needed}
 
@@ -239,6 +249,6 @@ def size_faults(model: DeclaredModel, inputs: Mapping[str, onnx_names.Shape]) ->
     if not resizing.different(declared, inputs):
         return
     try:
-        reading.read(model.source, declared, model.model.output.names)
+        reading.read(model.network, declared, model.model.output.names)
     except CvimakeError as error:
         yield "input.shapes", f"{error.cause}. {error.remedy}"

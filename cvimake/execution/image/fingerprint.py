@@ -42,6 +42,7 @@ def identify(
     *records: str,
     programs: Sequence[str] = Recipe.identity_programs,
     what: str = "image",
+    environment: Mapping[str, str] | None = None,
 ) -> Identified:
     """Take the fingerprint of an image.
 
@@ -50,6 +51,7 @@ def identify(
         records: the folder with pip's reports; none for the usual one of an image.
         programs: the names of the container program that takes it, and of those that this program imports.
         what: the image's name in messages.
+        environment: the variables that a tool sees in it; None for those of the toolchain.
     """
     scripts = [container_program(name) for name in programs]
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
@@ -57,7 +59,7 @@ def identify(
         action = Action(
             name=f"{what.replace(' ', '_')}:identity",
             argv=(*commands.DETERMINISTIC, "python3", scripts[0].name, result.name, LISTING, *records),
-            environment=commands.environment(),
+            environment=environment or commands.environment(),
             inputs=tuple(Input(name=script.name, path=script) for script in scripts),
             outputs=(
                 Output(name=result.name, path=result, kind=FileKind.JSON),
@@ -73,13 +75,19 @@ def identify(
         )
 
 
-def check(sandbox: Sandbox, identity: Mapping[str, Any], records: str = RECORDS) -> None:
+def check(
+    sandbox: Sandbox,
+    identity: Mapping[str, Any],
+    records: str = RECORDS,
+    environment: Mapping[str, str] | None = None,
+) -> None:
     """Compare a sample of an image's files with those in its fingerprint.
 
     Args:
         sandbox: runs actions in the image.
         identity: the image's fingerprint.
         records: the folder with the list of its files.
+        environment: the variables that a tool sees in it; None for those of the toolchain.
 
     Raises:
         ImageError: a file is missing or has changed.
@@ -93,7 +101,7 @@ def check(sandbox: Sandbox, identity: Mapping[str, Any], records: str = RECORDS)
         action = Action(
             name="image:check",
             argv=(*commands.DETERMINISTIC, *command),
-            environment=commands.environment(),
+            environment=environment or commands.environment(),
             inputs=(Input(name=program.name, path=program),),
             outputs=(Output(name=result.name, path=result, kind=FileKind.JSON),),
             texts=(expected,),

@@ -24,16 +24,26 @@ from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import build_context, partial_images
 from cvimake.execution.image.base import LABEL_BASE, find_or_make
 from cvimake.execution.image.fingerprint import LISTING, RECORDS, Identified, identify
-from cvimake.execution.image.recipe import FrameworksRecipe, Recipe
+from cvimake.execution.image.recipe import ExportRecipe, FrameworksRecipe, Recipe
 from cvimake.execution.sandbox import Sandbox
 
 REPOSITORY = "cvimake/tpu_mlir"
 LABEL_RECIPE = "cvimake.recipe"
 LABEL_IDENTITY = "cvimake.identity"
 # The names of the logs of their builds, in the folder of logs.
-LOGS = {Recipe.what: "image.log", FrameworksRecipe.what: "frameworks.log"}
+LOGS = {
+    Recipe.what: "image.log",
+    FrameworksRecipe.what: "frameworks.log",
+    ExportRecipe.what: "export.log",
+}
 # How long it takes to build one, on two cores.
-_MINUTES = {Recipe.what: "about 3 minutes", FrameworksRecipe.what: "about 2 minutes"}
+_MINUTES = {
+    Recipe.what: "about 3 minutes",
+    FrameworksRecipe.what: "about 2 minutes",
+    ExportRecipe.what: "about 2 minutes",
+}
+# The words of pip where it reaches no package index, or an index without the package.
+_NO_PACKAGE = ("Could not find a version", "Max retries exceeded", "No matching distribution")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -118,6 +128,8 @@ def build(
 def _build(
     engine: DockerEngine, recipe: Recipe, folder: Path, environment: Mapping[str, str]
 ) -> ToolchainImage:
+    if recipe.notice:
+        announce.note(recipe.notice)
     base, origin = _base(engine, recipe, folder, environment)
     with tempfile.TemporaryDirectory(prefix="cvimake-") as name:
         context = Path(name)
@@ -135,7 +147,9 @@ def _build(
         )
         what = "image" if recipe.what == Recipe.what else f"{recipe.what} image"
         sandbox = Sandbox(root=folder, engine=engine, image=raw)
-        identified = identify(sandbox, programs=recipe.identity_programs, what=what)
+        identified = identify(
+            sandbox, programs=recipe.identity_programs, what=what, environment=recipe.environment()
+        )
         finished = _label(engine, raw, recipe, origin, identified)
     return ToolchainImage(id=str(finished.id), base=origin, identity=identified.identity)
 
@@ -183,7 +197,7 @@ def _label(engine: DockerEngine, raw: str, recipe: Recipe, origin: str, identifi
             rm=True,
             platform=engine.platform,
         )
-    version = identified.identity["packages"]["tpu-mlir"]["version"]
+    version = identified.identity["packages"][recipe.package]["version"]
     name = recipe.digest()[:8]
     image.tag(
         REPOSITORY, f"{version}-{name}" if recipe.what == Recipe.what else f"{version}-{recipe.what}-{name}"
@@ -207,8 +221,21 @@ def _run_build(client: docker.DockerClient, recipe: Recipe, logs: Path, **argume
             if error := message.get("error"):
                 log.write(error)
                 log.flush()
-                raise ImageError(f"building the {recipe.what} image failed", log_tail.end_of(log_path))
+                raise ImageError(f"building the {recipe.what} image failed", _remedy(recipe, log_path))
             image = message.get("aux", {}).get("ID") or image
     if not image:
         raise ImageError("the engine built an image and did not return its id", f"Its log: {log_path}")
     return image
+
+
+def _remedy(recipe: Recipe, log: Path) -> str:
+    """Return the end of a log; before it the packages that are needed, if the exporter's were not found."""
+    end = log_tail.end_of(log)
+    text = log.read_text(encoding="utf-8", errors="replace")
+    if not isinstance(recipe, ExportRecipe) or not any(words in text for words in _NO_PACKAGE):
+        return end
+    return (
+        "It needs a package index with these wheels for Python 3.10 on x86-64: "
+        f"{', '.join(recipe.wheels())}. Start again with a network, or name an index that has them "
+        f"(PIP_INDEX_URL=https://... ./doit image --export).\n{end}"
+    )

@@ -10,6 +10,7 @@ from typing import ClassVar
 from cvimake.core import digest
 from cvimake.core.errors import ImageError
 from cvimake.core.resources import container_program, docker_folder
+from cvimake.toolchain import commands
 
 WHEEL_VARIABLE = "CVIMAKE_TPU_MLIR_WHEEL"
 BASE_VARIABLE = "CVIMAKE_BASE"
@@ -37,6 +38,14 @@ FRAMEWORKS_FILES = (
     "without-cuda.sh",
 )
 FRAMEWORKS_IDENTITY_PROGRAMS = ("frameworks_identity", *IDENTITY_PROGRAMS)
+# The same for the image with Ultralytics' exporter, which is made on the base alone.
+EXPORT_FILES = (
+    "export.Dockerfile",
+    "build-requirements.txt",
+    "export-requirements.txt",
+    "without-cuda.sh",
+)
+EXPORT_IDENTITY_PROGRAMS = ("export_identity", *IDENTITY_PROGRAMS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +57,9 @@ class Recipe:
         wheel: a local tpu_mlir wheel; None for the locked one.
         files: the files that it is made from, beside the base: a Dockerfile, and the files that this copies.
         identity_programs: the container program that takes its fingerprint, and those that this imports.
+        what: the image's name in messages and files.
+        package: the Python package whose version is in the image's tag.
+        notice: a text for the user when it is made; empty for none.
     """
 
     base: str = ""
@@ -55,6 +67,8 @@ class Recipe:
     files: ClassVar[tuple[str, ...]] = FILES
     identity_programs: ClassVar[tuple[str, ...]] = IDENTITY_PROGRAMS
     what: ClassVar[str] = "toolchain"
+    package: ClassVar[str] = "tpu-mlir"
+    notice: ClassVar[str] = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Recipe:
@@ -84,6 +98,11 @@ class Recipe:
         """Return the sha256 of the definition."""
         return digest.of_value(self.definition())
 
+    @classmethod
+    def environment(cls) -> dict[str, str]:
+        """Return all variables that a tool sees in this image."""
+        return commands.environment()
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrameworksRecipe(Recipe):
@@ -106,3 +125,37 @@ class FrameworksRecipe(Recipe):
             "files": {name: digest.of_file(docker_folder() / name) for name in FRAMEWORKS_FILES},
             "identity": digest.of_file(container_program(FRAMEWORKS_IDENTITY_PROGRAMS[0])),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRecipe(Recipe):
+    """The recipe of the image with Ultralytics' exporter. The toolchain is no part of it."""
+
+    files: ClassVar[tuple[str, ...]] = EXPORT_FILES
+    identity_programs: ClassVar[tuple[str, ...]] = EXPORT_IDENTITY_PROGRAMS
+    what: ClassVar[str] = "export"
+    package: ClassVar[str] = "ultralytics"
+    notice: ClassVar[str] = (
+        "the export image is made with Ultralytics, whose licence is AGPL-3.0 "
+        "(https://ultralytics.com/license); it is downloaded to this machine, and is no part of cvimake"
+    )
+
+    def definition(self) -> dict[str, object]:
+        """Return a JSON value that is equal for recipes that make equal images of equal bases."""
+        return {
+            "base": self.base,
+            "files": {name: digest.of_file(docker_folder() / name) for name in EXPORT_FILES},
+            "identity": {name: digest.of_file(container_program(name)) for name in EXPORT_IDENTITY_PROGRAMS},
+        }
+
+    @classmethod
+    def environment(cls) -> dict[str, str]:
+        """Return all variables that a tool sees in this image."""
+        return commands.export_environment()
+
+    @staticmethod
+    def wheels() -> tuple[str, ...]:
+        """Return the packages that it is made of and made with, each as NAME==VERSION."""
+        files = (docker_folder() / name for name in EXPORT_FILES if name.endswith("requirements.txt"))
+        lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+        return tuple(line.split()[0] for line in lines if "==" in line)

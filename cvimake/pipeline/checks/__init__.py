@@ -18,6 +18,13 @@ class NetworkCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckpointCheck:
+    """Refuse a source that is no checkpoint of Ultralytics any more."""
+
+    model: DeclaredModel
+
+
+@dataclass(frozen=True, kw_only=True)
 class DoubtsCheck:
     """Warn about values of [input] that are most likely wrong."""
 
@@ -85,5 +92,12 @@ class OverlapCheck:
 
 
 Check = (
-    NetworkCheck | DoubtsCheck | OperatorsCheck | SamplesCheck | TablesCheck | AccuracyNotes | OverlapCheck
+    NetworkCheck
+    | CheckpointCheck
+    | DoubtsCheck
+    | OperatorsCheck
+    | SamplesCheck
+    | TablesCheck
+    | AccuracyNotes
+    | OverlapCheck
 )

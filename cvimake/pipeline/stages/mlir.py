@@ -26,7 +26,7 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
     its name.
     """
     name, declared = model.name, model.model
-    network = files.place(name, files.converted(name)) if model.is_onnx else model.source
+    network = files.place(name, files.converted(name)) if model.is_onnx else model.network
     source = Input(name=f"{SOURCE}{network.suffix}", path=network)
     weights = own_file(model, declared.weights, f"{name}_source")
     tested_with = test_inputs(model, as_files(declared.verify.input))

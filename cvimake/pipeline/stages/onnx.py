@@ -9,6 +9,7 @@ from cvimake.pipeline import estimates, files
 from cvimake.pipeline.checks import NetworkCheck
 from cvimake.pipeline.inputs import SOURCE, output
 from cvimake.pipeline.stage import Stage
+from cvimake.pipeline.stages import export
 from cvimake.project.declarations import DeclaredModel
 from cvimake.toolchain import commands, tools
 
@@ -17,9 +18,13 @@ EXTERNAL = "/external"
 
 
 def stages(model: DeclaredModel) -> Iterator[Stage]:
-    """Yield the conversion, which also proves that both networks compute the same."""
+    """Yield the conversion, which also proves that both networks compute the same; before it the export.
+
+    Projects list their kinds of stages, and those of a checkpoint must be among these everywhere.
+    """
     if not model.is_onnx:
         return
+    yield from export.stages(model)
     result, summary = files.converted(model.name), f"{model.name}_onnx.json"
     output_table = model.model.output
     arguments = tools.arguments(
@@ -39,7 +44,7 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
             name=f"{model.name}:onnx",
             argv=commands.onnx_command(f"{SOURCE}.onnx", result, summary, arguments),
             environment=commands.onnx_environment(),
-            inputs=(Input(name=f"{SOURCE}.onnx", path=model.source),),
+            inputs=(Input(name=f"{SOURCE}.onnx", path=model.network),),
             outputs=(
                 output(model, result, FileKind.ONNX),
                 output(model, summary, FileKind.JSON),

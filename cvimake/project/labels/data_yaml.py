@@ -23,12 +23,16 @@ class DataYaml:
         keypoints: the number of keypoints of an object; 0 if there are none.
         keypoint_size: the numbers of a keypoint: x and y, or x, y and visibility.
         keypoint_place: file and line of the keypoints' shape.
+        root: the folder that its other paths are relative to; empty for its own.
+        validation: the folder of the validation images; empty if there is none, or several.
     """
 
     names: tuple[str, ...]
     keypoints: int = 0
     keypoint_size: int = 0
     keypoint_place: str = ""
+    root: str = ""
+    validation: str = ""
 
 
 class _Loader(yaml.BaseLoader):
@@ -46,7 +50,7 @@ class _Loader(yaml.BaseLoader):
 def read(path: Path, text: str, findings: Findings) -> DataYaml:
     """Return the values of a `data.yaml`; its mistakes go to `findings`.
 
-    The paths in it (`path`, `train`, `val`) are not followed: the images are those of `dataset.toml`.
+    The paths in it (`path`, `val`) are not followed: the images are those of `dataset.toml`.
     """
     try:
         root = yaml.compose(text, Loader=_Loader)
@@ -78,11 +82,17 @@ class _Reader:
         names = self._names(keys["names"])
         if "nc" in keys and _whole(keys["nc"]) != len(names):
             self._mistake(keys["nc"], f"nc is {shown(keys['nc'].value)}, but names has {len(names)} classes")
+        folder, validation = _text(keys.get("path")), _text(keys.get("val"))
         if "kpt_shape" not in keys:
-            return DataYaml(names=names)
+            return DataYaml(names=names, root=folder, validation=validation)
         count, size = self._keypoints(keys["kpt_shape"])
         return DataYaml(
-            names=names, keypoints=count, keypoint_size=size, keypoint_place=self._place(keys["kpt_shape"])
+            names=names,
+            keypoints=count,
+            keypoint_size=size,
+            keypoint_place=self._place(keys["kpt_shape"]),
+            root=folder,
+            validation=validation,
         )
 
     def _place(self, node: yaml.Node) -> str:
@@ -130,3 +140,9 @@ def _whole(node: yaml.Node) -> int:
     """Return a node's whole number, or -1 if it is none."""
     text = node.value if isinstance(node, yaml.ScalarNode) else ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1  # noqa: PLR2004
+
+
+def _text(node: yaml.Node | None) -> str:
+    """Return a node's text; empty if it is none, or holds what no path can."""
+    text = node.value if isinstance(node, yaml.ScalarNode) else ""
+    return str(text) if text.isprintable() else ""

@@ -11,16 +11,20 @@ from enum import Enum
 from pathlib import Path
 
 from cvimake.core.errors import CvimakeError
+from cvimake.project.networks.checkpoint import Maker, maker
 
 
 class Kind(Enum):
-    """The kinds of networks that the toolchain reads, by their suffix."""
+    """The kinds of networks that can be built, by their suffix. A checkpoint has TorchScript's."""
 
     ONNX = ".onnx"
     CAFFE = ".prototxt"
     TFLITE = ".tflite"
     TORCHSCRIPT = ".pt"
+    CHECKPOINT = "checkpoint"
 
+
+_SUFFIXES = tuple(kind.value for kind in Kind if kind is not Kind.CHECKPOINT)
 
 # Suffixes of networks that the toolchain does not read, and the remedy.
 _PADDLE = (
@@ -35,8 +39,13 @@ _UNREADABLE = {
     ".pb": "is TensorFlow's. Convert it to TFLite (tf.lite.TFLiteConverter), or to ONNX (tf2onnx --opset 17)",
     ".pdmodel": _PADDLE,
     ".pdiparams": _PADDLE,
+    ".pdparams": _PADDLE,
     ".pth": "is the suffix of PyTorch's checkpoints. Export the network to ONNX (torch.onnx.export), or to "
     "TorchScript (torch.jit.trace(network.eval(), example).save(...)) with the suffix .pt",
+    ".safetensors": "holds only weights, and no network (Hugging Face). Export the network to ONNX with the "
+    "program that it belongs to (for Transformers: optimum-cli export onnx --model FOLDER --opset 17 OUTPUT)",
+    ".ckpt": "is the suffix of PyTorch Lightning's and TensorFlow's checkpoints, which only the program that "
+    "trained the network can open. Export it there to ONNX (Lightning: network.to_onnx)",
     ".pt2": "is PyTorch's torch.export. Export the network to ONNX (torch.onnx.export), or to TorchScript",
 }
 
@@ -44,6 +53,18 @@ _CHECKPOINT = (
     "a training checkpoint (a Python pickle): it holds weights, and no graph without the program that made "
     "it. It was not opened, since a pickle can run anything"
 )
+_ULTRALYTICS = "a checkpoint of Ultralytics"
+_YOLOV5 = (
+    "a training checkpoint of the program YOLOv5 (github.com/ultralytics/yolov5), which only that program "
+    "can open. It was not opened, since a pickle can run anything"
+)
+_STATE_DICT = "a state dict: it holds weights by their names, and no network. It was not opened"
+_CHECKPOINTS = {
+    Maker.ULTRALYTICS: _ULTRALYTICS,
+    Maker.YOLOV5: _YOLOV5,
+    Maker.STATE_DICT: _STATE_DICT,
+    Maker.OTHER: _CHECKPOINT,
+}
 _POINTER = "Git LFS's pointer, not the file itself"
 _KERAS_FILE = "an HDF5 file, as Keras writes it"
 _TFLITE_FILE, _TORCHSCRIPT_FILE = "TFLite", "TorchScript"
@@ -58,6 +79,11 @@ _REMEDIES = {
     "Ultralytics: yolo export model={name} format=onnx opset=17 simplify=False\n"
     "PyTorch: torch.onnx.export(network, example, 'network.onnx', opset_version=17)\n"
     "or as TorchScript: torch.jit.trace(network.eval(), example).save('network.pt')",
+    _ULTRALYTICS: f"Give it the suffix {Kind.TORCHSCRIPT.value}.",
+    _YOLOV5: "Export it there: python export.py --weights {name} --include onnx --opset 17",
+    _STATE_DICT: "Make the network with its program, load these weights into it, and export it:\n"
+    "network.load_state_dict(torch.load('{name}', weights_only=True))\n"
+    "torch.onnx.export(network.eval(), example, 'network.onnx', opset_version=17)",
     _POINTER: "git lfs pull",
     _KERAS_FILE: "Convert it to TFLite (tf.lite.TFLiteConverter), or to ONNX (tf2onnx --opset 17)",
     _TFLITE_FILE: f"Give it the suffix {Kind.TFLITE.value}",
@@ -88,8 +114,8 @@ def name_fault(name: str) -> str:
     suffix = Path(name).suffix
     if suffix in _UNREADABLE:
         return f"{suffix} {_UNREADABLE[suffix]}"
-    if suffix not in {kind.value for kind in Kind}:
-        return f"{suffix or 'no suffix'}: the toolchain reads {', '.join(kind.value for kind in Kind)}"
+    if suffix not in _SUFFIXES:
+        return f"{suffix or 'no suffix'}: the toolchain reads {', '.join(_SUFFIXES)}"
     return ""
 
 
@@ -109,6 +135,8 @@ def check(path: Path) -> Kind:
     wanted = _MARKED.get(kind, "")
     if found == wanted:
         return kind
+    if kind is Kind.TORCHSCRIPT and found == _ULTRALYTICS:
+        return Kind.CHECKPOINT
     if found:
         raise CvimakeError(f"{path} is {found}", _REMEDIES.get(found, "").format(name=path.name))
     raise CvimakeError(f"{path} is not {wanted}, or is cut off", _MAKING[wanted])
@@ -121,10 +149,11 @@ def _content(path: Path) -> str:
     if not start.startswith(_ZIP):
         return next((what for place, mark, what in _MARKS if start.startswith(mark, place)), "")
     # In PyTorch's zips, all members lie in one folder, whose name is that of the saved file.
-    names = [name.partition("/")[2] for name in _members(path)]
-    if any(name.startswith("code/") for name in names):
+    members = {name.partition("/")[2]: name for name in _members(path)}
+    if any(name.startswith("code/") for name in members):
         return _TORCHSCRIPT_FILE
-    return _CHECKPOINT if "data.pkl" in names else ""
+    pickled = members.get("data.pkl")
+    return _CHECKPOINTS[maker(path, pickled)] if pickled else ""
 
 
 def _members(path: Path) -> list[str]:

@@ -11,7 +11,10 @@ from cvimake.execution.image.recipe import Recipe
 MADE = ToolchainImage(
     id="sha256:abc",
     base="the official one",
-    identity={"python": "3.10.14", "packages": {"tpu-mlir": {"version": "1.7"}}},
+    identity={
+        "python": "3.10.14",
+        "packages": {"tpu-mlir": {"version": "1.7"}, "ultralytics": {"version": "8.4"}},
+    },
 )
 
 
@@ -21,6 +24,8 @@ MADE = ToolchainImage(
         ({}, ["ensure toolchain"]),
         ({"rebuild": True}, ["build toolchain"]),
         ({"frameworks": True}, ["ensure toolchain", "ensure frameworks"]),
+        ({"export": True}, ["ensure export"]),
+        ({"export": True, "rebuild": True}, ["build export"]),
         ({"frameworks": True, "rebuild": True}, ["ensure toolchain", "build frameworks"]),
     ],
 )
@@ -44,11 +49,13 @@ def test_the_image_is_made_and_described(
     monkeypatch.setattr(making, "build", build)
     monkeypatch.setattr(connection, "ensure", lambda _environment: None)
     monkeypatch.setattr(command, "DockerEngine", lambda *_: None)
-    assert command.Image().perform({"rebuild": False, "frameworks": False, **options}, []) == 0
+    assert (
+        command.Image().perform({"rebuild": False, "frameworks": False, "export": False, **options}, []) == 0
+    )
     assert made == way
     assert capsys.readouterr().out.splitlines() == [
         "image        sha256:abc",
         "base         the official one",
-        "tpu_mlir     1.7, Python 3.10.14",
+        f"{'ultralytics  8.4' if 'export' in options else 'tpu_mlir     1.7'}, Python 3.10.14",
         f"fingerprint  {MADE.fingerprint}",
     ]

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import json
 import math
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import onnx
 import pytest
+import small_checkpoints
 import small_tflite
+from PIL import Image
 from rights import as_anybody
 from small_networks import EXPORTED, SHARED, Operator, exported_bytes, model, yolov5
 
 from cvimake.builder.checks import network as network_check
 from cvimake.builder.checks import tables
 from cvimake.cli.init import Init
+from cvimake.core.action import Action
+from cvimake.execution import runtime
 from cvimake.project import DeclaredModel, read_declarations
 from cvimake.project.networks import onnx_names
 
@@ -360,6 +366,115 @@ def test_a_checkpoint_is_answered_with_the_command_that_exports_it(
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("best/data.pkl", b"")
     assert "yolo export model=best.pt format=onnx opset=17" in refused(place, capsys, path)
+
+
+class FakeExporter:
+    """An export that gives a network of our own; keeps the action that was to run."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, network: bytes) -> None:
+        self.network, self.actions = network, list[Action]()
+        sandbox = SimpleNamespace(run=self.run)
+        monkeypatch.setattr(runtime.Runtimes, "for_export", lambda _of: SimpleNamespace(sandbox=sandbox))
+
+    def run(self, action: Action) -> None:
+        self.actions.append(action)
+        action.outputs[0].path.write_bytes(self.network)
+
+
+def test_a_checkpoint_is_declared_by_its_export(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.dataset("street")
+    exporter = FakeExporter(monkeypatch, exported_bytes("yolo11n"))
+    path = small_checkpoints.write(place.networks / "best.pt", *small_checkpoints.ULTRALYTICS)
+    assert place.init(path, "--shape=1x3x640x640") == 0
+    (action,) = exporter.actions
+    assert action.argv[-4:] == ("1", "3", "640", "640")
+    assert action.inputs[0].path == path
+    declared = place.declared("best")
+    assert declared.model.source == "best.pt"
+    assert declared.is_checkpoint
+    assert declared.source.read_bytes() == path.read_bytes()
+    assert declared.inputs.shapes == [[1, 3, 640, 640]]
+    assert declared.model.output.names[1] == "/model.23/cv3.0/cv3.0.2/Conv_output_0"
+    assert sorted(file.name for file in declared.folder.iterdir()) == ["best.pt", "classes.txt", "model.toml"]
+    out = capsys.readouterr().out
+    assert "copied best.pt into models/best" in out
+    assert "recognised as YOLO11, detect: 80 classes" in out
+
+
+def training_set(root: Path) -> Path:
+    """A training set of 80 classes with three images, one of which has an object."""
+    for folder in ("images/val", "labels/val"):
+        (root / folder).mkdir(parents=True)
+    for number in range(3):
+        Image.new("RGB", (64, 64)).save(root / f"images/val/{number}.jpg")
+    (root / "labels/val/0.txt").write_text("0 0.5 0.5 0.25 0.25\n", encoding="utf-8")
+    names = ", ".join(f'"{number}"' for number in range(80))
+    path = root / "data.yaml"
+    path.write_text(f"names: [{names}]\nval: images/val\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_validation_images_of_the_training_become_datasets(
+    place: Place, capsys: pytest.CaptureFixture[str], *, given: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the data.yaml that is given, or that lies beside a checkpoint."""
+    data = training_set(place.root / "set" if given else place.networks)
+    FakeExporter(monkeypatch, exported_bytes("yolo11n"))
+    path = small_checkpoints.write(place.networks / "best.pt", *small_checkpoints.ULTRALYTICS)
+    assert place.init(path, *([f"--data={data}"] if given else [])) == 0
+    declared = place.declared("best")
+    assert declared.calibration.dataset == "best_calibration"
+    assert declared.calibration.input_num == 3
+    assert declared.calibration_samples is not None
+    assert list(declared.calibration_samples.files) == ["0.jpg", "1.jpg", "2.jpg"]
+    assert declared.accuracy is not None
+    assert declared.accuracy.options.dataset == "best_val"
+    assert declared.accuracy.options.calibrated_too
+    assert list(declared.accuracy.images) == ["0.jpg", "1.jpg", "2.jpg"]
+    assert len(json.loads(declared.accuracy.labels)["annotations"]) == 1
+    folder = "../../set/images/val" if given else str(place.networks / "images" / "val")
+    for name in ("best_calibration", "best_val"):
+        text = (place.root / "datasets" / name / "dataset.toml").read_text(encoding="utf-8")
+        assert f'folder = "{folder}"' in text
+    out = capsys.readouterr().out
+    assert "wrote datasets/best_val/dataset.toml" in out
+    assert "calibrates with best_calibration" in out
+
+
+def test_a_training_set_and_a_dataset_exclude_each_other(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.dataset("street")
+    path = place.network("net.onnx", exported_bytes("yolo11n"))
+    data = training_set(place.root / "set")
+    assert "exclude each other" in refused(place, capsys, path, f"--data={data}", "--dataset=street")
+    assert not (place.root / "models").exists()
+
+
+def test_a_dataset_of_that_name_with_other_contents_stays_as_it_is(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.dataset("net_val")
+    path = place.network("net.onnx", exported_bytes("yolo11n"))
+    told = refused(place, capsys, path, f"--data={training_set(place.root / 'set')}")
+    assert "datasets/net_val/dataset.toml is there already and holds something else" in told
+    assert not (place.root / "models").exists()
+    assert not (place.root / "datasets" / "net_calibration").exists()
+
+
+def test_the_outputs_of_an_unknown_checkpoint_are_listed(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = model(CONVOLUTION, ["y"], weights={"w": [8, 3, 1, 1]}).SerializeToString()
+    exporter = FakeExporter(monkeypatch, network)
+    path = small_checkpoints.write(place.networks / "best.pt", *small_checkpoints.ULTRALYTICS)
+    assert place.init(path) == 0
+    assert exporter.actions[0].argv[-1].endswith(".onnx")
+    assert "    output  y [" in capsys.readouterr().out
+    assert "shapes = [[1, 3, 32, 32]]" in place.text("best")
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from graphs import STAGES
 from releases import LABEL, Shop, git
 
 from cvimake.camera.recognition import Recognition
+from cvimake.core import digest
 from cvimake.core.content import Contents
-from cvimake.release import making, publish
-from cvimake.release.contents import Content
+from cvimake.release import making, provenance, publish
+from cvimake.release.contents import PROVENANCE, Content
 from cvimake.release.making import Draft
 
 FILES = {
@@ -504,3 +505,16 @@ def test_an_accuracy_of_an_earlier_cvimodel_is_not_told(
     told = error(shop, capsys, code=1)
     assert "m0000:int8_accuracy did not succeed" in told
     assert "over its budget" not in told
+
+
+def test_a_release_names_the_checkpoint_and_the_image_that_exported_it(shop: Shop) -> None:
+    shop.take_checkpoint()
+    shop.commit()
+    folder = shop.released()
+    assert shop.doit("release:verify", str(folder)) == 0
+    bill = json.loads(Path(f"{folder}.build", "export.cdx.json").read_text(encoding="utf-8"))
+    assert "ultralytics" in {component["name"] for component in bill["components"]}
+    told = (folder / "README.md").read_text(encoding="utf-8")
+    assert "checkpoints were exported by Ultralytics 8.4.190 (AGPL-3.0) in the export image" in told
+    statement = provenance.read((folder / PROVENANCE).read_bytes())
+    assert statement.sources["models/m0000/best.pt"] == digest.of_file(shop.root / "models/m0000/best.pt")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import small_checkpoints
 from small_networks import exported_bytes
 
 from cvimake.cli import netron_page
@@ -51,6 +52,18 @@ def test_a_file_is_shown_with_the_outputs_that_init_would_choose(capsys: pytest.
     out = capsys.readouterr().out
     assert "as `init` chooses them for YOLO11" in out
     assert HEADS in out
+
+
+def test_a_checkpoint_is_shown_as_it_was_exported(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_checkpoints.write(project / "models/mine/best.pt", *small_checkpoints.ULTRALYTICS)
+    (project / "models/mine/model.toml").write_text('source = "best.pt"\n', encoding="utf-8")
+    assert view("mine") == 0
+    assert "best.pt is at http://127.0.0.1:" in capsys.readouterr().out
+    made = project / "build" / "mine" / "mine_export.onnx"
+    made.parent.mkdir(parents=True)
+    made.write_bytes(exported_bytes("yolo11n"))
+    assert view("mine") == 0
+    assert "mine_export.onnx is at http://127.0.0.1:" in capsys.readouterr().out
 
 
 def test_without_declared_outputs_the_network_has_its_own(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cvimake.core.errors import EngineError, ImageError
-from cvimake.core.paths import FRAMEWORKS
+from cvimake.core.paths import EXPORT, FRAMEWORKS
 from cvimake.execution import runtime as runtime_module
 from cvimake.execution.engine import connection
 from cvimake.execution.engine.local import LocalEngine
@@ -57,7 +57,11 @@ class Engines:
             making,
             "ensure",
             lambda _engine, recipe, *_: ToolchainImage(
-                id="sha256:abc" if recipe.what == "toolchain" else f"{recipe.what} on {recipe.toolchain}",
+                id={
+                    "toolchain": "sha256:abc",
+                    "export": "sha256:export",
+                    "frameworks": f"frameworks on {getattr(recipe, 'toolchain', '')}",
+                }[recipe.what],
                 base="",
                 identity=identity,
             ),
@@ -163,3 +167,24 @@ def test_without_containers_such_networks_are_refused(
 def test_another_frameworks_image_is_refused_by_the_name_of_its_record(runtime: Runtime) -> None:
     with pytest.raises(ImageError, match=r"(?s)build/frameworks\.json.*forget frameworks"):
         runtime.check({"a": 1}, FRAMEWORKS)
+
+
+# The image with Ultralytics' exporter
+
+
+def test_checkpoints_are_exported_in_an_image_of_their_own_on_the_same_engine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engines = Engines(monkeypatch, docker=True)
+    runtimes = Runtimes(tmp_path, os.environ)
+    runtime = runtimes.recorded_in(EXPORT)
+    assert runtimes.for_export() is runtime
+    assert engines.checked == ["sha256:abc", "sha256:export"]
+    assert runtime.sandbox.engine is runtimes.plain().sandbox.engine
+    assert runtime.sandbox.image == "sha256:export"
+
+
+def test_without_containers_no_checkpoint_is_opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Engines(monkeypatch, docker=False)
+    with pytest.raises(ImageError, match="a checkpoint is only opened in a container"):
+        Runtimes(tmp_path, os.environ).for_export()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from small_networks import exported
 
-from cvimake.project.draft import CHOOSE_FORMAT, Draft, Samples, declaration
+from cvimake.project.draft import CHOOSE_FORMAT, Draft, Measured, Samples, declaration
 from cvimake.project.model import Model
 from cvimake.project.networks.families import recognise
 from cvimake.project.networks.findings import Findings
@@ -139,3 +139,23 @@ def test_caffe_reads_bgr() -> None:
         "bgr",
         [[1, 3, 12, 12]],
     )
+
+
+def test_the_images_of_the_training_are_measured_for_the_task_of_the_network() -> None:
+    measured = Measured(dataset="net_val", keypoints=5)
+    draft = Draft(source="best.pt", samples=STREET, findings=found("yolo11n"), measured=measured)
+    accuracy = read(draft).accuracy
+    assert (accuracy.dataset, accuracy.task, accuracy.keypoints) == ("net_val", "detect", None)
+    # Some of them are calibrated with.
+    assert accuracy.calibrated_too
+    pose = dataclasses.replace(found("yolo11n"), task="pose")
+    accuracy = read(dataclasses.replace(draft, findings=pose)).accuracy
+    assert (accuracy.task, accuracy.keypoints) == ("pose", 5)
+
+
+def test_nothing_is_measured_of_an_unknown_network_or_of_a_classifier() -> None:
+    measured = Measured(dataset="net_val")
+    unknown = Draft(source="best.pt", samples=STREET, measured=measured)
+    assert "[accuracy]" not in declaration(unknown)
+    classifier = dataclasses.replace(found("yolo11n"), task="classify")
+    assert read(dataclasses.replace(unknown, findings=classifier)).accuracy.dataset is None

@@ -20,7 +20,14 @@ from cvimake.core.resources import docker_folder
 from cvimake.execution.image import making
 from cvimake.execution.image.fingerprint import Identified
 from cvimake.execution.image.making import ToolchainImage
-from cvimake.execution.image.recipe import FRAMEWORKS_FILES, FrameworksRecipe, Recipe
+from cvimake.execution.image.recipe import (
+    EXPORT_FILES,
+    FRAMEWORKS_FILES,
+    ExportRecipe,
+    FrameworksRecipe,
+    Recipe,
+)
+from cvimake.toolchain import commands
 
 IDENTITY = {"python": "3.10.14", "packages": {"tpu-mlir": {"version": "1.7", "sha256": "00"}}, "system": {}}
 IDENTIFIED = Identified(identity=IDENTITY, listing="00  packages/os.py\n")
@@ -324,7 +331,10 @@ def test_the_frameworks_image_is_built_on_the_toolchain_image_under_a_tag_of_its
 ) -> None:
     asked: list[tuple[str, ...]] = []
 
-    def identify(*_arguments: object, programs: tuple[str, ...], what: str) -> Identified:
+    def identify(
+        *_arguments: object, programs: tuple[str, ...], what: str, environment: dict[str, str]
+    ) -> Identified:
+        assert environment == commands.environment()
         asked.append((what, *programs))
         return IDENTIFIED
 
@@ -343,3 +353,60 @@ def test_the_frameworks_image_is_built_on_the_toolchain_image_under_a_tag_of_its
     assert options_of(client, "tag")["name"] == f"cvimake/tpu_mlir:1.7-frameworks-{recipe.digest()[:8]}"
     assert asked == [("frameworks image", "frameworks_identity", "toolchain_identity", "installed_files")]
     assert (tmp_path / "build" / "logs" / "frameworks.log").exists()
+
+
+# The one with Ultralytics' exporter
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_the_export_image_is_built_on_the_base_and_its_licence_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def identify(
+        *_arguments: object, programs: tuple[str, ...], what: str, environment: dict[str, str]
+    ) -> Identified:
+        assert environment == commands.export_environment()
+        asked.append((what, *programs))
+        identity = {"python": "3.10.14", "packages": {"ultralytics": {"version": "8.4.190"}}}
+        return Identified(identity=identity, listing="")
+
+    monkeypatch.setattr(making, "identify", identify)
+    client = FakeClient(messages=BUILT)
+    build(client, tmp_path, ExportRecipe())
+    options = options_of(client, "build")
+    assert options["buildargs"]["BASE"] == "sha256:base"
+    assert options["dockerfile"] == "export.Dockerfile"
+    assert set(options["context"]) == {*EXPORT_FILES, "certificates.crt", "pip.conf", "wheels"}
+    name = ExportRecipe().digest()[:8]
+    assert options_of(client, "tag")["name"] == f"cvimake/tpu_mlir:8.4.190-export-{name}"
+    assert asked == [("export image", "export_identity", "toolchain_identity", "installed_files")]
+    assert (tmp_path / "build" / "logs" / "export.log").exists()
+    assert "Ultralytics, whose licence is AGPL-3.0" in capsys.readouterr().err
+
+
+NO_NETWORK = (
+    "WARNING: Retrying (Retry(total=0)): Temporary failure in name resolution\n"
+    "ERROR: Could not find a version that satisfies the requirement ml-dtypes==0.6.0 (from versions: none)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "text", "told"),
+    [
+        (ExportRecipe(), NO_NETWORK, True),
+        (ExportRecipe(), "gcc: not found\n", False),
+        (Recipe(), NO_NETWORK, False),
+    ],
+)
+@pytest.mark.usefixtures("no_engine")
+def test_without_a_network_the_needed_wheels_of_the_exporter_are_named(
+    tmp_path: Path, recipe: Recipe, text: str, *, told: bool
+) -> None:
+    client = FakeClient(messages=({"stream": text}, {"error": "The command returned a non-zero code: 1"}))
+    with pytest.raises(ImageError, match=f"building the {recipe.what} image failed") as caught:
+        build(client, tmp_path, recipe)
+    assert ("ultralytics==8.4.190" in str(caught.value)) == told
+    assert ("torch==2.6.0" in str(caught.value)) == told
+    assert text.splitlines()[-1] in str(caught.value)

@@ -8,7 +8,14 @@ import pytest
 from cvimake.core.errors import ImageError
 from cvimake.core.resources import container_program, docker_folder
 from cvimake.execution.image import recipe
-from cvimake.execution.image.recipe import FILES, FRAMEWORKS_FILES, FrameworksRecipe, Recipe
+from cvimake.execution.image.recipe import (
+    EXPORT_FILES,
+    FILES,
+    FRAMEWORKS_FILES,
+    ExportRecipe,
+    FrameworksRecipe,
+    Recipe,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -112,3 +119,51 @@ def test_nothing_of_cuda_is_locked() -> None:
     names = [line.partition("==")[0] for line in locked.splitlines() if "==" in line]
     assert {"torch", "torchvision", "tensorflow-cpu"} <= set(names)
     assert not [name for name in names if name.startswith(("nvidia", "triton"))]
+
+
+# The image with Ultralytics' exporter
+
+
+def test_the_named_files_are_all_that_the_export_dockerfile_copies() -> None:
+    dockerfile, *names = EXPORT_FILES
+    words = (docker_folder() / dockerfile).read_text(encoding="utf-8").split()
+    assert set(names) <= set(words)
+
+
+@pytest.mark.parametrize("name", EXPORT_FILES)
+def test_export_recipes_differ_in_every_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for path in docker_folder().iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(recipe, "docker_folder", lambda: tmp_path)
+    before, plain = ExportRecipe().digest(), Recipe().digest()
+    (tmp_path / name).write_text("changed", encoding="utf-8")
+    assert ExportRecipe().digest() != before
+    assert (Recipe().digest() == plain) == (name not in FILES)
+
+
+def test_the_toolchain_is_no_part_of_an_export_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in docker_folder().iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(recipe, "docker_folder", lambda: tmp_path)
+    before = ExportRecipe().digest()
+    for name in ("Dockerfile", "requirements.txt", "onnx-requirements.txt", "simulator.c"):
+        (tmp_path / name).write_text("changed", encoding="utf-8")
+    assert ExportRecipe().digest() == before
+    assert ExportRecipe(base="x").digest() != before
+
+
+def test_the_exporters_packages_are_named_with_their_versions_and_none_is_cudas() -> None:
+    wheels = ExportRecipe.wheels()
+    assert {"ultralytics==8.4.190", "torch==2.6.0", "torchvision==0.21.0"} <= set(wheels)
+    # pip and its like, from another lock file.
+    assert any(name.startswith("pip==") for name in wheels)
+    assert not [name for name in wheels if name.startswith(("nvidia", "triton"))]
+
+
+def test_the_licence_of_ultralytics_is_told() -> None:
+    assert "AGPL-3.0" in ExportRecipe.notice
+    assert not Recipe.notice + FrameworksRecipe.notice

@@ -145,7 +145,7 @@ def test_torchscript_under_another_name_is_named(tmp_path: Path) -> None:
 # Names
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.CHECKPOINT])
 def test_the_names_that_the_toolchain_reads_are_right(kind: Kind) -> None:
     assert name_fault(f"net{kind.value}") == ""
 
