@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from graphs import Workshop
 
 # What a test expects to run is not to come from an earlier test's results. Those of the store choose one.
 os.environ["CVIMAKE_STORE"] = "none"
+# How long an example takes depends on what else the machine does: a test must not fail because of that.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 # A shell starts background commands with Ctrl-C ignored, and the builds that tests interrupt inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
