@@ -91,10 +91,8 @@ add_bf16(const number *input, const uint32_t *offsets, const number *weights, si
 
 static float of_bf16(uint16_t bits)
 {
-    uint32_t wide = (uint32_t)bits << 16;
-    float real;
-    memcpy(&real, &wide, sizeof real);
-    return real;
+    const number wide = {.pair = (int32_t)((uint32_t)bits << 16)};
+    return wide.real;
 }
 
 static int32_t of_int8(const uint8_t *byte, int is_signed) { return is_signed ? (int8_t)*byte : *byte; }
@@ -107,11 +105,13 @@ static uint32_t magnitude(const void *real)
 }
 
 /* Returns the largest magnitude among values; infinity if one of them is infinite or not a number. */
-static double most_of_bf16(const uint16_t *values, size_t count)
+__attribute__((target("avx2"))) static double most_of_bf16(const uint16_t *values, size_t count)
 {
     uint16_t most = 0;
-    for (size_t i = 0; i < count; i++)
-        most = (values[i] & 0x7fff) > most ? values[i] & 0x7fff : most;
+    for (size_t i = 0; i < count; i++) {
+        const uint16_t size = values[i] & 0x7fff;
+        most = size > most ? size : most;
+    }
     return of_bf16(most < 0x7f80 ? most : 0x7f80);
 }
 

@@ -120,23 +120,18 @@ static void join(pthread_t *thread)
 typedef void command(void *tpu, void *words);
 
 /* Copies, then restores what was there and lets the simulator copy; ends the process if one byte differs. */
-static void compare_copy(chip *tpu, const uint32_t *words, const copy *what, command *simulate)
+static void compare_copy(chip *tpu, const uint32_t *words, const copy *what, char *begin, char *end, command *simulate)
 {
-    char *range[2] = {(char *)UINTPTR_MAX, NULL};
-    if (!copied(tpu, what->from, what->to, what->elements, what->element, range)) {
-        simulate(tpu, (void *)words);
-        return;
-    }
-    const size_t size = (size_t)(range[1] - range[0]);
+    const size_t size = (size_t)(end - begin);
     char *before = malloc(size), *ours = malloc(size);
     if (!before || !ours)
         abort();
-    memcpy(before, range[0], size);
-    copied(tpu, what->from, what->to, what->elements, what->element, NULL);
-    memcpy(ours, range[0], size);
-    memcpy(range[0], before, size);
+    memcpy(before, begin, size);
+    copied(tpu, what, 0, NULL);
+    memcpy(ours, begin, size);
+    memcpy(begin, before, size);
     simulate(tpu, (void *)words);
-    if (memcmp(ours, range[0], size)) {
+    if (memcmp(ours, begin, size)) {
         fprintf(stderr, "cvimake: a copy differs from the simulator's own\n");
         abort();
     }
@@ -146,13 +141,15 @@ static void compare_copy(chip *tpu, const uint32_t *words, const copy *what, com
 
 static void run_copy(chip *tpu, const uint32_t *words, command *simulate)
 {
+    char *range[2] = {(char *)UINTPTR_MAX, NULL};
     copy what;
-    if (!base || !is_copy(tpu, words, &what)) {
+    /* Where an address is outside of its memory, the simulator ends the process, with its own message. */
+    if (!base || !is_copy(tpu, words, &what) || !copied(tpu, &what, 0, range)) {
         simulate(tpu, (void *)words);
         return;
     }
     if (comparing) {
-        compare_copy(tpu, words, &what, simulate);
+        compare_copy(tpu, words, &what, range[0], range[1], simulate);
         return;
     }
     uint32_t first[WORDS];
@@ -160,9 +157,7 @@ static void run_copy(chip *tpu, const uint32_t *words, command *simulate)
     first[CHANNELS_OF] = first[DST_W_H] = first[SRC_W_H] = 0x00010001;
     first[REST] = (first[REST] & 0xffff0000) | 1;
     simulate(tpu, first);
-    /* Where an address is outside of its memory, the simulator ends the process, with its own message. */
-    if (!copied(tpu, what.from, what.to, what.elements, what.element, NULL))
-        simulate(tpu, (void *)words);
+    copied(tpu, &what, 1, NULL);
 }
 
 /* ---- Beginning and end -----------------------------------------------------------------------------------*/

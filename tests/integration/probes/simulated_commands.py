@@ -1,6 +1,9 @@
-"""Runs random convolutions and copies on the toolchain's simulator, and writes what they computed.
+"""Runs convolutions and copies on the toolchain's simulator, and writes what they computed.
 
     probe.py LIBRARY SEED COUNT [FIRST]
+
+The first copies convert every BF16 number to INT8, and every INT8 number to BF16. All other commands are
+random.
 
 LIBRARY is the simulator. `out.json` gets, for each hundred commands, a digest of all memory after each of
 them. A command depends on SEED and its number alone, so that any of them can be run by itself; FIRST is the
@@ -8,11 +11,12 @@ number of the first.
 """
 
 import ctypes
+import itertools
 import json
 import random
 import sys
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,10 @@ MEMORIES_AT = {0x58: LANES * LANE_SIZE, 0x60: GLOBAL_SIZE}
 # Memories to choose from have this size: each is a part of a larger pool.
 POOL = 16 * LANES * LANE_SIZE
 LOAD, STORE, LOCAL_TO_LOCAL = 0, 1, 3
+INT8, BF16 = 1, 2
+# Shares of the commands: copies, and those of an unusual form; BF16 numbers of which few are extreme.
+A_TENTH, A_QUARTER, NEARLY_ALL = 0.1, 0.25, 0.95
+MOSTLY = 0.7
 # The fields of a compute command, from its first bit to its last, with their widths (CV18xx_profiling.cpp of
 # tpu_mlir names them; an empty name is a gap).
 FIELDS = [
@@ -73,7 +81,8 @@ COPY_FIELDS = [
     *[("guard", 1), ("round", 1), ("wait", 16), ("", 32), ("constant", 16), ("src_base", 3), ("", 1)],
     *[("dst_base", 3), ("", 9), ("dst_sh", 16), ("dst_sc", 16), ("dst_sn", 32), ("src_sh", 16)],
     *[("src_sc", 16), ("src_sn", 32), ("dst_c", 16), ("src_c", 16), ("dst_w", 16), ("dst_h", 16)],
-    *[("src_w", 16), ("src_h", 16), ("dst_at", 32), ("src_at", 32), ("n", 16), ("", 16), ("", 32), ("", 32)],
+    *[("src_w", 16), ("src_h", 16), ("dst_at", 32), ("src_at", 32), ("n", 16), ("", 16)],
+    *[("src_sc_high", 16), ("dst_sc_high", 16), ("", 32)],
 ]
 assert sum(width for _, width in COPY_FIELDS) == 16 * 32
 
@@ -90,36 +99,76 @@ def packed(fields: Sequence[tuple[str, int]], values: Mapping[str, int]) -> byte
 
 
 def drawn_copy(choice: random.Random) -> dict[str, int]:
-    """Return a random copy of which every byte is inside of its memory."""
-    direction = choice.choice([LOAD, STORE, LOCAL_TO_LOCAL])
-    size = 1 if direction == LOCAL_TO_LOCAL else choice.choice([1, 2])
+    """Return a random copy of which every byte is inside of its memory.
+
+    Those inside of the local memory convert between INT8 and BF16 too, and many of them overlap.
+    """
+    direction = choice.choice([LOAD, STORE, LOCAL_TO_LOCAL, LOCAL_TO_LOCAL])
+    formats = {"src": choice.choice([INT8, BF16]), "dst": choice.choice([INT8, BF16])}
+    if direction != LOCAL_TO_LOCAL:
+        formats["dst"] = formats["src"]
     while True:
         shape = [choice.choice([1, 2, 3, choice.randint(1, 30)]) for _ in "chw"]
-        values = {"valid": 1, "end": 1, "direction": direction, "dst_format": size, "src_format": size}
-        values["n"] = choice.choice([1, 1, 2, 3])
-        for side, memory in (("src", direction != LOAD), ("dst", direction != STORE)):
-            # Another order of the same numbers is another shape with as many elements.
-            channels, height, width = shape if choice.random() < 0.7 else choice.sample(shape, 3)
-            strides = {"sh": width * size}
-            strides["sc"] = height * (strides["sh"] + choice.choice([0, 0, 1, 16]))
-            strides["sn"] = channels * strides["sc"]
-            for name in strides:
-                if choice.random() < 0.3:
-                    strides[name] = choice.randrange(0, 400)
-            end = LANES * LANE_SIZE if memory else GLOBAL_SIZE
-            at = choice.randrange(end)
-            values |= {f"{side}_{name}": stride for name, stride in strides.items()}
-            values |= {f"{side}_c": channels, f"{side}_h": height, f"{side}_w": width, f"{side}_at": at}
-            last = (values["n"] - 1) * strides["sn"] + (height - 1) * strides["sh"] + width * size
-            if memory:
-                last += at % LANE_SIZE + (at // LANE_SIZE + channels - 1) // LANES * strides["sc"]
-                end = LANE_SIZE
-            else:
-                last += at + (channels - 1) * strides["sc"]
-            if last > end or max(strides["sh"], strides["sc"]) >= 1 << 16:
-                break
-        else:
+        values = {"valid": 1, "end": 1, "direction": direction, "n": choice.choice([1, 1, 2, 3])}
+        values |= {"signed": choice.randint(0, 1), "round": choice.randint(0, 1)}
+        sides = [
+            drawn_side(choice, shape, formats[side], is_local=direction != other)
+            for side, other in (("src", LOAD), ("dst", STORE))
+        ]
+        if direction == LOCAL_TO_LOCAL and choice.random() < A_QUARTER:
+            sides[1]["at"] = max(0, sides[0]["at"] + choice.choice([0, 1, -1, choice.randint(-40, 40)]))
+        places = [
+            inside(side, values["n"], is_local=direction != other)
+            for side, other in zip(sides, (LOAD, STORE), strict=True)
+        ]
+        if all(places):
+            for name, side in zip(("src", "dst"), sides, strict=True):
+                side["sc_high"], side["sc"] = divmod(side["sc"] % (1 << 32), 1 << 16)
+                side["sn"] %= 1 << 32
+                values |= {f"{name}_{field}": value for field, value in side.items()}
             return values
+
+
+def conversions() -> Iterator[dict[str, int]]:
+    """Yield copies that convert 65536 numbers: of two bytes to one, and of one to two; with each rounding."""
+    shape = {"c": LANES, "h": 8, "w": 1024, "at": 0}
+    for is_signed, rounding, number in itertools.product((0, 1), (0, 1), (INT8, BF16)):
+        values = {"valid": 1, "end": 1, "direction": LOCAL_TO_LOCAL, "n": 1}
+        values |= {"signed": is_signed, "round": rounding}
+        for name, size in (("src", number), ("dst", INT8 + BF16 - number)):
+            side = shape | {"format": size, "sh": 1024 * size, "sc": 8192 * size, "sn": 8192 * size}
+            values |= {f"{name}_{field}": value for field, value in side.items()}
+        yield values | {"dst_at": LANE_SIZE // 2}
+
+
+def drawn_side(choice: random.Random, shape: Sequence[int], number: int, *, is_local: bool) -> dict[str, int]:
+    """Return one tensor of a copy; strides from lane to lane and from image to image may be negative."""
+    # Another order of the same numbers is another shape with as many elements.
+    channels, height, width = shape if choice.random() < MOSTLY else choice.sample(shape, 3)
+    size = 2 if number == BF16 else 1
+    strides = {"sh": width * size}
+    strides["sc"] = height * (strides["sh"] + choice.choice([0, 0, 1, 16]))
+    strides["sn"] = channels * strides["sc"]
+    for name, usual in strides.items():
+        stride = choice.randrange(0, 400) if choice.random() < A_QUARTER else usual
+        # The places in the local memory are counted with 32 bits.
+        is_negative = is_local and name != "sh" and choice.random() < A_TENTH
+        strides[name] = -stride if is_negative else stride
+    at = choice.randrange(LANES * LANE_SIZE if is_local else GLOBAL_SIZE)
+    if choice.random() < MOSTLY:
+        at -= at % size
+    return strides | {"format": number, "c": channels, "h": height, "w": width, "at": at}
+
+
+def inside(side: Mapping[str, int], images: int, *, is_local: bool) -> bool:
+    """Tell whether a tensor of a copy is inside of its memory."""
+    first = last = side["at"] % LANE_SIZE if is_local else side["at"]
+    channels = (side["at"] // LANE_SIZE + side["c"] - 1) // LANES if is_local else side["c"] - 1
+    for reach in (channels * side["sc"], (images - 1) * side["sn"], (side["h"] - 1) * side["sh"]):
+        first, last = first + min(reach, 0), last + max(reach, 0)
+    last += side["w"] * (2 if side["format"] == BF16 else 1)
+    end, memory = (LANE_SIZE, LANES * LANE_SIZE) if is_local else (GLOBAL_SIZE, GLOBAL_SIZE)
+    return first >= 0 and last <= end and side["at"] < memory and side["sh"] < 1 << 16
 
 
 def aligned(size: int) -> int:
@@ -226,10 +275,6 @@ class Tpu:
         return ctypes.c_uint64.from_address((self.chip.value or 0) + place).value
 
 
-# Shares of the commands: copies, and BF16 convolutions of numbers of which few are extreme.
-A_QUARTER, NEARLY_ALL = 0.25, 0.95
-
-
 def pools(seed: int) -> dict[str, Any]:
     """Return bytes to fill the memory with: any bits, and numbers in BF16 of which few are extreme."""
     draw = np.random.default_rng(seed)
@@ -246,14 +291,22 @@ def pools(seed: int) -> dict[str, Any]:
 
 
 def main(library: str, seed: int, count: int, first: int = 0) -> None:
-    """Run the commands."""
+    """Run the conversions, then the random commands."""
     tpu, data = Tpu(library), pools(seed)
     digests, digest = [], 0
+    for values in conversions():
+        for memory in tpu.memories:
+            memory[:] = 0
+        every = np.arange(1 << 16, dtype="<u2").view(np.uint8)
+        tpu.memories[0].reshape(LANES, LANE_SIZE)[:, : LANE_SIZE // 2] = every.reshape(LANES, -1)
+        tpu.copy(packed(COPY_FIELDS, values))
+        digest = zlib.crc32(tpu.memories[0].data, digest)
     for number in range(first, first + count):
         choice = random.Random(f"{seed} {number}")
         is_copy = choice.random() < A_QUARTER
         values = drawn_copy(choice) if is_copy else drawn(choice)
-        kind = "bf16" if values.get("bf16") and choice.random() < NEARLY_ALL else "any"
+        share = MOSTLY if values.get("src_format") == BF16 else NEARLY_ALL if values.get("bf16") else 0.0
+        kind = "bf16" if choice.random() < share else "any"
         for memory in tpu.memories if is_copy else tpu.memories[:1]:
             place = choice.randrange((POOL - memory.size) // 2) * 2
             memory[:] = data[kind][place : place + memory.size]
