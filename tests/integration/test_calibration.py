@@ -35,6 +35,28 @@ def plain(folder: Path) -> list[list[int]]:
     return [[1, 3, SIZE, SIZE]]
 
 
+def copying(folder: Path) -> list[list[int]]:
+    """Layers that only copy; values that are infinite, no number, zero, negative zero, or always the same."""
+    network = Network()
+    tensor = network.conv("conv0", "images", (3, 8), relu=False)
+    network.constant("zeros", np.array([1, 0, -0.0, 1, -1, 1, 1, 1], np.float32).reshape(1, 8, 1, 1))
+    tensor = network.node("Mul", "signed", tensor, "zeros")
+    network.split(tensor, ["left", "right"], [2, 6], axis=1)
+    network.constant("none", np.zeros((1, 2, 1, 1), np.float32))
+    network.node("Div", "quotient", "left", network.node("Mul", "null", "left", "none"))
+    network.constant("scales", np.array([1, 1, 2, 2], np.float32))
+    large = network.node("Resize", "large", "right", "", "scales", mode="nearest")
+    turned = network.node("Transpose", "turned", large, perm=[0, 2, 3, 1])
+    flat = network.reshape("flat", turned, [1, 4 * SIZE * SIZE, 6])
+    network.node("Relu", "positive", network.reshape("back", flat, [1, 2 * SIZE, 2 * SIZE, 6]))
+    network.save(
+        folder / "net.onnx",
+        {"images": [1, 3, SIZE, SIZE]},
+        {"positive": [1, 2 * SIZE, 2 * SIZE, 6], "quotient": [1, 2, SIZE, SIZE]},
+    )
+    return [[1, 3, SIZE, SIZE]]
+
+
 def two_inputs(folder: Path) -> list[list[int]]:
     network = Network()
     left, right = network.conv("conv0", "left", (3, 8)), network.conv("conv1", "right", (3, 8))
@@ -165,6 +187,23 @@ def test_the_table_is_the_toolchains(
     one = of_network(network)
     expected = one.calibrate(*arguments.split(" "))
     assert one.calibrate(*arguments.split(" "), processes=3).table == expected.table
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param("--dataset=/dataset/images", id="images"),
+        pytest.param("--dataset=/dataset/npz --tune_num=7 --debug_cmd=find_lower_th", id="npz"),
+    ],
+)
+def test_any_number_of_processes_gives_the_toolchains_table(
+    arguments: str, of_network: Callable[[Callable[[Path], list[list[int]]]], Subject]
+) -> None:
+    one = of_network(copying)
+    expected = one.calibrate(*arguments.split(" ")).table
+    assert b"nan" in expected
+    for processes in (1, 2, 3):
+        assert one.calibrate(*arguments.split(" "), processes=processes).table == expected
 
 
 @pytest.mark.parametrize(

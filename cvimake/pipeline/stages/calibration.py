@@ -19,7 +19,7 @@ _DATASET, _TUNE = "/dataset", "/tune"
 # The programs that run `run_calibration` in several processes. The first is run, and imports the others.
 PROGRAMS = (
     "calibrate", "parallel_calibrator", "parallel_tuner", "calibrated_network", "calibration_shards",
-    "process_group", "sample_order", "tried_operators",
+    "copied_layers", "least_distance", "process_group", "sample_order", "tried_operators",
 )  # fmt: skip
 _PROGRAM_FILES = tuple(map(inputs.program, PROGRAMS))
 

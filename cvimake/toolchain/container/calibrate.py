@@ -8,6 +8,7 @@ program does not cover, and for a network in which samples depend on each other.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import functools
 import importlib
 import os
@@ -30,6 +31,10 @@ SOURCES = {
     "calibration/data_selector.py": "25616dfdd41bac1301373246f462f6f9bf89ecfe4012b1b014e97f75ade59204",
     "utils/mlir_parser.py": "2ea57ad4612994875d21a064ec2b393d032bb27a91f1afc440ad1e6bba6b6dca",
 }
+# The numbers of two options of glibc's malloc: the bytes at the end of the heap from which it gives them back
+# to the kernel, and the bytes of an allocation from which it does not use the heap. The latter can be 32 MiB
+# at most.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 # The options of `--debug_cmd` that this program covers.
 COVERED = frozenset({
     "use_percentile9999", "use_max", "tune_steps", "find_lower_th", "not_use_fp32_tensor_as_ref",
@@ -57,6 +62,7 @@ def main(arguments: Sequence[str], root: Path) -> None:
 
     if reason := uncovered(given.debug_cmd) or obstacle(root, SOURCES, Path(given.mlir_file)):
         run_tool(reason)
+    keep_memory()
     # Imported only now, since the toolchain's sources had to be checked first.
     original: Any = importlib.import_module("calibration.kld_calibrator")
     parallel: Any = importlib.import_module("parallel_calibrator")
@@ -79,6 +85,13 @@ def main(arguments: Sequence[str], root: Path) -> None:
         table.unlink(missing_ok=True)
         sys.exit("calibrate: the processes came to different tables")
     group.wait()
+
+
+def keep_memory() -> None:
+    """Keep released memory for the next tensor: a page that the kernel hands out again takes time."""
+    memory = ctypes.CDLL(None)
+    memory.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    memory.mallopt(_MMAP_THRESHOLD, 32 * 1024**2)
 
 
 def thresholds(table: Path) -> bytes:

@@ -1,15 +1,60 @@
-"""Reads a network in the way in which the toolchain's calibrator goes through it."""
+"""Reads and computes a network in the way in which the toolchain's calibrator goes through it."""
 
 from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from calibration_shards import Layer
+from copied_layers import CopiedLayers
 
 original: Any = importlib.import_module("calibration.kld_calibrator")
+
+
+def compute(  # noqa: PLR0913, PLR0917 - all that the toolchain computes it from
+    module: Any,  # noqa: ANN401 - the toolchain's own
+    parser: Any,  # noqa: ANN401 - the toolchain's own
+    fused: Mapping[str, str],
+    name: str,
+    held: dict[str, list[Any]],
+    copied: CopiedLayers | None,
+) -> None:
+    """Compute a layer for one sample, as the toolchain's calibrator does.
+
+    The toolchain takes a layer's result from a hook, and copies it. The arrays that its module returns are
+    copies already.
+
+    Args:
+        module: the network.
+        parser: its parser.
+        fused: the names of fused operators by their layers.
+        name: the layer.
+        held: the sample's tensors, each with the number of layers that will read it. The results are added.
+        copied: copies the layers that do nothing else; None to compute all.
+    """
+    operands = parser.get_pre_op_by_op_name(name)
+    if name in held or not (operands or name in fused):
+        return
+    operand = copied.operand(name) if copied else None
+    if copied and operand in held:
+        result = copied.copy(name, held[operand][0])
+        if result is not None:
+            held[name] = [result, parser.get_use_count_by_op_name(name)]
+            return
+    for each in operands:
+        if each in held:
+            module.set_tensor(each, held[each][0])
+    held[name] = [module.invoke_at(name), parser.get_use_count_by_op_name(name)]
+    outputs = parser.get_outputs_by_op_name(name)
+    if outputs is None and name in fused:
+        outputs = parser.get_outputs_by_op_name(fused[name])
+    for output in outputs or ():
+        count = parser.get_use_count_by_op_name(output)
+        if output != name and count > 0:
+            held[output] = [module.get_tensor(output), count]
 
 
 def layers(parser: Any) -> list[Layer]:  # noqa: ANN401 - the toolchain's own

@@ -141,13 +141,31 @@ def shares(count: int, size: int) -> list[range]:
     return [range(count * rank // size, count * (rank + 1) // size) for rank in range(size)]
 
 
+def percentile(largest: Sequence[Any], size: int, share: float, kept: int) -> Any:  # noqa: ANN401 - one of numpy's scalars
+    """Return a percentile of the magnitudes of all samples, as the toolchain computes it.
+
+    Args:
+        largest: the largest magnitudes of each sample.
+        size: the number of values in a sample.
+        share: the percentile, in percent.
+        kept: the number of magnitudes that are kept, of each sample and of all.
+    """
+    every = np.zeros(len(largest) * kept)
+    for index, values in enumerate(largest):
+        every[index * kept : (index + 1) * kept] = values
+    every = np.sort(every)[-kept:]
+    last = len(largest) * size - 1
+    ratio = (share / 100) * last - int((share / 100) * last)
+    return every[0] + ratio * (every[1] - every[0]) if kept != 1 else every[0]
+
+
 def histogram(values: NDArray[Any], largest: Any, bins: int) -> tuple[NDArray[np.int32], Any]:  # noqa: ANN401 - any of numpy's scalars
     """Do the same as the toolchain's `BaseKldCalibrator.histogram`, faster.
 
     The toolchain rounds magnitudes to whole numbers, and lets `numpy.histogram` find the bin of each number
     between edges that are closer together than 1: number N is in bin N. A number above the last bin is in
     none, and so is a value that is no number. So it is enough to count the numbers. The toolchain leaves out
-    zeros, which are therefore subtracted from the first bin.
+    zeros, which are therefore subtracted from the first bin. Blocks of float32 are computed in place.
 
     Returns:
         The number of values in each bin, and the width of a bin.
@@ -156,11 +174,20 @@ def histogram(values: NDArray[Any], largest: Any, bins: int) -> tuple[NDArray[np
     flat = values.reshape(-1)
     counts: NDArray[np.int64] = np.zeros(bins, dtype=np.int64)
     with np.errstate(all="ignore"):
+        # If the width is no number, or 0, zeros are in no bin.
+        is_plain = flat.dtype == np.result_type(flat, width) == np.float32 and 0 < np.float32(width) < np.inf
+        room = np.empty(min(flat.size, _BLOCK) if is_plain else 0, np.float32)
         for start in range(0, flat.size, _BLOCK):
-            magnitudes = np.abs(flat[start : start + _BLOCK])
-            # Zeros would be counted in the first bin. If the width is no number, they are in no bin anyway.
-            magnitudes = magnitudes[magnitudes != 0]
-            places = magnitudes / width + 0.5
+            block = flat[start : start + _BLOCK]
+            if is_plain:
+                magnitudes = np.abs(block, out=room[: block.size])
+                counts[0] -= np.count_nonzero(magnitudes == 0)
+                places = np.divide(magnitudes, width, out=magnitudes)
+                places += np.float32(0.5)
+            else:
+                magnitudes = np.abs(block)
+                magnitudes = magnitudes[magnitudes != 0]
+                places = magnitudes / width + 0.5
             # The least value of an integer type has no magnitude, and stays negative.
             if magnitudes.dtype.kind != "f" or not places.max(initial=0) < bins:
                 places = places[(places >= 0) & (places < bins)]

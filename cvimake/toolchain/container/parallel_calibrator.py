@@ -4,6 +4,8 @@ Samples are independent until the extremes and the histograms of a layer are put
 the toolchain's whole calibration. The methods here share the work out, and tell every process the findings of
 all, so that all take the same decisions and write the same table. These methods are replaced:
 
+- `gen_ref_tensor` computes a layer for a sample without the toolchain's hooks and copies of copies, or copies
+  its operand's values if the layer is known to do nothing else.
 - `load_net_input` loads the share of a process, with the toolchain's own method.
 - `activation_collect_and_calc_th` does the same as the toolchain's, in the same order. Extremes are compared
   sample by sample, since the order matters as soon as a value is no number. Histograms are sums of whole
@@ -22,8 +24,9 @@ from math import inf
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
-from calibrated_network import layers, module_bytes, remember
-from calibration_shards import BARE_PROCESS, arrangement, histogram, samples, shares, walk
+from calibrated_network import compute, layers, module_bytes, remember
+from calibration_shards import BARE_PROCESS, arrangement, histogram, percentile, samples, shares, walk
+from copied_layers import CopiedLayers
 from parallel_tuner import ParallelTuner
 from process_group import MEMORY, ProcessGroup
 from sample_order import Order, needed
@@ -39,6 +42,8 @@ class ParallelCalibrator(original.ActivationCalibrator):
     group: ClassVar[ProcessGroup]
     # Called with a reason, it runs the toolchain's own tool instead.
     run_tool: ClassVar[staticmethod[[str], NoReturn]]
+    # None if layers depend on the values that others leave in the network.
+    _copied: CopiedLayers | None = None
 
     def load_net_input(self) -> None:
         """Share out the samples; each is loaded when it is needed."""
@@ -63,7 +68,7 @@ class ParallelCalibrator(original.ActivationCalibrator):
         parts = shares(len(mine), rounds)
         self._rounds = [every[mine[part.start] : mine[part.start] + len(part)] for part in parts if part]
         self._extra: list[list[str]] = []
-        self._order = Order.ANY if len(every) == 1 else self._needed_order(every, leftovers=way.leftovers)
+        self._order = self._needed_order(every, leftovers=way.leftovers)
         if self._order is Order.ALL:
             # The other processes end here.
             self.group.shrink(1)
@@ -72,6 +77,8 @@ class ParallelCalibrator(original.ActivationCalibrator):
             # In each process and round, the next layer finds the values that the last sample leaves.
             self._extra = every[-1:]
         ParallelTuner.order = self._order
+        if self._order is Order.ANY:
+            self._copied = CopiedLayers(self.module, self.parser)
         if self.group.rank == 0:
             held = way.live / 1024**2
             print(  # noqa: T201 - the log
@@ -88,8 +95,9 @@ class ParallelCalibrator(original.ActivationCalibrator):
         outputs: dict[str, dict[str, tuple[int, ...]]] = {}
         order = needed(
             lambda: self._digests([first], seen=0, outputs=outputs),
-            lambda: self._digests([first, last], seen=0, outputs=outputs, disturbed=True),
-            lambda: self._digests([last, first], seen=1, outputs=outputs),
+            lambda: self._digests([first, last][: len(every)], seen=0, outputs=outputs, disturbed=True),
+            # One sample alone cannot show it.
+            (lambda: self._digests([last, first], seen=1, outputs=outputs)) if len(every) > 1 else dict,
             leftovers=leftovers,
         )
         self.group.all_gather(order)
@@ -178,14 +186,20 @@ class ParallelCalibrator(original.ActivationCalibrator):
                 for number, own in enumerate(found):
                     self._settle(number, own)
         bar.close()
+        self._copied = None  # It holds the network, which the toolchain releases now.
         return self._thresholds(self._total(counts), widths)
 
     def histogram(self, ndarray: Any, abs_max: Any, bin_num: int) -> Any:  # noqa: ANN401 - as the toolchain's
         """Return the number of values in each bin, and the width of a bin."""
         return histogram(ndarray, abs_max, bin_num)
 
+    def gen_ref_tensor(self, index: int, name: str) -> None:
+        """Compute a layer for a sample."""
+        held = self.ref_activations[index]
+        compute(self.module, self.parser, self.fuseop_list, original.split_fuseop(name), held, self._copied)
+
     def _enter(self, name: str) -> None:
-        """Let the toolchain compute a layer."""
+        """Compute a layer for all samples of this process."""
         for index in range(self.args.input_num):
             self.gen_ref_tensor(index, name)
 
@@ -235,25 +249,14 @@ class ParallelCalibrator(original.ActivationCalibrator):
                 if "use_max" in self.debug_cmd and "use_percentile9999" not in self.debug_cmd:
                     largest = max(magnitudes, largest)
             if "use_percentile9999" in self.debug_cmd:
-                magnitude = self._percentile(number, size, [extremes[2] for extremes in every])
+                share, kept = self._share_of_values(number), self._kept(number, size)
+                magnitude = percentile([extremes[2] for extremes in every], size, share, kept)
             elif "use_max" in self.debug_cmd:
                 magnitude = largest
             if magnitude is not None and magnitude <= 1e-5:  # noqa: PLR2004 - the toolchain's
                 low, high, magnitude = -1e-5 if low < 0 else 0, 1e-5, 1e-5
                 print(f"WARNING: layer {out} is all zeros. Please check the input data correctness.")  # noqa: T201 - as the toolchain's
             self.activations_statistics[out] = (low, high, magnitude)
-
-    def _percentile(self, number: int, size: int, largest: list[Any]) -> Any:  # noqa: ANN401 - one of numpy's scalars
-        """Return a percentile of the magnitudes of all samples, from the largest of each sample."""
-        count, length, share = len(largest), self._kept(number, size), self._share_of_values(number)
-        kept = np.zeros(count * length)
-        for index, values in enumerate(largest):
-            kept[index * length : (index + 1) * length] = values
-        kept = np.sort(kept)[-length:]
-        last = count * size - 1
-        place = int((share / 100) * last)
-        ratio = (share / 100) * last - place
-        return kept[0] + ratio * (kept[1] - kept[0]) if length != 1 else kept[0]
 
     def _count(self, name: str, counts: dict[str, Any], widths: dict[str, Any]) -> None:
         """Add the histograms of a layer's tensors for the samples of this process."""

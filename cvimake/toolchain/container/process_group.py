@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
+import tempfile
 import traceback
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -37,6 +39,8 @@ class ProcessGroup:
     def __init__(self, size: int) -> None:
         """Fork, and return in every process. Call it before any other thread is made."""
         self.rank, self.size = 0, size
+        # Not a pipe or a semaphore: the kernel releases a lock on a file when its process dies.
+        self._taken = tempfile.TemporaryFile()  # noqa: SIM115 - it is open until the process ends
         self._siblings: list[tuple[int, Connection]] = []
         sys.stdout.flush()
         for rank in range(1, size):
@@ -67,6 +71,15 @@ class ProcessGroup:
         for place in range(1, self.size):
             self._send(place, values)
         return values
+
+    def take(self) -> int:
+        """Return the least number, from 0 on, that no process has taken before."""
+        file = self._taken.fileno()
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        number = int.from_bytes(os.pread(file, 8, 0), "little")
+        os.pwrite(file, (number + 1).to_bytes(8, "little"), 0)
+        fcntl.lockf(file, fcntl.LOCK_UN)
+        return number
 
     def shrink(self, size: int) -> None:
         """Go on with fewer processes; the others end here."""

@@ -150,8 +150,8 @@ def test_time_and_memory_of_a_stand_in_are_results_and_projections_are_marked() 
         for each in found
     ]
     assert told == [
-        ("m:calibration, 1 process", "s", 100.0, 200.0, 1.0, False),
-        ("m:calibration, 2 processes", "s", 60.0, 200.0, 1 / 1.9, False),
+        ("m:calibration, 1 process", "s", 100.0, 200.0, 0.4, False),
+        ("m:calibration, 2 processes", "s", 60.0, 200.0, 0.22, False),
         ("m:calibration, 4 processes", "s", pytest.approx(44.0), 200.0, None, True),
         ("m:calibration, 8 processes", "s", pytest.approx(36.0), 200.0, None, True),
         ("m:calibration, 16 processes", "s", pytest.approx(28.0), 200.0, None, True),

@@ -40,6 +40,11 @@ def test_large_values_go_round() -> None:
     assert run(3, program).stdout == "9000000\n"
 
 
+def test_no_number_is_taken_twice() -> None:
+    program = "numbers = [group.take() for _ in range(500)]\nfound = sum(group.all_gather(numbers), [])"
+    assert run(3, program + "\nprint(sorted(found))").stdout == f"{list(range(1500))}\n"
+
+
 def test_fewer_go_on() -> None:
     done = run(4, "group.all_gather(0)\ngroup.shrink(2)\nprint(group.all_gather(group.rank))\ngroup.wait()")
     assert (done.returncode, done.stdout) == (0, "[0, 1]\n")
