@@ -1,8 +1,8 @@
 """Measures a build with nothing to do and a plan, for 1, 100 and 1,000 models, against other build tools.
 
 All tools have the same graph over the same files. They look at different properties of the files;
-docs/performance.md says which. Our time includes the launcher, and reading and checking all declarations; the
-others get the finished graph.
+docs/performance.md says which. Our time includes the launcher. With nothing to do, ours is also measured
+without kept answers: then it reads and checks all declarations, while the others get the finished graph.
 """
 
 from __future__ import annotations
@@ -15,28 +15,38 @@ from pathlib import Path
 from bench import project, tools
 from bench.measure import Comparison, Result, Runs, Scale, Unit, alternate, peak, timed
 from bench.tools import CVIMAKE, DOIT, Ready
+from cvimake.cli.answers.request import VARIABLE
 
 # How often each is run, by the number of models.
 REPEATS = {1: 11, 100: 7, 1000: 5}
 # The seconds after which a run is ended, and those after which a run is ended that only gets a tool ready.
 LIMIT = 120.0
 PREPARATION = 900.0
-_BUILD, _PLAN, _PLAN_OF_ALL = (
+_BUILD, _PLAN, _WHY, _LIST, _FULL, _PLAN_OF_ALL = (
     "./doit, nothing to do",
     "./doit plan, nothing to do",
+    "./doit why m0000, nothing to do",
+    "./doit list --all, nothing to do",
+    "./doit without kept answers, nothing to do",
     "./doit plan, everything to do",
 )
+# Our commands that other tools are not compared in.
+_LOOKS = {_WHY: ("why", "m0000"), _LIST: ("list", "--all")}
 # The comparison and its bound, by the number of models, what is done, and the tool that is compared.
 BOUNDS = {
     # In seconds: a person takes this for immediate.
-    (1, _BUILD, DOIT.name): (Comparison.ITSELF, 0.4),
+    (1, _BUILD, DOIT.name): (Comparison.ITSELF, 0.1),
+    (1, _FULL, DOIT.name): (Comparison.ITSELF, 0.4),
+    (1000, _BUILD, DOIT.name): (Comparison.RATIO, 0.33),
+    (1000, _BUILD, "ninja"): (Comparison.ITSELF, 0.35),
     # doit gets the finished graph, and does not read and check 1,000 declarations.
-    (1000, _BUILD, DOIT.name): (Comparison.RATIO, 2.5),
-    # A plan looks at the same files as a build with nothing to do.
-    (1000, _PLAN, CVIMAKE.name): (Comparison.RATIO, 1.5),
-    # Here it also prints 8,000 stages.
+    (1000, _FULL, DOIT.name): (Comparison.RATIO, 2.5),
+    **{(1000, doing, CVIMAKE.name): (Comparison.ITSELF, 0.5) for doing in (_PLAN, _WHY, _LIST)},
+    # Here it also reads all declarations, and prints 8,000 stages.
     (1000, _PLAN_OF_ALL, CVIMAKE.name): (Comparison.RATIO, 4.0),
 }
+# In MiB, for 1,000 models.
+_MOST_MEMORY = 60.0
 
 
 def run(scratch: Path, repeats: int | None = None) -> Iterator[Result]:
@@ -59,11 +69,17 @@ def _of_size(folder: Path, models: int, repeats: int) -> Iterator[Result]:
         project.write(root, models)
     ours, *others = tools.ready((CVIMAKE, *tools.OTHERS), done, PREPARATION)
     plan_of_all = [str(project.add_launcher(fresh)), *CVIMAKE.plan]
+    full = ["env", f"{VARIABLE}=1", *ours.build]
     installed = [tool for tool in (ours, *others) if not tool.missing]
     times = alternate(
         {
             **{(_BUILD, tool.name): functools.partial(timed, tool.build, done, LIMIT) for tool in installed},
             **{(_PLAN, tool.name): functools.partial(timed, tool.plan, done, LIMIT) for tool in installed},
+            **{
+                (doing, ours.name): functools.partial(timed, [ours.build[0], *arguments], done, LIMIT)
+                for doing, arguments in _LOOKS.items()
+            },
+            (_FULL, ours.name): functools.partial(timed, full, done, LIMIT),
             (_PLAN_OF_ALL, ours.name): functools.partial(timed, plan_of_all, fresh, LIMIT),
         },
         repeats,
@@ -83,11 +99,12 @@ def _of_size(folder: Path, models: int, repeats: int) -> Iterator[Result]:
             bound=bound,
         )
 
-    for doing in (_BUILD, _PLAN):
+    for doing, theirs in ((_BUILD, _BUILD), (_FULL, _BUILD), (_PLAN, _PLAN)):
         for other in others:
-            yield result("other-tools", doing, other, doing)
-    for doing in (_PLAN, _PLAN_OF_ALL):
+            yield result("other-tools", doing, other, theirs)
+    for doing in (_PLAN, *_LOOKS):
         yield result("plan", doing, ours, _BUILD)
+    yield result("plan", _PLAN_OF_ALL, ours, _FULL)
     if models == max(REPEATS):
         slow = [tool.name for tool in others if not tool.missing and times[_BUILD, tool.name].ended]
         reason = f"its run was ended after {LIMIT:.0f} s"
@@ -116,4 +133,6 @@ def _memory(models: int, root: Path, ours: Ready, others: list[Ready], repeats: 
             against=other.label,
             theirs=runs.get(other.name, Runs(missing=other.missing)),
             unit=Unit.MEBIBYTES,
+            comparison=Comparison.ITSELF if other.name == DOIT.name else Comparison.RATIO,
+            bound=_MOST_MEMORY if other.name == DOIT.name else None,
         )
