@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 _HEAD = b"a kept answer of cvimake, 1\n"
 _DIGEST, _LENGTH = 32, 8
-# The names of the parts that come before the sights.
-_PARTS_BEFORE = 4
 # More files than this are removed, the oldest first. Each terminal can have answers of its own.
 _MOST = 8
 
@@ -118,8 +117,13 @@ def write(path: str, answer: Answer) -> None:
         OSError: it cannot be written.
     """
     folder = os.path.dirname(path)  # noqa: PTH120 - paths are text here
-    if not os.path.isdir(folder):  # noqa: PTH112
+    try:  # noqa: SIM105 - contextlib is slow to import
         os.mkdir(folder, 0o700)  # noqa: PTH102
+    except FileExistsError:
+        pass
+    if not _is_own_folder(folder):
+        # A link that came with a stranger's project could lead to anything of the user's.
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder of this user", folder)
     pieces = [bytes([stream]) + text for stream, text in answer.printed]
     body = _packed(
         [
@@ -143,9 +147,15 @@ def write(path: str, answer: Answer) -> None:
     _remove_oldest(folder)
 
 
+def _is_own_folder(path: str) -> bool:
+    status = os.lstat(path)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+
+
 def _remove_oldest(folder: str) -> None:
     with os.scandir(folder) as entries:
-        kept = sorted(entries, key=lambda entry: -entry.stat(follow_symlinks=False).st_mtime_ns)
+        answers = [entry for entry in entries if entry.is_file(follow_symlinks=False)]
+    kept = sorted(answers, key=lambda entry: -entry.stat(follow_symlinks=False).st_mtime_ns)
     for entry in kept[_MOST:]:
         os.unlink(entry.path)  # noqa: PTH108
 

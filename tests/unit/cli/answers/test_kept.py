@@ -95,6 +95,17 @@ def test_the_oldest_ones_go(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [f"{number}" for number in range(2, 10)]
 
 
+def test_a_link_in_the_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    for number in range(20):
+        (precious / f"{number}").touch()
+    (tmp_path / "answers").symlink_to(precious)
+    with pytest.raises(NotADirectoryError):
+        kept.write(str(tmp_path / "answers" / "one"), answer())
+    assert len(list(precious.iterdir())) == 20
+
+
 def test_one_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     place = tmp_path / "answers" / "one"
     place.mkdir(parents=True)
