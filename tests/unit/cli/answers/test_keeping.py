@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,16 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / ".lock").touch()
     (tmp_path / "file").touch()
+    of_python = keeping._of_python
+
+    def in_the_folder(searched: Iterable[str], importable: dict[str, str]) -> Iterator[str]:
+        """Of the program, only what a test has put into its folder: the rest may change meanwhile."""
+        paths = [path for path in of_python(searched, importable) if path.startswith(str(tmp_path))]
+        for folder in [folder for folder in importable if not folder.startswith(str(tmp_path))]:
+            del importable[folder]
+        return iter(paths)
+
+    monkeypatch.setattr(keeping, "_of_python", in_the_folder)
     return tmp_path
 
 
@@ -139,6 +150,15 @@ def test_the_program_itself_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert repeated() is None
     finally:
         sys.modules.pop("some_module_of_the_test", None)
+
+
+def test_python_and_its_modules_are_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    importable: dict[str, str] = {}
+    paths = set(keeping._of_python([], importable))
+    assert {sys.executable, os.__file__, keeping.__file__, f"{sys.prefix}/pyvenv.cfg"} <= paths
+    assert any(path.endswith(".so") for path in paths)
+    assert set(importable) <= set(sys.path)
 
 
 def test_what_cannot_be_written_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
