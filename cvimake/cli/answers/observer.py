@@ -39,6 +39,14 @@ _OF_THE_PROCESS = frozenset(
         "/proc/sys/kernel/random/boot_id",
     }
 )
+# Who looks here for a function of `os` must find the one in its place too. Otherwise `shutil` would remove
+# folders in a way that follows links.
+_ABILITIES: tuple[set[Any], ...] = (
+    os.supports_dir_fd,
+    os.supports_effective_ids,
+    os.supports_fd,
+    os.supports_follow_symlinks,
+)
 # There is nothing below this path.
 _NOWHERE = f"{os.devnull}/nowhere"
 # The name of the file with Python's search for modules, in frames.
@@ -95,6 +103,7 @@ class Observer:
         self.takes_lock = False
         self.spoiled_by = ""
         self._reals: dict[tuple[Any, str], Callable[..., Any]] = {}
+        self._watched: dict[tuple[Any, str], Callable[..., Any]] = {}
 
     @property
     def is_watching(self) -> bool:
@@ -183,12 +192,18 @@ class Observer:
             self.spoil(path)
 
     def _replace(self, owner: Any, name: str, watched: Callable[..., Any]) -> None:  # noqa: ANN401 - a module
-        self._reals[owner, name] = getattr(owner, name)
+        real = self._reals[owner, name] = getattr(owner, name)
+        for abilities in _ABILITIES:
+            if real in abilities:
+                abilities.add(watched)
+        self._watched[owner, name] = watched
         setattr(owner, name, watched)
 
     def _end(self) -> None:
         """Stop observing; what is printed goes on being noted."""
         for (owner, name), real in self._reals.items():
+            for abilities in _ABILITIES:
+                abilities.discard(self._watched[owner, name])
             setattr(owner, name, real)
         self._reals.clear()
         if self._heard in _listeners:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,27 @@ def test_what_is_printed_is_noted_in_its_order(capsys: pytest.CaptureFixture[str
     print("f")
     assert capsys.readouterr() == ("a b\nd\ne\nf\n", "c\n")
     assert observer.printed[-1] == (1, "e\n")
+
+
+def test_python_can_still_do_everything(root: Path) -> None:
+    """A module that is imported meanwhile keeps what it finds."""
+    shutil = importlib.util.find_spec("shutil")
+    assert shutil
+    assert shutil.loader
+    module = importlib.util.module_from_spec(shutil)
+    sets = (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks)
+    before = [set(each) for each in sets]
+    observer = Observer(str(root))
+    with observer.watching():
+        shutil.loader.exec_module(module)
+        assert module.rmtree.avoids_symlink_attacks
+        for name in ("stat", "lstat", "access", "readlink"):
+            assert all((getattr(os, name) in each) == (name in _names(each)) for each in sets)
+    assert [set(each) for each in sets] == before
+
+
+def _names(functions: Iterable[Callable[..., object]]) -> set[str]:
+    return {getattr(function, "__name__", "") for function in functions}
 
 
 def test_after_all_python_is_as_before() -> None:
