@@ -129,7 +129,7 @@ class Observer:
             self._replace(module, name, Question(self, getattr(module, name), self.spoil))
         _listeners.append(self._heard)
         try:
-            with _printed(sys.stdout, 1, self.printed), _printed(sys.stderr, 2, self.printed):  # noqa: TID251 - terminal.py writes to them
+            with _printed(sys.stdout, 1, self), _printed(sys.stderr, 2, self):  # noqa: TID251 - terminal.py writes to them
                 yield
             self._prove()
         finally:
@@ -200,7 +200,7 @@ class Observer:
         setattr(owner, name, watched)
 
     def _end(self) -> None:
-        """Stop observing; what is printed goes on being noted."""
+        """Stop observing."""
         for (owner, name), real in self._reals.items():
             for abilities in _ABILITIES:
                 abilities.discard(self._watched[owner, name])
@@ -268,12 +268,13 @@ def _is_import() -> bool:
 
 
 @contextmanager
-def _printed(stream: TextIO, number: int, printed: list[tuple[int, str]]) -> Iterator[None]:
-    """Note what is written to a standard stream."""
+def _printed(stream: TextIO, number: int, observer: Observer) -> Iterator[None]:
+    """Note what is written to a standard stream, as long as it can be an answer. A build draws for hours."""
     write = stream.write
 
     def noted(text: str) -> int:
-        printed.append((number, text))
+        if observer.is_watching:
+            observer.printed.append((number, text))
         return write(text)
 
     stream.write = noted  # type: ignore[method-assign]

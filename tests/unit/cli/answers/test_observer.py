@@ -168,6 +168,16 @@ def test_what_is_printed_is_noted_in_its_order(capsys: pytest.CaptureFixture[str
     assert observer.printed[-1] == (1, "e\n")
 
 
+def test_what_a_build_draws_is_not_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        print("a")
+        Path("new").touch()
+        print("b")
+
+    assert "b" not in "".join(text for _, text in observed(work).printed)
+    assert capsys.readouterr().out == "a\nb\n"
+
+
 def test_python_can_still_do_everything(root: Path) -> None:
     """A module that is imported meanwhile keeps what it finds."""
     shutil = importlib.util.find_spec("shutil")
