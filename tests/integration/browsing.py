@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SIZES = {"phone": (360, 740), "desktop": (1280, 900)}
+SIZES = {"phone": (360, 740), "tablet": (1130, 900), "desktop": (1280, 900)}
 # Faults that keep somebody from reading a page.
 SERIOUS = {"serious", "critical"}
 

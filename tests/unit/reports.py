@@ -37,7 +37,7 @@ def contents(*, size: int = 300_000, works: Works = "yes", name: str = "a") -> C
         ion_memory=1.5,
         processor="cv181x",
         compiler="v1.7",
-        time="1.0 to 1.4 ms",
+        time="0.86 to 1.24 ms",
         milliseconds=1.4,
         similarity=(Comparison(target="x", cosine=0.99, euclidean=0.9, signal_to_noise=None),),
         recognition=Recognition(
