@@ -81,7 +81,12 @@ class Gathering:
         for target in targets(model):
             path = files.place(model.name, target.cvimodel)
             if one := self.evidence.measured(target.stage, path):
-                measured[target.label] = one
+                # While a build measures on other images, the figures of the variants that are left are of the
+                # earlier ones, and nothing can be compared.
+                if of_float and one.images != of_float.images:
+                    one = None
+                else:
+                    measured[target.label] = one
             found.append(variants.of_target(self.evidence, target, one, of_float, order))
         stems = [(target.label, target.stem) for target in targets(model) if target.label in measured]
         drawn, missing = (

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cvimake.core import units
 from cvimake.core.errors import harmless
 from cvimake.report.accuracy import worst
-from cvimake.report.data import Model, Preview, Report
+from cvimake.report.data import Change, Model, Preview, Report
 from cvimake.report.variant_data import File, Variant
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def of_model(report: Report, model: Model, folder: Path, graph: str, *, dated: b
         detection_files=_of_variants(model, "detections"),
         previews=[(one, _thumbnail(one)) for one in model.previews],
         searched=searched,
+        changes=_grouped(model.changes),
         clipping=_markup(plots.clipping(model.thresholds)) if clips else "",
         graph=_data("image/svg+xml", graph.encode()) if graph else "",
         dated=dated,
@@ -184,6 +185,14 @@ def _of_variants(model: Model, label: str) -> list[File]:
         for file in variant.files
         if file.label == label
     ]
+
+
+def _grouped(changes: Iterable[Change]) -> list[tuple[str, list[Change]]]:
+    """Return changes by what has changed: each cvimodel, and at the end what concerns all of them."""
+    groups: dict[str, list[Change]] = {}
+    for change in changes:
+        groups.setdefault(change.subject, []).append(change)
+    return sorted(groups.items(), key=lambda group: not group[0])
 
 
 def _lost(model: Model, variant: Variant) -> list[tuple[str, list[tuple[str, float]]]]:

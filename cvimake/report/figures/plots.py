@@ -18,6 +18,7 @@ _MOST_NAMED = 12
 # The length of a bar for 0: otherwise it would look as if the network were missing.
 _VISIBLE = 0.004
 _MOST_BARS = 60
+_MOST_IN_A_ROW = 5
 _MARKERS = "osD^vPX"
 _MEGABYTE = 1000**2
 
@@ -60,7 +61,7 @@ def accuracy_against_size(models: Iterable[Model]) -> str:
         lowest, highest = axes.get_ylim()
         axes.set_ylim(max(lowest, -0.02), min(highest, 1.02))
         axes.grid(visible=True)
-        _legend(axes, min(len(names), 6))
+        _legend(axes, len(names))
         return drawn(figure, f"accuracy against size of {len(points)} cvimodels; the table has the numbers")
 
 
@@ -111,7 +112,7 @@ def of_parts(breakdown: Breakdown, shown: Sequence[int]) -> str:
         axes.set_xlim(0, 1)
         axes.grid(visible=True, axis="x")
         axes.set_axisbelow(True)
-        _legend(axes, min(len(series), 4), height)
+        _legend(axes, len(series), height)
         return drawn(
             figure,
             f"{breakdown.metric} of each {breakdown.of}: {_listed(one.name for one in series)}",
@@ -138,7 +139,7 @@ def curves(found: Sequence[Curve]) -> str:
         axes.set_xlabel("recall")
         axes.set_ylabel("precision")
         axes.grid(visible=True)
-        _legend(axes, min(len(found), 4))
+        _legend(axes, len(found))
         return drawn(figure, f"precision over recall of {_listed(one.name for one in found)}")
 
 
@@ -229,16 +230,16 @@ def _count_in_whole_numbers(axes: Any) -> None:  # noqa: ANN401 - matplotlib.axe
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
 
 
-def _legend(axes: Any, columns: int, height: float = 250) -> None:  # noqa: ANN401 - matplotlib.axes.Axes
+def _legend(axes: Any, entries: int, height: float = 250) -> None:  # noqa: ANN401 - matplotlib.axes.Axes
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.02, 1.0 + 1 / height),
-        ncols=columns,
+        ncols=entries if entries <= _MOST_IN_A_ROW else -(-entries // 2),
         frameon=False,
         fontsize=8.5,
         handlelength=1.1,
         handletextpad=0.5,
-        columnspacing=1.2,
+        columnspacing=1.0,
         borderpad=0.3,
     )
 

@@ -91,6 +91,17 @@ def test_the_accuracy_of_another_cvimodel_is_not_shown(
     assert variants["mix"]["accuracy"]["figure"]["value"] == 0.8
 
 
+def test_figures_of_other_images_are_not_compared(
+    measured: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path("build/m0000/m0000_cv181x_int8_accuracy.json")
+    path.write_text(path.read_text(encoding="utf-8").replace('"images":8', '"images":4'), encoding="utf-8")
+    (model,) = data(measured, capsys)["models"]
+    variants = {variant["name"]: variant for variant in model["variants"]}
+    assert variants["int8"]["accuracy"] is None
+    assert variants["mix"]["accuracy"]["images"] == 8
+
+
 def test_a_model_that_cannot_be_built_has_a_page(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
