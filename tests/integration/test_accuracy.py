@@ -20,11 +20,12 @@ from cvimake.execution.image.making import ToolchainImage
 
 SECONDS = 900.0
 # mAP50-95 on the 240 test images: as the field measures, and by the firmware's own C++ code on the simulator.
+# That code was not run on the present mixed variant: its figures are those that cvimake measured.
 KNOWN = {
     "float": (0.8699, 0.8457),
     "cv181x_f16": (0.8700, 0.8458),
     "cv181x_int8": (0.8654, 0.8412),
-    "cv181x_mix": (0.8668, 0.8384),
+    "cv181x_mix": (0.8667, 0.8423),
 }
 
 
@@ -75,29 +76,44 @@ def test_the_bytes_do_not_depend_on_the_number_of_processes(shapes: Path) -> Non
     assert [read(shapes, name) for name in names] == before
 
 
+def killed_parts(folder: Path, stage: str, results: list[Path]) -> list[Path]:
+    """Kills a build in the middle of an evaluation; returns the parts that it leaves in its workspace."""
+    command = [sys.executable, "-m", "cvimake.cli", "run", "-n", "2", stage]
+    work = folder / "build" / ".work"
+
+    def parts() -> list[Path]:
+        return sorted(work.glob("*/files/parts/*.json"))
+
+    # On a busy machine this process may wait for so long that the evaluation has ended when it goes on.
+    for _ in range(5):
+        for path in results:
+            path.unlink(missing_ok=True)
+        with subprocess.Popen(
+            command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as build:
+            wait_until(lambda: len(parts()) > 3 or build.poll() is not None, "parts are written", SECONDS)
+            build.kill()
+        if found := parts():
+            return found
+    raise AssertionError("every evaluation ended before it was killed")
+
+
 def test_an_evaluation_that_is_killed_goes_on_with_the_images_that_are_left(shapes: Path) -> None:
     names = [f"cv181x_mix_{kind}.json" for kind in ("accuracy", "detections", "camera_detections")]
-    before = [(shapes / "build" / "shapes" / f"shapes_{name}").read_bytes() for name in names]
-    for name in names:
-        (shapes / "build" / "shapes" / f"shapes_{name}").unlink()
-    command = [sys.executable, "-m", "cvimake.cli", "run", "-n", "2", "shapes:mix_accuracy"]
-    with subprocess.Popen(
-        command, cwd=shapes, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as killed:
-        work = shapes / "build" / ".work"
-        wait_until(lambda: len(list(work.glob("*/files/parts/*.json"))) > 3, "images are evaluated", 120.0)
-        killed.kill()
-    # One of them is damaged, and is evaluated anew.
-    damaged = min(work.glob("*/files/parts/*.json"))
+    results = [shapes / "build" / "shapes" / f"shapes_{name}" for name in names]
+    before = [path.read_bytes() for path in results]
+    damaged, *_ = killed_parts(shapes, "shapes:mix_accuracy", results)
+    # It is evaluated anew.
     damaged.write_bytes(damaged.read_bytes()[:-9])
     result = doit(shapes, "shapes:mix_accuracy")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "shapes:mix_accuracy goes on where it was ended" in result.stderr
     log = (shapes / "build" / "logs" / "shapes" / "mix_accuracy.log").read_text(encoding="utf-8")
     (left,) = re.findall(r"(\d+) of 240 images are to be evaluated", log)
-    assert 0 < int(left) <= 240 - 3 * 8
-    assert [(shapes / "build" / "shapes" / f"shapes_{name}").read_bytes() for name in names] == before
-    assert list((shapes / "build" / ".parts").iterdir()) == []
+    # Parts have 8 images. The container goes on until the next build removes it.
+    assert 8 <= int(left) <= 240 - 3 * 8
+    assert [path.read_bytes() for path in results] == before
+    assert not (shapes / "build" / ".parts" / "shapes" / "mix_accuracy").exists()
 
 
 def test_a_budget_that_is_not_reached_fails_the_variants_accuracy(shapes: Path) -> None:
