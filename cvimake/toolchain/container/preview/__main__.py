@@ -45,6 +45,12 @@ class Preview:
         self._kind: str = measured[0]["kind"]
         # Why the camera shows nothing, of each network.
         self._reasons = [one["camera_reason"] for one in measured]
+        if not self._kind or any(one["outputs"] for one in measured):
+            # Their outputs were compared instead.
+            sys.exit(
+                f"nothing can be drawn: {measured[0]['figure_reason'] or self._reasons[0]}. "
+                "Declare a decoder in [accuracy]"
+            )
         self.view = self._view()
         self._thresholds = options["thresholds"].get(self._kind, options["thresholds"]["others"])
         self._labels = _read(options["labels"]) if options["labels"] else None
@@ -57,8 +63,6 @@ class Preview:
             SystemExit: there is no such view.
         """
         asked, reason = self._options["view"], self._reasons[0]
-        if not self._kind:
-            sys.exit(f"nothing can be drawn: {reason}. Declare a decoder in [accuracy]")
         if asked == "camera" and reason:
             sys.exit(f"there is no view of the camera: {reason}. --field draws the detections all the same")
         return asked or ("field" if reason else "camera")

@@ -17,13 +17,14 @@ def options(
     tmp_path: Path,
     kind: str = "YOLO11",
     reasons: tuple[str, ...] = ("", ""),
+    outputs: tuple[object, ...] = (),
     **more: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
     """The options for a preview of the float network and a variant that finds nothing."""
     networks = []
     for number, reason in enumerate(reasons):
         names = {name: str(tmp_path / f"{number}_{name}.json") for name in ("accuracy", "field", "camera")}
-        measured = {"kind": kind, "camera_reason": reason}
+        measured = {"kind": kind, "camera_reason": reason, "figure_reason": "", "outputs": outputs}
         Path(names["accuracy"]).write_text(json.dumps(measured), encoding="utf-8")
         for view in ("field", "camera"):
             unsure = {**CAT, "image_id": 0, "score": 0.04}
@@ -67,6 +68,11 @@ def test_the_view_is_the_cameras_if_it_shows_the_float_network(
 def test_a_view_that_there_is_not_ends_the_program(tmp_path: Path, kind: str, asked: str, told: str) -> None:
     with pytest.raises(SystemExit, match=told):
         made(tmp_path, kind, ("no such kind", ""), view=asked)
+
+
+def test_networks_whose_outputs_are_only_compared_cannot_be_drawn(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="nothing can be drawn: six outputs are needed"):
+        made(tmp_path, "YOLO11", ("six outputs are needed", "six outputs are needed"), ({"cosine": 1.0},))
 
 
 def test_the_heading_says_as_whom_one_looks_and_why(tmp_path: Path) -> None:
