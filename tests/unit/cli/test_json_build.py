@@ -129,11 +129,11 @@ def test_ctrl_c_ends_the_events_with_its_exit_code(
 ) -> None:
     run = workshop.run
 
-    def interrupted(action: Any, watch: Any, share: Any) -> Any:  # noqa: ANN401 - as the fake that it stands for
+    def interrupted(action: Any, watch: Any, *others: Any) -> Any:  # noqa: ANN401 - as the fake that it stands for
         if action.name == "m0000:mlir":
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.2)
-        return run(action, watch, share)
+        return run(action, watch, *others)
 
     monkeypatch.setattr(workshop, "run", interrupted)
     with pytest.raises(SystemExit) as ended:
@@ -149,11 +149,11 @@ def test_progress_is_told_while_a_stage_runs(
     monkeypatch.setattr(json_reporter, "PROGRESS_SECONDS", 0.01)
     run, seen = workshop.run, threading.Event()
 
-    def slow(action: Any, watch: Any, share: Any) -> Any:  # noqa: ANN401 - as the fake that it stands for
+    def slow(action: Any, watch: Any, *others: Any) -> Any:  # noqa: ANN401 - as the fake that it stands for
         if action.name == "m0000:calibration":
             watch(b"calibrating:  40%|")
             seen.wait(0.3)
-        return run(action, watch, share)
+        return run(action, watch, *others)
 
     monkeypatch.setattr(workshop, "run", slow)
     told = events(workshop, capsys, "run", "--json")
