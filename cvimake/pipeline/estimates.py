@@ -103,7 +103,7 @@ def deployment(network: NetworkSize) -> Load:
 
 
 def accuracy(network: NetworkSize, images: int, seconds: float) -> Load:
-    """Estimate an evaluation: every image in a process of its own, several at a time.
+    """Estimate an evaluation: images in groups, each in a process of its own, several at a time.
 
     Args:
         network: the size of the network.
