@@ -1,4 +1,4 @@
-"""An orderly end if nobody reads the output any more, as in `./doit list | head -1`."""
+"""An orderly end if nobody reads the output any more, as in `./doit list | head -1`, or its disk is full."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
-from cvimake.core.errors import EXIT_BY_SIGNAL
+from cvimake.core import terminal
+from cvimake.core.errors import EXIT_BY_SIGNAL, EXIT_NOT_POSSIBLE, CvimakeError
 
 EXIT_UNREAD = EXIT_BY_SIGNAL + signal.SIGPIPE
 
@@ -36,11 +38,35 @@ def leave(error: BrokenPipeError) -> int:
     unread = [stream for stream in (sys.stdout, sys.stderr) if is_unread(stream)]
     if not unread:
         raise error
+    _silence(unread)
+    return EXIT_UNREAD
+
+
+def leave_unwritable(error: OSError) -> int:
+    """Silence standard output if it cannot be written to, say why, and return the exit code for that.
+
+    Raises:
+        OSError: standard output can be written to, so it was something else.
+    """
+    if error.filename:
+        raise error
+    try:
+        # Only a new write tells: what failed before is not always held back.
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        _silence([sys.stdout])
+        what = f"the output cannot be written: {error.strerror}"
+        terminal.complain(CvimakeError(what, "Free some space where it goes, and run the command again."))
+        return EXIT_NOT_POSSIBLE
+    raise error
+
+
+def _silence(streams: Iterable[TextIO]) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in unread:
+    for stream in streams:
         os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
-    return EXIT_UNREAD
 
 
 def open_missing() -> None:

@@ -11,7 +11,7 @@ from doit.doit_cmd import DoitMain
 from doit.plugin import PluginDict
 
 from cvimake.cli import surroundings
-from cvimake.cli.closed_output import leave, open_missing
+from cvimake.cli.closed_output import leave, leave_unwritable, open_missing
 from cvimake.cli.commands import PLUGINS
 from cvimake.cli.loaders import Loader
 from cvimake.core import terminal
@@ -63,29 +63,23 @@ def with_end_and_help(command: type[Command]) -> type[Command]:
         except BrokenPipeError as error:
             # doit itself would show a traceback.
             return leave(error)
-        except (OSError, sqlite3.OperationalError) as error:
-            if not _is_closed_to_us(error):
-                raise
-            terminal.complain(_closed(error))
-            return EXIT_NOT_POSSIBLE
+        except sqlite3.OperationalError as error:
+            return _refuse(f"the records in build/: {error}")
+        except OSError as error:
+            if error.errno not in _CLOSED:
+                return leave_unwritable(error)
+            return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return code
 
     # The name of the class is the command's where it has no other.
     return type(command.__name__, (command,), {"parse_execute": parse_execute})
 
 
-def _is_closed_to_us(error: Exception) -> bool:
-    """Tell whether we may not read or write a file, or the database of the records."""
-    return isinstance(error, sqlite3.OperationalError) or (
-        isinstance(error, OSError) and error.errno in _CLOSED
-    )
-
-
-def _closed(error: Exception) -> CvimakeError:
-    what = f"the records in build/: {error}"
-    if isinstance(error, OSError):
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    return CvimakeError(what, "Run ./doit as the user whose files these are, or make them yours (chown).")
+def _refuse(what: str) -> int:
+    """Say that a file, or the database of the records, is not the user's, and return the exit code."""
+    remedy = "Run ./doit as the user whose files these are, or make them yours (chown)."
+    terminal.complain(CvimakeError(what, remedy))
+    return EXIT_NOT_POSSIBLE
 
 
 def has_lasting_answer(arguments: Sequence[str]) -> bool:
@@ -106,4 +100,6 @@ def run(arguments: Sequence[str]) -> int:
         terminal.flush()
     except BrokenPipeError as error:
         return leave(error)
+    except OSError as error:
+        return leave_unwritable(error)
     return int(code or 0)

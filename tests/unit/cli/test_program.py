@@ -15,6 +15,7 @@ from small_networks import model
 
 from cvimake.cli.closed_output import EXIT_UNREAD
 from cvimake.cli.program import Main
+from cvimake.core.errors import EXIT_NOT_POSSIBLE
 
 CHECKOUT = Path(__file__).parents[3]
 COMMANDS = sorted(Main(config_filenames=()).get_cmds())
@@ -71,6 +72,17 @@ def ended(
         return run(arguments, folder, unbuffered=unbuffered, stdout=pipe)
     finally:
         os.close(pipe)
+
+
+@pytest.mark.parametrize("line", sorted(NOTICING | {"schema"}))
+def test_an_output_on_a_full_disk_is_one_error(line: str, project: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        result = run(line.split(), project, stdout=full.fileno())
+    assert result.stderr.splitlines() == [
+        "cvimake: the output cannot be written: No space left on device",
+        "  Free some space where it goes, and run the command again.",
+    ]
+    assert result.returncode == EXIT_NOT_POSSIBLE
 
 
 @pytest.mark.parametrize("line", PRINTING)
