@@ -41,7 +41,7 @@ class Test(PlainCommand):
         # The tests start builds of their own, elsewhere.
         os.environ.pop(INVOKED_FROM, None)
         # Random projects that the graph is tried with; see tests/unit/test_incremental.py.
-        os.environ.setdefault("CVIMAKE_TEST_PROJECTS", "400")
+        os.environ.setdefault("CVIMAKE_TEST_PROJECTS", "120")
         try:
             folder = environment.prepare(CHECKOUT, "test")
         except environment.EnvironmentFailedError as error:

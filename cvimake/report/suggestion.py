@@ -42,7 +42,8 @@ def _chosen(usable: Sequence[Variant]) -> Suggestion:
         reason = f"It is the only variant that can be shipped: {value:.3f}, {size}."
     elif chosen is not best:
         gap = f"{highest - value:.3f} less than {best.name}, and the standard error is {allowed:.3f}"
-        reason = f"It is the smallest ({size}) of those that are as accurate as the best: {value:.3f}, {gap}."
+        alike = "of those that work on the camera and are as accurate as the best"
+        reason = f"It is the smallest ({size}) {alike}: {value:.3f}, {gap}."
     elif len(good) == 1:
         reason = f"It is {most}; the others lose more than the standard error."
     else:

@@ -192,4 +192,15 @@ class Variant(Value):
         """Everything that one should know before one ships it."""
         recognition = self.contents.recognition if self.contents else None
         of_camera = (recognition.trouble, *recognition.warnings) if recognition else ()
-        return tuple(text for text in (*(one.cause for one in self.troubles), *of_camera) if text)
+        found = (*(one.cause for one in self.troubles), *of_camera, self.loss)
+        return tuple(text for text in found if text)
+
+    @property
+    def loss(self) -> str:
+        """A sentence if it finds less than half of what the float network finds; else empty."""
+        value = self.figure.value if self.figure else None
+        if self.accuracy is None or value is None:
+            return ""
+        whole = 1.0 if self.accuracy.drop is None else value + self.accuracy.drop
+        finds = "it finds less than half of what the float network finds"
+        return f"{finds}: {value:.3f} of {whole:.3f}" if value < whole / 2 else ""

@@ -55,7 +55,7 @@ def accuracy_against_size(models: Iterable[Model]) -> str:
         if len(points) <= _MOST_NAMED and len({model.name for model, _, _ in points}) > 1:
             _name_models(axes, points)
         axes.set_xlabel("size of the file in MB")
-        axes.set_ylabel("accuracy")
+        axes.set_ylabel("accuracy, or agreement")
         axes.margins(x=0.06, y=0.25)
         axes.set_xlim(left=0)
         lowest, highest = axes.get_ylim()

@@ -103,3 +103,14 @@ def test_a_difference_within_the_standard_error_is_told(drop: float) -> None:
     seen = one.accuracy.model_copy(update={"drop": drop})
     text = Page(page_of(model(variants=(one.model_copy(update={"accuracy": seen}),)))).text
     assert "less than the standard error" in text
+
+
+@pytest.mark.parametrize(("value", "warned"), [(0.39, True), (0.41, False)])
+def test_a_variant_that_finds_less_than_half_is_warned_of(value: float, *, warned: bool) -> None:
+    one = variant(value=value)
+    assert one.accuracy
+    lost = one.model_copy(update={"accuracy": one.accuracy.model_copy(update={"drop": 0.8 - value})})
+    assert any("less than half" in text for text in lost.warnings) is warned
+    assert (
+        "It finds less than half of what the float network finds" in page_of(model(variants=(lost,)))
+    ) is warned
