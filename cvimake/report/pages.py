@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 INDEX = "index.html"
+# The folder with the pages of the models, in the report's folder.
+MODELS = "models"
 _TEMPLATES = Path(__file__).with_name("templates")
 # Pixels. The full picture is one click away.
 _PREVIEW_WIDTH = 1200
@@ -31,7 +33,7 @@ _FEWEST_LAYERS = 3
 
 def page_of(model: str) -> str:
     """Return the name of a model's page, relative to the report's folder."""
-    return f"models/{model}.html"
+    return f"{MODELS}/{model}.html"
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from cvimake.report import pages
 from cvimake.report.data import FOLDER, Model, Report
 from cvimake.report.tables import json_object
 
-# What each page was made from, and its sha256.
+# The record of all pages: the digest of everything that each was made from, and its sha256.
 _RECORD = ".pages.json"
 _LIBRARIES = ("jinja2", "matplotlib", "pillow")
 # For fewer pages, another process costs more time than it saves.
@@ -69,9 +69,7 @@ def write(report: Report, graphs: Mapping[str, str], root: Path) -> Written:
     for page, content in zip(stale, _rendered(stale), strict=True):
         _replace(folder / page.name, content)
         record[page.name] = [wanted[page.name][1], hashlib.sha256(content).hexdigest()]
-    for name in known.keys() - wanted.keys():
-        # The page of a model that is gone.
-        (folder / name).unlink(missing_ok=True)
+    _remove(folder / pages.MODELS, known.keys() - wanted.keys())
     if stale or known.keys() != wanted.keys():
         _replace(folder / _RECORD, json.dumps(record, indent=1, sort_keys=True).encode())
     return Written(pages=len(wanted), made=len(stale))
@@ -114,6 +112,23 @@ def _is_current(folder: Path, name: str, known: Mapping[str, object], made_from:
     except OSError:
         return False
     return known.get(name) == [made_from, hashlib.sha256(content).hexdigest()]
+
+
+def _remove(folder: Path, gone: Container[str]) -> None:
+    """Remove the pages of models that are gone.
+
+    The record can hold any path. Only pages that the folder has are looked for in it, so nothing else can be
+    removed.
+
+    Args:
+        folder: the folder of the models' pages. A link can lead to files of anybody, so none is followed.
+        gone: the names in the record that are no pages any more.
+    """
+    if folder.is_symlink():
+        return
+    for path in folder.glob("*.html"):
+        if pages.page_of(path.stem) in gone and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def _code() -> str:
