@@ -31,6 +31,31 @@ def publish(files: Mapping[Path, Path]) -> None:
         sync(folder)
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that readers see with its earlier content or with the new one, never with a part of it.
+
+    Several processes can write the same file; the last one decides. The disk is not waited for: after a power
+    failure the file can be damaged, so it must be one that can be made again.
+
+    Args:
+        path: the file. Missing folders are made.
+        content: the whole content.
+
+    Raises:
+        OSError: the disk is full or cannot be written, or there is a folder at the file's place.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    # A link would lead the content to another place.
+    new.unlink(missing_ok=True)
+    try:
+        new.write_bytes(content)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
 def _make_ours(path: Path, target: Path) -> Path:
     """Give a file the caller as owner and the usual mode, and write its bytes to the disk.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from cvimake.core.publication import write_whole
 
 # Raise it when the same labels are read in another way.
 _REVISION = 2
@@ -42,7 +45,9 @@ def kept(root: Path, label: str, purpose: object, files: Iterable[Path], read: C
         return rest
     content = read()
     if time.time_ns() - max((state[-1] for state in states if state), default=0) > _SETTLED:
-        _write(path, head + _digest(content) + b"\n" + content)
+        # Where they cannot be kept, they are read again next time.
+        with contextlib.suppress(OSError):
+            write_whole(path, head + _digest(content) + b"\n" + content)
     return content
 
 
@@ -59,14 +64,3 @@ def _state(path: str) -> tuple[int, ...]:
 
 def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file as a whole; where that is not possible, the labels are read again next time."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(f".{os.getpid()}")
-        new.write_bytes(content)
-        new.replace(path)
-    except OSError:
-        return

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cvimake.core import digest
+from cvimake.core.publication import write_whole
 from cvimake.pipeline import files
 from cvimake.project import DeclaredModel
 from cvimake.report.data import Curve
@@ -64,11 +65,8 @@ class Curves:
     def keep(self) -> None:
         """Write down the curves that were used, if one of them is new."""
         if self._used.keys() - self._known.keys():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            new = self._path.with_name(f"{self._path.name}.new")
             # The report of one model must not forget the curves of the others.
-            new.write_text(json.dumps({**self._known, **self._used}), encoding="utf-8")
-            new.replace(self._path)
+            write_whole(self._path, json.dumps({**self._known, **self._used}).encode())
 
 
 def _precision(labels_text: str, path: Path) -> list[float]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvimake.core import digest
+from cvimake.core.publication import write_whole
 from cvimake.report import pages
 from cvimake.report.data import FOLDER, Model, Report
 from cvimake.report.tables import json_object
@@ -67,11 +68,11 @@ def write(report: Report, graphs: Mapping[str, str], root: Path) -> Written:
     ]
     record = {name: known[name] for name in wanted if name in known}
     for page, content in zip(stale, _rendered(stale), strict=True):
-        _replace(folder / page.name, content)
+        write_whole(folder / page.name, content)
         record[page.name] = [wanted[page.name][1], hashlib.sha256(content).hexdigest()]
     _remove(folder / pages.MODELS, known.keys() - wanted.keys())
     if stale or known.keys() != wanted.keys():
-        _replace(folder / _RECORD, json.dumps(record, indent=1, sort_keys=True).encode())
+        write_whole(folder / _RECORD, json.dumps(record, indent=1, sort_keys=True).encode())
     return Written(pages=len(wanted), made=len(stale))
 
 
@@ -137,10 +138,3 @@ def _code() -> str:
     files = sorted(path for path in own.rglob("*") if path.suffix in {".py", ".j2", ".css"})
     contents = [[str(path.relative_to(own)), digest.of_file(path)] for path in files]
     return digest.of_value([contents, [importlib.metadata.version(name) for name in _LIBRARIES]])
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.write_bytes(content)
-    new.replace(path)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from cvimake.core.publication import publish
+from cvimake.core.publication import publish, write_whole
 
 
 def test_files_get_their_places_the_usual_mode_and_the_folders_they_need(tmp_path: Path) -> None:
@@ -46,3 +47,32 @@ def test_a_target_on_another_file_system_is_written_beside_it_first(tmp_path: Pa
     finally:
         target.unlink(missing_ok=True)
         target.parent.rmdir()
+
+
+def test_a_whole_file_replaces_an_earlier_one_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "target"
+    write_whole(path, b"one")
+    with path.open("rb") as earlier:
+        write_whole(path, b"two")
+        assert earlier.read() == b"one"
+    assert path.read_bytes() == b"two"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_whole_file_is_not_written_through_a_link(tmp_path: Path) -> None:
+    precious, path = tmp_path / "precious", tmp_path / "folder" / "target"
+    precious.write_bytes(b"mine")
+    path.parent.mkdir()
+    path.symlink_to(precious)
+    path.with_name(f".target.{os.getpid()}").symlink_to(precious)
+    write_whole(path, b"content")
+    assert precious.read_bytes() == b"mine"
+    assert path.read_bytes() == b"content"
+    assert [(one.name, one.is_symlink()) for one in path.parent.iterdir()] == [("target", False)]
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_whole(tmp_path / "taken", b"content")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
