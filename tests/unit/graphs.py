@@ -74,6 +74,14 @@ class Workshop:
         project.write(root, 1)
         self.patch(root, monkeypatch)
 
+    @classmethod
+    def with_store(cls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+        """Returns a project in a folder, with a store and a cache beside it."""
+        take_store(folder, monkeypatch)
+        root = folder / "project"
+        root.mkdir()
+        return cls(root, monkeypatch)
+
     def patch(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Puts the fakes in place, and the process into the project."""
         monkeypatch.chdir(root)
@@ -145,6 +153,13 @@ class Workshop:
         self.doit("run", *arguments)
         return list(self.ran)
 
+    def verdicts(self, capsys: pytest.CaptureFixture[str], code: int = 0) -> dict[str, str]:
+        """The verdict of the plan on each stage that is not up to date; the plan ends with this exit code."""
+        capsys.readouterr()
+        assert self.doit("plan", "--json") == code
+        stages: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["stages"]
+        return {stage["stage"]: stage["verdict"] for stage in stages}
+
     def _watched(self, stage_of: StageOf) -> StageOf:
         def stages(model: DeclaredModel) -> Iterator[Stage]:
             for stage in stage_of(model):
@@ -202,6 +217,13 @@ class Workshop:
             agreement=Figure(metric="same detections", value=0.9) if ".cvimodel" in paths else None,
         )  # fmt: skip
         return found.model_dump_json()
+
+
+def take_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Has builds use a store and a cache of the test's own; returns the store."""
+    monkeypatch.setenv("CVIMAKE_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr("cvimake.builder.store.current.user_cache", lambda _environment: tmp_path / "cache")
+    return tmp_path / "store"
 
 
 def digests(action: Action) -> dict[str, str]:

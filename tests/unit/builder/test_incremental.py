@@ -205,7 +205,7 @@ class Yard(Workshop):
         self.failing: set[str] = set()
         self.ran: list[str] = []
         self.stages: dict[str, Stage] = {}
-        # What was built when an answer was kept, and the request.
+        # The request of each kept answer, by the names that were built.
         self.answered: dict[tuple[str, ...], Request] = {}
         self.patch(root, monkeypatch)
         record = tasks.Project._record_toolchain
@@ -379,7 +379,7 @@ class Yard(Workshop):
         self.answered[only] = request
 
     def still_answered(self) -> set[tuple[str, ...]]:
-        """What would be answered without a look at the graph."""
+        """The names whose build would be answered without a look at the graph."""
         return {only for only, request in self.answered.items() if holds(request)}
 
     def told(self, *arguments: str) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphs import STAGES, Workshop
+from graphs import STAGES, Workshop, take_store
 
 from cvimake.builder.store import Entry, Store
 from cvimake.core.action import Action
@@ -23,10 +23,8 @@ OpenWorkshop = Callable[[str], Workshop]
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CVIMAKE_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("cvimake.builder.store.current.user_cache", lambda _environment: tmp_path / "cache")
-    return tmp_path / "store"
+    return take_store(tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -118,9 +118,7 @@ def test_a_plan_shows_both_and_fails_for_the_wrong_one(
     assert "./doit --continue builds the other models" in out
     assert f"  {WRONG}\n" in out
     assert "9 will run" in out or "will run, " in out
-    capsys.readouterr()
-    assert workshop.doit("plan", "--json") == 2
-    verdicts = {stage["stage"]: stage["verdict"] for stage in json.loads(capsys.readouterr().out)["stages"]}
+    verdicts = workshop.verdicts(capsys, code=2)
     assert verdicts["wrong:declaration"] == "cannot run"
     assert verdicts["open:waiting"] == "waits"
     assert workshop.doit("plan", "m0000") == 0

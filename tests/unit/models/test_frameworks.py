@@ -1,11 +1,10 @@
-"""What a network that takes PyTorch or TensorFlow changes in the graph: real graph, fake sandbox."""
+"""The graph of a model whose network takes PyTorch or TensorFlow: real graph, fake sandbox."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import small_tflite
@@ -16,11 +15,9 @@ from small_tflite import Operator, Tensor
 @pytest.fixture
 def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     """Its network is TFLite; there is a store."""
-    monkeypatch.setenv("CVIMAKE_STORE", str(tmp_path / "store"))
-    monkeypatch.setattr("cvimake.builder.store.current.user_cache", lambda _environment: tmp_path / "cache")
-    root = tmp_path / "project"
-    root.mkdir()
-    return tflite_workshop(root, monkeypatch)
+    workshop = Workshop.with_store(tmp_path, monkeypatch)
+    workshop.take_tflite()
+    return workshop
 
 
 def tflite_workshop(root: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
@@ -29,17 +26,10 @@ def tflite_workshop(root: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     return workshop
 
 
-def verdicts(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    capsys.readouterr()
-    assert workshop.doit("plan", "--json") == 0
-    stages: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["stages"]
-    return {stage["stage"]: stage["verdict"] for stage in stages}
-
-
 def test_the_plan_names_the_image_that_reads_the_network(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    planned = verdicts(workshop, capsys)
+    planned = workshop.verdicts(capsys)
     assert list(planned)[:3] == ["toolchain", "frameworks", "m0000:mlir"]
     assert planned["frameworks"] == "will run"
 
@@ -48,7 +38,7 @@ def test_a_project_of_onnx_networks_has_no_such_image(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workshop.declare('source = "tiny.tflite"', 'source = "tiny.onnx"')
-    assert "frameworks" not in verdicts(workshop, capsys)
+    assert "frameworks" not in workshop.verdicts(capsys)
     workshop.doit("list", "--all")
     assert "frameworks" not in capsys.readouterr().out
 
@@ -57,7 +47,7 @@ def test_a_network_that_is_not_there_yet_asks_for_no_image(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (workshop.declaration.parent / "tiny.tflite").unlink()
-    assert "frameworks" not in verdicts(workshop, capsys)
+    assert "frameworks" not in workshop.verdicts(capsys)
 
 
 def test_only_what_reads_the_network_runs_in_it(
@@ -67,7 +57,7 @@ def test_only_what_reads_the_network_runs_in_it(
     records = {name: (workshop.root / "build" / f"{name}.json") for name in ("toolchain", "frameworks")}
     assert json.loads(records["toolchain"].read_text(encoding="utf-8")) == workshop.identity
     assert json.loads(records["frameworks"].read_text(encoding="utf-8")) == workshop.frameworks
-    assert verdicts(workshop, capsys) == {}
+    assert workshop.verdicts(capsys) == {}
 
 
 def test_another_framework_makes_only_what_reads_the_network_stale(

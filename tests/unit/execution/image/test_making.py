@@ -324,26 +324,33 @@ def test_an_image_that_another_process_made_while_we_waited_is_not_built_again(t
 
 # The one with PyTorch and TensorFlow
 
+Asked = list[tuple[str, tuple[str, ...], dict[str, str]]]
+
+
+def asked_identities(monkeypatch: pytest.MonkeyPatch, found: Identified) -> Asked:
+    """Return the name, the programs and the variables with which identities are asked for from now on."""
+    asked: Asked = []
+
+    def identify(
+        *_arguments: object, programs: tuple[str, ...], what: str, environment: dict[str, str]
+    ) -> Identified:
+        asked.append((what, programs, environment))
+        return found
+
+    monkeypatch.setattr(making, "identify", identify)
+    return asked
+
 
 @pytest.mark.usefixtures("no_engine")
 def test_the_frameworks_image_is_built_on_the_toolchain_image_under_a_tag_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, ...]] = []
-
-    def identify(
-        *_arguments: object, programs: tuple[str, ...], what: str, environment: dict[str, str]
-    ) -> Identified:
-        assert environment == commands.environment()
-        asked.append((what, *programs))
-        return IDENTIFIED
-
-    monkeypatch.setattr(making, "identify", identify)
+    asked = asked_identities(monkeypatch, IDENTIFIED)
     client = FakeClient(stored("sha256:toolchain", "2024-03-01T00:00:00Z", labels()), messages=BUILT)
     recipe = FrameworksRecipe(toolchain="abc")
     made = build(client, tmp_path, recipe)
     assert made == ToolchainImage(id="sha256:finished", base="a base", identity=IDENTITY)
-    # What it is made on was there.
+    # The toolchain image was there.
     assert client.filters == {"label": f"cvimake.recipe={Recipe().digest()}"}
     options = options_of(client, "build")
     assert options["buildargs"] == {"BASE": "sha256:toolchain", "CVIMAKE_PARTIAL": process.mark()}
@@ -351,7 +358,8 @@ def test_the_frameworks_image_is_built_on_the_toolchain_image_under_a_tag_of_its
     assert set(options["context"]) == {*FRAMEWORKS_FILES, "certificates.crt", "pip.conf", "wheels"}
     assert options_of(client, "label")["labels"]["cvimake.recipe"] == recipe.digest()
     assert options_of(client, "tag")["name"] == f"cvimake/tpu_mlir:1.7-frameworks-{recipe.digest()[:8]}"
-    assert asked == [("frameworks image", "frameworks_identity", "toolchain_identity", "installed_files")]
+    programs = ("frameworks_identity", "toolchain_identity", "installed_files")
+    assert asked == [("frameworks image", programs, commands.environment())]
     assert (tmp_path / "build" / "logs" / "frameworks.log").exists()
 
 
@@ -362,17 +370,8 @@ def test_the_frameworks_image_is_built_on_the_toolchain_image_under_a_tag_of_its
 def test_the_export_image_is_built_on_the_base_and_its_licence_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[tuple[str, ...]] = []
-
-    def identify(
-        *_arguments: object, programs: tuple[str, ...], what: str, environment: dict[str, str]
-    ) -> Identified:
-        assert environment == commands.export_environment()
-        asked.append((what, *programs))
-        identity = {"python": "3.10.14", "packages": {"ultralytics": {"version": "8.4.190"}}}
-        return Identified(identity=identity, listing="")
-
-    monkeypatch.setattr(making, "identify", identify)
+    identity = {"python": "3.10.14", "packages": {"ultralytics": {"version": "8.4.190"}}}
+    asked = asked_identities(monkeypatch, Identified(identity=identity, listing=""))
     client = FakeClient(messages=BUILT)
     build(client, tmp_path, ExportRecipe())
     options = options_of(client, "build")
@@ -381,7 +380,8 @@ def test_the_export_image_is_built_on_the_base_and_its_licence_is_told(
     assert set(options["context"]) == {*EXPORT_FILES, "certificates.crt", "pip.conf", "wheels"}
     name = ExportRecipe().digest()[:8]
     assert options_of(client, "tag")["name"] == f"cvimake/tpu_mlir:8.4.190-export-{name}"
-    assert asked == [("export image", "export_identity", "toolchain_identity", "installed_files")]
+    programs = ("export_identity", "toolchain_identity", "installed_files")
+    assert asked == [("export image", programs, commands.export_environment())]
     assert (tmp_path / "build" / "logs" / "export.log").exists()
     assert "Ultralytics, whose licence is AGPL-3.0" in capsys.readouterr().err
 

@@ -24,6 +24,15 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the folder of recipes, which is read in its place."""
+    for path in docker_folder().iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(recipe, "docker_folder", lambda: tmp_path)
+    return tmp_path
+
+
 def test_the_user_chooses_base_and_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Recipe.from_environment(os.environ) == Recipe()
     (tmp_path / "x.whl").touch()
@@ -55,22 +64,19 @@ def test_recipes_differ_in_base_and_in_the_bytes_of_the_wheel(tmp_path: Path) ->
     assert len({*digests, Recipe(wheel=other).digest(), Recipe().digest(), Recipe(base="x").digest()}) == 4
 
 
-def test_the_named_files_are_all_that_the_dockerfile_copies() -> None:
-    words = (docker_folder() / "Dockerfile").read_text(encoding="utf-8").split()
-    assert {name for name in FILES if name != "Dockerfile"} <= set(words)
+@pytest.mark.parametrize("named", [FILES, FRAMEWORKS_FILES, EXPORT_FILES], ids=lambda named: named[0])
+def test_the_named_files_are_all_that_the_dockerfile_copies(named: tuple[str, ...]) -> None:
+    dockerfile, *names = named
+    words = (docker_folder() / dockerfile).read_text(encoding="utf-8").split()
+    assert set(names) <= set(words)
 
 
 @pytest.mark.parametrize(
     "name", ["Dockerfile", "build-requirements.txt", "requirements.txt", "source-requirements.txt"]
 )
-def test_recipes_differ_in_every_file_that_the_image_is_made_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    for path in docker_folder().iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(recipe, "docker_folder", lambda: tmp_path)
+def test_recipes_differ_in_every_file_that_the_image_is_made_from(files: Path, name: str) -> None:
     before = Recipe().digest()
-    (tmp_path / name).write_text("changed", encoding="utf-8")
+    (files / name).write_text("changed", encoding="utf-8")
     assert Recipe().digest() != before
 
 
@@ -87,25 +93,23 @@ def test_recipes_differ_in_the_programs_that_find_out_the_identity(
     assert Recipe().digest() != before
 
 
-# The image with PyTorch and TensorFlow
+# The images with PyTorch and TensorFlow, and with Ultralytics' exporter
 
 
-def test_the_named_files_are_all_that_the_frameworks_dockerfile_copies() -> None:
-    dockerfile, *names = FRAMEWORKS_FILES
-    words = (docker_folder() / dockerfile).read_text(encoding="utf-8").split()
-    assert set(names) <= set(words)
-
-
-@pytest.mark.parametrize("name", FRAMEWORKS_FILES)
-def test_frameworks_recipes_differ_in_every_file_and_leave_the_toolchains_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        *((FrameworksRecipe(), name) for name in FRAMEWORKS_FILES),
+        *((ExportRecipe(), name) for name in EXPORT_FILES),
+    ],
+    ids=lambda given: given if isinstance(given, str) else given.what,
+)
+def test_other_recipes_differ_in_every_file_and_leave_the_toolchains_alone(
+    files: Path, other: Recipe, name: str
 ) -> None:
-    for path in docker_folder().iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(recipe, "docker_folder", lambda: tmp_path)
-    before, plain = FrameworksRecipe().digest(), Recipe().digest()
-    (tmp_path / name).write_text("changed", encoding="utf-8")
-    assert FrameworksRecipe().digest() != before
+    before, plain = other.digest(), Recipe().digest()
+    (files / name).write_text("changed", encoding="utf-8")
+    assert other.digest() != before
     assert (Recipe().digest() == plain) == (name not in FILES)
 
 
@@ -121,37 +125,10 @@ def test_nothing_of_cuda_is_locked() -> None:
     assert not [name for name in names if name.startswith(("nvidia", "triton"))]
 
 
-# The image with Ultralytics' exporter
-
-
-def test_the_named_files_are_all_that_the_export_dockerfile_copies() -> None:
-    dockerfile, *names = EXPORT_FILES
-    words = (docker_folder() / dockerfile).read_text(encoding="utf-8").split()
-    assert set(names) <= set(words)
-
-
-@pytest.mark.parametrize("name", EXPORT_FILES)
-def test_export_recipes_differ_in_every_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    for path in docker_folder().iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(recipe, "docker_folder", lambda: tmp_path)
-    before, plain = ExportRecipe().digest(), Recipe().digest()
-    (tmp_path / name).write_text("changed", encoding="utf-8")
-    assert ExportRecipe().digest() != before
-    assert (Recipe().digest() == plain) == (name not in FILES)
-
-
-def test_the_toolchain_is_no_part_of_an_export_recipe(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for path in docker_folder().iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(recipe, "docker_folder", lambda: tmp_path)
+def test_the_toolchain_is_no_part_of_an_export_recipe(files: Path) -> None:
     before = ExportRecipe().digest()
     for name in ("Dockerfile", "requirements.txt", "onnx-requirements.txt", "simulator.c"):
-        (tmp_path / name).write_text("changed", encoding="utf-8")
+        (files / name).write_text("changed", encoding="utf-8")
     assert ExportRecipe().digest() == before
     assert ExportRecipe(base="x").digest() != before
 

@@ -22,7 +22,7 @@ def chosen(distances: Sequence[Any]) -> int:
     return best
 
 
-def whole(terms: Sequence[Any]) -> Any:  # noqa: ANN401
+def whole(terms: Sequence[Any]) -> Any:  # noqa: ANN401 - numbers of Python or numpy
     total: Any = 0
     for term in terms:
         total += term
@@ -42,13 +42,13 @@ TABLES = st.integers(1, 5).flatmap(
     TABLES,
     st.sampled_from([np.float32, np.float64]),
 )
-def test_the_toolchain_would_take_the_same_threshold(table: list[list[float]], kind: Any) -> None:  # noqa: ANN401
+def test_the_toolchain_would_take_the_same_threshold(table: list[list[float]], kind: Any) -> None:  # noqa: ANN401 - one of numpy's types
     with np.errstate(all="ignore"):
         terms = [[kind(value) for value in row] for row in table]
         distances = [whole(row) for row in terms]
     asked: list[tuple[int, int]] = []
 
-    def term(candidate: int, number: int) -> Any:  # noqa: ANN401
+    def term(candidate: int, number: int) -> Any:  # noqa: ANN401 - numbers of Python or numpy
         asked.append((candidate, number))
         return terms[candidate][number]
 
@@ -73,8 +73,8 @@ def test_a_candidate_that_cannot_win_gets_no_further_terms() -> None:
     assert sorted(asked) == [(0, 0), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]
 
 
-def by_the_toolchain(value: NDArray[Any], threshold: Any) -> NDArray[Any]:  # noqa: ANN401
-    """What tpu_mlir 1.7 does, said again."""
+def by_the_toolchain(value: NDArray[Any], threshold: float) -> NDArray[Any]:
+    """Quantise as tpu_mlir 1.7 does."""
     scale = 127 / threshold
     rounded: NDArray[Any] = np.round(value * scale)
     rounded[rounded > 127] = 127
@@ -92,7 +92,7 @@ ODD = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-42, -1e-42, 3e38, -3e38, 0.5, -0.5
     st.sampled_from([1e-5, 0.3, 1.0, 6.5, 127.0, 128.0, 1e30]) | st.floats(0.01, 9.0),
     st.booleans(),
 )
-def test_quantising_gives_the_toolchains_values(seed: int, size: int, threshold: Any, odd: bool) -> None:  # noqa: ANN401, FBT001
+def test_quantising_gives_the_toolchains_values(seed: int, size: int, threshold: float, odd: bool) -> None:  # noqa: FBT001 - hypothesis gives it by its place
     random = np.random.default_rng(seed)
     values = (random.standard_normal(size) * 3).astype(np.float32).reshape(1, size)
     if odd:
