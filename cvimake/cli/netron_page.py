@@ -7,27 +7,28 @@ and refuses to work 180 days after its release. The page that is served here may
 from __future__ import annotations
 
 import html
-import http.server
 import mimetypes
 import re
-import shutil
-import sys
 from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
+from cvimake.cli import loopback
 from cvimake.core.errors import CvimakeError
 
-LOOPBACK = "127.0.0.1"
 _MODEL = "/model/"
 # As in a checkout of Netron: the page reports nothing, and does not check its own age.
 _VERSION = re.compile(r'<meta name="(?:version|date)" content="[^"]*">')
 _DEVELOPMENT = '<meta name="version" content="0.0.0">'
-_POLICY = (
-    "default-src 'none'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:"
-)
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:"
+    ),
+    # The page would ask for consent to count visits; it counts none here.
+    "Set-Cookie": "consent=0; SameSite=Strict",
+}
 
 
 def netron_folder() -> Path:
@@ -60,45 +61,32 @@ def page(index: str, model: str) -> str:
     return _VERSION.sub(lambda _match: next(metas, ""), index)
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """A server of Netron's page and one model. The port 0 means any that is free."""
+class Server(loopback.Server):
+    """A server of Netron's page and one model.
 
-    daemon_threads = True
+    Raises:
+        CvimakeError: the page is not known, or the port cannot be served.
+    """
 
     def __init__(self, model: Path, netron: Path, port: int = 0) -> None:
         self.model = model
         self.netron = netron.resolve()
-        self.page = page((netron / "index.html").read_text(encoding="utf-8"), model.name).encode()
-        super().__init__((LOOPBACK, port), _Handler)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Print an error of the server, unless the browser has only gone away."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type] # as it was given
-
-    @property
-    def url(self) -> str:
-        """Return the address of the page."""
-        return f"http://{LOOPBACK}:{self.server_port}/"
+        index = netron / "index.html"
+        text = index.read_text(encoding="utf-8") if index.is_file() else ""
+        self.page = page(text, model.name).encode()
+        super().__init__(port, _Handler)
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(loopback.Handler):
     server: Server
 
-    def do_GET(self) -> None:
+    def answer(self, path: str) -> None:
         """Answer with the page, a file of Netron's, or the model."""
-        # A page of another site could reach this server under a name of its own (DNS rebinding).
-        if self.headers.get("Host") not in {
-            f"{host}:{self.server.server_port}" for host in (LOOPBACK, "localhost")
-        }:
-            self.send_error(HTTPStatus.FORBIDDEN)
-            return
-        path = unquote(urlsplit(self.path).path).replace("\0", "")
         if path == "/":
-            self._begin("text/html; charset=utf-8", len(self.server.page))
+            self.begin("text/html; charset=utf-8", len(self.server.page), _HEADERS)
             self.wfile.write(self.server.page)
         elif path == _MODEL + self.server.model.name:
-            self._file(self.server.model, "application/octet-stream")
+            self.send_file(self.server.model, "application/octet-stream", _HEADERS)
         else:
             file = (self.server.netron / path.lstrip("/")).resolve()
             if (
@@ -106,23 +94,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 and file.suffix not in {".py", ".pyc"}
                 and file.is_file()
             ):
-                self._file(file, mimetypes.guess_type(file.name)[0] or "application/octet-stream")
+                kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+                self.send_file(file, kind, _HEADERS)
             else:
                 self.send_error(HTTPStatus.NOT_FOUND)
-
-    def _file(self, path: Path, kind: str) -> None:
-        with path.open("rb") as file:
-            self._begin(kind, path.stat().st_size)
-            shutil.copyfileobj(file, self.wfile)
-
-    def _begin(self, kind: str, length: int) -> None:
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(length))
-        self.send_header("Content-Security-Policy", _POLICY)
-        # The page would ask for consent to count visits; it counts none here.
-        self.send_header("Set-Cookie", "consent=0; SameSite=Strict")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's signature
-        """Print nothing: the terminal is for the answer to the user."""

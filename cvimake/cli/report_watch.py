@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import http.server
 import mimetypes
-import os
-import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+from cvimake.cli import loopback
 from cvimake.core import terminal
-from cvimake.core.errors import CvimakeError
 from cvimake.core.paths import BUILD
 from cvimake.report.data import FOLDER
 
-LOOPBACK = "127.0.0.1"
 _INDEX = f"/{FOLDER.as_posix()}/index.html"
 # Seconds after which a browser asks for a page again. Pages have no script that could ask for changes alone.
 _REFRESH = 5
@@ -35,24 +30,18 @@ _HEADERS = {
 }
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """A server of a project's report and of the files that it links to. The port 0 means any that is free."""
+class Server(loopback.Server):
+    """A server of a project's report and of the files that it links to."""
 
-    daemon_threads = True
+    first_page = _INDEX
 
     def __init__(self, root: Path, port: int = 0) -> None:
         self.root = root.resolve()
-        super().__init__((LOOPBACK, port), _Handler)
-
-    @property
-    def url(self) -> str:
-        """Return the address of the overview."""
-        return f"http://{LOOPBACK}:{self.server_port}{_INDEX}"
+        super().__init__(port, _Handler)
 
     def file(self, path: str) -> Path | None:
         """Return the file at a path of an address; None if it may not be served."""
-        asked = Path(unquote(path).replace("\0", "").lstrip("/"))
-        file = (self.root / asked).resolve()
+        file = (self.root / path.lstrip("/")).resolve()
         if not file.is_file() or not file.is_relative_to(self.root):
             return None
         own = file.relative_to(self.root)
@@ -61,41 +50,19 @@ class Server(http.server.ThreadingHTTPServer):
         # Pages link to results and to declarations; everything else is nobody's business.
         return file if own.is_relative_to(BUILD) or own.name == _DECLARATION else None
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Print an error of the server, unless the browser has only gone away."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type] # as it was given
 
-
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(loopback.Handler):
     server: Server
 
-    def do_GET(self) -> None:
+    def answer(self, path: str) -> None:
         """Answer with a page or with a file that pages link to."""
-        hosts = {f"{host}:{self.server.server_port}" for host in (LOOPBACK, "localhost")}
-        # A page of another site could reach this server under a name of its own (DNS rebinding).
-        if self.headers.get("Host") not in hosts:
-            self.send_error(HTTPStatus.FORBIDDEN)
-            return
-        path = urlsplit(self.path).path
         file = self.server.file(_INDEX if path == "/" else path)
         if file is None:
             self.send_error(HTTPStatus.NOT_FOUND)
-            return
-        is_page = file.suffix == ".html" and file.is_relative_to(self.server.root / FOLDER)
-        with file.open("rb") as opened:
-            self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Type", "text/html; charset=utf-8" if is_page else _kind(file))
-            self.send_header("Content-Length", str(os.fstat(opened.fileno()).st_size))
-            for name, value in _HEADERS.items():
-                self.send_header(name, value)
-            if is_page:
-                self.send_header("Refresh", str(_REFRESH))
-            self.end_headers()
-            shutil.copyfileobj(opened, self.wfile)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's signature
-        """Print nothing: the terminal is for the answer to the user."""
+        elif file.suffix == ".html" and file.is_relative_to(self.server.root / FOLDER):
+            self.send_file(file, "text/html; charset=utf-8", {**_HEADERS, "Refresh": str(_REFRESH)})
+        else:
+            self.send_file(file, _kind(file), _HEADERS)
 
 
 def _kind(file: Path) -> str:
@@ -162,21 +129,15 @@ def serve(root: Path, models: Sequence[str], port: int) -> int:
     Raises:
         CvimakeError: the port cannot be served.
     """
-    try:
-        server = Server(root, port)
-    except (OSError, OverflowError) as error:
-        raise CvimakeError(f"port {port} cannot be served: {error}") from error
     watch = Watch(root, models)
-    with server:
+    with Server(root, port) as server:
         watch.look()
         thread = threading.Thread(target=watch.run, daemon=True)
         thread.start()
         terminal.line(f"the report is at {server.url} until Ctrl-C; it follows every build in this project")
         terminal.flush()
         try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            return 0
+            server.serve_until_interrupted()
         finally:
             watch.stop()
     return 0

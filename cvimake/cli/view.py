@@ -35,12 +35,7 @@ class View(PlainCommand):
         if len(arguments) != 1:
             raise CvimakeError("`view` takes one model or file", "./doit view yolo11n")
         path, outputs, said_by = _chosen(arguments[0])
-        netron = netron_folder()
-        try:
-            server = Server(path, netron, options["port"])
-        except (OSError, OverflowError) as error:
-            raise CvimakeError(f"port {options['port']} cannot be served: {error}") from error
-        with server:
+        with Server(path, netron_folder(), options["port"]) as server:
             if outputs:
                 terminal.line(f"outputs, {said_by}:")
                 for name in outputs:
@@ -49,10 +44,7 @@ class View(PlainCommand):
                 terminal.line(f"outputs: the network's own ({said_by})")
             terminal.line(f"{path.name} is at {server.url} until Ctrl-C")
             terminal.flush()
-            try:
-                server.serve_forever()
-            except KeyboardInterrupt:
-                return 0
+            server.serve_until_interrupted()
         return 0
 
 

@@ -8,6 +8,8 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 
+import loopback_servers
+
 
 class FileServer(http.server.ThreadingHTTPServer):
     """Serves files.
@@ -188,12 +190,8 @@ def hang_up(handler: Handler) -> None:
 
 @contextlib.contextmanager
 def serving() -> Iterator[FileServer]:
-    with FileServer() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    with loopback_servers.serving(FileServer()) as server:
         try:
             yield server
         finally:
             server.released.set()
-            server.shutdown()
-            thread.join()

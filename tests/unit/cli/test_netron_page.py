@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import http.client
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from loopback_servers import get, serving
 
 from cvimake.cli import netron_page
 from cvimake.cli.netron_page import Server, page
@@ -24,21 +24,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
     (netron / "server.py").write_text("secret", encoding="utf-8")
     (tmp_path / "net 1.onnx").write_bytes(b"weights" * 1000)
     (tmp_path / "other.onnx").write_bytes(b"other")
-    with Server(tmp_path / "net 1.onnx", netron) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with serving(Server(tmp_path / "net 1.onnx", netron)) as server:
         yield server
-        server.shutdown()
-        thread.join()
-
-
-def get(server: Server, path: str, host: str | None = None) -> tuple[int, bytes, http.client.HTTPMessage]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
-    connection.request("GET", path, headers={"Host": host} if host else {})
-    response = connection.getresponse()
-    body = response.read()
-    connection.close()
-    return response.status, body, response.headers
 
 
 def test_the_page_opens_the_model_and_has_no_leave_to_talk_to_others(server: Server) -> None:
@@ -97,6 +84,11 @@ def test_the_viewer_listens_on_this_machine_alone(server: Server) -> None:
 def test_a_page_of_another_form_is_refused() -> None:
     with pytest.raises(CvimakeError, match="is not known"):
         page("<html></html>", "net.onnx")
+
+
+def test_a_netron_without_its_page_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CvimakeError, match="is not known"):
+        Server(tmp_path / "net.onnx", tmp_path)
 
 
 def test_a_name_cannot_leave_its_place() -> None:

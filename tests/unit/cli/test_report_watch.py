@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import http.client
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from loopback_servers import get, serving
 
 from cvimake.cli.report_watch import Server, Watch
 
@@ -30,21 +29,8 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(root: Path) -> Iterator[Server]:
-    with Server(root) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with serving(Server(root)) as server:
         yield server
-        server.shutdown()
-        thread.join()
-
-
-def get(server: Server, path: str, host: str | None = None) -> tuple[int, bytes, http.client.HTTPMessage]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
-    connection.request("GET", path, headers={"Host": host} if host else {})
-    response = connection.getresponse()
-    body = response.read()
-    connection.close()
-    return response.status, body, response.headers
 
 
 @pytest.mark.parametrize("path", ["/", "/build/report/index.html"])
