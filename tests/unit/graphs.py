@@ -138,6 +138,14 @@ class Workshop:
         ended = DoitMain(loader, config_filenames=(), extra_config=PLUGINS).run(list(arguments))
         return 0 if ended is None else int(ended)
 
+    def printed(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+        """Runs a command that succeeds without an error or a note, and returns its output."""
+        capsys.readouterr()
+        assert self.doit(*arguments) == 0
+        written = capsys.readouterr()
+        assert written.err == ""
+        return written.out
+
     @contextlib.contextmanager
     def records(self) -> Iterator[Dependency]:
         """doit's records, to be read and written."""

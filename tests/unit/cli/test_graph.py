@@ -19,11 +19,7 @@ from cvimake.cli.commands import PLUGINS
 
 
 def drawn(workshop: Workshop, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    capsys.readouterr()
-    assert workshop.doit("graph", *arguments) == 0
-    written = capsys.readouterr()
-    assert written.err == ""
-    return written.out
+    return workshop.printed(capsys, "graph", *arguments)
 
 
 def lines(text: str) -> set[tuple[str, str]]:

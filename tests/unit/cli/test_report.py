@@ -18,11 +18,7 @@ PAGE = Path("build/report/models/m0000.html")
 
 
 def told(workshop: Workshop, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    capsys.readouterr()
-    assert workshop.doit("report", *arguments) == 0
-    written = capsys.readouterr()
-    assert written.err == ""
-    return written.out
+    return workshop.printed(capsys, "report", *arguments)
 
 
 def data(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> Any:  # noqa: ANN401 - any JSON value
