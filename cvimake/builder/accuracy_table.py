@@ -84,10 +84,10 @@ def explanations(measured: Mapping[Row, Accuracy | None]) -> Iterator[str]:
 
 
 def of_float_networks(measured: Mapping[str, Path], shown: Container[str]) -> Iterator[str]:
-    """Yield a line for each float network of which the table says nothing: what it sees.
+    """Yield a line with the accuracy of each float network that the table says nothing about.
 
     Args:
-        measured: the files with what was measured, by the models' names.
+        measured: the files with their accuracy, by the models' names.
         shown: the models that have a row in the table.
     """
     from cvimake.pipeline.accuracy import Measured  # noqa: PLC0415 - slow to import, and rarely needed
@@ -103,13 +103,18 @@ def of_float_networks(measured: Mapping[str, Path], shown: Container[str]) -> It
 def _of_float(model: str, of_float: Measured) -> str:
     if of_float.figure is None:
         return f"{model}: the float network has no figure of its own: {of_float.figure_reason}"
-    camera = f", {of_float.camera.number} as the camera shows it" if of_float.camera else ""
     figure = of_float.figure
-    return f"{model}: the float network has {figure.metric} {figure} on {_images(of_float)}{camera}"
+    on_camera = _on_camera(of_float)
+    return f"{model}: the float network has {figure.metric} {figure} on {_images(of_float)}{on_camera}"
 
 
 def _images(measured: Measured) -> str:
     return "1 image" if measured.images == 1 else f"{measured.images} images"
+
+
+def _on_camera(of_float: Measured) -> str:
+    """Return the figure that the camera shows, as the end of a sentence; empty if there is none."""
+    return f", {of_float.camera.number} as the camera shows it" if of_float.camera else ""
 
 
 def _explanation(model: str, accuracy: Accuracy) -> str:
@@ -121,8 +126,7 @@ def _explanation(model: str, accuracy: Accuracy) -> str:
         return (
             f"{model}: agreement with the float network, on {images}{': unknown' if reason else ''}{reason}"
         )
-    camera = f", {of_float.camera.number} as the camera shows it" if of_float.camera else ""
     return (
         f"{model}: accuracy is {figure.metric} on {images}, ± its standard error; "
-        f"the float network has {figure.number}{camera}"
+        f"the float network has {figure.number}{_on_camera(of_float)}"
     )

@@ -42,6 +42,21 @@ def outputs(model: str) -> str:
     return f"{model}_outputs.json"
 
 
+def search(stem: str) -> str:
+    """Name the summary of the search for the layers that stay float."""
+    return f"{stem}_search.json"
+
+
+def loss_table(stem: str) -> str:
+    """Name the losses of the layers that such a search has tried."""
+    return f"{stem}_loss_table.txt"
+
+
+def float_stem(model: str) -> str:
+    """Return the beginning of the names of files about the float network."""
+    return f"{model}_float"
+
+
 def accuracy(stem: str) -> str:
     """Name the accuracy of a network or a cvimodel."""
     return f"{stem}_accuracy.json"

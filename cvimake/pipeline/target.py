@@ -39,7 +39,9 @@ class Target:
     def row(self) -> Row:
         """Its row of the table at the end of a build."""
         name = self.model.name
-        measured = (files.accuracy(f"{name}_float"), files.accuracy(self.stem)) if self.model.accuracy else ()
+        measured = (
+            (files.accuracy(files.float_stem(name)), files.accuracy(self.stem)) if self.model.accuracy else ()
+        )
         return Row(
             name,
             self.label,

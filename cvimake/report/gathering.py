@@ -89,9 +89,8 @@ class Gathering:
                     measured[target.label] = one
             found.append(variants.of_target(self.evidence, target, one, of_float, order))
         stems = [(target.label, target.stem) for target in targets(model) if target.label in measured]
-        drawn, missing = (
-            self.curves(model, [(accuracy.FLOAT, f"{model.name}_float"), *stems]) if stems else ((), "")
-        )
+        float_stem = files.float_stem(model.name)
+        drawn, missing = self.curves(model, [(accuracy.FLOAT, float_stem), *stems]) if stems else ((), "")
         own = [
             name
             for name, stage in self.evidence.stages.items()
@@ -119,10 +118,7 @@ class Gathering:
             changes=self.since.of_model.get(model.name, ()),
             files=existing(
                 ("declaration", model.folder / "model.toml"),
-                (
-                    "accuracy of the float network",
-                    files.place(model.name, files.accuracy(f"{model.name}_float")),
-                ),
+                ("accuracy of the float network", files.place(model.name, files.accuracy(float_stem))),
                 ("thresholds", table),
                 ("outputs", files.place(model.name, files.outputs(model.name))),
             ),

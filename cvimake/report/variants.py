@@ -28,8 +28,8 @@ def of_target(
     Args:
         evidence: what the records say.
         target: the cvimodel.
-        measured: what it sees; None if it was not measured.
-        of_float: what the float network sees.
+        measured: its accuracy; None if it was not measured.
+        of_float: the accuracy of the float network.
         order: the layers of the network.
     """
     path = files.place(target.model.name, target.cvimodel)
@@ -42,7 +42,8 @@ def of_target(
         None,
     )
     name = target.model.name
-    loss_table = files.place(name, f"{target.stem}_loss_table.txt")
+    summary = files.place(name, files.search(target.stem)) if target.variant.qtable else None
+    losses = files.place(name, files.loss_table(target.stem)) if target.variant.qtable else None
     return Variant(
         name=target.label,
         stage=target.stage,
@@ -54,9 +55,7 @@ def of_target(
         contents=contents_of(info) if info else None,
         accuracy=accuracy.beside_float(measured, of_float) if measured else None,
         float_layers=tables.float_layers(qtable) if qtable else None,
-        search=_search(files.place(name, f"{target.stem}_search.json"), loss_table, order)
-        if target.variant.qtable
-        else None,
+        search=_search(summary, losses, order) if summary and losses else None,
         making=evidence.making(stage),
         files=existing(
             ("cvimodel", path),
@@ -65,11 +64,8 @@ def of_target(
             ("detections", files.place(name, files.detections(target.stem))),
             ("comparison", files.place(name, target.validation)),
             ("float layers", qtable),
-            (
-                "search",
-                files.place(name, f"{target.stem}_search.json") if target.variant.qtable else None,
-            ),
-            ("losses", loss_table if target.variant.qtable else None),
+            ("search", summary),
+            ("losses", losses),
         ),
     )
 

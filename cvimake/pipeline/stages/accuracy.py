@@ -34,7 +34,7 @@ _DECODER = "own_decoder.py"
 # Images are evaluated in groups, each in a process of its own: as many as are expected to take a second. Then
 # making the process takes no time worth mentioning, and little is lost if it is killed.
 _SECONDS_TOGETHER, _MOST_TOGETHER = 1.0, 8
-# Of the tool, by the pixel format (model_deploy.py).
+# The format of a picture that model_deploy.py takes if none is declared, by the pixel format.
 _USUAL_FORMAT = {"gray": "GRAYSCALE", "bgr": "BGR_PLANAR", "rgb": "RGB_PLANAR"}
 
 
@@ -60,10 +60,10 @@ def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | No
         target: the cvimodel; None for the float network.
         asked: what is added to the names of files, and is the end of the stage's name; empty for the usual.
     """
-    stem = f"{target.stem if target else f'{model.name}_float'}{asked}"
+    float_stem = f"{files.float_stem(model.name)}{asked}"
+    stem = f"{target.stem}{asked}" if target else float_stem
     name = f"{target.stage if target else f'{model.name}:float'}{asked or '_accuracy'}"
     result, field, camera = files.accuracy(stem), files.detections(stem), files.camera_detections(stem)
-    float_stem = f"{model.name}_float{asked}"
     of_float = [files.detections(float_stem), files.accuracy(float_stem)] if target else []
     texts = [Text(name=_OPTIONS, text=json.dumps(_options(model, declared, target, of_float), indent=1))]
     if declared.labels:

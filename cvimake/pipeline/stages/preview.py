@@ -58,7 +58,7 @@ def asked(model: DeclaredModel, wanted: Asked) -> Iterator[Stage]:
 def _stage(model: DeclaredModel, declared: DeclaredAccuracy, wanted: Asked, suffix: str) -> Stage:
     made = list(targets(model))
     of_images = accuracy.ASKED if wanted.images else ""
-    stems = {"float": f"{model.name}_float", **{target.label: target.stem for target in made}}
+    stems = {"float": files.float_stem(model.name), **{target.label: target.stem for target in made}}
     networks = [
         {
             "name": name,

@@ -32,7 +32,7 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
             continue
         sampled, folders, texts = inputs.samples(samples, "data_list", _DATASET)
         table = inputs.calibration_table(target)
-        summary, loss_table = f"{target.stem}_search.json", f"{target.stem}_loss_table.txt"
+        summary, loss_table = files.search(target.stem), files.loss_table(target.stem)
         arguments = tools.arguments(
             tools.RUN_QTABLE,
             [search],

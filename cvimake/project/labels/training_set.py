@@ -9,7 +9,7 @@ from pathlib import Path
 from cvimake.core import digest, toml
 from cvimake.core.errors import CvimakeError, DeclarationError
 from cvimake.project.dataset import Dataset, DeclaredDataset
-from cvimake.project.labels import data_yaml
+from cvimake.project.labels import data_yaml, ultralytics
 from cvimake.project.labels.findings import Findings
 
 _MOST_BYTES = 256 * 1024
@@ -95,12 +95,7 @@ def _labels(path: Path, folder: Path) -> Path:
     """Return the labels of a folder of images: the data.yaml if they lie below it, else their own folder."""
     if folder.is_relative_to(path.parent.resolve()):
         return path.resolve()
-    parts = list(folder.parts)
-    for index in range(len(parts) - 1, -1, -1):
-        if parts[index] == "images":
-            parts[index] = "labels"
-            break
-    labels = Path(*parts)
+    labels = Path(*ultralytics.of_images(folder.parts))
     if not labels.is_dir():
         raise CvimakeError(f"--data {path}: no folder {labels} with the labels of {folder}")
     return labels

@@ -49,14 +49,20 @@ def beside_images(image: Path, root: Path) -> Path | None:
     None if the image is not below the root, the folder of the data.yaml.
     """
     try:
-        parts = list(image.relative_to(root).parts)
+        *folders, name = image.relative_to(root).parts
     except ValueError:
         return None
-    for index in range(len(parts) - 2, -1, -1):
+    return root.joinpath(*of_images(folders), name).with_suffix(".txt")
+
+
+def of_images(folders: Sequence[str]) -> list[str]:
+    """Return the folders of labels from those of their images: the last `images` becomes `labels`."""
+    parts = list(folders)
+    for index in range(len(parts) - 1, -1, -1):
         if parts[index] == "images":
             parts[index] = "labels"
             break
-    return root.joinpath(*parts).with_suffix(".txt")
+    return parts
 
 
 def in_folder(name: str, folder: Path) -> Path:
