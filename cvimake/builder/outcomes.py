@@ -129,7 +129,7 @@ def _measured_accuracy(outcome: MeasuredAccuracy) -> None:
 
     measured = read_accuracy(outcome.result)
     of_float = read_accuracy(outcome.of_float) if outcome.of_float else None
-    # Of a variant it is only told if it is another matter than with the float network.
+    # If the float network has no figure either, its own stage has told the reason.
     if outcome.wants_figure and not measured.figure and not (of_float and not of_float.figure):
         announce.note(f"warning: {outcome.stage}: the labels are of no use: {measured.figure_reason}")
     if excesses := list(over_budget(measured, of_float, outcome.budget)):

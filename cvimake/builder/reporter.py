@@ -140,7 +140,7 @@ class Reporter(BuildReporter):
     def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:
         super().__init__(outstream, options)
         self._results: dict[Row, Result] = {}
-        # What was measured of float networks, by the model's name.
+        # The files with the accuracy of float networks, by the model's name.
         self._of_float: dict[str, Path] = {}
         self._view: LiveView | None = None
 

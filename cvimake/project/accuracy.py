@@ -34,7 +34,7 @@ class Accuracy(Declared):
     input_num: Annotated[Positive | None, example(100)] = None
     """How many images are taken, evenly spread; without it, as many as take ten minutes of two cores."""
     task: AccuracyTask = "detect"
-    """What the labels must have, and the figures are about: boxes, masks, keypoints or classes."""
+    """The network's task: labels and figures are of its boxes, masks, keypoints or classes."""
     metric: Annotated[Metric | None, example("mAP50")] = None
     """The figure in tables; without it, mAP50-95 or, for classes, top1; without labels, agreement."""
     keypoints: Annotated[Positive | None, example(17)] = None

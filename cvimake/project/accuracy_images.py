@@ -34,7 +34,7 @@ _SECONDS = 3e-13
 _UNKNOWN_BYTES = 10_000_000
 _USUAL_SHAPE = (3, 640, 640)
 _KEY = ("accuracy",)
-# Of COCO's persons.
+# The number of keypoints of a person in COCO.
 _KEYPOINTS = 17
 _FORMATS = frozenset({None, "RGB_PACKED", "RGB_PLANAR", "BGR_PACKED", "BGR_PLANAR", "GRAYSCALE"})
 

@@ -10,7 +10,7 @@ from cvimake.report.data import Breakdown, Part, Series
 from cvimake.report.variant_data import Accuracy, OutputSimilarity
 
 FLOAT = "float"
-# The parts of detections, the one that a model is about last.
+# The parts of detections. If there are several, the model is about the last one.
 _PARTS = ("boxes", "masks", "keypoints")
 _SIZES = ("small", "medium", "large")
 # A smaller loss is shown as 0.000.
@@ -20,11 +20,11 @@ _MEMBERS: Mapping[Part, str] = {"class": "classes", "size": "sizes"}
 
 
 def beside_float(ours: Measured, theirs: Measured | None) -> Accuracy:
-    """Return what a cvimodel sees, beside the float network.
+    """Return the accuracy of a cvimodel, beside the float network's.
 
     Args:
-        ours: what was measured of the cvimodel.
-        theirs: of the float network; None if nothing was.
+        ours: the figures of the cvimodel.
+        theirs: the figures of the float network; None if it was not measured.
     """
     outputs = tuple(
         OutputSimilarity(
@@ -67,7 +67,7 @@ def _of_agreement(variants: Mapping[str, Measured]) -> tuple[Breakdown, ...]:
     """Return the agreement of each class; without labels, nothing else is known. The float network has 1."""
     boxes = {name: one.agreement_details.get("boxes") or {} for name, one in variants.items()}
     rows = {name: (found.get("at_threshold") or {}).get("classes") or {} for name, found in boxes.items()}
-    # Most of many classes are in none of few images.
+    # If there are many classes and few images, most classes are in no image.
     parts = [
         part
         for part in _names(rows.values(), "class")

@@ -41,7 +41,7 @@ class Breakdown(Value):
 
     Attributes:
         metric: the figure.
-        of: what the parts are: `class` or `size`.
+        of: the kind of the parts: `class` or `size`.
         counts: objects or images of each part; empty if they are not known.
         series: the float network first.
     """
@@ -70,7 +70,7 @@ class Change(Value):
 
 
 class Preview(Value):
-    """A picture of what the variants find.
+    """A picture of the objects that the variants find.
 
     Attributes:
         path: the whole picture, relative to the project.

@@ -1,4 +1,4 @@
-"""What the records of builds and the files in `build` say about stages."""
+"""Tells of stages by the records of builds and by the files in `build`."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _APART = "\u200b"
 
 
 def written(report: Report) -> str:
-    """Return the report: a table of all cvimodels, and below it what is to be said of each model."""
+    """Return the report: a table of all cvimodels, and below it a text about each model."""
     lines = [
         f"## {_text(report.project)}",
         "",

@@ -63,7 +63,7 @@ class OutputSimilarity(Value):
 
 
 class Accuracy(Value):
-    """What a cvimodel sees, beside the float network.
+    """The accuracy of a cvimodel, beside the float network's.
 
     Attributes:
         figure: as the field measures it; None if there is no figure.
@@ -124,7 +124,7 @@ class LayerTime(Value):
 
 
 class Contents(Value):
-    """What is in a cvimodel.
+    """The contents of a cvimodel.
 
     Attributes:
         weights: the largest ones.

@@ -20,7 +20,7 @@ _MOST_BYTES = 256 * 1024 * 1024
 _CLASSES = "classes.txt"
 _YAML = frozenset({".yaml", ".yml"})
 _UNNAMED = 100_000
-# Of a file with names of classes.
+# The most bytes of a file with names of classes.
 _MOST_NAMES_BYTES = 256 * 1024
 
 

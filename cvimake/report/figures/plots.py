@@ -213,7 +213,7 @@ def _boxes(axes: Any, boxes: Sequence[tuple[float, float, float, float]], colour
     """
     import numpy as np  # noqa: PLC0415 - only there for a report
     from matplotlib.patches import PathPatch  # noqa: PLC0415 - only there for a report
-    from matplotlib.path import Path as Shape  # noqa: PLC0415 - as above
+    from matplotlib.path import Path as Shape  # noqa: PLC0415 - only there for a report
 
     corners = [
         [(left, bottom), (left + width, bottom), (left + width, bottom + height), (left, bottom + height)]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Each colour of a figure is a number that stands for a variable of the page's style. The page has values for
 # light and for dark. matplotlib writes a colour in this form.
 INK, FAINT, GRID = "#010101", "#020202", "#030303"
-# Of the float network, then of the variants.
+# The colour of the float network, then those of the variants.
 SERIES = ("#100000", "#110000", "#120000", "#130000", "#140000", "#150000", "#160000")
 _VARIABLES = {
     INK: "ink",
@@ -71,7 +71,7 @@ _FONT_SIZE = re.compile(r"([\d.]+)px")
 def canvas(height: float, width: float = WIDTH) -> Iterator[Figure]:
     """Give an empty figure of a size in pixels; everything in it is drawn in the report's style."""
     import matplotlib as mpl  # noqa: PLC0415 - only there for a report
-    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
+    from matplotlib.figure import Figure  # noqa: PLC0415 - only there for a report
 
     with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
         # A name can have any letter. The page has fonts for it, even if matplotlib has none to measure it.
