@@ -21,6 +21,8 @@ _MOST_BYTES, _MOST_INSTRUCTIONS = 16 * 1024**2, 500_000
 # Modules that only make tensors and the dictionary that holds them.
 _OF_TENSORS = frozenset({"collections", "torch", "torch._utils", "torch.serialization", "torch.storage"})
 _NAMED = 2
+# PyTorch writes members without compression, and can also read the second of these.
+_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
 class Maker(Enum):
@@ -43,8 +45,13 @@ def maker(archive: Path, member: str) -> Maker:
         OSError: it cannot be read.
     """
     try:
-        with zipfile.ZipFile(archive) as opened, opened.open(member) as file:
-            text = file.read(_MOST_BYTES)
+        with zipfile.ZipFile(archive) as opened:
+            if opened.getinfo(member).compress_type not in _COMPRESSIONS:
+                return Maker.OTHER
+            with opened.open(member) as file:
+                text = file.read(_MOST_BYTES)
+    # zipfile raises RuntimeError for an encrypted member, and NotImplementedError for other features of the
+    # format that it does not know. Errors of the decompressor are not turned into its own.
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, zlib.error):
         return Maker.OTHER
     modules = set[str]()

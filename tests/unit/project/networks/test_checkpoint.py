@@ -100,3 +100,19 @@ def test_a_damaged_zip_has_no_maker(tmp_path: Path) -> None:
     data[50] ^= 0xFF
     path.write_bytes(data)
     assert maker(path, MEMBER) is Maker.OTHER
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_compression_that_pytorch_does_not_read_has_no_maker(
+    tmp_path: Path, compression: int, *, damaged: bool
+) -> None:
+    path = tmp_path / "net.pt"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr(MEMBER, pickled(*ULTRALYTICS))
+    if damaged:
+        data = bytearray(path.read_bytes())
+        place = 39 + len(MEMBER)
+        data[place : place + 16] = b"\xff" * 16
+        path.write_bytes(data)
+    assert maker(path, MEMBER) is Maker.OTHER
