@@ -43,15 +43,15 @@ class _Completion:
         self._file, self._model, self._settings, self._datasets = file, model, settings, datasets
         self._inputs = ModelInput(**merged(settings.input, model.input))
         self._calibration = sampling.with_own_samples(settings.calibration, model.calibration)
-        # The files that are still to be fetched. The model waits for them.
         self._source = file.path.parent / model.source
         self._kind: Kind | None = None
+        # The files that are still to be fetched. The model waits for them.
         self._awaited = fetch.missing(model.fetch, file.path.parent) if model.fetch else ()
 
     def model(self) -> DeclaredModel:
         file, model, settings, calibration = self._file, self._model, self._settings, self._calibration
         folder = file.path.parent
-        self._check_tables(self._source)
+        self._check_tables()
         samples, mistakes = sampling.find(file, ("calibration",), calibration, self._datasets, self._awaited)
         self.mistakes += mistakes
         tested_with = as_files(model.verify.input)
@@ -79,7 +79,7 @@ class _Completion:
             inputs=self._inputs,
             onnx=OnnxOptions(**merged(settings.onnx, model.onnx)),
             is_checkpoint=self._kind is Kind.CHECKPOINT,
-            external_data=_external_data(folder / model.source, model),
+            external_data=_external_data(self._source, model),
             calibration=calibration,
             calibration_samples=samples,
             tune_samples=tune,
@@ -91,8 +91,8 @@ class _Completion:
     def _blame(self, key: Key, reasons: list[str] | Iterator[str]) -> None:
         self.mistakes += [self._file.mistake(key, reason) for reason in reasons]
 
-    def _check_tables(self, source: Path) -> None:
-        model = self._model
+    def _check_tables(self) -> None:
+        model, source = self._model, self._source
         tested_with = as_files(model.verify.input)
         # A .pt is often another file than a TorchScript network; other files are checked when they are built.
         if source.suffix == Kind.TORCHSCRIPT.value and source.is_file():
@@ -161,7 +161,7 @@ class _Completion:
             model.accuracy,
             MeasuredModel(
                 inputs=self._inputs,
-                source=folder / model.source,
+                source=self._source,
                 classes=folder / model.classes if model.classes else None,
                 variants=variants,
                 outputs=tuple(model.output.names or ()),

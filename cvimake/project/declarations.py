@@ -79,7 +79,7 @@ class DeclaredModel:
 
     @property
     def network(self) -> Path:
-        """The file that the first stage which all networks have begins with: the source, or its export."""
+        """The file that the build converts: the source, or the ONNX file that a checkpoint is exported to."""
         return exported(self.name) if self.is_checkpoint else self.source
 
     @property

@@ -98,7 +98,7 @@ KNOWN: tuple[Known, ...] = (
         "foreign-checkpoint",
         _log(r"^the checkpoint's pickle names what no network of Ultralytics has: (?P<names>.+)$"),
         "the checkpoint names {names}, which no network of Ultralytics has; it was not opened any further",
-        "Do not trust the file: it may run this on the machine of who opens it. If it is your own, and its\n"
+        "Do not trust the file: it may run this on any machine that opens it. If it is your own, and its\n"
         "network has layers of your own, export it to ONNX where it was trained.",
     ),
     Known(

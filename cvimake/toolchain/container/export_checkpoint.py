@@ -28,15 +28,15 @@ DROPPED = frozenset({"date", "description"})
 FOREIGN = "the checkpoint's pickle names what no network of Ultralytics has:"
 SIZED = "the network cannot take the declared shape:"
 REFUSED = "Ultralytics cannot export the checkpoint:"
-# Of a text that a checkpoint gives, this much is shown, in characters; and so many names.
+# The most characters that are shown of a text from a checkpoint, and the most names.
 _SHOWN, _FEW = 300, 5
 
 
 def main(source: str, result: str, shape: Sequence[int] = ()) -> None:
     """Write the ONNX file, or end with a message."""
     import onnx  # noqa: PLC0415 - only in the container
-    from ultralytics import YOLO  # noqa: PLC0415 - the same
-    from ultralytics.nn.tasks import SAFE_LOAD, _SafeLoad  # noqa: PLC0415 - the same
+    from ultralytics import YOLO  # noqa: PLC0415 - only in the container
+    from ultralytics.nn.tasks import SAFE_LOAD, _SafeLoad  # noqa: PLC0415 - only in the container
 
     # Without this, Ultralytics would unpickle everything, and would not tell.
     if not (_SafeLoad.SUPPORTED and SAFE_LOAD):
@@ -85,7 +85,7 @@ def _text(shape: Sequence[int]) -> str:
 def _refuse(source: str, error: Exception) -> NoReturn:
     """End with the reason why a checkpoint cannot be exported, in one line."""
     import torch  # noqa: PLC0415 - only in the container
-    from ultralytics.nn.tasks import _SafeLoad  # noqa: PLC0415 - the same
+    from ultralytics.nn.tasks import _SafeLoad  # noqa: PLC0415 - only in the container
 
     if isinstance(error, TypeError) and "references types outside" in str(error):
         named = set(torch.serialization.get_unsafe_globals_in_checkpoint(source))
