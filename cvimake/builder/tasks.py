@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import inspect
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -24,17 +24,18 @@ from cvimake.builder.task_failure import failure_of
 from cvimake.builder.task_meta import Meta
 from cvimake.builder.unbuildable import Unbuildable
 from cvimake.core import announce
-from cvimake.core.capacity import EXPORT_IMAGE, FRAMEWORKS_IMAGE
+from cvimake.core.capacity import EXPORT_IMAGE, FRAMEWORKS_IMAGE, Load
 from cvimake.core.content import Contents
 from cvimake.core.errors import CvimakeError, harmless
 from cvimake.core.paths import EXPORT, FRAMEWORKS, TOOLCHAIN
 from cvimake.execution.engine.choice import chosen, would_change
-from cvimake.execution.image.recipe import ExportRecipe, FrameworksRecipe
+from cvimake.execution.image.recipe import ExportRecipe, FrameworksRecipe, Recipe
 from cvimake.pipeline.stage import Stage, StageOf
 from cvimake.project import DeclaredModel
 from cvimake.toolchain import commands
 
-TOOLCHAIN_TASK, FRAMEWORKS_TASK, EXPORT_TASK = "toolchain", "frameworks", "export"
+# Each has the name of the file that it writes.
+TOOLCHAIN_TASK, FRAMEWORKS_TASK, EXPORT_TASK = TOOLCHAIN.stem, FRAMEWORKS.stem, EXPORT.stem
 
 Task = dict[str, Any]
 AnyTask = Task | DoitTask
@@ -69,38 +70,17 @@ class Project:
 
     def toolchain_task(self) -> Task:
         """Return the task that finds or builds the toolchain image and records its fingerprint."""
-        return {
-            "basename": TOOLCHAIN_TASK,
-            "doc": "the image that every stage runs in",
-            "actions": [(guarded, [self.build, self._record_toolchain, [str(TOOLCHAIN)]])],
-            "targets": [str(TOOLCHAIN)],
-            "uptodate": [
-                Unchanged(self.build.recipe.definition),
-                not would_change(self.build.root / TOOLCHAIN, self.build.environment),
-                self._intact,
-            ],
-            "clean": True,
-            **_OWN_OUTPUT,
-        }
+        is_same_engine = not would_change(self.build.root / TOOLCHAIN, self.build.environment)
+        doc = "the image that every stage runs in"
+        return self._image_task(TOOLCHAIN, doc, self._record_toolchain, self.build.recipe, is_same_engine)
 
     def frameworks_task(self) -> Task:
         """Return the same task for the image that also has PyTorch and TensorFlow."""
         recipe = FrameworksRecipe(base=self.build.recipe.base, wheel=self.build.recipe.wheel)
-        return {
-            "basename": FRAMEWORKS_TASK,
-            "doc": "the image that networks of Caffe, PyTorch and TFLite are read in",
-            "actions": [
-                (guarded, [self.build, self._make_frameworks, [str(FRAMEWORKS)]]),
-            ],
-            # It is made on the toolchain image.
-            "file_dep": [str(TOOLCHAIN)],
-            "targets": [str(FRAMEWORKS)],
-            "uptodate": [Unchanged(recipe.definition), self._intact],
-            "clean": True,
-            # Other stages run while it is made.
-            "meta": Meta(load=FRAMEWORKS_IMAGE).for_doit(),
-            **_OWN_OUTPUT,
-        }
+        doc = "the image that networks of Caffe, PyTorch and TFLite are read in"
+        task = self._image_task(FRAMEWORKS, doc, self._make_frameworks, recipe)
+        # It is made on the toolchain image.
+        return task | _after_toolchain(FRAMEWORKS_IMAGE)
 
     @property
     def takes_frameworks(self) -> bool:
@@ -110,21 +90,10 @@ class Project:
     def export_task(self) -> Task:
         """Return the same task for the image that checkpoints are exported in."""
         recipe = ExportRecipe(base=self.build.recipe.base)
-        return {
-            "basename": EXPORT_TASK,
-            "doc": "the image that checkpoints are exported in",
-            "actions": [
-                (guarded, [self.build, functools.partial(self._record_toolchain, EXPORT), [str(EXPORT)]])
-            ],
-            # The toolchain's task finds or starts the engine.
-            "file_dep": [str(TOOLCHAIN)],
-            "targets": [str(EXPORT)],
-            "uptodate": [Unchanged(recipe.definition), self._intact],
-            "clean": True,
-            # Other stages run while it is made.
-            "meta": Meta(load=EXPORT_IMAGE).for_doit(),
-            **_OWN_OUTPUT,
-        }
+        make = functools.partial(self._record_toolchain, EXPORT)
+        task = self._image_task(EXPORT, "the image that checkpoints are exported in", make, recipe)
+        # The toolchain's task finds or starts the engine.
+        return task | _after_toolchain(EXPORT_IMAGE)
 
     @property
     def takes_export(self) -> bool:
@@ -221,6 +190,20 @@ class Project:
     def _intact(self) -> _Intact:
         return _Intact(self.build.contents)
 
+    def _image_task(
+        self, record: Path, doc: str, make: Callable[[], None], recipe: Recipe, *conditions: bool
+    ) -> Task:
+        """Return the task that makes an image and writes its record; a false condition makes it run."""
+        return {
+            "basename": record.stem,
+            "doc": doc,
+            "actions": [(guarded, [self.build, make, [str(record)]])],
+            "targets": [str(record)],
+            "uptodate": [Unchanged(recipe.definition), *conditions, self._intact],
+            "clean": True,
+            **_OWN_OUTPUT,
+        }
+
     def _make_frameworks(self) -> None:
         """Make the image, unless the toolchain can read none of the networks that need it.
 
@@ -241,6 +224,11 @@ class Project:
         path = self.build.root / toolchain
         if not path.exists() or path.read_bytes() != text.encode():
             path.write_text(text, encoding="utf-8")
+
+
+def _after_toolchain(load: Load) -> Task:
+    """Return the members of a task that makes an image after the toolchain's, while other stages run."""
+    return {"file_dep": [str(TOOLCHAIN)], "meta": Meta(load=load).for_doit()}
 
 
 def _on_request(task: Task) -> DoitTask:

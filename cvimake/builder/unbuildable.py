@@ -142,22 +142,32 @@ def stand_ins(
     if selected is None:
         return None
     replaced = list(dict.fromkeys(_stand_in(name, tasks, targets) for name in selected))
+    images = [name for name in replaced if Path(name).suffix.lower() in IMAGES and name not in targets]
     for name in replaced:
         model, _, stage = name.partition(":")
-        if stage != PREVIEW or model not in tasks:
-            continue
-        if name not in tasks:
-            raise CvimakeError(
-                f"{model} has no preview: it declares no images to measure on",
-                "Declare `dataset` in [accuracy] of its model.toml, or name images: "
-                f"./doit preview {model} IMAGE",
-            )
-        images = [
-            other for other in replaced if Path(other).suffix.lower() in IMAGES and other not in targets
-        ]
-        if images:
-            raise CvimakeError(f"{name} takes no images", f"./doit preview {model} {shlex.join(images)}")
+        if stage == PREVIEW and model in tasks:
+            _check_preview(model, images, exists=name in tasks)
     return replaced
+
+
+def _check_preview(model: str, images: Sequence[str], *, exists: bool) -> None:
+    """Refuse a preview of declared images where none are declared, or images are named.
+
+    Args:
+        model: the model's name.
+        images: the named images.
+        exists: whether the model has a stage that draws its declared images.
+    """
+    if not exists:
+        raise CvimakeError(
+            f"{model} has no preview: it declares no images to measure on",
+            "Declare `dataset` in [accuracy] of its model.toml, or name images: "
+            f"./doit preview {model} IMAGE",
+        )
+    if images:
+        raise CvimakeError(
+            f"{model}:{PREVIEW} takes no images", f"./doit preview {model} {shlex.join(images)}"
+        )
 
 
 def stops_others(selected: Collection[str], tasks: Container[str]) -> bool:

@@ -113,10 +113,7 @@ class Runtimes:
                 recipe = FrameworksRecipe(
                     base=chosen_by_user.base, wheel=chosen_by_user.wheel, toolchain=plain.image.fingerprint
                 )
-                found = _unless_cancelled(
-                    engine, lambda: making.ensure(engine, recipe, self._root, self._environment)
-                )
-                self._with_frameworks = self._checked(engine, found)
+                self._with_frameworks = self._made(engine, recipe)
             return self._with_frameworks
 
     def for_export(self) -> Runtime:
@@ -136,10 +133,7 @@ class Runtimes:
         with self._finding_export:
             if self._for_export is None:
                 recipe = ExportRecipe(base=Recipe.from_environment(self._environment).base)
-                found = _unless_cancelled(
-                    engine, lambda: making.ensure(engine, recipe, self._root, self._environment)
-                )
-                self._for_export = self._checked(engine, found, recipe.environment())
+                self._for_export = self._made(engine, recipe)
             return self._for_export
 
     def recorded_in(self, record: Path) -> Runtime:
@@ -186,6 +180,13 @@ class Runtimes:
                 "the image with PyTorch and TensorFlow is not there", "./doit image --frameworks builds it."
             )
         return self._checked(engine, found)
+
+    def _made(self, engine: DockerEngine, recipe: Recipe) -> Runtime:
+        """Return the engine with the image of a recipe, which is made if it is not there."""
+        found = _unless_cancelled(
+            engine, lambda: making.ensure(engine, recipe, self._root, self._environment)
+        )
+        return self._checked(engine, found, recipe.environment())
 
     def _checked(
         self, engine: Engine, found: ToolchainImage, environment: Mapping[str, str] | None = None

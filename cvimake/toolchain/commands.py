@@ -161,8 +161,8 @@ def preview_command(images: str, *files: str) -> tuple[str, ...]:
 
 
 def _package_command(name: str, folder: Folder, images: str, files: Iterable[str]) -> tuple[str, ...]:
-    # The last folder is the working directory, with the files that are no package. PYTHONPATH is a part of the
-    # command line, because without containers folders have other paths, which are put in there alone.
+    # The last folder is the working directory, with the files that are no package. PYTHONPATH is a part of
+    # the command line, because without containers folders have other paths, which are put in there alone.
     path = f"PYTHONPATH={folder.target}:{environment()['PYTHONPATH']}:."
     return (*DETERMINISTIC, "env", path, "python3", "-m", name, f"--images={images}", *files)
 

@@ -172,8 +172,7 @@ class Archives:
                 if content is None:
                     continue
                 with (command.host_folder / name).open("xb") as file:
-                    while chunk := content.read(_READ_SIZE):
-                        file.write(chunk)
+                    shutil.copyfileobj(content, file)
 
     def fetch_parts(self, command: Command, container: Container) -> None:
         """See `Files.fetch_parts`. Only plain files are taken."""

@@ -30,18 +30,6 @@ from cvimake.execution.sandbox import Sandbox
 REPOSITORY = "cvimake/tpu_mlir"
 LABEL_RECIPE = "cvimake.recipe"
 LABEL_IDENTITY = "cvimake.identity"
-# The names of the logs of their builds, in the folder of logs.
-LOGS = {
-    Recipe.what: "image.log",
-    FrameworksRecipe.what: "frameworks.log",
-    ExportRecipe.what: "export.log",
-}
-# How long it takes to build one, on two cores.
-_MINUTES = {
-    Recipe.what: "about 3 minutes",
-    FrameworksRecipe.what: "about 2 minutes",
-    ExportRecipe.what: "about 2 minutes",
-}
 # The words of pip where it reaches no package index, or an index without the package.
 _NO_PACKAGE = ("Could not find a version", "Max retries exceeded", "No matching distribution")
 
@@ -208,8 +196,8 @@ def _label(engine: DockerEngine, raw: str, recipe: Recipe, origin: str, identifi
 def _run_build(client: docker.DockerClient, recipe: Recipe, logs: Path, **arguments: Any) -> str:  # noqa: ANN401 - the SDK's
     """Run one `docker build` through the API, with its output in a log; return the image's id."""
     image, stage = "", ""
-    log_path = logs / LOGS[recipe.what]
-    what = f"building the {recipe.what} image ({_MINUTES[recipe.what]})"
+    log_path = logs / recipe.log
+    what = f"building the {recipe.what} image ({recipe.duration})"
     with announce.step(what) as show, log_path.open("w", encoding="utf-8") as log:
         for message in client.api.build(decode=True, rm=True, forcerm=True, **arguments):
             if text := message.get("stream", ""):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -59,6 +59,8 @@ class Recipe:
         identity_programs: the container program that takes its fingerprint, and those that this imports.
         what: the image's name in messages and files.
         package: the Python package whose version is in the image's tag.
+        log: the name of the log of its build, in the folder of logs.
+        duration: how long it takes to build it, on two cores.
         notice: a text for the user when it is made; empty for none.
     """
 
@@ -68,6 +70,8 @@ class Recipe:
     identity_programs: ClassVar[tuple[str, ...]] = IDENTITY_PROGRAMS
     what: ClassVar[str] = "toolchain"
     package: ClassVar[str] = "tpu-mlir"
+    log: ClassVar[str] = "image.log"
+    duration: ClassVar[str] = "about 3 minutes"
     notice: ClassVar[str] = ""
 
     @classmethod
@@ -90,8 +94,8 @@ class Recipe:
         return {
             "base": self.base,
             "wheel": digest.of_file(self.wheel) if self.wheel else "",
-            "files": {name: digest.of_file(docker_folder() / name) for name in FILES},
-            "identity": {name: digest.of_file(container_program(name)) for name in IDENTITY_PROGRAMS},
+            "files": _files(FILES),
+            "identity": _programs(IDENTITY_PROGRAMS),
         }
 
     def digest(self) -> str:
@@ -116,13 +120,15 @@ class FrameworksRecipe(Recipe):
     files: ClassVar[tuple[str, ...]] = FRAMEWORKS_FILES
     identity_programs: ClassVar[tuple[str, ...]] = FRAMEWORKS_IDENTITY_PROGRAMS
     what: ClassVar[str] = "frameworks"
+    log: ClassVar[str] = "frameworks.log"
+    duration: ClassVar[str] = "about 2 minutes"
 
     def definition(self) -> dict[str, object]:
         """Return a JSON value that is equal for recipes that make equal images of equal bases."""
         return {
             "toolchain": super().definition(),
             "fingerprint": self.toolchain,
-            "files": {name: digest.of_file(docker_folder() / name) for name in FRAMEWORKS_FILES},
+            "files": _files(FRAMEWORKS_FILES),
             "identity": digest.of_file(container_program(FRAMEWORKS_IDENTITY_PROGRAMS[0])),
         }
 
@@ -135,6 +141,8 @@ class ExportRecipe(Recipe):
     identity_programs: ClassVar[tuple[str, ...]] = EXPORT_IDENTITY_PROGRAMS
     what: ClassVar[str] = "export"
     package: ClassVar[str] = "ultralytics"
+    log: ClassVar[str] = "export.log"
+    duration: ClassVar[str] = "about 2 minutes"
     notice: ClassVar[str] = (
         "the export image is made with Ultralytics, whose licence is AGPL-3.0 "
         "(https://ultralytics.com/license); it is downloaded to this machine, and is no part of cvimake"
@@ -144,8 +152,8 @@ class ExportRecipe(Recipe):
         """Return a JSON value that is equal for recipes that make equal images of equal bases."""
         return {
             "base": self.base,
-            "files": {name: digest.of_file(docker_folder() / name) for name in EXPORT_FILES},
-            "identity": {name: digest.of_file(container_program(name)) for name in EXPORT_IDENTITY_PROGRAMS},
+            "files": _files(EXPORT_FILES),
+            "identity": _programs(EXPORT_IDENTITY_PROGRAMS),
         }
 
     @classmethod
@@ -159,3 +167,13 @@ class ExportRecipe(Recipe):
         files = (docker_folder() / name for name in EXPORT_FILES if name.endswith("requirements.txt"))
         lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
         return tuple(line.split()[0] for line in lines if "==" in line)
+
+
+def _files(names: Iterable[str]) -> dict[str, str]:
+    """Return the sha256 of files in the folder of recipes, by name."""
+    return {name: digest.of_file(docker_folder() / name) for name in names}
+
+
+def _programs(names: Iterable[str]) -> dict[str, str]:
+    """Return the sha256 of container programs, by name."""
+    return {name: digest.of_file(container_program(name)) for name in names}
