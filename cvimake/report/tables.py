@@ -63,17 +63,19 @@ def losses(path: Path, order: Sequence[str]) -> tuple[Layer, ...]:
 
 def json_object(path: Path) -> Mapping[str, Any]:
     """Return the JSON object in a file; empty if there is none."""
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
+    found = _json(path)
     return found if isinstance(found, dict) else {}
 
 
 def json_list(path: Path) -> list[Any] | None:
     """Return the JSON list in a file; None if there is none."""
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
+    found = _json(path)
     return found if isinstance(found, list) else None
+
+
+def _json(path: Path) -> Any:  # noqa: ANN401 - any JSON
+    """Return the JSON value in a file; None if it cannot be read."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None

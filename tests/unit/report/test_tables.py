@@ -36,7 +36,7 @@ def test_losses_come_in_the_order_of_the_network(tmp_path: Path) -> None:
     assert tables.losses(path, ["b", "c", "a"]) == expected
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a b\n", b"[1]", None])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a b\n", b"[1]", b"[" * 100_000, None])
 def test_a_damaged_or_missing_file_has_nothing(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "file"
     if content is not None:
