@@ -18,8 +18,8 @@ def options(
     kind: str = "YOLO11",
     reasons: tuple[str, ...] = ("", ""),
     outputs: tuple[object, ...] = (),
-    **more: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    **more: Any,  # noqa: ANN401 - any option
+) -> dict[str, Any]:
     """The options for a preview of the float network and a variant that finds nothing."""
     networks = []
     for number, reason in enumerate(reasons):
@@ -38,7 +38,7 @@ def options(
     }  # fmt: skip
 
 
-def made(tmp_path: Path, *arguments: Any, **more: Any) -> Preview:  # noqa: ANN401
+def made(tmp_path: Path, *arguments: Any, **more: Any) -> Preview:  # noqa: ANN401 - those of `options`
     return Preview(options(tmp_path, *arguments, **more), tmp_path)
 
 
