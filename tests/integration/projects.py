@@ -13,17 +13,39 @@ from typing import Any
 from lab import ROOT, environment
 
 SECONDS = 900.0
+# The declaration of the bundled model's accuracy.
+ACCURACY = '[accuracy]\ndataset = "shapes_test"\n'
 
 
-def copy_shapes(folder: Path) -> None:
-    """Copy the bundled model with its dataset; without its accuracy, which takes half a minute."""
-    for kind in ("models", "datasets"):
-        shutil.copytree(ROOT / kind / "shapes", folder / kind / "shapes")
+def doit(folder: Path, *arguments: str, seconds: float = SECONDS) -> subprocess.CompletedProcess[str]:
+    """Run a command of cvimake in a project."""
+    return subprocess.run(
+        [sys.executable, "-m", "cvimake.cli", *arguments],
+        cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=seconds,
+    )  # fmt: skip
+
+
+def done(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of cvimake in a project; it must succeed."""
+    result = doit(folder, *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+def copy_shapes(folder: Path, accuracy: str = "") -> None:
+    """Copy the bundled model with the datasets that it needs.
+
+    Args:
+        folder: the project's folder.
+        accuracy: stands in place of ACCURACY. Without it nothing is measured, which would take half a minute.
+    """
+    shutil.copytree(ROOT / "models" / "shapes", folder / "models" / "shapes")
+    for name in ("shapes", "shapes_test") if accuracy else ("shapes",):
+        shutil.copytree(ROOT / "datasets" / name, folder / "datasets" / name)
     declaration = folder / "models" / "shapes" / "model.toml"
     text = declaration.read_text(encoding="utf-8")
-    accuracy = '[accuracy]\ndataset = "shapes_test"\n'
-    assert accuracy in text
-    declaration.write_text(text.replace(accuracy, ""), encoding="utf-8")
+    assert ACCURACY in text
+    declaration.write_text(text.replace(ACCURACY, accuracy), encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -47,14 +69,10 @@ class Project:
         return self.folder / "models" / self.name
 
     def doit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "cvimake.cli", *arguments],
-            cwd=self.folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
-        )  # fmt: skip
+        return doit(self.folder, *arguments)
 
     def built(self, *arguments: str) -> Project:
-        result = self.doit(*arguments)
-        assert result.returncode == 0, result.stdout + result.stderr
+        done(self.folder, *arguments)
         return self
 
     def path(self, suffix: str) -> Path:

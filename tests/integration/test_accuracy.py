@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import projects
 import pytest
 from lab import ROOT, environment, wait_until
 from PIL import Image
-from projects import Project
+from projects import ACCURACY, SECONDS, Project, copy_shapes
 
 from cvimake.execution.image.making import ToolchainImage
 
-SECONDS = 900.0
 # mAP50-95 on the 240 test images: as the field measures, and by the firmware's own C++ code on the simulator.
 # That code was not run on the present mixed variant: its figures are those that cvimake measured.
 KNOWN = {
@@ -30,10 +30,7 @@ KNOWN = {
 
 
 def doit(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cvimake.cli", "run", "-n", str(cores), *arguments],
-        cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
-    )  # fmt: skip
+    return projects.doit(folder, "run", "-n", str(cores), *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +38,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainI
     assert toolchain_image.id
     folder = tmp_path_factory.mktemp("accuracy")
     shutil.copy(ROOT / "dodo.py", folder)
-    shutil.copytree(ROOT / "models" / "shapes", folder / "models" / "shapes")
-    for name in ("shapes", "shapes_test"):
-        shutil.copytree(ROOT / "datasets" / name, folder / "datasets" / name)
+    copy_shapes(folder, ACCURACY)
     result = doit(folder, "shapes")
     assert result.returncode == 0, result.stdout + result.stderr
     return folder

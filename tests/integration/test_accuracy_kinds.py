@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import projects
 import pytest
 import squares
-from lab import ROOT, environment
+from lab import ROOT
 
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.pipeline.preview import Preview
@@ -66,10 +66,7 @@ class Models:
     folder: Path
 
     def doit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "cvimake.cli", "run", "-n", "2", *arguments],
-            cwd=self.folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
-        )  # fmt: skip
+        return projects.doit(self.folder, "run", "-n", "2", *arguments, seconds=SECONDS)
 
     def declare(self, kind: str, options: str) -> None:
         """Declares the model of a kind with these options of its accuracy."""

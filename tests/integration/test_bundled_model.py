@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import ROOT, environment
-from projects import Project
+from lab import ROOT
+from projects import Project, done
 
 from cvimake.execution.image.making import ToolchainImage
-
-SECONDS = 900.0
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +32,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainIm
     # As in a fresh clone: the other models wait.
     for network in folder.glob("models/yolo*/*.onnx"):
         network.unlink()
-    result = subprocess.run(
-        [sys.executable, "-m", "cvimake.cli"],
-        cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stdout + result.stderr
+    result = done(folder)
     for name in ("yolo11n", "yolov5s"):
         assert f"{name} waits for its source: put it at models/{name}/{name}.onnx (`./doit" in result.stdout
     return folder / "build" / "shapes"
@@ -83,11 +76,7 @@ def test_a_release_of_the_bundled_model_rebuilds_to_the_last_bit(built: Path) ->
         ("release:verify", f"{release}.tar"),
         ("release:verify", release, "--rebuild"),
     ):
-        result = subprocess.run(
-            [sys.executable, "-m", "cvimake.cli", *command],
-            cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
-        )  # fmt: skip
-        assert result.returncode == 0, result.stdout + result.stderr
+        done(folder, *command)
     assert read(folder / release / "shapes" / "shapes_cv181x_int8.json")["classes"] == [
         "circle", "rectangle", "triangle", "star",
     ]  # fmt: skip

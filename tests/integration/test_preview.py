@@ -14,29 +14,22 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import projects
 import pytest
 from lab import ROOT, environment
 from PIL import Image
+from projects import ACCURACY, copy_shapes
 
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.pipeline.preview import Preview
 
-SECONDS = 900.0
 # A class and an image with names that must not steer anything.
 HOSTILE_CLASS = "\u202e<b>ci\u05d0rcle\x1b[31m"
 HOSTILE_IMAGE = "\u202e$(x) '\"<b>.jpg"
 
 
-def cvimake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cvimake.cli", *arguments],
-        cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
-    )  # fmt: skip
-
-
 def done(folder: Path, *arguments: str) -> str:
-    result = cvimake(folder, *arguments)
-    assert result.returncode == 0, result.stdout + result.stderr
+    result = projects.done(folder, *arguments)
     return result.stdout + result.stderr
 
 
@@ -46,13 +39,10 @@ def shapes(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainI
     assert toolchain_image.id
     folder = tmp_path_factory.mktemp("preview")
     shutil.copy(ROOT / "dodo.py", folder)
-    shutil.copytree(ROOT / "models" / "shapes", folder / "models" / "shapes")
-    for name in ("shapes", "shapes_test"):
-        shutil.copytree(ROOT / "datasets" / name, folder / "datasets" / name)
+    copy_shapes(folder, f"{ACCURACY}input_num = 16\n")
     declaration = folder / "models" / "shapes" / "model.toml"
-    text = declaration.read_text(encoding="utf-8").replace("shapes_test", 'shapes_test"\ninput_num = "16')
-    text = text.replace('"16"', "16").partition("[variant.mix]")[0]
-    declaration.write_text(text, encoding="utf-8")
+    text = declaration.read_text(encoding="utf-8")
+    declaration.write_text(text.partition("[variant.mix]")[0], encoding="utf-8")
     assert "shapes:preview: built" in done(folder, "run", "-n", "2", "shapes:preview")
     return folder
 
@@ -157,7 +147,7 @@ def test_a_broken_image_is_one_clear_error(shapes: Path) -> None:
     whole = (shapes / "datasets" / "shapes" / "test" / "0000.jpg").read_bytes()
     (shapes / "cut.jpg").write_bytes(whole[:400])
     (shapes / "text.png").write_text("no image", encoding="utf-8")
-    result = cvimake(shapes, "preview", "shapes", "cut.jpg", "text.png")
+    result = projects.doit(shapes, "preview", "shapes", "cut.jpg", "text.png")
     told = result.stdout + result.stderr
     assert result.returncode in {1, 2}
     assert "cut.jpg" in told

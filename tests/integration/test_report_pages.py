@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import browsing
 import pytest
-from lab import ROOT, environment
+from lab import ROOT
+from projects import ACCURACY, copy_shapes, done
 from reports import HOSTILE, model, report, variant
 
 from cvimake.execution.image.making import ToolchainImage
@@ -17,7 +16,6 @@ from cvimake.report import writing
 from cvimake.report.data import Breakdown, Change, Model, Series, Suggestion
 from cvimake.report.variant_data import File, Trouble
 
-SECONDS = 900.0
 FOLDER = Path("build/report")
 LONG = "a_very_long_name_without_any_place_to_break_it_as_layers_of_networks_have_them" * 2
 
@@ -83,35 +81,21 @@ def built(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainIm
     folder = tmp_path_factory.mktemp("reported")
     for name in ("dodo.py", ".gitignore", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
-    shutil.copytree(ROOT / "datasets", folder / "datasets")
-    shutil.copytree(ROOT / "models" / "shapes", folder / "models" / "shapes")
-    declaration = folder / "models" / "shapes" / "model.toml"
-    text = declaration.read_text(encoding="utf-8")
-    dataset = 'dataset = "shapes_test"'
-    assert dataset in text
-    declaration.write_text(text.replace(dataset, f"{dataset}\ninput_num = 8"), encoding="utf-8")
+    copy_shapes(folder, f"{ACCURACY}input_num = 8\n")
+    text = (folder / "models" / "shapes" / "model.toml").read_text(encoding="utf-8")
     broken = folder / "models" / "broken"
     broken.mkdir()
     (broken / "model.toml").write_text(text.replace("quantize", "quantise"), encoding="utf-8")
-    _doit(folder, "shapes", "shapes:preview")
+    done(folder, "shapes", "shapes:preview")
     return folder
 
 
-def _doit(folder: Path, *arguments: str) -> str:
-    result = subprocess.run(
-        [sys.executable, "-m", "cvimake.cli", *arguments],
-        cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
-
-
 def test_the_report_of_the_bundled_model_and_a_broken_one_is_in_order(built: Path) -> None:
-    assert "3 of 3 pages made" in _doit(built, "report")
+    assert "3 of 3 pages made" in done(built, "report").stdout
     with browsing.browser() as opened:
         assert browsing.faults(opened, built / FOLDER) == []
 
 
 def test_a_second_report_makes_nothing(built: Path) -> None:
-    _doit(built, "report")
-    assert "up to date, 3 pages" in _doit(built, "report")
+    done(built, "report")
+    assert "up to date, 3 pages" in done(built, "report").stdout

@@ -37,15 +37,6 @@ with workspace(root) as folder:
 """
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "models" / "net").mkdir(parents=True)
-    source = tmp_path / "models" / "net" / "best.onnx"
-    source.write_bytes(b"onnx")
-    source.chmod(0o644)
-    return tmp_path
-
-
 def run(root: Path, act: Callable[[Path], Ending | None], key: str = KEY) -> FakeEngine:
     engine = FakeEngine(act)
 

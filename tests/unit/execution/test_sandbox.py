@@ -20,15 +20,6 @@ from cvimake.execution.sandbox import Sandbox
 from cvimake.toolchain.container.process_group import MEMORY, PROCESSES
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "models" / "net").mkdir(parents=True)
-    source = tmp_path / "models" / "net" / "best.onnx"
-    source.write_bytes(b"onnx")
-    source.chmod(0o644)
-    return tmp_path
-
-
 def run(root: Path, engine: FakeEngine, action: Action = ACTION, share: Share = ONE_CORE) -> None:
     Sandbox(root=root, engine=engine, image="sha256:abc").run(action, share=share)
 
