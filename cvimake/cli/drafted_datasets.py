@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cvimake.cli.surroundings import invoked_from
+from cvimake.cli.surroundings import as_declared, invoked_from
 from cvimake.core.errors import CvimakeError
 
 if TYPE_CHECKING:
@@ -78,16 +77,16 @@ def of_training(root: Path, network: Path, model: str, data: str, dataset: str) 
     if not data and (dataset or network.suffix != ".pt" or not beside.is_file()):
         return None
     from cvimake.project.labels import training_set  # noqa: PLC0415 - slow to import, and rarely needed
-    from cvimake.project.reader import read_settings  # noqa: PLC0415 - the same
-    from cvimake.project.toml_text import string  # noqa: PLC0415 - the same
+    from cvimake.project.reader import read_settings  # noqa: PLC0415 - takes a while to load
+    from cvimake.project.toml_text import string  # noqa: PLC0415 - only a training set needs it
 
     path = invoked_from() / data if data else beside
     found = training_set.read(path)
     calibration, validation = f"{model}_calibration", f"{model}_val"
     datasets = root / read_settings(root).datasets
-    images = {
-        name: string(_seen_from(datasets / name, found.folder, root)) for name in (calibration, validation)
-    }
+    places = {name: (datasets / name).resolve() for name in (calibration, validation)}
+    images = {name: string(as_declared(found.folder, place)) for name, place in places.items()}
+    labels = string(as_declared(found.labels.resolve(), places[validation]))
     chosen = "".join(f"{name}\n" for name in found.calibrated)
     return OfTraining(
         found=found,
@@ -103,14 +102,7 @@ def of_training(root: Path, network: Path, model: str, data: str, dataset: str) 
             datasets / validation / "dataset.toml": (
                 f'description = "All {len(found.images)} validation images of {model}\'s training"\n'
                 f"folder = {images[validation]}\n"
-                f"labels = {string(_seen_from(datasets / validation, found.labels, root))}\n"
+                f"labels = {labels}\n"
             ).encode(),
         },
     )
-
-
-def _seen_from(folder: Path, path: Path, root: Path) -> str:
-    """Return a path as a dataset writes it: relative if it lies in the project."""
-    if path.resolve().is_relative_to(root.resolve()):
-        return os.path.relpath(path.resolve(), folder.resolve())
-    return str(path.resolve())

@@ -19,7 +19,7 @@ from cvimake.cli.base import PlainCommand
 from cvimake.cli.exported_checkpoint import readable
 from cvimake.cli.init_report import CLASSES, DECLARATION
 from cvimake.cli.options import option
-from cvimake.cli.surroundings import invoked_from
+from cvimake.cli.surroundings import as_declared, invoked_from
 from cvimake.core import terminal
 from cvimake.core.errors import CvimakeError
 from cvimake.project.networks.network_file import Kind
@@ -92,12 +92,12 @@ class Init(PlainCommand):
                 how = ""
                 if options["test-image"]:
                     image = _test_image(invoked_from() / options["test-image"])
-                    samples = dataclasses.replace(samples, image=_seen_from(folder, image))
+                    samples = dataclasses.replace(samples, image=as_declared(image, folder))
                 elif images:
                     from cvimake.cli import choose_test_image  # noqa: PLC0415 - takes a while to load
 
                     name, how = choose_test_image.choose(examined, images, root)
-                    samples = dataclasses.replace(samples, image=_seen_from(folder, images[name]))
+                    samples = dataclasses.replace(samples, image=as_declared(images[name], folder))
         except OSError as error:
             raise CvimakeError(f"{path}: {error.strerror}") from error
         if is_exported:
@@ -201,17 +201,10 @@ def _samples(
             count = len(files) if name == chosen else 0
             found = {key: file for key, file in files.items() if file.suffix.lower() in FUSABLE_IMAGES}
             images = found if name == chosen else {}
-            image = image or next((_seen_from(folder, file) for file in found.values()), "")
+            image = image or next((as_declared(file, folder) for file in found.values()), "")
     awaited = bool(chosen and datasets[chosen].missing)
     samples = Samples(dataset=chosen, count=count, image=image, known=tuple(datasets), is_awaited=awaited)
     return samples, images
-
-
-def _seen_from(folder: Path, file: Path) -> str:
-    """Return a file's path as a declaration writes it: relative if both lie in the project."""
-    if file.resolve().is_relative_to(surroundings.folder().resolve()):
-        return os.path.relpath(file, folder)
-    return str(file.resolve())
 
 
 def _write(folder: Path, examined: Examined, text: str, others: Mapping[Path, bytes]) -> None:
@@ -219,7 +212,7 @@ def _write(folder: Path, examined: Examined, text: str, others: Mapping[Path, by
     made: list[Path] = []
     try:
         for path, content in others.items():
-            _add(path, lambda file, content=content: file.write(content), made)  # type: ignore[misc]
+            _add(path, lambda file, content=content: file.write(content), made)  # type: ignore[misc] # a lambda with a default
         for name, source in _files(examined).items():
             _add(folder / name, partial(_copy, source), made, same_as=source)
         if examined.classes:

@@ -145,7 +145,7 @@ class Release(Run):
         """Return the tasks of stages and of the images that they run in, by name."""
         tasks: dict[str, Task] = {task.name: task for task in self.task_list}
         # An image's task has the name of the file that it records.
-        images = [record.stem for record in _records_of_images(stages)]
+        images = [record.stem for record in making.records_of_images(stages)]
         return {name: tasks[name] for name in (*images, *(stage.action.name for stage in stages))}
 
     def _stale(self, stages: Sequence[Stage]) -> list[str]:
@@ -216,7 +216,7 @@ class Release(Run):
     ) -> int:
         """Write the release, its archive, its record and its signature."""
         identities, runtimes = {}, {}
-        for path in _records_of_images(stages):
+        for path in making.records_of_images(stages):
             identities[path.stem] = json.loads(path.read_text(encoding="utf-8"))
             runtimes[path.stem] = self.build.runtimes.recorded_in(path)
             # If nothing had to be built, nothing has been checked yet.
@@ -292,8 +292,3 @@ def _models(names: list[str]) -> tuple[dict[str, DeclaredModel], list[str]]:
         )
     waiting = [model.error.in_short for name, model in held.items() if name in chosen]
     return {name: declarations.models[name] for name in chosen if name not in held}, waiting
-
-
-def _records_of_images(stages: Iterable[Stage]) -> list[Path]:
-    """Return the records of the images that stages run in, that of the toolchain first."""
-    return list(dict.fromkeys([TOOLCHAIN, *(stage.toolchain for stage in stages)]))

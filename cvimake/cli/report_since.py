@@ -10,7 +10,6 @@ from cvimake.builder.build import Build
 from cvimake.core import announce
 from cvimake.core.errors import CvimakeError
 from cvimake.core.git import Tree
-from cvimake.core.paths import EXPORT, FRAMEWORKS, TOOLCHAIN
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel
 from cvimake.release import label, making, present
@@ -39,10 +38,8 @@ def since_release(
     if not built:
         return Since(release=release.name)
     try:
-        origin = _origin(build, tree, built)
-        draft = making.draft(
-            origin, built, [stage for name in built for stage in own[name]], build.contents, {}
-        )
+        released = [stage for name in built for stage in own[name]]
+        draft = making.draft(_origin(build, tree, built, released), built, released, build.contents, {})
         found = present.changes(release, draft.files)
     except (CvimakeError, OSError) as error:
         announce.note(f"warning: the report has no changes since {release.name}: {error}")
@@ -58,17 +55,11 @@ def since_release(
     return Since(release=release.name, of_model=of_model)
 
 
-def _origin(build: Build, tree: Tree, models: Mapping[str, DeclaredModel]) -> Origin:
+def _origin(build: Build, tree: Tree, models: Mapping[str, DeclaredModel], stages: Sequence[Stage]) -> Origin:
     """Return the origin that a release would have now, as far as releases are compared."""
-    takes_frameworks = any(model.takes_frameworks for model in models.values())
-    takes_export = any(model.is_checkpoint for model in models.values())
     identities = {
         path.stem: json.loads((build.root / path).read_text(encoding="utf-8"))
-        for path in (
-            TOOLCHAIN,
-            *([FRAMEWORKS] if takes_frameworks else []),
-            *([EXPORT] if takes_export else []),
-        )
+        for path in making.records_of_images(stages)
     }
     return Origin(
         name=label.project_name() or build.root.name,

@@ -25,6 +25,13 @@ def invoked_from() -> Path:
     return Path(os.environ.get(INVOKED_FROM) or folder())
 
 
+def as_declared(path: Path, declaring: Path) -> str:
+    """Return a path as a declaration in the folder `declaring` writes it: relative within the project."""
+    if path.resolve().is_relative_to(folder().resolve()):
+        return os.path.relpath(path, declaring)
+    return str(path.resolve())
+
+
 def as_path(argument: str) -> Path:
     """Return the path that an argument of the command line means; `~` is a home folder.
 

@@ -14,6 +14,7 @@ from cvimake.builder.outcomes import read_accuracy
 from cvimake.core import digest
 from cvimake.core.content import Contents
 from cvimake.core.errors import CvimakeError
+from cvimake.core.paths import TOOLCHAIN
 from cvimake.pipeline.accuracy import Measured
 from cvimake.pipeline.cvimodel_info import Info
 from cvimake.pipeline.outcomes import MeasuredAccuracy
@@ -171,6 +172,11 @@ def draft(
 def edited(draft: Draft, states: Contents) -> list[Path]:
     """Return the files that were edited since the draft was made."""
     return [path for path, sha256 in draft.paths.items() if states.state(str(path))[-1] != sha256]
+
+
+def records_of_images(stages: Iterable[Stage]) -> list[Path]:
+    """Return the records of the images that stages run in, that of the toolchain first."""
+    return list(dict.fromkeys([TOOLCHAIN, *(stage.toolchain for stage in stages)]))
 
 
 def declarations(root: Path, models: Iterable[DeclaredModel], datasets: Iterable[Path]) -> tuple[Path, ...]:
