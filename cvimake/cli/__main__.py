@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from cvimake.cli.answers.request import Request
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line, the process's own where none is given, and return the exit code."""
-    request = of_process(sys.argv[1:]) if arguments is None else None
+def main() -> int:
+    """Run the process's command line and return the exit code."""
+    arguments = sys.argv[1:]
+    request = of_process(arguments)
     if request is None:
         from cvimake.cli import program  # noqa: PLC0415 - slow to import
 
-        return program.run(sys.argv[1:] if arguments is None else arguments)
+        return program.run(arguments)
     try:
         if repeat.repeat(request, repeat.write_all):
             return 0
@@ -33,9 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return leave(error)
     except OSError:
-        # The command itself tells that its output cannot be written.
+        # The command runs now, and reports that its output cannot be written.
         pass
-    return _observed(request, sys.argv[1:])
+    return _observed(request, arguments)
 
 
 def _observed(request: Request, arguments: Sequence[str]) -> int:
@@ -44,11 +45,11 @@ def _observed(request: Request, arguments: Sequence[str]) -> int:
 
     observer, since = Observer(request.folder), began()
     with observer.watching():
-        from cvimake.cli import program  # noqa: PLC0415 - the same
+        from cvimake.cli import program  # noqa: PLC0415 - slow to import, and its imports are observed
 
         code = program.run(arguments)
     if code == 0 and program.has_lasting_answer(arguments):
-        from cvimake.cli.answers import keeping  # noqa: PLC0415 - the same
+        from cvimake.cli.answers import keeping  # noqa: PLC0415 - slow to import
 
         keeping.keep(observer, request, since)
     return code

@@ -51,7 +51,7 @@ def leave_unwritable(error: OSError) -> int:
     if error.filename:
         raise error
     try:
-        # Only a new write tells: what failed before is not always held back.
+        # A new write shows whether it was this stream. The text that failed may no longer be in its buffer.
         sys.stdout.write("\n")
         sys.stdout.flush()
     except OSError:

@@ -65,7 +65,8 @@ def prepare(project: Path, requirements: str, *, quiet: bool = False) -> Path:
         marks = _expected(project, requirements)
         if (environment / "bin" / "doit").exists() and is_marked(environment, marks):
             return environment
-        command = _begin(project, environment, quiet=quiet)
+        _begin(project, environment, quiet=quiet)
+        command = _pip(environment)
         lock = own_lock = project / "requirements" / f"{requirements}.txt"
         if not own_lock.exists():
             wanted, source = _own_cvimake(project)
@@ -108,18 +109,18 @@ def install(lock: Path, environment: Path) -> None:
 
 
 def _pip(environment: Path) -> list[str]:
+    """Return the command that installs into an environment."""
     return [str(environment / "bin" / "python"), "-I", "-m", "pip", "install", "--disable-pip-version-check"]
 
 
-def _begin(project: Path, environment: Path, *, quiet: bool) -> list[str]:
-    """Make an environment, if there is none, or unmark it; return the command that installs into it."""
+def _begin(project: Path, environment: Path, *, quiet: bool) -> None:
+    """Make an environment, if there is none, or unmark it."""
     if not _belongs_here(project, environment):
         with _announced(f"making {environment.name} with Python {platform.python_version()}", quiet=quiet):
             _make(environment)
         _mark(environment, "place", f"{project}\n")
     for mark in (environment / MARKS).glob("*.t*"):
         mark.unlink()
-    return _pip(environment)
 
 
 def _belongs_here(project: Path, environment: Path) -> bool:

@@ -17,7 +17,7 @@ from cvimake.project.networks.network_file import Kind
 def readable(path: Path, shapes: Sequence[Sequence[int]] | None) -> Iterator[Path]:
     """Give the file that a network can be read in: its own, or the export of a checkpoint.
 
-    A checkpoint is opened in a container alone. The image for that is made if it is missing.
+    A checkpoint is opened only in a container. The image for that is made if it is missing.
 
     Args:
         path: the network's file.
@@ -30,9 +30,9 @@ def readable(path: Path, shapes: Sequence[Sequence[int]] | None) -> Iterator[Pat
     if path.suffix != Kind.TORCHSCRIPT.value or network_file.check(path) is not Kind.CHECKPOINT:
         yield path
         return
-    from cvimake.core.action import Limits  # noqa: PLC0415 - only a checkpoint needs all this
-    from cvimake.execution.runtime import Runtimes  # noqa: PLC0415 - the same
-    from cvimake.pipeline.stages import export  # noqa: PLC0415 - the same
+    from cvimake.core.action import Limits  # noqa: PLC0415 - only a checkpoint needs it
+    from cvimake.execution.runtime import Runtimes  # noqa: PLC0415 - only a checkpoint needs it
+    from cvimake.pipeline.stages import export  # noqa: PLC0415 - only a checkpoint needs it
 
     sandbox = Runtimes(surroundings.folder(), surroundings.variables()).for_export().sandbox
     with tempfile.TemporaryDirectory(prefix="cvimake-") as folder:

@@ -55,7 +55,7 @@ class Report(GraphCommand):
         report_packages.ensure(surroundings.folder())
         names = self._names(graph, selected)
         stages = {name: stage for name, task in graph.tasks.items() if (stage := meta_of(task).stage)}
-        # What runs only if it is named is only looked at if it has run.
+        # A stage that runs only on request is looked at only if it has run.
         wanted = [
             name
             for name, stage in stages.items()
@@ -100,11 +100,11 @@ class Report(GraphCommand):
 
     def _gathered(self, names: list[str], stages: dict[str, Any], verdicts: dict[str, Verdict]) -> Data:
         from cvimake.builder import unbuildable  # noqa: PLC0415 - slow to import, and only needed here
-        from cvimake.cli.report_since import since_release  # noqa: PLC0415 - the same
-        from cvimake.release import label  # noqa: PLC0415 - the same
-        from cvimake.report.curves import Curves  # noqa: PLC0415 - the same
-        from cvimake.report.evidence import Evidence  # noqa: PLC0415 - the same
-        from cvimake.report.gathering import Gathering  # noqa: PLC0415 - the same
+        from cvimake.cli.report_since import since_release  # noqa: PLC0415 - slow to import, and only needed here
+        from cvimake.release import label  # noqa: PLC0415 - slow to import, and only needed here
+        from cvimake.report.curves import Curves  # noqa: PLC0415 - slow to import, and only needed here
+        from cvimake.report.evidence import Evidence  # noqa: PLC0415 - slow to import, and only needed here
+        from cvimake.report.gathering import Gathering  # noqa: PLC0415 - slow to import, and only needed here
 
         build = self.build
         held = unbuildable.of_declarations(build.declarations, build.root)

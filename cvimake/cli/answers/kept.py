@@ -118,7 +118,7 @@ def write(path: str, answer: Answer) -> None:
     """
     folder = os.path.dirname(path)  # noqa: PTH120 - paths are text here
     try:  # noqa: SIM105 - contextlib is slow to import
-        os.mkdir(folder, 0o700)  # noqa: PTH102
+        os.mkdir(folder, 0o700)  # noqa: PTH102 - paths are text here
     except FileExistsError:
         pass
     if not _is_own_folder(folder):
@@ -140,9 +140,9 @@ def write(path: str, answer: Answer) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(_HEAD + _digest(body) + body)
-        os.replace(new, path)  # noqa: PTH105
+        os.replace(new, path)  # noqa: PTH105 - paths are text here
     except BaseException:
-        os.unlink(new)  # noqa: PTH108
+        os.unlink(new)  # noqa: PTH108 - paths are text here
         raise
     _remove_oldest(folder)
 
@@ -157,7 +157,7 @@ def _remove_oldest(folder: str) -> None:
         answers = [entry for entry in entries if entry.is_file(follow_symlinks=False)]
     kept = sorted(answers, key=lambda entry: -entry.stat(follow_symlinks=False).st_mtime_ns)
     for entry in kept[_MOST:]:
-        os.unlink(entry.path)  # noqa: PTH108
+        os.unlink(entry.path)  # noqa: PTH108 - paths are text here
 
 
 def _digest(data: bytes) -> bytes:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # A build locks this file while it looks for workspaces of killed builds.
 _TURN, _WORKSPACES = "build/.work.lock", "build/.work"
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-# Files that are no files: what they hold for the lock of a build does not decide the command's answer.
+# A build reads these for its lock, or writes to the first one. Their contents do not decide an answer.
 _OF_THE_PROCESS = frozenset(
     {
         os.devnull,
@@ -39,8 +39,8 @@ _OF_THE_PROCESS = frozenset(
         "/proc/sys/kernel/random/boot_id",
     }
 )
-# Who looks here for a function of `os` must find the one in its place too. Otherwise `shutil` would remove
-# folders in a way that follows links.
+# These sets tell what a function of `os` can do. The function that replaces it is added to them. Otherwise
+# `shutil`, imported meanwhile, would remove folders in a way that follows links.
 _ABILITIES: tuple[set[Any], ...] = (
     os.supports_dir_fd,
     os.supports_effective_ids,
@@ -52,7 +52,7 @@ _NOWHERE = f"{os.devnull}/nowhere"
 # The name of the file with Python's search for modules, in frames.
 _SEARCH = "<frozen importlib._bootstrap_external>"
 _KERNEL = ("/proc/", "/sys/")
-# Events of what changes nothing and reads nothing from outside this process, or is told by another event too.
+# Events that change nothing and read nothing from outside this process, or that another event reports too.
 _HARMLESS = frozenset(
     {
         "_thread.start_joinable_thread", "_thread.start_new_thread", "array.__new__", "builtins.id",
@@ -191,7 +191,7 @@ class Observer:
         if path not in _OF_THE_PROCESS and path != f"/proc/{os.getpid()}/stat":
             self.spoil(path)
 
-    def _replace(self, owner: Any, name: str, watched: Callable[..., Any]) -> None:  # noqa: ANN401 - a module
+    def _replace(self, owner: Any, name: str, watched: Callable[..., Any]) -> None:  # noqa: ANN401 - a module, or an object of pathlib
         real = self._reals[owner, name] = getattr(owner, name)
         for abilities in _ABILITIES:
             if real in abilities:
@@ -210,7 +210,7 @@ class Observer:
             _listeners.remove(self._heard)
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Take an audit event. An error here would be one of the command's."""
+        """Take an audit event. An error must not leave this function: it would end the command."""
         try:
             self._take(event, arguments)
         except Exception as error:  # noqa: BLE001 - whatever it is, the command goes on unobserved
@@ -233,8 +233,8 @@ class Observer:
         elif event == "os.chdir" and not isinstance(arguments[0], int):
             if os.path.realpath(arguments[0]) != os.path.realpath(self._root):
                 self.spoil(f"{event}: {arguments[0]!r}")
-        elif event == "os.mkdir" and arguments[2] == -1 and os.path.isdir(arguments[0]):  # noqa: PTH112
-            # It is made only if it is missing.
+        elif event == "os.mkdir" and arguments[2] == -1 and os.path.isdir(arguments[0]):  # noqa: PTH112 - paths are text here
+            # The folder is there, so nothing is made.
             pass
         else:
             self.spoil(f"{event}: {arguments!r}")
@@ -261,7 +261,7 @@ class Observer:
 
 def _is_import() -> bool:
     """Tell whether Python's own search for modules is what is observed."""
-    frame = sys._getframe()  # noqa: SLF001 - documented
+    frame = sys._getframe()  # noqa: SLF001 - documented, and nothing else tells who asks
     while frame.f_code.co_filename == __file__ and frame.f_back:
         frame = frame.f_back
     return frame.f_code.co_filename == _SEARCH
@@ -269,7 +269,7 @@ def _is_import() -> bool:
 
 @contextmanager
 def _printed(stream: TextIO, number: int, observer: Observer) -> Iterator[None]:
-    """Note what is written to a standard stream, as long as it can be an answer. A build draws for hours."""
+    """Note what is written to a standard stream, until the observation ends: a build writes for hours."""
     write = stream.write
 
     def noted(text: str) -> int:
@@ -277,7 +277,7 @@ def _printed(stream: TextIO, number: int, observer: Observer) -> Iterator[None]:
             observer.printed.append((number, text))
         return write(text)
 
-    stream.write = noted  # type: ignore[method-assign]
+    stream.write = noted  # type: ignore[method-assign] # this one stream's, and only for a while
     try:
         yield
     finally:

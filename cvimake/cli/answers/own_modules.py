@@ -1,7 +1,7 @@
 """The project's own modules, such as its `dodo.py`: do they ask for anything that an observer cannot see?
 
-Such a thing is the time of day, chance, or the load of the machine. Nobody is told of such a question, so
-modules may only import what is known not to ask it.
+Examples are the time of day, chance, and the load of the machine. Python does not report such a question, so
+a module may import only modules that are known not to ask one.
 """
 
 from __future__ import annotations

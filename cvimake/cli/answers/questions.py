@@ -1,4 +1,4 @@
-"""Functions of `os` that ask about a path, in a form that tells an observer."""
+"""Replacements for functions of `os` that ask about a path. They tell an observer of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Status:
     """`os.stat` or `os.lstat`, which tells an observer what it finds.
 
-    It is no function: Python 3.10 makes an attribute of a class of it.
+    An object and no function: in Python 3.10, pathlib keeps it in a class, which would make a method of it.
     """
 
     def __init__(self, observer: Observer, real: Callable[..., Any], *, follows: bool) -> None:
@@ -25,7 +25,7 @@ class Status:
         """Return the status of a path."""
         observer, follows = self._observer, self._follows and options.get("follow_symlinks", True)
         if not observer.is_watching or isinstance(path, int):
-            return self._real(path, **options)  # type: ignore[no-any-return]
+            return self._real(path, **options)  # type: ignore[no-any-return] # as `os.stat` does
         if options.get("dir_fd") is not None:
             observer.spoil("a path relative to an open folder")
         try:
@@ -41,7 +41,7 @@ class Status:
 
 
 class Question:
-    """Another function of `os` that asks about a path, which an observer looks at before."""
+    """Another function of `os` that asks about a path. An observer looks at the path first."""
 
     def __init__(self, observer: Observer, real: Callable[..., Any], look: Callable[[str], None]) -> None:
         self._observer, self._real, self._look = observer, real, look

@@ -30,7 +30,7 @@ def repeat(request: Request, write: Callable[[int, bytes], None]) -> bool:
         if answer.request != request.digest or not _holds(answer):
             return False
     except (OSError, OverflowError, ValueError, kept.Damaged):
-        # Whatever it is, the command itself will tell.
+        # The command runs then, and reports an error if there is one.
         return False
     for stream, text in answer.printed:
         write(stream, text)

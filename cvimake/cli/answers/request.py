@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Kept answers, relative to a project's folder. The folder has the right owner only.
+# The folder of kept answers, relative to the project's. Only its owner has any rights to it.
 FOLDER = "build/.answers"
 # With this variable, each command does all of its work, and keeps no answer.
 VARIABLE = "CVIMAKE_NO_ANSWERS"
@@ -59,7 +59,7 @@ def of_process(arguments: Sequence[str]) -> Request | None:
 def began() -> float:
     """Return the time at which this process began, in seconds since 1970; 0 if that cannot be told."""
     try:
-        with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - the same
+        with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - pathlib is slow to import
             # The name of the program, in brackets, can hold any character.
             fields = file.read().rpartition(")")[2].split()
         ticks = os.sysconf("SC_CLK_TCK")

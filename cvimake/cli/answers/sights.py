@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
     State = tuple[int, int, int, int, int]
 
-# The kinds of sights. A FILE is a path with everything behind it: the bytes of a file, the names in a folder.
-# Of a PLACE counts only that there is this folder. Those of a LINK are the path's own: no link is followed.
+# The kinds of sights. A FILE is a path with its contents: the bytes of a file, or the names in a folder. A
+# PLACE is a folder without the names in it. LINK and LINK_PLACE are the same, but if the path is a link, they
+# are the link's own.
 FILE, PLACE, LINK, LINK_PLACE = range(4)
 
 # No file has this state.
 ABSENT: State = (0, 0, 0, 0, 0)
-# As they are before an observer replaces them.
+# The functions of `os` themselves, which an observer replaces by others.
 STAT, LSTAT = os.stat, os.lstat
 
 

@@ -27,7 +27,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     of_python = keeping._of_python
 
     def in_the_folder(searched: Iterable[str], importable: dict[str, str]) -> Iterator[str]:
-        """Of the program, only what a test has put into its folder: the rest may change meanwhile."""
+        """Only the files that a test has put into its folder: all others may change meanwhile."""
         paths = [path for path in of_python(searched, importable) if path.startswith(str(tmp_path))]
         for folder in [folder for folder in importable if not folder.startswith(str(tmp_path))]:
             del importable[folder]
