@@ -1,4 +1,4 @@
-"""What a build tells while it runs, and at its end; and what it tells on a terminal."""
+"""The output of a build: lines while it runs, the table at its end, and the live view on a terminal."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class Reporter(BuildReporter):
     def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:
         super().__init__(outstream, options)
         self._results: dict[Row, Result] = {}
-        # The files with the accuracy of float networks, by the model's name.
+        # For each model, by name, the file with the accuracy of its float network.
         self._of_float: dict[str, Path] = {}
         self._view: LiveView | None = None
 

@@ -26,7 +26,7 @@ _WIDTH = 240
 
 
 class State(Enum):
-    """What happened to a cvimodel in this build."""
+    """How this build came to a cvimodel."""
 
     UNCHANGED = "unchanged"
     RESTORED = "from the store"

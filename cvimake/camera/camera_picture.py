@@ -73,7 +73,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Declared:
-    """What a declaration says of the camera's picture; the cvimodel itself does not hold this.
+    """The part of a declaration about the camera's picture. The cvimodel itself does not hold it.
 
     Attributes:
         fault: the first thing that makes the network see another picture.

@@ -37,7 +37,7 @@ loader = "cvimake"
 [tool.doit.plugins.loader]
 cvimake = "cvimake.cli.loaders:PlainDoit"
 
-# What is common to all models; each can say otherwise.
+# The defaults of all models. The declaration of a model can set other values.
 [tool.cvimake.deploy]
 processor = "cv181x"
 """

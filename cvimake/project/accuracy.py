@@ -32,9 +32,9 @@ class Accuracy(Declared):
     dataset: Annotated[Text | None, example("street")] = None
     """The name of a dataset of images. Without labels, only the agreement with float is measured."""
     input_num: Annotated[Positive | None, example(100)] = None
-    """How many images are taken, evenly spread; without it, as many as take ten minutes of two cores."""
+    """The number of images, evenly spread. Without it, as many as take ten minutes of two cores."""
     task: AccuracyTask = "detect"
-    """The network's task: labels and figures are of its boxes, masks, keypoints or classes."""
+    """The network's task. Labels and figures are about its boxes, masks, keypoints or classes."""
     metric: Annotated[Metric | None, example("mAP50")] = None
     """The figure in tables; without it, mAP50-95 or, for classes, top1; without labels, agreement."""
     keypoints: Annotated[Positive | None, example(17)] = None

@@ -52,10 +52,10 @@ def kept(root: Path, label: str, purpose: object, files: Iterable[Path], read: C
 
 
 def _state(path: str) -> tuple[int, ...]:
-    """Return what shows a change of a file; nothing of one that is missing."""
+    """Return numbers that differ if a file was changed; none if the file is missing."""
     try:
         # Thousands of files: a Path for each would take twice as long.
-        status = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116 - for speed, as said above
     except OSError:
         return ()
     times = status.st_mtime_ns, status.st_ctime_ns

@@ -1,4 +1,4 @@
-"""Tells of stages by the records of builds and by the files in `build`."""
+"""The state and the history of stages, read from the records of builds and the files in `build`."""
 
 from __future__ import annotations
 

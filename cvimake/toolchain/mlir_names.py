@@ -19,7 +19,7 @@ _TYPE = re.compile(r"tensor<(?P<sizes>(?:\d+x)*)[^>]*>")
 _ALIAS = re.compile(r"^(?P<alias>#loc\d*) = loc\((?P<place>.+)\)$", re.MULTILINE)
 _PART = re.compile(r'"(?P<name>(?:[^"\\]|\\.)*)"|(?P<alias>#loc\d*)')
 _ESCAPED = re.compile(r"\\([0-9A-Fa-f]{2}|.)")
-# What is no layer: weights, and the place of one that is left out.
+# Operations that are no layers: weights, and the place of weights that are left out.
 _NO_LAYERS = frozenset({"Weight", "None"})
 _DEEPEST = 8
 

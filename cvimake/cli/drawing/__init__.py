@@ -16,7 +16,7 @@ class Kind(Enum):
 
 
 class State(Enum):
-    """What a build would do with a stage (the words of `plan`)."""
+    """What the next build will do with a stage, in the words of `plan`."""
 
     UP_TO_DATE = "up to date"
     WILL_RUN = "will run"

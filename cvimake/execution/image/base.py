@@ -191,7 +191,7 @@ def find_python(environment: Mapping[str, str], *, movable: bool = True, fetch: 
 
 def _below(folder: Path, pattern: str) -> list[Path]:
     """Return the files that match a pattern; none where we may not read the folder (`Path.glob` raises)."""
-    return sorted(map(Path, glob.glob(f"{glob.escape(str(folder))}/{pattern}")))  # noqa: PTH207
+    return sorted(map(Path, glob.glob(f"{glob.escape(str(folder))}/{pattern}")))  # noqa: PTH207 - as said above
 
 
 def _on_path(name: str, environment: Mapping[str, str]) -> Iterator[Path]:

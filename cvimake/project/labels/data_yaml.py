@@ -130,7 +130,7 @@ class _Reader:
 
     def _keypoints(self, node: yaml.Node) -> tuple[int, int]:
         values = [_whole(item) for item in node.value] if isinstance(node, yaml.SequenceNode) else []
-        if len(values) != 2 or values[0] < 1 or values[1] not in _KEYPOINT_SIZES:  # noqa: PLR2004
+        if len(values) != 2 or values[0] < 1 or values[1] not in _KEYPOINT_SIZES:  # noqa: PLR2004 - a pair
             self._mistake(node, "kpt_shape is [number of keypoints, 2 or 3]")
             return 0, 0
         return values[0], values[1]
@@ -139,7 +139,7 @@ class _Reader:
 def _whole(node: yaml.Node) -> int:
     """Return a node's whole number, or -1 if it is none."""
     text = node.value if isinstance(node, yaml.ScalarNode) else ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1  # noqa: PLR2004
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1  # noqa: PLR2004 - far more than any such number
 
 
 def _text(node: yaml.Node | None) -> str:

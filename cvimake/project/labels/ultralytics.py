@@ -24,6 +24,8 @@ _AREA_OF_A_POSE = 0.53
 # Fractions of the image's size that a coordinate may lie outside of it, because of rounding.
 _ROUNDING = 0.01
 _VISIBLE = 2.0
+# Numbers of a keypoint: x, y and whether it is visible. Without the last one there are two.
+_WITH_VISIBILITY = 3
 _EMPTY = "{count} boxes without an area are left out"
 
 
@@ -228,7 +230,7 @@ class _LineReader:
         for start in range(_BOX, len(values), size):
             x, y = values[start : start + 2]
             # A keypoint at 0, 0 is one that is not labelled.
-            visibility = values[start + 2] if size == 3 else _VISIBLE if x or y else 0.0  # noqa: PLR2004
+            visibility = values[start + 2] if size == _WITH_VISIBILITY else _VISIBLE if x or y else 0.0
             found += [x * self._image.width, y * self._image.height, visibility]
         keypoints = geometry.keypoints(found, self._lines.keypoints, self._image)
         return Annotation(self._index, category, box, box[2] * box[3] * _AREA_OF_A_POSE, keypoints=keypoints)

@@ -35,7 +35,7 @@ class Maker(Enum):
 
 
 def maker(archive: Path, member: str) -> Maker:
-    """Return whose checkpoint it is, as its pickle says; the rest of it may hold anything.
+    """Return the program that wrote a checkpoint, as its pickle says. Nothing of it is unpickled.
 
     Args:
         archive: a zip, as PyTorch writes it.
