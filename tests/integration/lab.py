@@ -95,7 +95,7 @@ def is_running(engine: DockerEngine, action: str) -> bool:
     return any(container.status == "running" for container in containers(engine, action))
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited {seconds:g} s in vain until {what}"

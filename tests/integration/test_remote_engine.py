@@ -97,7 +97,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainI
         ) as daemon,
     ):  # fmt: skip
         try:
-            wait_until((folder / "sock").exists, "the second engine answers", 30.0)
+            wait_until((folder / "sock").exists, "the second engine answers")
             threading.Thread(target=forward, args=(listener, folder / "sock"), daemon=True).start()
             host = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
             (name,) = docker.from_env().images.get(toolchain_image.id).tags

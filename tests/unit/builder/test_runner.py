@@ -229,13 +229,13 @@ def at_once(bench: Bench) -> int:
 
 def test_stages_that_fit_run_side_by_side() -> None:
     bench = Bench(Capacity(cores=2, memory=2))
-    together = threading.Barrier(2, timeout=5)
+    together = threading.Barrier(2, timeout=60)
     assert bench.run(*(bench.task(name, act=lambda: bool(together.wait() + 1)) for name in "ab")) == SUCCESS
 
 
 def test_a_number_of_jobs_overrides_the_machine() -> None:
     bench = Bench(Capacity(cores=1, memory=1))
-    together = threading.Barrier(3, timeout=5)
+    together = threading.Barrier(3, timeout=60)
     tasks = [bench.task(name, act=lambda: bool(together.wait() + 1)) for name in "abc"]
     assert bench.run(*tasks, jobs=3) == SUCCESS
     one_by_one = Bench(Capacity(cores=4))
@@ -252,7 +252,7 @@ def test_after_a_failure_no_stage_starts_and_running_ones_finish() -> None:
         return fail()
 
     def finish_later() -> bool:
-        assert failed.wait(5)
+        assert failed.wait(60)
         time.sleep(0.05)
         return True
 
@@ -296,7 +296,7 @@ def test_an_interruption_cancels_what_runs() -> None:
     def run_until_cancelled() -> bool:
         # As Ctrl-C: it arrives in the main thread, which waits for this one.
         signal.raise_signal(signal.SIGINT)
-        return bench.cancelled.wait(5)
+        return bench.cancelled.wait(60)
 
     with pytest.raises(KeyboardInterrupt):
         bench.run(bench.task("stage", act=run_until_cancelled))

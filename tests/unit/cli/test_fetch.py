@@ -137,7 +137,7 @@ def test_an_interruption_leaves_only_the_parts(project: Project, number: int, co
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(number)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert err == "cvimake: interrupted; the next ./doit fetch goes on from there\n"
     assert project.whole()

@@ -31,7 +31,7 @@ def test_a_signal_ends_the_program_with_its_code_after_every_finally(
         nonlocal cleaned
         try:
             os.kill(os.getpid(), number)
-            threading.Event().wait(5)
+            threading.Event().wait(60)
         finally:
             cleaned = True
 
@@ -136,7 +136,7 @@ def test_a_second_signal_leaves_a_thread_that_never_ends() -> None:
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)
         try:
-            _, said = process.communicate(timeout=20)
+            _, said = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 130

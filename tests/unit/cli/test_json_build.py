@@ -152,7 +152,7 @@ def test_progress_is_told_while_a_stage_runs(
     def slow(action: Any, watch: Any, *others: Any) -> Any:  # noqa: ANN401 - as the fake that it stands for
         if action.name == "m0000:calibration":
             watch(b"calibrating:  40%|")
-            seen.wait(0.3)
+            seen.wait(1.0)
         return run(action, watch, *others)
 
     monkeypatch.setattr(workshop, "run", slow)

@@ -85,8 +85,8 @@ def test_commands_that_write_wait_for_a_running_build(
 
 
 def build_is_named(capfd: pytest.CaptureFixture[str]) -> bool:
-    """Whether it is said what is waited for, within a second."""
-    end, told = time.monotonic() + 1.0, ""
+    """Whether it is said, within a minute, what is waited for."""
+    end, told = time.monotonic() + 60.0, ""
     while "is building everything in this project; waiting for it" not in told and time.monotonic() < end:
         told += capfd.readouterr().err
         time.sleep(0.01)
