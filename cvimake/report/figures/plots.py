@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cvimake.report.data import Breakdown, Curve, Model, Threshold
-from cvimake.report.figures.svg import FAINT, GRID, INK, SERIES, canvas, drawn, text_of
+from cvimake.report.figures.svg import FAINT, INK, SERIES, canvas, drawn, text_of
 from cvimake.report.variant_data import Search, Variant
 
 _WIDE = 680.0
@@ -19,6 +19,8 @@ _MOST_NAMED = 12
 _VISIBLE = 0.004
 _MOST_BARS = 60
 _MOST_IN_A_ROW = 5
+# The height of a figure in which no layer loses anything.
+_LEAST_LOSS = 1e-6
 _MARKERS = "osD^vPX"
 _MEGABYTE = 1000**2
 
@@ -34,8 +36,7 @@ def accuracy_against_size(models: Iterable[Model]) -> str:
     if not points:
         return ""
     names = list(dict.fromkeys(variant.name for _, variant, _ in points))
-    with canvas(260, _WIDE / 1.6) as figure:
-        axes = figure.add_axes((0.12, 0.17, 0.84, 0.68))
+    with canvas("accuracy", (0.12, 0.17, 0.84, 0.68), 260, _WIDE / 1.6) as axes:
         for place, name in enumerate(names):
             of_name = [
                 (variant.contents.size, value)
@@ -62,7 +63,7 @@ def accuracy_against_size(models: Iterable[Model]) -> str:
         axes.set_ylim(max(lowest, -0.02), min(highest, 1.02))
         axes.grid(visible=True)
         _legend(axes, len(names))
-        return drawn(figure, f"accuracy against size of {len(points)} cvimodels; the table has the numbers")
+        return drawn(axes, f"accuracy against size of {len(points)} cvimodels; the table has the numbers")
 
 
 def _name_models(axes: Any, points: Sequence[tuple[Model, Variant, float]]) -> None:  # noqa: ANN401 - matplotlib.axes.Axes
@@ -95,8 +96,7 @@ def of_parts(breakdown: Breakdown, shown: Sequence[int]) -> str:
     series = breakdown.series
     step = _BAR * len(series) + _GAP
     height = step * len(shown) + 62
-    with canvas(height) as figure:
-        axes = figure.add_axes((0.3, 30 / height, 0.66, 1 - 62 / height))
+    with canvas("parts", (0.3, 30 / height, 0.66, 1 - 62 / height), height) as axes:
         for number, one in enumerate(series):
             boxes = [
                 (0.0, row * step + (number - 0.5) * _BAR, max(one.values[part] or 0.0, _VISIBLE), _BAR - 1.5)
@@ -114,15 +114,14 @@ def of_parts(breakdown: Breakdown, shown: Sequence[int]) -> str:
         axes.set_axisbelow(True)
         _legend(axes, len(series), height)
         return drawn(
-            figure,
+            axes,
             f"{breakdown.metric} of each {breakdown.of}: {_listed(one.name for one in series)}",
         )
 
 
 def curves(found: Sequence[Curve]) -> str:
     """Draw precision over recall."""
-    with canvas(250) as figure:
-        axes = figure.add_axes((0.14, 0.17, 0.82, 0.68))
+    with canvas("curves", (0.14, 0.17, 0.82, 0.68), 250) as axes:
         for number, curve in enumerate(found):
             # Half of the points look the same and take half of the space.
             precision = curve.precision[::2]
@@ -140,7 +139,7 @@ def curves(found: Sequence[Curve]) -> str:
         axes.set_ylabel("precision")
         axes.grid(visible=True)
         _legend(axes, len(found))
-        return drawn(figure, f"precision over recall of {_listed(one.name for one in found)}")
+        return drawn(axes, f"precision over recall of {_listed(one.name for one in found)}")
 
 
 def losses(name: str, search: Search, order: Sequence[str], floats: Sequence[str]) -> str:
@@ -150,16 +149,15 @@ def losses(name: str, search: Search, order: Sequence[str], floats: Sequence[str
     if not known:
         return ""
     worst = min(known, key=lambda one: one.value)
-    with canvas(240) as figure:
-        axes = figure.add_axes((0.19, 0.17, 0.77, 0.68))
-        for label, colour, marker, of_kind in (
-            ("stays float", SERIES[1], "o", [one for one in known if one.name in floats]),
-            ("INT8", SERIES[0], "s", [one for one in known if one.name not in floats]),
+    with canvas("losses", (0.19, 0.17, 0.77, 0.68), 240) as axes:
+        width = _bar_width(len(order))
+        for label, colour, of_kind in (
+            ("stays float", SERIES[1], [one for one in known if one.name in floats]),
+            ("INT8", SERIES[0], [one for one in known if one.name not in floats]),
         ):
             if of_kind:
-                x, y = [depth[one.name] for one in of_kind], [1 - one.value for one in of_kind]
-                axes.vlines(x, 0, y, color=GRID, linewidth=1.2)
-                axes.plot(x, y, linestyle="", marker=marker, markersize=5, color=colour, label=label)
+                boxes = [(depth[one.name] - width / 2, 0.0, width, 1 - one.value) for one in of_kind]
+                _boxes(axes, boxes, colour, label)
         is_late = depth[worst.name] > len(order) / 2
         axes.annotate(
             text_of(worst.name, 30),
@@ -172,22 +170,20 @@ def losses(name: str, search: Search, order: Sequence[str], floats: Sequence[str
         )
         axes.set_xlim(-0.5, len(order) - 0.5)
         _count_in_whole_numbers(axes)
-        axes.set_ylim(bottom=0)
-        axes.margins(y=0.15)
+        axes.set_ylim(0, max(1 - worst.value, _LEAST_LOSS) * 1.08)
         axes.set_xlabel("depth: layers from the input to the outputs")
         axes.set_ylabel("loss (1 - cosine)")
         axes.grid(visible=True, axis="y")
+        axes.set_axisbelow(True)
         _legend(axes, 2)
-        return drawn(figure, f"{name}: loss of {len(known)} layers over the depth; the worst is {worst.name}")
+        return drawn(axes, f"{name}: loss of {len(known)} layers over the depth; the worst is {worst.name}")
 
 
 def clipping(thresholds: Sequence[Threshold]) -> str:
     """Draw which part of the seen values each layer clips, over the depth in the network."""
-    with canvas(220) as figure:
-        axes = figure.add_axes((0.14, 0.19, 0.82, 0.76))
+    with canvas("clipping", (0.14, 0.19, 0.82, 0.76), 220) as axes:
         values = [100 * one.clipped for one in thresholds]
-        # Gaps between many narrow bars would make a pattern of their own.
-        width = 0.8 if len(values) <= _MOST_BARS else 1.0
+        width = _bar_width(len(values))
         boxes = [(place - width / 2, 0.0, width, value) for place, value in enumerate(values)]
         _boxes(axes, boxes, SERIES[1], "")
         axes.set_xlim(-0.7, len(values) - 0.3)
@@ -198,7 +194,7 @@ def clipping(thresholds: Sequence[Threshold]) -> str:
         axes.grid(visible=True, axis="y")
         axes.set_axisbelow(True)
         return drawn(
-            figure, f"the clipped part of the values of {len(values)} layers; the table has the largest"
+            axes, f"the clipped part of the values of {len(values)} layers; the table has the largest"
         )
 
 
@@ -222,6 +218,11 @@ def _boxes(axes: Any, boxes: Sequence[tuple[float, float, float, float]], colour
     shape = Shape.make_compound_path_from_polys(np.array(corners))
     # As a patch, it would be searched for its extremes, and these are known.
     axes.add_artist(PathPatch(shape, facecolor=colour, linewidth=0, label=label))
+
+
+def _bar_width(bars: int) -> float:
+    """Return the width of one of several bars: gaps between many would make a pattern of their own."""
+    return 0.8 if bars <= _MOST_BARS else 1.0
 
 
 def _count_in_whole_numbers(axes: Any) -> None:  # noqa: ANN401 - matplotlib.axes.Axes

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from xml.etree import ElementTree as ET
 
 from cvimake.core import digest
 from cvimake.core.errors import harmless
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+# Left, bottom, width and height.
+Box = tuple[float, float, float, float]
 
 # Each colour of a figure is a number that stands for a variable of the page's style. The page has values for
 # light and for dark. matplotlib writes a colour in this form.
@@ -31,6 +36,8 @@ _VARIABLES = {
 _POINTS = 72
 # Narrow enough for the screen of a phone.
 WIDTH = 330.0
+# The space around the drawn points, as a part of the axes, as matplotlib has it.
+_MARGIN = 0.05
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "cvimake",
@@ -68,15 +75,51 @@ _FONT_SIZE = re.compile(r"([\d.]+)px")
 
 
 @contextmanager
-def canvas(height: float, width: float = WIDTH) -> Iterator[Figure]:
-    """Give an empty figure of a size in pixels; everything in it is drawn in the report's style."""
+def canvas(kind: str, box: Box, height: float, width: float = WIDTH) -> Iterator[Axes]:
+    """Give empty axes; everything in them is drawn in the report's style.
+
+    Making axes takes longer than drawing in them. So each kind of figure has axes that are used again.
+
+    Args:
+        kind: of the figure. Figures of one kind set the same properties of the axes.
+        box: left, bottom, width and height of the axes, as parts of the figure.
+        height: of the figure, in pixels.
+        width: of the figure, in pixels.
+    """
     import matplotlib as mpl  # noqa: PLC0415 - only there for a report
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only there for a report
 
     with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
         # A name can have any letter. The page has fonts for it, even if matplotlib has none to measure it.
         warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
-        yield Figure(figsize=(width / _POINTS, height / _POINTS))
+        axes = _axes(kind)
+        _figure(axes).set_size_inches(width / _POINTS, height / _POINTS)
+        axes.set_position(box)
+        try:
+            yield axes
+        finally:
+            _empty(axes)
+
+
+@functools.cache
+def _axes(kind: str) -> Axes:  # noqa: ARG001 - one for each kind
+    from matplotlib.figure import Figure  # noqa: PLC0415 - only there for a report
+
+    return Figure().add_axes((0, 0, 1, 1))
+
+
+def _figure(axes: Axes) -> Figure:
+    return cast("Figure", axes.get_figure(root=True))
+
+
+def _empty(axes: Axes) -> None:
+    """Remove all that is drawn in axes, and their limits; what is left is the same for all of their kind."""
+    legend = axes.get_legend()
+    for artist in (*axes.lines, *axes.collections, *axes.patches, *axes.texts, *axes.artists, legend):
+        if artist:
+            artist.remove()
+    axes.relim()
+    axes.margins(_MARGIN)
+    axes.autoscale()
 
 
 def text_of(name: str, most: int = 26) -> str:
@@ -85,15 +128,15 @@ def text_of(name: str, most: int = 26) -> str:
     return shown if len(shown) <= most else f"{shown[: most // 2 - 1]}…{shown[-(most // 2) :]}"
 
 
-def drawn(figure: Figure, told: str) -> str:
+def drawn(axes: Axes, told: str) -> str:
     """Return a figure as SVG.
 
     Args:
-        figure: as `canvas` gave it.
+        axes: as `canvas` gave them.
         told: the figure in words, for readers who do not see it.
     """
     written = io.StringIO()
-    figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    _figure(axes).savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     root = ET.fromstring(written.getvalue())  # noqa: S314 - matplotlib has just written it
     prefix = f"f{digest.of_text(told + written.getvalue())[:8]}"
     box = root.get("viewBox", "")

@@ -8,11 +8,10 @@ from cvimake.report.figures import svg
 
 
 def figure(name: str) -> str:
-    with svg.canvas(100) as canvas:
-        axes = canvas.add_axes((0.2, 0.2, 0.7, 0.7))
+    with svg.canvas("test", (0.2, 0.2, 0.7, 0.7), 100) as axes:
         axes.plot([0, 1], [0, 1], color=svg.SERIES[1], marker="o")
         axes.set_title(svg.text_of(name, 200))
-        return svg.drawn(canvas, name)
+        return svg.drawn(axes, name)
 
 
 def test_a_figure_has_no_styles_and_takes_its_colours_from_the_page() -> None:
