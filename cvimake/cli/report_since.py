@@ -12,7 +12,7 @@ from cvimake.core.errors import CvimakeError
 from cvimake.core.git import Tree
 from cvimake.pipeline.stage import Stage
 from cvimake.project import DeclaredModel
-from cvimake.release import label, making, present
+from cvimake.release import difference, label, making, present, summary
 from cvimake.release.provenance import Origin
 from cvimake.release.rebuild import RELEASES
 from cvimake.report.data import Change
@@ -40,7 +40,9 @@ def since_release(
     try:
         released = [stage for name in built for stage in own[name]]
         draft = making.draft(_origin(build, tree, built, released), built, released, build.contents, {})
-        found = present.changes(release, draft.files)
+        old, new = present.compared(release, draft.files)
+        found = difference.changes(old, new)
+        told = {name: summary.of_model(name, old, new) for name in built}
     except (CvimakeError, OSError) as error:
         announce.note(f"warning: the report has no changes since {release.name}: {error}")
         return Since()
@@ -52,7 +54,7 @@ def since_release(
         )
         for name in built
     }
-    return Since(release=release.name, of_model=of_model)
+    return Since(release=release.name, of_model=of_model, summaries=told)
 
 
 def _origin(build: Build, tree: Tree, models: Mapping[str, DeclaredModel], stages: Sequence[Stage]) -> Origin:
@@ -75,6 +77,7 @@ def _origin(build: Build, tree: Tree, models: Mapping[str, DeclaredModel], stage
         declarations=making.declarations(
             Path(), models.values(), (dataset.folder for dataset in build.declarations.datasets.values())
         ),
+        labels=making.labels(models.values(), build.declarations.datasets),
     )
 
 

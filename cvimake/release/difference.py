@@ -194,8 +194,8 @@ def _option(argv: list[str], option: str) -> str:
 def _deployment(name: str, found: Provenance) -> dict[str, Any]:
     """Return the definition of the action that made a cvimodel; empty if there is none."""
     model, _, file = name.partition("/")
-    for action in found.internal["actions"]:
-        if action["name"].startswith(f"{model}:") and file in action["outputs"]:
+    for action in found.actions.get(model, {}).values():
+        if file in action["outputs"]:
             definition: dict[str, Any] = action["definition"]
             return definition
     return {}
@@ -243,13 +243,17 @@ def _images(old: Provenance, new: Provenance) -> Iterator[Change]:
     for name in (name for name in IMAGES if name in old.images or name in new.images):
         if name not in old.images or name not in new.images:
             yield Change(
-                EVERYTHING, f"{name} image", *(found.sources.get(name, "")[:12] for found in (old, new))
+                EVERYTHING, f"{name} image", *(_fingerprint(found.sources.get(name)) for found in (old, new))
             )
             continue
         for reason in differences.identity_changes(old.images[name], new.images[name]):
             if reason not in told:
                 told.add(reason)
                 yield Change(EVERYTHING, f"{name}: {reason.part}", reason.old or "", reason.new or "")
+
+
+def _fingerprint(sha256: str | None) -> str:
+    return f"fingerprint {sha256[:12]}" if sha256 else ""
 
 
 def _sources(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
@@ -269,4 +273,6 @@ def _sources(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]
             continue
         for source in changed:
             what = source if source == COMMIT else f"source {source}"
-            yield Change(EVERYTHING, what, old.get(source, "")[:12], new.get(source, "")[:12])
+            kind = COMMIT if source == COMMIT else "sha256"
+            values = (f"{kind} {found[source][:12]}" if source in found else "" for found in (old, new))
+            yield Change(EVERYTHING, what, *values)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from cvimake.release import difference, opened
 from cvimake.release.contents import PROVENANCE, Content
-from cvimake.release.difference import EVERYTHING, Change
+from cvimake.release.difference import EVERYTHING, Change, Contents
 from cvimake.release.publish import RECORD_SUFFIX
 
 _RECORD = "record.json"
@@ -53,8 +53,8 @@ class _Unwritten:
         return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
 
 
-def changes(release: Path, files: Mapping[str, Content]) -> list[Change]:
-    """Return everything that has changed since a release.
+def compared(release: Path, files: Mapping[str, Content]) -> tuple[Contents, Contents]:
+    """Return the contents of a release, and those that it would have now.
 
     Args:
         release: its folder.
@@ -65,7 +65,7 @@ def changes(release: Path, files: Mapping[str, Content]) -> list[Change]:
         OSError: a file is gone.
     """
     old = difference.read(opened.open_release(release))
-    return difference.changes(old, difference.read(_Unwritten("now", files)))
+    return old, difference.read(_Unwritten("now", files))
 
 
 def of_model(model: str, others: frozenset[str], found: list[Change]) -> tuple[Change, ...]:

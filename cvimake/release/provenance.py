@@ -6,6 +6,7 @@ https://slsa.dev/spec/v1.0/provenance. It has everything that decides the bytes,
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections import Counter
@@ -185,18 +186,31 @@ class Provenance:
         found: dict[str, Any] = self.definition["internalParameters"]
         return found
 
-    @property
+    @functools.cached_property
     def subjects(self) -> dict[str, str]:
         """Return the sha256 of each file of the release, by its name."""
         return {subject["name"]: subject["digest"]["sha256"] for subject in self.value["subject"]}
 
-    @property
+    @functools.cached_property
     def sources(self) -> dict[str, str]:
         """Return the digest of each source by its name, including the commit and the images."""
         return {
             item["name"]: next(iter(item["digest"].values()))
             for item in self.definition["resolvedDependencies"]
         }
+
+    @functools.cached_property
+    def names(self) -> dict[str, str]:
+        """Return the name of each source by its digest."""
+        return {sha256: name for name, sha256 in self.sources.items()}
+
+    @functools.cached_property
+    def actions(self) -> dict[str, dict[str, Any]]:
+        """Return the actions of each model by their names, by the model's name."""
+        found: dict[str, dict[str, Any]] = {}
+        for action in self.internal["actions"]:
+            found.setdefault(action["name"].partition(":")[0], {})[action["name"]] = action
+        return found
 
     @property
     def images(self) -> dict[str, dict[str, Any]]:

@@ -99,6 +99,7 @@ class Model(Value):
         thresholds: of the calibration, in the order of the network.
         release: the last release; empty if there is none with this model.
         changes: from this release to now.
+        changes_in_words: which variants have changed since, why, and what it did to them, in sentences.
         curves_missing: why there are no curves; empty if there are some, or if nothing was measured.
     """
 
@@ -121,6 +122,7 @@ class Model(Value):
     previews: tuple[Preview, ...] = ()
     release: str = ""
     changes: tuple[Change, ...] = ()
+    changes_in_words: tuple[str, ...] = ()
     files: tuple[File, ...] = ()
 
 

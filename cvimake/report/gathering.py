@@ -31,10 +31,12 @@ class Since:
     Attributes:
         release: its name; empty if there is none.
         of_model: the changes of each model.
+        summaries: the same in a few sentences.
     """
 
     release: str = ""
     of_model: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
+    summaries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +118,7 @@ class Gathering:
             previews=tuple(self._previews(model.name)),
             release=self.since.release if model.name in self.since.of_model else "",
             changes=self.since.of_model.get(model.name, ()),
+            changes_in_words=self.since.summaries.get(model.name, ()),
             files=existing(
                 ("declaration", model.folder / "model.toml"),
                 ("accuracy of the float network", files.place(model.name, files.accuracy(float_stem))),

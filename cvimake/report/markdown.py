@@ -78,7 +78,7 @@ def _of_model(model: Model) -> Iterator[str]:
     if points := [*_losses(model), *_warnings(model)]:
         yield from (*points, "")
     if model.release:
-        yield from _changes(model.release, model.changes)
+        yield from _changes(model.release, model.changes, model.changes_in_words)
 
 
 def _losses(model: Model) -> Iterator[str]:
@@ -98,10 +98,12 @@ def _warnings(model: Model) -> Iterator[str]:
             yield f"- warning: {_text(variant.name)}: {_text(warning)}"
 
 
-def _changes(release: str, changes: Sequence[Change]) -> Iterator[str]:
+def _changes(release: str, changes: Sequence[Change], in_words: Sequence[str]) -> Iterator[str]:
     if not changes:
         yield from (f"Nothing has changed since the release {_text(release)}.", "")
         return
+    if in_words:
+        yield from (f"Since the release {_text(release)}:", "", *(f"- {_text(one)}" for one in in_words), "")
     yield from (f"<details><summary>Changes since the release {_text(release)}</summary>", "")
     yield from ("| cvimodel | what | in the release | now |", "|---|---|---|---|")
     for one in changes:
