@@ -20,7 +20,7 @@ from cvimake.builder.history import HISTORY, History
 from cvimake.builder.records import Records, UnwrittenRecords
 from cvimake.builder.staleness import Verdict
 from cvimake.builder.unbuildable import stand_ins
-from cvimake.cli import surroundings
+from cvimake.cli import extra_packages, surroundings
 from cvimake.cli.interruption import ends_cleanly
 from cvimake.cli.options import option
 from cvimake.cli.run import as_targets
@@ -123,6 +123,7 @@ class GraphCommand(DoitCmdBase):
 
     def _execute(self) -> int:
         self.build = self._options.get("build") or Build(surroundings.folder(), surroundings.variables())
+        self.build.store.prepare = extra_packages.ensure_for_store
         control = TaskControl(self.task_list)
         control.process(stand_ins(self.sel_tasks, control.tasks, control.targets))
         # doit derives the dependencies from sets of files, so their order changes from run to run.

@@ -16,6 +16,7 @@ import docker
 from cvimake.builder.store import eviction
 from cvimake.builder.store.current import Choice, choose, open_store
 from cvimake.builder.store.folder import FolderPlace
+from cvimake.cli import extra_packages
 from cvimake.core import lock, units
 from cvimake.core.action import Limits
 from cvimake.core.cache import user_cache
@@ -107,6 +108,7 @@ def _empty(choice: Choice) -> None:
     """Remove everything from a store."""
     if choice.read_only:
         raise CvimakeError(f"the store {choice.url} is used read only here; nothing is removed from it")
+    extra_packages.ensure_for_store(choice.url)
     store = open_store(choice)
     if isinstance(store.place, FolderPlace):
         store.place.sweep()

@@ -8,7 +8,7 @@ from doit.control import TaskControl
 
 from cvimake.builder.staleness import Verdict
 from cvimake.builder.task_meta import meta_of
-from cvimake.cli import report_packages, surroundings
+from cvimake.cli import extra_packages, surroundings
 from cvimake.cli.base import OPTION_JSON, GraphCommand, options_first
 from cvimake.cli.drawing import svg
 from cvimake.cli.graph_picture import Pictures
@@ -52,7 +52,7 @@ class Report(GraphCommand):
 
     def look(self, graph: TaskControl, selected: list[str], options: dict[str, Any]) -> int:
         """Write the pages, or print the report."""
-        report_packages.ensure(surroundings.folder())
+        extra_packages.ensure(extra_packages.REPORT)
         names = self._names(graph, selected)
         stages = {name: stage for name, task in graph.tasks.items() if (stage := meta_of(task).stage)}
         # A stage that runs only on request is looked at only if it has run.

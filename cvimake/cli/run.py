@@ -21,7 +21,7 @@ from cvimake.builder.history import HISTORY, History
 from cvimake.builder.reporter import BuildReporter
 from cvimake.builder.runner import Runner
 from cvimake.builder.unbuildable import PREVIEW, stand_ins, stops_others
-from cvimake.cli import surroundings
+from cvimake.cli import extra_packages, surroundings
 from cvimake.cli.closed_output import leave
 from cvimake.cli.interruption import ends_cleanly
 from cvimake.cli.options import option
@@ -147,6 +147,7 @@ class Run(DoitRun):
             raise InvalidCommand(
                 f"-n is the number of cores for all running stages, 0 for all of the machine's; not {jobs}."
             )
+        build.store.prepare = extra_packages.ensure_for_store
         self.add_tasks(build)
         control = TaskControl(self.task_list)
         control.process(stand_ins(self.sel_tasks, control.tasks, control.targets))

@@ -11,7 +11,7 @@ from cvimake.builder.store import Store, eviction, inventory, statistics, verifi
 from cvimake.builder.store.current import Choice, choose, database, open_store
 from cvimake.builder.store.folder import FolderPlace
 from cvimake.builder.store.place import StoreError
-from cvimake.cli import surroundings
+from cvimake.cli import extra_packages, surroundings
 from cvimake.cli.base import OPTION_JSON, PlainCommand
 from cvimake.cli.options import option
 from cvimake.core import announce, terminal, units
@@ -37,6 +37,7 @@ class _StoreCommand(PlainCommand):
         if not choice.url:
             terminal.write("no results are kept: the store is `none`\n")
             return 0
+        extra_packages.ensure_for_store(choice.url)
         try:
             return self.attend(open_store(choice), choice, options)
         except (OSError, StoreError) as error:

@@ -103,10 +103,14 @@ class Current:
     Args:
         choice: tells which one it is; called when the store is first wanted.
         environment: the variables that cvimake was started with.
+
+    Attributes:
+        prepare: called with the store's URL before the store is opened. Raises CvimakeError if it cannot be.
     """
 
     def __init__(self, choice: Callable[[], Choice], environment: Mapping[str, str]) -> None:
         self._chosen, self._environment = choice, environment
+        self.prepare: Callable[[str], None] = lambda _url: None
         self._choice: Choice | None = None
         self._is_known = False
         self._store: Store | None = None
@@ -126,8 +130,9 @@ class Current:
                 self._choice = choice if choice.url else None
             if self._store is None and self._choice is not None:
                 try:
+                    self.prepare(self._choice.url)
                     self._store = open_store(self._choice)
-                except StoreError as error:
+                except (CvimakeError, StoreError) as error:
                     announce.note(
                         f"warning: the store {self._choice.url} is left alone in this build: {error}"
                     )

@@ -18,8 +18,9 @@ from cvimake.builder.store.place import Beat, DamagedError, Stored, StoreError
 
 # Bytes that are read at once.
 _PIECE = 1024 * 1024
-# With these, an upload appears whole or not at all; with others, a file gets its name when it is complete.
-_ATOMIC = frozenset({"abfs", "abfss", "adl", "az", "gcs", "gs", "memory", "oci", "oss", "s3", "s3a"})
+# These have buckets in the place of folders, and an upload to them appears whole or not at all. With others,
+# a file gets its name when it is complete.
+_OBJECT_STORES = frozenset({"abfs", "abfss", "adl", "az", "gcs", "gs", "memory", "oci", "oss", "s3", "s3a"})
 
 
 class RemotePlace:
@@ -39,7 +40,11 @@ class RemotePlace:
             files.use_listings_cache = False
             self._files: Any = files
         protocol = self._files.protocol
-        self._atomic = not _ATOMIC.isdisjoint([protocol] if isinstance(protocol, str) else protocol)
+        self._is_object_store = not _OBJECT_STORES.isdisjoint(
+            [protocol] if isinstance(protocol, str) else protocol
+        )
+        # Empty once it is known to be there, and for other places than object stores.
+        self._unproven_bucket = self._root.partition("/")[0] if self._is_object_store else ""
 
     def read(self, name: str, most: int) -> bytes:
         """See `Place`."""
@@ -68,7 +73,7 @@ class RemotePlace:
             DamagedError: there is more of it.
         """
         left = most
-        with _as_store_error(), self._files.open(self._path(name), "rb") as file:
+        with self._in_bucket(), self._files.open(self._path(name), "rb") as file:
             while piece := file.read(min(_PIECE, left + 1)):
                 left -= len(piece)
                 if left < 0:
@@ -78,19 +83,19 @@ class RemotePlace:
     def size(self, name: str) -> int | None:
         """See `Place`."""
         try:
-            with _as_store_error():
+            with self._in_bucket():
                 return int(self._files.info(self._path(name))["size"])
         except FileNotFoundError:
             return None
 
     def write(self, name: str, content: bytes) -> None:
         """See `Place`."""
-        with _as_store_error(), self._whole(name) as path:
+        with self._in_bucket(), self._whole(name) as path:
             self._files.pipe_file(path, content)
 
     def keep(self, name: str, source: Path, beat: Beat) -> None:
         """See `Place`."""
-        with _as_store_error(), self._whole(name) as path:
+        with self._in_bucket(), self._whole(name) as path:
             self._files.put_file(str(source), path, callback=_Beating(beat))
 
     def touch(self, name: str) -> None:
@@ -98,25 +103,57 @@ class RemotePlace:
 
     def remove(self, name: str) -> None:
         """See `Place`."""
-        with _as_store_error(), contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), self._in_bucket():
             self._files.rm_file(self._path(name))
 
     def files(self, folder: str) -> Iterator[Stored]:
         """See `Place`."""
         listed = []
-        with _as_store_error():
+        with contextlib.suppress(FileNotFoundError), self._in_bucket():
             for path, facts in sorted(self._files.find(self._path(folder), detail=True).items()):
                 name = self._files._strip_protocol(path).removeprefix(self._root).lstrip("/")  # noqa: SLF001 - fsspec's own callers use it; paths come with and without their beginning
-                listed.append(Stored(name=name, size=int(facts["size"]), used=_written(facts)))
+                # Some object stores list an empty folder among its files.
+                if name.startswith(f"{folder}/"):
+                    listed.append(Stored(name=name, size=int(facts["size"]), used=_written(facts)))
         yield from listed
+
+    @contextlib.contextmanager
+    def _in_bucket(self) -> Iterator[None]:
+        """Turn every error of a driver into a StoreError, and tell a missing file from a missing bucket.
+
+        Raises:
+            FileNotFoundError: there is no file of this name.
+            StoreError: the bucket is missing, or the place cannot be used.
+        """
+        with _as_store_error():
+            try:
+                yield
+            except FileNotFoundError:
+                self._require_bucket()
+                raise
+
+    def _require_bucket(self) -> None:
+        """Raise StoreError if the bucket is missing."""
+        if not self._unproven_bucket:
+            return
+        # Somebody who may use a bucket need not have the right to ask about it.
+        with contextlib.suppress(PermissionError):
+            try:
+                self._files.info(self._unproven_bucket)
+            except FileNotFoundError as error:
+                what = f"there is no bucket {self._unproven_bucket!r}: make it, or correct the URL"
+                raise StoreError(what) from error
+        self._unproven_bucket = ""
 
     @contextlib.contextmanager
     def _whole(self, name: str) -> Iterator[str]:
         path = self._path(name)
-        self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
-        if self._atomic:
+        if self._is_object_store:
+            # A driver that is asked for a folder would make a missing bucket, even if its name is a mistake.
+            self._require_bucket()
             yield path
             return
+        self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
         unfinished = f"{path}.{uuid.uuid4().hex}"
         yield unfinished
         self._files.mv(unfinished, path)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,6 @@ import pytest
 from graphs import Workshop
 from reports import Page
 
-from cvimake.cli import report_packages
-from cvimake.core.errors import CvimakeError
 from cvimake.report.data import Report
 
 INDEX = Path("build/report/index.html")
@@ -118,13 +115,3 @@ def test_how_a_cvimodel_was_made(measured: Workshop, capsys: pytest.CaptureFixtu
     assert len(making["key"]) == 64
     assert making["toolchain"].startswith("tpu_mlir")
     assert "build/m0000/m0000.mlir" in {one["path"] for one in making["inputs"]}
-
-
-def test_packages_of_another_environment_are_not_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    report_packages.ensure(tmp_path)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-    with pytest.raises(CvimakeError, match="jinja2, matplotlib, pycocotools") as raised:
-        report_packages.ensure(tmp_path)
-    assert "pip install" in raised.value.remedy

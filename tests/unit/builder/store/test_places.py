@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from cvimake.builder.store import remote
 from cvimake.builder.store.folder import FolderPlace
@@ -23,7 +26,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     if request.param == "object store":
         return RemotePlace(f"memory://{uuid.uuid4().hex}/store")
     # One that shows files while they are being written.
-    monkeypatch.setattr(remote, "_ATOMIC", frozenset[str]())
+    monkeypatch.setattr(remote, "_OBJECT_STORES", frozenset[str]())
     return RemotePlace(f"file://{tmp_path}/store")
 
 
@@ -163,9 +166,41 @@ def test_files_of_a_folder_can_be_read_by_those_who_share_it(tmp_path: Path) -> 
     assert (tmp_path / "actions/x").stat().st_mode & 0o777 == 0o644
 
 
-@pytest.mark.parametrize("url", ["nonsense://x", "s3://bucket/x"])
+@pytest.mark.parametrize("url", ["nonsense://x", "gs://bucket/x"])
 def test_a_place_without_a_driver_is_said(url: str) -> None:
-    if "s3" in fsspec.registry:
-        pytest.skip("there is a driver")
     with pytest.raises(StoreError, match=r"ValueError|ImportError"):
         RemotePlace(url)
+
+
+class _Buckets(MemoryFileSystem):  # type: ignore[misc] # fsspec has no type information
+    """An object store whose files are all in one bucket, `team`."""
+
+    protocol = "s3"
+    cachable = False
+
+    def info(self, path: str, **others: Any) -> dict[str, Any]:  # noqa: ANN401 - fsspec's signature
+        if path == "team":
+            return {"name": path, "size": 0, "type": "directory"}
+        return super().info(path, **others)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda url: (_Buckets(), url.removeprefix("s3://")))
+
+
+@pytest.mark.usefixtures("buckets")
+def test_a_missing_bucket_is_no_missing_file(source: Path, tmp_path: Path) -> None:
+    # In a bucket that is there, a file can be missing.
+    assert RemotePlace("s3://team/store").size("actions/x") is None
+    uses: list[Callable[[Place], object]] = [
+        lambda place: place.size("actions/x"),
+        lambda place: place.read("actions/x", 9),
+        lambda place: place.fetch("blobs/x", tmp_path / "target", lambda: None, 9),
+        lambda place: place.write("actions/x", b""),
+        lambda place: place.keep("blobs/x", source, lambda: None),
+        lambda place: place.remove("actions/x"),
+    ]
+    for use in uses:
+        with pytest.raises(StoreError, match="no bucket 'taem'"):
+            use(RemotePlace("s3://taem/store"))
