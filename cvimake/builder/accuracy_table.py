@@ -83,6 +83,33 @@ def explanations(measured: Mapping[Row, Accuracy | None]) -> Iterator[str]:
             yield _explanation(row.model, accuracy)
 
 
+def not_worth_their_size(measured: Mapping[Row, Accuracy | None], sizes: Mapping[Row, int]) -> Iterator[str]:
+    """Yield a line for each variant that has no better figure than a smaller one of the same model.
+
+    Args:
+        measured: what was measured of each row; None if nothing was.
+        sizes: the sizes of the cvimodels in bytes, where they are known.
+    """
+    values = {
+        row: accuracy.of_cvimodel.figure.value
+        for row, accuracy in measured.items()
+        if accuracy and accuracy.of_cvimodel.figure and row in sizes
+    }
+    for row, value in values.items():
+        as_good = [
+            other
+            for other, theirs in values.items()
+            if other.model == row.model
+            and sizes[other] < sizes[row]
+            and value is not None
+            and theirs is not None
+            and theirs >= value
+        ]
+        if as_good:
+            best = min(as_good, key=sizes.__getitem__).variant
+            yield f"{row.model}: {row.variant} is no more accurate than {best}, which is smaller"
+
+
 def of_float_networks(measured: Mapping[str, Path], shown: Container[str]) -> Iterator[str]:
     """Yield a line with the accuracy of each float network that the table says nothing about.
 

@@ -90,8 +90,9 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
     of_accuracy = accuracy_table.Columns(measured)
     table = _with_columns(of_accuracy.headings)
     troubles = []
+    infos = {row: _read(row.info) if is_current else None for row, is_current in current.items()}
     for row, result in shown.items():
-        known = _read(row.info) if current[row] else None
+        known = infos[row]
         seen = _recognition(known)
         works = terminal.styled(seen.in_words, style=_STYLES[seen.works]) if seen else ""
         if seen and seen.trouble:
@@ -104,7 +105,11 @@ def write(results: Mapping[Row, Result], out: TextIO) -> None:
         table.add_row(*cells, works, terminal.styled(seconds), state)
     out.write("\n")
     show(table, out)
-    for line in accuracy_table.explanations(measured):
+    sizes = {row: info["size"] for row, info in infos.items() if info and isinstance(info.get("size"), int)}
+    for line in (
+        *accuracy_table.explanations(measured),
+        *accuracy_table.not_worth_their_size(measured, sizes),
+    ):
         _tell(line, "dim", out)
     for trouble, style in troubles:
         _tell(trouble, style, out)

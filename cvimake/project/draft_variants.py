@@ -10,11 +10,13 @@ from cvimake.project.toml_text import comment, string
 if TYPE_CHECKING:
     # It imports this module.
     from cvimake.project.draft import Draft
+    from cvimake.project.networks.findings import Findings
 
 # The file with the layers that stay float, beside the declaration.
 FLOAT_LAYERS = "float_layers"
 # The number of samples that a search takes by default.
 _SEARCH_SAMPLES = 10
+_SEARCHED = "Layers that lose too much in INT8 stay float."
 
 
 def lines(draft: Draft) -> Iterator[str]:
@@ -28,18 +30,7 @@ def lines(draft: Draft) -> Iterator[str]:
     yield 'quantize = "INT8"'
     yield ""
     found = draft.findings
-    if found and found.float_layers:
-        yield from comment(
-            "Boxes and scores stand in one tensor. With many classes nearly all of it is near 0, and INT8 "
-            "may cut off the scores of what is found. Here the layers behind the heads stay float: use this "
-            "variant."
-        )
-    elif found and (found.task in {"segment", "pose"} or found.family == "YOLOv5"):
-        yield from comment(
-            "Coordinates and scores stand in one tensor, and INT8 has one scale for both: use this variant."
-        )
-    else:
-        yield "# Layers that lose too much in INT8 stay float."
+    yield from comment(_why_mixed(found) if found else _SEARCHED)
     searched = min(draft.samples.count or _SEARCH_SAMPLES, _SEARCH_SAMPLES)
     mixed = (
         "[variant.mix]",
@@ -48,13 +39,41 @@ def lines(draft: Draft) -> Iterator[str]:
         if found and found.float_layers
         else f"qtable = {{ expected_cos = 0.999, min_layer_cos = 0.99, input_num = {searched} }}",
     )
-    if draft.attends:
+    # The search is only proposed where it does not end well.
+    proposed = draft.attends and not (found and found.float_layers)
+    if proposed:
         yield from comment(
-            "Not built: the toolchain's search for them mostly dies on attention, which this network has. "
-            "A table of your own does not: qtable = FILE."
+            "Not built: with attention, which this network has, the toolchain's search for them does not end "
+            "well. A table of your own does: qtable = FILE."
         )
-    yield from (f"# {line}" if draft.attends else line for line in mixed)
+    yield from (f"# {line}" if proposed else line for line in mixed)
     yield ""
+
+
+def _why_mixed(found: Findings) -> str:
+    """Return why a recognised network has a mixed variant."""
+    together = found.task in {"segment", "pose"} or found.family == "YOLOv5"
+    if found.family == "YOLOv5" and found.float_layers:
+        return (
+            "Boxes and scores stand in one tensor. With many classes nearly all of it is near 0, and INT8 "
+            "may cut off the scores of what is found. Here the layers behind the heads stay float: use this "
+            "variant."
+        )
+    if together and found.float_layers:
+        return (
+            "Coordinates and scores stand in one tensor, and INT8 has one scale for both. Here the layers "
+            "behind the heads stay float: use this variant."
+        )
+    if together:
+        return (
+            "Coordinates and scores stand in one tensor, and INT8 has one scale for both: use this variant."
+        )
+    if found.float_layers:
+        return (
+            "The layers that only the scores need stay float: scores lose more in INT8 than boxes. The table "
+            "is written by rule, because with attention the toolchain's search does not end well."
+        )
+    return _SEARCHED
 
 
 def qtable(layers: Sequence[str]) -> str:

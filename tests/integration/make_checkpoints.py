@@ -11,7 +11,7 @@ import torch
 from ultralytics import YOLO
 
 NAMES = ["circle", "rectangle", "triangle", "star"]
-GOOD = {"detect": "yolo11n.yaml", "detect26": "yolo26n.yaml", "segment": "yolo11n-seg.yaml"}
+GOOD = {"detect": "yolo11n.yaml", "detect26": "yolo26n.yaml", "segment": "yolo26n-seg.yaml"}
 
 
 class Call:

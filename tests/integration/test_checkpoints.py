@@ -125,14 +125,15 @@ def test_equal_checkpoints_give_equal_bytes_elsewhere_and_on_another_day(
 
 
 @pytest.mark.parametrize(
-    ("name", "family", "task"), [("detect26", "YOLO26", "detect"), ("segment", "YOLO11", "segment")]
+    ("name", "task", "camera"), [("detect26", "detect", "YOLO26"), ("segment", "segment", "YOLO11-seg")]
 )
-def test_other_families_are_recognised_after_the_export(
-    project: Project, checkpoints: Path, name: str, family: str, task: str
+def test_other_networks_work_on_the_camera_after_the_export(
+    project: Project, checkpoints: Path, name: str, task: str, camera: str
 ) -> None:
     result = init(project, checkpoints / f"{name}.pt")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert f"recognised as {family}, {task}: 4 classes, images of 64 x 64" in result.stdout
+    assert f"recognised as YOLO26, {task}: 4 classes, images of 64 x 64" in result.stdout
+    assert f"the camera takes it for {camera}, and that works" in result.stdout
 
 
 # Hostile ones

@@ -115,10 +115,7 @@ def _onnx(path: Path, shapes: Sequence[Sequence[int]] | None) -> Examined:
         classes=names if findings and len(names) == findings.classes else (),
         problems=(*_advice(network), *operators.problems(network, outputs)),
         layout="nhwc" if (image := image_of(network)) and image.channels_last else "",
-        attends=any(
-            node.op == "MatMul" and network.constants.isdisjoint(node.inputs)
-            for node in network.behind(outputs)
-        ),
+        attends=network.attends(outputs),
     )
 
 

@@ -90,6 +90,12 @@ class Network:
         computed = reached(tensors, self._inputs_of)
         return tuple(node for node in self.nodes if not computed.keys().isdisjoint(node.outputs))
 
+    def attends(self, tensors: Iterable[str]) -> bool:
+        """Tell whether computed tensors are multiplied on the way to these, as attention does."""
+        return any(
+            node.op == "MatMul" and self.constants.isdisjoint(node.inputs) for node in self.behind(tensors)
+        )
+
     def _inputs_of(self, tensor: str) -> tuple[str, ...]:
         """Return the inputs of the node that computes a tensor."""
         return self.producers[tensor].inputs if tensor in self.producers else ()

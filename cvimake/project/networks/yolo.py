@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from cvimake.project.networks import float_layers
 from cvimake.project.networks.findings import UNIT, Findings, Preprocessing, Task
 from cvimake.project.networks.heads import STRIDES, Heads, Image, has_depthwise, heads_of, last_convolutions
 from cvimake.project.networks.network import Network
@@ -30,12 +31,14 @@ def anchor_free(network: Network, image: Image) -> Findings | None:
         case _:
             return None
     family, reason = _family(network, heads, box)
+    outputs = _anchor_free_outputs(network, image, heads, task)
     found = Findings(
         family=family,
         task=task,
         image=image,
         classes=classes,
-        outputs=_anchor_free_outputs(network, image, heads, task),
+        outputs=outputs,
+        float_layers=float_layers.of_anchor_free(network, heads, outputs),
         preprocessing=UNIT,
         why=(
             f"heads of {_series(heads.channels)} channels on the grids of strides {_series(heads.tensors)}",
@@ -134,32 +137,11 @@ def anchors(network: Network, image: Image) -> Findings | None:
         classes=classes,
         outputs=tuple(decoded[:1]) or heads.interleaved,
         relative_boxes=bool(decoded),
-        float_layers=_decoding(network, decoded[0]) if decoded else (),
+        float_layers=float_layers.behind_sigmoids(network, decoded[0]) if decoded else (),
         preprocessing=UNIT,
         why=(f"heads of 3 x (5 + {classes}) channels on the grids of strides 8, 16, 32: three anchors each",),
         unsure=tuple(unsure),
     )
-
-
-def _decoding(network: Network, output: str) -> tuple[str, ...]:
-    """Return the layers from the first sigmoid behind the heads to the output, by the toolchain's names.
-
-    There are none if the network does not end in joining rows: the conversion then adds a last layer.
-    """
-    last = network.producers.get(output)
-    if last is None or last.op not in {"Concat", "Reshape"}:
-        return ()
-    heads = last_convolutions(network, [output])
-    before = {node.outputs for node in network.behind(heads)}
-    decoded: set[str] = set()
-    layers: list[str] = []
-    for node in network.behind([output]):
-        if node.outputs in before or not (node.op == "Sigmoid" or decoded.intersection(node.inputs)):
-            continue
-        decoded.update(node.outputs)
-        layers += [f"{name}_{node.op}" for name in node.outputs if name]
-    # A table has one layer a line, and a name ends at a space.
-    return () if any(len(layer.split()) > 1 for layer in layers) else tuple(layers)
 
 
 def yolox(network: Network, image: Image) -> Findings | None:

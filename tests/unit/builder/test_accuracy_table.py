@@ -2,7 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cvimake.builder.accuracy_table import Accuracy, Columns, explanations, of_float_networks, read
+from cvimake.builder.accuracy_table import (
+    Accuracy,
+    Columns,
+    explanations,
+    not_worth_their_size,
+    of_float_networks,
+    read,
+)
 from cvimake.pipeline.accuracy import Figure, Measured
 from cvimake.pipeline.stage import Row
 
@@ -113,3 +120,35 @@ def test_a_float_network_without_a_figure_has_the_reason(tmp_path: Path) -> None
 def test_a_damaged_file_of_a_float_network_has_no_line(tmp_path: Path) -> None:
     (tmp_path / "float.json").write_text("{", encoding="utf-8")
     assert list(of_float_networks({"net": tmp_path / "float.json", "no": tmp_path / "no"}, ())) == []
+
+
+def measured_rows(**values: float | None) -> dict[Row, Accuracy | None]:
+    def of(value: float | None) -> Measured:
+        figure = None if value is None else Figure(metric="mAP50-95", value=value)
+        return Measured(network="n", sha256="", images=9, kind="", figure=figure, camera=None, agreement=None)
+
+    return {
+        Row("net", name, Path(f"{name}.json")): Accuracy(of(0.87), of(value))
+        for name, value in values.items()
+    }
+
+
+def test_a_variant_that_a_smaller_one_equals_is_told() -> None:
+    measured = measured_rows(f16=0.87, int8=0.86, mix=0.86, other=None)
+    sizes = dict(zip(measured, (5, 2, 3, 1), strict=True))
+    assert list(not_worth_their_size(measured, sizes)) == [
+        "net: mix is no more accurate than int8, which is smaller"
+    ]
+
+
+def test_variants_of_different_models_or_of_unknown_size_are_not_compared() -> None:
+    measured = measured_rows(int8=0.86, mix=0.86)
+    int8, mix = measured
+    assert list(not_worth_their_size(measured, {mix: 3})) == []
+    of_another = {Row("other", "int8", int8.info): measured[int8], mix: measured[mix]}
+    assert list(not_worth_their_size(of_another, dict(zip(of_another, (2, 3), strict=True)))) == []
+
+
+def test_a_more_accurate_variant_may_be_larger() -> None:
+    measured = measured_rows(int8=0.85, mix=0.86)
+    assert list(not_worth_their_size(measured, dict(zip(measured, (2, 3), strict=True)))) == []

@@ -88,8 +88,12 @@ def test_a_recognised_network_is_declared_ready_to_build(
     assert declared.calibration.dataset == "street"
     assert declared.calibration.input_num == 3
     assert declared.model.verify.input == "../../datasets/street/0.jpg"
-    assert [variant.name for variant in declared.variants] == ["f16", "int8"]
+    assert [variant.name for variant in declared.variants] == ["f16", "int8", "mix"]
     assert declared.variants[1].options.aligned_input is None
+    # Attention: the layers of the scores stay float, and every name is one that the network has.
+    table = tables.read("qtable", declared.folder / "float_layers")
+    assert "/model.23/cv3.0/cv3.0.2/Conv_output_0_Conv" in table.rows
+    assert not list(network_check.own_file_faults(declared, onnx_names.read(declared.source)))
     assert declared.source.read_bytes() == path.read_bytes()
     assert (declared.folder / "classes.txt").read_text(encoding="utf-8").split() == [
         str(n) for n in range(80)
@@ -397,7 +401,9 @@ def test_a_checkpoint_is_declared_by_its_export(
     assert declared.source.read_bytes() == path.read_bytes()
     assert declared.inputs.shapes == [[1, 3, 640, 640]]
     assert declared.model.output.names[1] == "/model.23/cv3.0/cv3.0.2/Conv_output_0"
-    assert sorted(file.name for file in declared.folder.iterdir()) == ["best.pt", "classes.txt", "model.toml"]
+    assert sorted(file.name for file in declared.folder.iterdir()) == [
+        "best.pt", "classes.txt", "float_layers", "model.toml"
+    ]  # fmt: skip
     out = capsys.readouterr().out
     assert "copied best.pt into models/best" in out
     assert "recognised as YOLO11, detect: 80 classes" in out

@@ -66,9 +66,32 @@ def test_the_order_of_several_outputs_counts() -> None:
 
 
 def test_a_mixed_variant_whose_search_would_fail_is_only_proposed() -> None:
-    draft = Draft(source="net.onnx", samples=STREET, findings=found("yolo11n"), attends=True)
+    draft = Draft(source="net.onnx", samples=STREET, findings=found("yolo11n-classify"), attends=True)
     assert set(read(draft).variant) == {"f16", "int8"}
     assert "# [variant.mix]\n" in declaration(draft)
+
+
+@pytest.mark.parametrize(
+    ("name", "comment"),
+    [
+        ("yolo11n", "The layers that only the scores need stay float"),
+        ("yolo26n", "The layers that only the scores need stay float"),
+        ("yolo11n-segment", "INT8 has one scale for both. Here the layers"),
+        ("yolo26n-pose", "INT8 has one scale for both. Here the layers"),
+        ("yolov8n-pose", "INT8 has one scale for both. Here the layers"),
+    ],
+)
+def test_a_mixed_variant_with_attention_or_decoded_boxes_has_a_table_by_rule(name: str, comment: str) -> None:
+    draft = Draft(
+        source="net.onnx", samples=STREET, findings=found(name), attends=not name.startswith("yolov8")
+    )
+    assert read(draft).variant["mix"].qtable == "float_layers"
+    assert comment in declaration(draft).replace("\n# ", " ")
+
+
+def test_layers_are_searched_for_without_attention() -> None:
+    draft = Draft(source="net.onnx", samples=STREET, findings=found("yolov8n"))
+    assert not isinstance(read(draft).variant["mix"].qtable, str)
 
 
 def test_a_classifier_gets_whole_pictures_too() -> None:
