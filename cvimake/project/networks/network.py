@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from cvimake.core.graph import reached
+from cvimake.project.networks import shape_values
 
 # One number for each axis; None if the file does not have it.
 Shape = tuple[int | None, ...]
@@ -103,8 +104,6 @@ class Network:
 
 def from_model(model: Any) -> Network:  # noqa: ANN401 - onnx.ModelProto, which is only imported where it is needed
     """Return the graph of a model that the `onnx` package has read."""
-    import onnx  # noqa: PLC0415 - takes a third of a second, and only the reading process needs it
-
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
@@ -113,11 +112,8 @@ def from_model(model: Any) -> Network:  # noqa: ANN401 - onnx.ModelProto, which 
     for domain in sorted({node.domain for node in graph.node} - known):
         # The onnx package ignores unknown operators, but only if their domain has a version.
         model.opset_import.add(domain=domain, version=1)
-    try:
-        # data_prop follows the values of shapes, which Reshape needs. Faults of the graph do not matter here.
-        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
-        graph = model.graph
+    graph = shape_values.inferred(model)
+    constants = {tensor.name for tensor in graph.initializer}
     tensors = [*graph.value_info, *graph.input, *graph.output]
     shapes = {value.name: _shape(value) for value in tensors if value.type.HasField("tensor_type")}
     shapes |= {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
