@@ -168,6 +168,11 @@ def _recognised(path: Path, shapes: Sequence[Sequence[int]] | None) -> tuple[Net
 
 
 def _advice(network: Network) -> Iterator[str]:
+    if network.metadata.get("task") == "obb":
+        yield (
+            "its exporter says that its task is obb: boxes with an angle. The camera's firmware has no such "
+            "kind of model. A program of your own can decode its heads: declare these as [output] names"
+        )
     if network.ir > operators.NEWEST_IR or network.opset > operators.NEWEST_OPSET:
         yield (
             f"it is IR {network.ir}, opset {network.opset}; tpu_mlir 1.7 reads up to IR "

@@ -33,6 +33,13 @@ def test_a_recognised_network_has_findings_and_class_names(tmp_path: Path) -> No
     assert (found.candidates, found.problems) == ((), ())
 
 
+def test_boxes_with_an_angle_have_the_reason_why_the_camera_does_not_take_them(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(exported_bytes("yolo11n-oriented"))
+    examined = examine(tmp_path / "net.onnx")
+    assert examined.findings is None
+    assert any("obb: boxes with an angle" in problem for problem in examined.problems)
+
+
 @pytest.mark.parametrize(("name", "attends"), [("yolo11n", True), ("yolov8n", False)])
 def test_attention_is_seen(tmp_path: Path, name: str, attends: bool) -> None:  # noqa: FBT001 - what is expected
     (tmp_path / "net.onnx").write_bytes(exported_bytes(name))
