@@ -22,6 +22,7 @@ CHECKOUT = Path(__file__).parents[1]
 
 # What the tests cover is counted, and shown once at the end.
 _COVERAGE = ("--cov", "--cov-report=")
+_MIXED = ("-p", "randomly", "--randomly-seed=7")
 
 
 class Test(PlainCommand):
@@ -31,7 +32,7 @@ class Test(PlainCommand):
     doc_usage = "[PYTEST ARGUMENT ...]"
     doc_description = (
         "Without arguments: ruff, the import checker, mypy, then all tests, those of `tests/unit` in a "
-        "random order and several at once. With arguments, after `--`: pytest alone. "
+        "mixed order and several at once. With arguments, after `--`: pytest alone. "
         "`./doit test -- tests/unit` needs no engine."
     )
     takes_arguments = True
@@ -52,8 +53,8 @@ class Test(PlainCommand):
             [python, "-m", "ruff", "format", "--check"],
             [str(folder / "bin" / "lint-imports"), "--no-logo"],
             [python, "-m", "mypy"],
-            # In a random order, whose seed pytest prints, and as many at once as there are cores.
-            [python, "-m", "pytest", *_COVERAGE, "-p", "randomly", "-n", "auto", "tests/unit"],
+            # As many at once as there are cores, in an order that is mixed, and the same in every run.
+            [python, "-m", "pytest", *_COVERAGE, *_MIXED, "-n", "auto", "tests/unit"],
         ]
         if not arguments and sys.version_info >= (3, 12):
             # The faster way of coverage to see which lines run.

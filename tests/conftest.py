@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 if TYPE_CHECKING:
     from graphs import Workshop
@@ -16,6 +17,9 @@ os.environ["CVIMAKE_STORE"] = "none"
 # How long an example takes depends on what else the machine does: a test must not fail because of that.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+# Hypothesis also tries the constants of all loaded modules. So its examples would depend on the tests before,
+# whatever the seed. There is no setting for this.
+providers.is_local_module_file = lambda _path: False  # type: ignore[assignment,attr-defined] # not public
 # A shell starts background commands with Ctrl-C ignored, and the builds that tests interrupt inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

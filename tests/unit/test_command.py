@@ -51,7 +51,7 @@ def test_it_checks_and_then_tests_with_the_toolchain(calls: Calls) -> None:
         "ruff format --check",
         "lint-imports --no-logo",
         "mypy",
-        "pytest --cov --cov-report= -p randomly -n auto tests/unit",
+        "pytest --cov --cov-report= -p randomly --randomly-seed=7 -n auto tests/unit",
         "pytest --cov --cov-report= --cov-append tests/integration",
         "coverage report --format=total",
     ]
