@@ -28,7 +28,7 @@ class Extra:
     modules: tuple[str, ...]
 
 
-REPORT = Extra("report", "a report", ("jinja2", "matplotlib", "pycocotools"))
+REPORT = Extra("report", "a report", ("jinja2", "matplotlib"))
 S3 = Extra("s3", "a store on S3", ("s3fs",))
 _S3_URLS = ("s3://", "s3a://")
 

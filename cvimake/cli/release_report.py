@@ -23,7 +23,5 @@ def files(
     own = {stage.action.name: stage for stage in stages}
     with contextlib.closing(History(HISTORY)) as history:
         evidence = Evidence(build=build, stages=own, verdicts={}, history=history)
-        gathering = Gathering(
-            evidence=evidence, tree=tree, since=Since(), curves=lambda _model, _networks: ((), "")
-        )
+        gathering = Gathering(evidence=evidence, tree=tree, since=Since())
         return shipping.files(gathering.report(str(named), list(models.values()), []))

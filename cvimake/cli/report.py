@@ -102,7 +102,6 @@ class Report(GraphCommand):
         from cvimake.builder import unbuildable  # noqa: PLC0415 - slow to import, and only needed here
         from cvimake.cli.report_since import since_release  # noqa: PLC0415 - slow to import, and only needed here
         from cvimake.release import label  # noqa: PLC0415 - slow to import, and only needed here
-        from cvimake.report.curves import Curves  # noqa: PLC0415 - slow to import, and only needed here
         from cvimake.report.evidence import Evidence  # noqa: PLC0415 - slow to import, and only needed here
         from cvimake.report.gathering import Gathering  # noqa: PLC0415 - slow to import, and only needed here
 
@@ -110,11 +109,8 @@ class Report(GraphCommand):
         held = unbuildable.of_declarations(build.declarations, build.root)
         models = [build.declarations.models[name] for name in names if name not in held]
         evidence = Evidence(build=build, stages=stages, verdicts=verdicts, history=self.history)
-        curves = Curves(build.root / FOLDER / ".curves.json", evidence.sha256)
         tree = git.tree(build.root, build.environment)
         since = since_release(build, tree, models, stages)
-        gathering = Gathering(evidence=evidence, tree=tree, since=since, curves=curves.of_model)
+        gathering = Gathering(evidence=evidence, tree=tree, since=since)
         others = [held[name] for name in names if name in held]
-        found = gathering.report(label.project_name() or build.root.name, models, others)
-        curves.keep()
-        return found
+        return gathering.report(label.project_name() or build.root.name, models, others)

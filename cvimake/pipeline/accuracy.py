@@ -53,6 +53,7 @@ class Measured(BaseModel):
         agreement: with the float network; None of the float network itself.
         field_details, camera_details, agreement_details: all other figures.
         outputs: how each output compares with the float network's; empty where detections were compared.
+        similarity: the same on a few images, where detections were compared.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,6 +72,7 @@ class Measured(BaseModel):
     camera_details: dict[str, Any] = {}
     agreement_details: dict[str, Any] = {}
     outputs: tuple[dict[str, Any], ...] = ()
+    similarity: tuple[dict[str, Any], ...] = ()
 
     @property
     def why_agreement_is_unknown(self) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cvimake.pipeline.accuracy import Measured, drop
-from cvimake.report.data import Breakdown, Part, Series
+from cvimake.report.data import Breakdown, Confusion, Curve, Curves, Detected, Part, Series
 from cvimake.report.variant_data import Accuracy, OutputSimilarity
 
 FLOAT = "float"
 # The parts of detections. If there are several, the model is about the last one.
-_PARTS = ("boxes", "masks", "keypoints")
+_PARTS: tuple[Detected, ...] = ("boxes", "masks", "keypoints")
 _SIZES = ("small", "medium", "large")
 # A smaller loss is shown as 0.000.
 _LEAST = 0.0005
@@ -32,8 +32,9 @@ def beside_float(ours: Measured, theirs: Measured | None) -> Accuracy:
             cosine=output.get("cosine"),
             signal_to_noise=output.get("signal_to_noise"),
             worst_image=str(output.get("worst_image") or ""),
+            images=int(output.get("images", ours.images)),
         )
-        for number, output in enumerate(ours.outputs)
+        for number, output in enumerate(ours.outputs or ours.similarity)
     )
     return Accuracy(
         images=ours.images,
@@ -123,6 +124,45 @@ def _breakdown(
             for name, row in rows.items()
         ),
     )
+
+
+def curves(of_float: Measured | None, variants: Mapping[str, Measured]) -> Curves | None:
+    """Return precision over recall, against the labels, or without them against the float network."""
+    labelled = {
+        name: one.field_details
+        for name, one in {FLOAT: of_float, **variants}.items()
+        if one and one.field_details
+    }
+    details = labelled or {name: one.agreement_details for name, one in variants.items()}
+    for part in reversed(_PARTS):
+        found = {name: (one.get(part) or {}).get("precision_over_recall") for name, one in details.items()}
+        if networks := tuple(
+            Curve(name=name, precision=tuple(curve)) for name, curve in found.items() if curve
+        ):
+            return Curves(of=part, truth="labels" if labelled else "float", networks=networks)
+    return None
+
+
+def confusions(of_float: Measured | None, variants: Mapping[str, Measured]) -> tuple[Confusion, ...]:
+    """Return how often one class was taken for another.
+
+    Without labels, the classes that the float network sees stand for them.
+    """
+    details = {name: one.field_details for name, one in {FLOAT: of_float, **variants}.items() if one}
+    if not any(details.values()):
+        details = {name: one.agreement_details for name, one in variants.items()}
+    pairs: dict[tuple[str, str], dict[str, int]] = {}
+    for name, one in details.items():
+        for confused in one.get("confusions") or ():
+            pairs.setdefault((confused["of"], confused["as"]), {})[name] = confused["images"]
+
+    def weight(images: Mapping[str, int]) -> tuple[int, int]:
+        most = max(images.values())
+        return most - images.get(FLOAT, 0), most
+
+    # Equal ones stay in the order of the networks, where the most frequent ones come first.
+    order = sorted(pairs.items(), key=lambda pair: weight(pair[1]), reverse=True)
+    return tuple(Confusion(of=of, taken_for=other, images=images) for (of, other), images in order)
 
 
 def worst(breakdown: Breakdown, name: str, most: int = 3) -> list[tuple[str, float]]:

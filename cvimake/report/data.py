@@ -12,6 +12,8 @@ from cvimake.report.variant_data import File, Trouble, Value, Variant
 FOLDER = BUILD / "report"
 # The kinds of parts that a figure is broken down into.
 Part = Literal["class", "size"]
+# The things of detections that are compared.
+Detected = Literal["boxes", "masks", "keypoints"]
 
 
 class Threshold(Value):
@@ -54,10 +56,37 @@ class Breakdown(Value):
 
 
 class Curve(Value):
-    """The precision of a network at each of 101 recalls from 0 to 1, the mean of all classes."""
+    """The precision of a network at recalls from 0 to 1 in equal steps, the mean of all classes."""
 
     name: str
     precision: tuple[float, ...]
+
+
+class Curves(Value):
+    """Precision over recall at an overlap of 0.5.
+
+    Attributes:
+        of: `boxes`, `masks` or `keypoints`.
+        truth: `labels`, or `float`: then the sure detections of the float network stand for them.
+        networks: the float network first, if there are labels.
+    """
+
+    of: Detected
+    truth: Literal["labels", "float"]
+    networks: tuple[Curve, ...]
+
+
+class Confusion(Value):
+    """Images of one class that were taken for another.
+
+    Attributes:
+        of: the class of the label, or without labels that of the float network.
+        images: how many, by the name of the network; a network is missing if others are more frequent there.
+    """
+
+    of: str
+    taken_for: str
+    images: dict[str, int]
 
 
 class Change(Value):
@@ -100,7 +129,8 @@ class Model(Value):
         release: the last release; empty if there is none with this model.
         changes: from this release to now.
         changes_in_words: which variants have changed since, why, and what it did to them, in sentences.
-        curves_missing: why there are no curves; empty if there are some, or if nothing was measured.
+        curves: None for a classifier, and if nothing was measured.
+        confusions: of a classifier, those first that a variant has more often than the float network.
     """
 
     name: str
@@ -115,8 +145,8 @@ class Model(Value):
     of_float_camera: Figure | None = None
     variants: tuple[Variant, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
-    curves: tuple[Curve, ...] = ()
-    curves_missing: str = ""
+    curves: Curves | None = None
+    confusions: tuple[Confusion, ...] = ()
     notes: tuple[str, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     previews: tuple[Preview, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cvimake
@@ -14,14 +14,11 @@ from cvimake.pipeline.accuracy import Measured
 from cvimake.pipeline.target import targets
 from cvimake.project import DeclaredModel
 from cvimake.report import accuracy, tables, variants
-from cvimake.report.data import Change, Curve, Model, Preview, Report
+from cvimake.report.data import Change, Model, Preview, Report
 from cvimake.report.evidence import Evidence
 from cvimake.report.suggestion import suggest
 from cvimake.report.variant_data import Trouble
 from cvimake.report.variants import existing
-
-# Computes the curves of networks, or says why there are none: see `curves.of_model`.
-Curves = Callable[[DeclaredModel, Sequence[tuple[str, str]]], tuple[tuple[Curve, ...], str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +43,6 @@ class Gathering:
     evidence: Evidence
     tree: Tree
     since: Since
-    curves: Curves
 
     def report(self, project: str, models: Sequence[DeclaredModel], others: Sequence[Unbuildable]) -> Report:
         """Return the report of some models, and of those that cannot be built."""
@@ -90,9 +86,7 @@ class Gathering:
                 else:
                     measured[target.label] = one
             found.append(variants.of_target(self.evidence, target, one, of_float, order))
-        stems = [(target.label, target.stem) for target in targets(model) if target.label in measured]
         float_stem = files.float_stem(model.name)
-        drawn, missing = self.curves(model, [(accuracy.FLOAT, float_stem), *stems]) if stems else ((), "")
         own = [
             name
             for name, stage in self.evidence.stages.items()
@@ -111,8 +105,8 @@ class Gathering:
             of_float_camera=of_float.camera if of_float else None,
             variants=tuple(found),
             breakdowns=accuracy.breakdowns(of_float, measured),
-            curves=drawn,
-            curves_missing=missing,
+            curves=accuracy.curves(of_float, measured) if measured else None,
+            confusions=accuracy.confusions(of_float, measured),
             notes=self.evidence.notes(f"{model.name}:float_accuracy"),
             thresholds=thresholds,
             previews=tuple(self._previews(model.name)),

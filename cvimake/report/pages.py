@@ -29,6 +29,7 @@ _TEMPLATES = Path(__file__).with_name("templates")
 _PREVIEW_WIDTH = 1200
 # If fewer layers have thresholds, a figure of them shows nothing.
 _FEWEST_LAYERS = 3
+_MOST_CONFUSIONS = 10
 
 
 def page_of(model: str) -> str:
@@ -110,7 +111,7 @@ def of_model(report: Report, model: Model, folder: Path, graph: str, *, dated: b
     named = {
         "variants": ("variants", model.variants),
         "warnings": ("warnings", warned),
-        "accuracy": ("accuracy", model.breakdowns or model.curves),
+        "accuracy": ("accuracy", model.breakdowns or model.curves or model.confusions),
         "previews": ("previews", model.previews),
         "layers": ("layers", searched or model.thresholds),
         "changes": ("changes", model.release),
@@ -127,9 +128,10 @@ def of_model(report: Report, model: Model, folder: Path, graph: str, *, dated: b
         stale=stale,
         losers=losers,
         bars=bars,
-        curves=_markup(plots.curves(model.curves)) if model.curves else "",
+        curves=_markup(plots.curves(model.curves.networks)) if model.curves else "",
+        confused=model.confusions[:_MOST_CONFUSIONS],
+        networks=["float", *(one.name for one in model.variants)],
         accuracy_files=[*of_float, *_of_variants(model, "accuracy")],
-        detection_files=_of_variants(model, "detections"),
         previews=[(one, _thumbnail(one)) for one in model.previews],
         searched=searched,
         changes=_grouped(model.changes),

@@ -24,8 +24,7 @@ def files(report: Report) -> dict[str, bytes]:
 def _model(model: Model) -> Model:
     """Return a model without all that is of this machine, or that the release tells elsewhere."""
     left_out = {
-        "previews": (), "release": "", "changes": (), "changes_in_words": (), "curves": (),
-        "curves_missing": "", "files": (),
+        "previews": (), "release": "", "changes": (), "changes_in_words": (), "files": (),
     }  # fmt: skip
     variants = tuple(_variant(model.name, variant) for variant in model.variants)
     return model.model_copy(update={**left_out, "variants": variants})

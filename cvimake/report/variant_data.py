@@ -54,12 +54,13 @@ class Search(Value):
 
 
 class OutputSimilarity(Value):
-    """How similar an output is to that of the float network, over all images."""
+    """How similar an output is to that of the float network, over some images or all."""
 
     name: str
     cosine: float | None
     signal_to_noise: float | None
     worst_image: str
+    images: int
 
 
 class Accuracy(Value):
@@ -69,7 +70,7 @@ class Accuracy(Value):
         figure: as the field measures it; None if there is no figure.
         camera: as the camera shows it; None if the camera shows nothing, `camera_reason` says why.
         drop: how much less than the float network; None if that is not known.
-        outputs: of a network without a decoder: how similar each output is to the float network's.
+        outputs: how similar each output is to the float network's.
     """
 
     images: int

@@ -86,7 +86,7 @@ def _pages(report: Report, graphs: Mapping[str, str]) -> Iterator[_Page]:
 
 def _without_details(report: Report) -> Report:
     """Return what the overview shows of a report."""
-    plain = {"breakdowns": (), "curves": (), "thresholds": (), "changes": (), "files": ()}
+    plain = {"breakdowns": (), "curves": None, "confusions": (), "thresholds": (), "changes": (), "files": ()}
     return report.model_copy(
         update={"models": tuple(model.model_copy(update=plain) for model in report.models)}
     )

@@ -8,7 +8,17 @@ from cvimake.camera.decoding import Works
 from cvimake.camera.recognition import Recognition
 from cvimake.pipeline.accuracy import Figure
 from cvimake.pipeline.cvimodel_info import Comparison, Output
-from cvimake.report.data import Breakdown, Curve, Model, Report, Series, Suggestion, Threshold
+from cvimake.report.data import (
+    Breakdown,
+    Confusion,
+    Curve,
+    Curves,
+    Model,
+    Report,
+    Series,
+    Suggestion,
+    Threshold,
+)
 from cvimake.report.variant_data import (
     Accuracy,
     Contents,
@@ -120,7 +130,12 @@ def model(name: str = "m", *, hostile: str = "layer", variants: tuple[Variant, .
                 ),
             ),
         ),
-        curves=(Curve(name="float", precision=tuple(1 - place / 100 for place in range(101))),),
+        curves=Curves(
+            of="boxes",
+            truth="labels",
+            networks=(Curve(name="float", precision=tuple(1 - place / 50 for place in range(51))),),
+        ),
+        confusions=(Confusion(of=hostile, taken_for=hostile, images={"float": 1, found[0].name: 3}),),
         notes=(hostile,),
         thresholds=tuple(
             Threshold(layer=layer, threshold=1.0, lowest=-2.0, highest=1.5)

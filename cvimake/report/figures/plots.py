@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from cvimake.report.accuracy import FLOAT
 from cvimake.report.data import Breakdown, Curve, Model, Threshold
 from cvimake.report.figures.svg import FAINT, INK, SERIES, canvas, drawn, text_of
 from cvimake.report.variant_data import Search, Variant
@@ -123,14 +124,13 @@ def curves(found: Sequence[Curve]) -> str:
     """Draw precision over recall."""
     with canvas("curves", (0.14, 0.17, 0.82, 0.68), 250) as axes:
         for number, curve in enumerate(found):
-            # Half of the points look the same and take half of the space.
-            precision = curve.precision[::2]
+            precision = curve.precision
             axes.plot(
                 [place / (len(precision) - 1) for place in range(len(precision))],
                 precision,
-                color=_colour(number),
+                color=_colour(number if found[0].name == FLOAT else number + 1),
                 linewidth=1.6,
-                linestyle="--" if number == 0 else "-",
+                linestyle="--" if curve.name == FLOAT else "-",
                 label=text_of(curve.name, 12),
             )
         axes.set_xlim(0, 1)

@@ -52,3 +52,56 @@ def test_the_drop_is_from_the_float_network() -> None:
     assert found.drop is not None
     assert round(found.drop, 6) == 0.05
     assert accuracy.beside_float(measured({}), None).drop is None
+
+
+def curve(part: str, *values: float) -> dict[str, Any]:
+    return {part: {"precision_over_recall": list(values)}}
+
+
+def test_the_curves_are_those_of_the_part_that_the_model_is_about() -> None:
+    both = curve("boxes", 1.0, 0.9) | curve("keypoints", 0.5, 0.4)
+    found = accuracy.curves(measured(both), {"int8": measured(curve("boxes", 0.3) | curve("keypoints", 0.2))})
+    assert found
+    assert (found.of, found.truth) == ("keypoints", "labels")
+    assert [(one.name, one.precision) for one in found.networks] == [("float", (0.5, 0.4)), ("int8", (0.2,))]
+
+
+def test_without_labels_the_curves_are_against_the_float_network() -> None:
+    ours = measured({}).model_copy(update={"agreement_details": curve("masks", 0.9, 0.8)})
+    found = accuracy.curves(measured({}), {"int8": ours})
+    assert found
+    assert (found.of, found.truth) == ("masks", "float")
+    assert [one.name for one in found.networks] == ["int8"]
+
+
+def test_a_classifier_and_images_without_objects_have_no_curve() -> None:
+    assert accuracy.curves(measured({"top1": 0.5}), {"int8": measured({"top1": 0.5})}) is None
+    assert accuracy.curves(None, {"int8": measured(curve("boxes"))}) is None
+
+
+def confused(*pairs: tuple[str, str, int]) -> dict[str, Any]:
+    return {"confusions": [{"of": of, "as": other, "images": images} for of, other, images in pairs]}
+
+
+def test_the_confusions_that_a_variant_adds_come_first() -> None:
+    of_float = measured(confused(("cat", "dog", 9), ("dog", "cat", 1)))
+    ours = measured(confused(("cat", "dog", 9), ("rat", "cat", 4), ("dog", "cat", 2)))
+    found = accuracy.confusions(of_float, {"int8": ours})
+    assert [(one.of, one.taken_for, one.images) for one in found] == [
+        ("rat", "cat", {"int8": 4}),
+        ("dog", "cat", {"float": 1, "int8": 2}),
+        ("cat", "dog", {"float": 9, "int8": 9}),
+    ]
+
+
+def test_without_labels_classes_are_confused_with_those_of_the_float_network() -> None:
+    ours = measured({}).model_copy(update={"agreement_details": confused(("cat", "dog", 2))})
+    (one,) = accuracy.confusions(measured({}), {"int8": ours})
+    assert one.images == {"int8": 2}
+
+
+def test_outputs_are_compared_on_their_own_number_of_images() -> None:
+    output = {"name": "boxes", "cosine": 0.9, "signal_to_noise": 20.0, "worst_image": "a.jpg", "images": 2}
+    ours = measured({}).model_copy(update={"similarity": (output,)})
+    (shown,) = accuracy.beside_float(ours, None).outputs
+    assert (shown.name, shown.cosine, shown.images) == ("boxes", 0.9, 2)

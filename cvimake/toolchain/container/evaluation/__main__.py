@@ -31,6 +31,8 @@ from .parts import Parts
 from .process_each import each, each_group
 from .seen import Results, Seen, of_json
 
+# Where detections are compared, outputs are too, on so many images: running the float network takes time.
+_MOST_COMPARED = 8
 # Stands for a kind where the project decodes.
 OWN = "own decoder"
 
@@ -66,7 +68,8 @@ class Evaluation:
         field, field_reason = self._decoded(lambda: self._field(kind, outputs))
         camera, camera_reason = self._decoded(lambda: self._camera(kind, outputs))
         compared: list[list[list[float]]] = []
-        if field is None and self._network is not self._float:
+        is_compared = field is None or image["id"] in compared_images(len(self._options["images"]))
+        if is_compared and self._network is not self._float:
             pairs = zip(self._float.run(picture), outputs, strict=True)
             compared = [sums_of(ours.numbers(), theirs.numbers()).tolist() for ours, theirs in pairs]
         keypoints = field.keypoints if isinstance(field, Detections) else None
@@ -129,6 +132,11 @@ def picture_of(path: Path, size: Size, pad: int) -> tuple[Picture, Letterbox]:
     resized = cv2.resize(pixels, (place.inner.width, place.inner.height))
     picture: Picture = np.ascontiguousarray(place.framed(resized, pad)[..., ::-1])
     return picture, place
+
+
+def compared_images(count: int) -> range:
+    """Return the ids of those of some images on which outputs are compared although a decoder fits."""
+    return range(0, count, -(-count // _MOST_COMPARED))
 
 
 def in_image(place: Letterbox, found: Detections | Labels | None) -> Detections | Labels | None:
@@ -197,12 +205,19 @@ def measured(
     """
     first = everything[0]
     of_kind = Figures(options, labels, first.kind, thresholds(options, first.kind).score)
+    compared = [
+        (seen, image["name"])
+        for seen, image in zip(everything, options["images"], strict=True)
+        if seen.compared
+    ]
     comparisons = [Comparison() for _ in first.compared]
-    for seen in everything:
+    for seen, _ in compared:
         for comparison, sums in zip(comparisons, seen.compared, strict=True):
             comparison.add(np.array(sums))
-    outputs = figures.of_outputs(comparisons, [image["name"] for image in options["images"]])
+    similarity = figures.of_outputs(comparisons, [name for _, name in compared])
     decoded = not first.field_reason
+    # These stand for the whole; beside detections, they are one figure more.
+    outputs = [] if decoded else similarity
 
     def agreement() -> tuple[dict[str, Any] | None, dict[str, Any]]:
         if not decoded or not options["float"]:
@@ -237,6 +252,7 @@ def measured(
         "camera_details": camera_details,
         "agreement_details": agreement_details,
         "outputs": outputs,
+        "similarity": similarity if decoded else [],
     }
 
 

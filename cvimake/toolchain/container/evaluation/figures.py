@@ -102,7 +102,8 @@ class Figures:
     def agreement(self, of_float: Results, found: Results) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the figure of the agreement with the float network, and all figures of it."""
         if self._classifies:
-            figures = metrics.classifier_agreement(of_float, found)
+            names = {one["id"]: one["name"] for one in self.frame["categories"]}
+            figures = metrics.classifier_agreement(of_float, found, names)
             figure = _figure("same top1", figures["same_top1"], figures["same_top1_standard_error"])
             return figure, rounded(figures)
         frame = self._labels or self.frame

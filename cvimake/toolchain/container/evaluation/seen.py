@@ -20,7 +20,8 @@ class Seen:
         points: the number of keypoints of each object.
         field: what is found as average precision is measured, in COCO's format of results.
         camera: what is found as the camera shows it, in the same format.
-        compared: for each output the sums of `decoders.comparison`, as lists; empty where a decoder fits.
+        compared: for each output the sums of `decoders.comparison`, as lists; empty for most images where a
+            decoder fits.
     """
 
     kind: str

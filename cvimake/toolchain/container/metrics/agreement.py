@@ -12,7 +12,7 @@ import numpy as np
 from pycocotools.cocoeval import COCOeval
 
 from . import standard_error
-from .classifiers import ranked
+from .classifiers import confusions, ranked
 from .detectors import evaluations, figures_of
 from .evaluation import Labels, Result, evaluate, usable
 
@@ -121,17 +121,21 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def classifier_agreement(truth: Sequence[Result], results: Sequence[Result]) -> Figures:
+def classifier_agreement(
+    truth: Sequence[Result], results: Sequence[Result], names: Mapping[int, str]
+) -> Figures:
     """Return how far a classifier agrees with the float network.
 
     Args:
         truth: `image_id`, `category_id` and `score` of the float network's surest classes of each image.
         results: those to compare.
+        names: of the classes.
 
     Returns:
         `images`, `same_top1` (the fraction of images with the same surest class), `same_top1_standard_error`,
-        `score_moved` and `score_moved_most` (the mean and the largest change of the score of the float
-        network's surest class, where the other result has this class).
+        `confusions` (the float network's surest class as `of`, the other's as `as`, and the number of
+        `images`), `score_moved` and `score_moved_most` (the mean and the largest change of the score of the
+        float network's surest class, where the other result has this class).
     """
     first, second = ranked(usable(truth)), ranked(usable(results))
     best: Mapping[int, tuple[int, float]] = {image: found[0] for image, found in first.items()}
@@ -149,6 +153,11 @@ def classifier_agreement(truth: Sequence[Result], results: Sequence[Result]) -> 
         "same_top1_standard_error": None
         if fraction is None
         else standard_error.of_fraction(fraction, len(best)),
+        "confusions": confusions(
+            {image: number for image, (number, _) in best.items()},
+            {image: found[0][0] for image, found in second.items()},
+            names,
+        ),
         "score_moved": _mean(moved),
         "score_moved_most": max(moved, default=None),
     }

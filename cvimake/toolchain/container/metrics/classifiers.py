@@ -12,6 +12,8 @@ from .evaluation import Labels, Result, usable
 Figures = dict[str, Any]
 
 _MANY = 5
+# Rarer confusions are left out: with a thousand classes, there can be a million.
+_MOST_CONFUSIONS = 20
 
 
 def ranked(results: Sequence[Result]) -> dict[int, list[tuple[int, float]]]:
@@ -34,10 +36,10 @@ def classifier_figures(labels: Labels, results: Sequence[Result], threshold: flo
 
     Returns:
         `images`, `unusable` (left out: NaN or infinity), `top1`, `top5` (fractions of the
-        images), their standard errors, `classes` (`images` and `top1` by the name of the class), and
-        `at_threshold`: `threshold`, `precision` (of the classes that are shown, the fraction that is right),
-        `recall` (of all images, the fraction that is shown with the right class), and both for each
-        class.
+        images), their standard errors, `classes` (`images` and `top1` by the name of the class),
+        `confusions` (see the function of this name), and `at_threshold`: `threshold`, `precision` (of the
+        classes that are shown, the fraction that is right), `recall` (of all images, the fraction that is
+        shown with the right class), and both for each class.
 
     Raises:
         ValueError: an image has two labels.
@@ -60,8 +62,32 @@ def classifier_figures(labels: Labels, results: Sequence[Result], threshold: flo
         "top5": top5,
         "top5_standard_error": None if top5 is None else standard_error.of_fraction(top5, len(truth)),
         "classes": _of_classes(names, truth, best),
+        "confusions": confusions(truth, {image: number for image, (number, _) in best.items()}, names),
         "at_threshold": _at_threshold(names, truth, best, threshold),
     }
+
+
+def confusions(
+    truth: Mapping[int, int], said: Mapping[int, int | None], names: Mapping[int, str]
+) -> list[Figures]:
+    """Return how often one class was taken for another, the most frequent first: `of`, `as`, `images`.
+
+    Args:
+        truth: the class of each image.
+        said: the class that it was taken for; None for none.
+        names: of the classes; one without a name gets its number.
+    """
+    pairs = Counter(
+        (right, number)
+        for image, right in truth.items()
+        if (number := said.get(image)) is not None and number != right
+    )
+    # Equal ones are in the order of the classes.
+    order = sorted(pairs.items(), key=lambda one: (-one[1], one[0]))[:_MOST_CONFUSIONS]
+    return [
+        {"of": names.get(right, str(right)), "as": names.get(number, str(number)), "images": count}
+        for (right, number), count in order
+    ]
 
 
 def _fraction(part: int, whole: int) -> float | None:

@@ -14,6 +14,9 @@ from .evaluation import MEMBER, Kind, Labels, Matched, Result, evaluate, matched
 
 Figures = dict[str, Any]
 
+# A thousandth cannot be seen in a curve.
+_CURVE_DIGITS = 3
+
 
 def labelled_figures(labels: Labels, detections: Sequence[Result], threshold: float) -> Figures:
     """Return all figures of a detector that its labels allow.
@@ -34,6 +37,8 @@ def labelled_figures(labels: Labels, detections: Sequence[Result], threshold: fl
         - `recall_100`: the mean recall with 100 detections of an image (COCO's AR; 20 for keypoints)
         - `classes`: the first two and `objects` by the name of the class
         - `sizes`: the first two by COCO's sizes: `small`, `medium`, `large`
+        - `precision_over_recall`: the precision at an overlap of 0.5 and at the recalls 0, 0.02, … 1, the
+          mean of all classes that have objects; empty if none has
         - `at_threshold`: `threshold`, `precision`, `recall`, `f1`, `f1_standard_error`, at an overlap of
           0.5, and `classes`
 
@@ -99,8 +104,15 @@ def figures_of(labels: Labels, evaluation: COCOeval, threshold: float) -> Figure
             for index, size in enumerate(evaluation.params.areaRngLbl)
             if index
         },
+        "precision_over_recall": _over_recall(precision[0, :, :, 0]),
         "at_threshold": at_threshold(by_name, threshold),
     }
+
+
+def _over_recall(precision: NDArray[np.float64]) -> list[float]:
+    """Return the mean of all classes at each second recall of a table `[recalls, classes]`."""
+    means = [_mean(row) for row in precision[::2]]
+    return [round(mean, _CURVE_DIGITS) for mean in means if mean is not None]
 
 
 def _pair(precision: NDArray[np.float64]) -> Figures:

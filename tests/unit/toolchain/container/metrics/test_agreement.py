@@ -85,8 +85,12 @@ def test_classifiers_agree_where_their_surest_class_is_the_same() -> None:
             for number, score in enumerate(of_image)
         ]
 
-    figures = classifier_agreement(results((0.9, 0.1), (0.6, 0.4)), results((0.8, 0.2), (0.3, 0.7)))
+    figures = classifier_agreement(
+        results((0.9, 0.1), (0.6, 0.4)), results((0.8, 0.2), (0.3, 0.7)), {0: "cat"}
+    )
+    # A class without a name has its number.
+    assert figures["confusions"] == [{"of": "cat", "as": "1", "images": 1}]
     assert (figures["images"], figures["same_top1"]) == (2, 0.5)
     assert figures["score_moved"] == pytest.approx(0.2)
     assert figures["score_moved_most"] == pytest.approx(0.3)
-    assert classifier_agreement([], [])["same_top1"] is None
+    assert classifier_agreement([], [], {})["same_top1"] is None

@@ -38,6 +38,16 @@ def test_top1_and_top5_are_fractions_of_the_images() -> None:
     assert figures["classes"]["owl"] == {"images": 0, "top1": None}
 
 
+def test_the_most_frequent_confusion_comes_first() -> None:
+    found = results((0.9, 0.1), (0.9, 0.1), (0.9, 0.1), (0.1, 0.9), (0.9, 0.1, 0.0), (float("nan"),))
+    figures = classifier_figures(labels(1, 1, 0, 0, 2, 2), found, 0.5)
+    assert figures["confusions"] == [
+        {"of": "dog", "as": "cat", "images": 2},
+        {"of": "cat", "as": "dog", "images": 1},
+        {"of": "rat", "as": "cat", "images": 1},
+    ]
+
+
 def test_only_classes_from_the_threshold_on_are_shown() -> None:
     found = results((0.9, 0.1), (0.6, 0.4), (0.4, 0.3), (0.2, 0.8))
     rates = classifier_figures(labels(0, 1, 0, 1), found, 0.5)["at_threshold"]

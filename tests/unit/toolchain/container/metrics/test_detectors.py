@@ -107,6 +107,10 @@ def test_the_figures_are_those_of_pycocotools_run_directly(seed: int, part: str,
     assert list(figures["sizes"]) == list(sizes)
     for size, value in zip(sizes, stats[3:], strict=False):
         assert same(figures["sizes"][size]["map50_95"], value)
+    curve = figures["precision_over_recall"]
+    table = directly(labels, found, part).eval["precision"][0, ::2, :, 0, -1]
+    assert curve == pytest.approx([row[row > -1].mean() for row in table], abs=0.0006)
+    assert len(curve) == 51
     assert same(figures["recall_100"], stats[5 if part == "keypoints" else 8])
 
 
@@ -179,6 +183,8 @@ def test_a_perfect_detector_has_1_and_a_silent_one_0() -> None:
         == 1
     )
     silent = labelled_figures(labelled(0, 50), [], 0.5)
+    assert set(silent["boxes"]["precision_over_recall"]) == {0.0}
+    assert labelled_figures(labelled(), [], 0.5)["boxes"]["precision_over_recall"] == []
     assert (silent["boxes"]["map50"], silent["boxes"]["at_threshold"]["recall"], silent["detections"]) == (
         0,
         0,
