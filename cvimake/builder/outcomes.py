@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cvimake.core import announce
-from cvimake.core.errors import CvimakeError, StageFailedError
+from cvimake.core.errors import CvimakeError, OverBudgetError, StageFailedError
 from cvimake.pipeline.outcomes import (
     ComputedTypes,
     CvimodelInfo,
@@ -34,6 +34,7 @@ def conclude(stage: Stage, warn_once: Callable[[str], None] = announce.note) -> 
 
     Raises:
         StageFailedError: the outputs are not as they are declared to be.
+        OverBudgetError: they exceed a budget.
         CvimakeError: a file that is read is damaged.
     """
     match stage.outcome:
@@ -121,7 +122,7 @@ def _cvimodel_info(outcome: CvimodelInfo, warn_once: Callable[[str], None]) -> N
         else:
             announce.note(f"warning: {outcome.variant}: {warning}")
     if excesses := list(over_budget(known, outcome.budget)):
-        raise StageFailedError(f"{outcome.variant}: over its budget", "\n".join(excesses))
+        raise OverBudgetError(f"{outcome.variant}: over its budget", "\n".join(excesses))
 
 
 def _measured_accuracy(outcome: MeasuredAccuracy) -> None:
@@ -133,7 +134,7 @@ def _measured_accuracy(outcome: MeasuredAccuracy) -> None:
     if outcome.wants_figure and not measured.figure and not (of_float and not of_float.figure):
         announce.note(f"warning: {outcome.stage}: the labels are of no use: {measured.figure_reason}")
     if excesses := list(over_budget(measured, of_float, outcome.budget)):
-        raise StageFailedError(f"{outcome.stage}: less than its budget", "\n".join(excesses))
+        raise OverBudgetError(f"{outcome.stage}: less than its budget", "\n".join(excesses))
 
 
 def read_accuracy(path: Path) -> Measured:

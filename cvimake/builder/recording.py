@@ -18,6 +18,7 @@ from cvimake.builder.history import Failure, History
 from cvimake.builder.reasons import Reason
 from cvimake.builder.task_failure import error_of
 from cvimake.core.content import State
+from cvimake.core.errors import OverBudgetError
 
 
 class Ended(NamedTuple):
@@ -50,6 +51,9 @@ class RecordingRunner(DoitRunner):
         self._contents = contents_of(self.dep_manager)
         self._history = history
         self._reasons: dict[str, tuple[Reason, ...]] = {}
+        # Whether a task is selected that also takes results over a budget, and the tasks with such results.
+        self._takes_over_budget = False
+        self._over_budget: set[str] = set()
 
     def settle(self, node: ExecNode, ended: Ended) -> None:
         """Record how a task has ended, with the inputs that it ran with. They may have been edited since."""
@@ -68,6 +72,8 @@ class RecordingRunner(DoitRunner):
     def select_task(self, node: ExecNode, tasks_dict: dict[str, Task]) -> bool:
         """Tell whether a task has to run. If not, record the new states of files that were only touched."""
         self._contents.renewed.clear()
+        if self._over_budget:
+            node.bad_deps = [bad for bad in node.bad_deps if bad.task.name not in self._over_budget]
         selected = super().select_task(node, tasks_dict)
         if not isinstance(self.dep_manager.checker, ContentChecker):
             return selected
@@ -109,7 +115,12 @@ class RecordingRunner(DoitRunner):
     def _handle_task_error(self, node: ExecNode, base_fail: BaseFail) -> None:
         """Note a failure. A task that only needs a failed one is no failure of its own."""
         if not isinstance(base_fail, UnmetDependency):
+            is_stopping = self._stop_running
             super()._handle_task_error(node, base_fail)
+            if self._takes_over_budget and isinstance(error_of(base_fail), OverBudgetError):
+                # Its results are in place, so all that the selected task needs can still run.
+                self._over_budget.add(node.task.name)
+                self._stop_running = is_stopping
             if self._history:
                 self._history.add_failure(_failure(node.task, base_fail))
             return

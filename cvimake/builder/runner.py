@@ -76,6 +76,8 @@ class Runner(RecordingRunner):
         """Run every selected stale task. After a failure, running stages finish and no other begins."""
         finished: list[ExecNode] = []
         self._schedule = Schedule(functools.partial(_selected, task_dispatcher), self._seconds)
+        stages = (meta_of(task).stage for task in _selected(task_dispatcher).values())
+        self._takes_over_budget = any(stage and stage.takes_over_budget for stage in stages)
         with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="stage") as pool:
             try:
                 while True:

@@ -129,6 +129,10 @@ class StageFailedError(CvimakeError):
     exit_code = EXIT_STAGE_FAILED
 
 
+class OverBudgetError(StageFailedError):
+    """A stage's results are made and in place, but they exceed a budget."""
+
+
 class ToolFailedError(StageFailedError):
     """A stage's tool failed, and its log is there.
 

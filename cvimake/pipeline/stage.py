@@ -42,6 +42,7 @@ class Stage:
         checks: what is checked before the tool runs, in this order.
         outcome: what is concluded from the outputs; None for nothing.
         on_request: it only runs if it is named, and not with its model.
+        takes_over_budget: it also takes results that exceed a budget, though the stage that made them failed.
     """
 
     action: Action
@@ -51,6 +52,7 @@ class Stage:
     checks: tuple[Check, ...] = ()
     outcome: Outcome | None = None
     on_request: bool = False
+    takes_over_budget: bool = False
 
     @property
     def concluded(self) -> tuple[Path, ...]:

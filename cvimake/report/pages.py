@@ -94,7 +94,11 @@ def of_model(report: Report, model: Model, folder: Path, graph: str, *, dated: b
 
     order = [one.layer for one in model.thresholds]
     searched = [
-        (one, _markup(plots.losses(one.name, one.search, order, one.float_layers or ())))
+        (
+            one,
+            _markup(plots.losses(one.name, one.search, order, one.float_layers or ())),
+            _markup(plots.mixtures(one.name, one.search)),
+        )
         for one in model.variants
         if one.search
     ]

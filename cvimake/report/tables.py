@@ -49,7 +49,7 @@ def float_layers(path: Path) -> tuple[str, ...] | None:
 
 
 def losses(path: Path, order: Sequence[str]) -> tuple[Layer, ...]:
-    """Return the cosine of each layer that a search has tried, in the order of the network.
+    """Return the cosine of the output of each layer that a search has tried, in the order of the network.
 
     Args:
         path: the search's table of losses.

@@ -35,6 +35,20 @@ class Layer(Value):
     value: float
 
 
+class Mixture(Value):
+    """A mixture of layers that a search has tried.
+
+    Attributes:
+        float_layers: how many layers were float.
+        last: the layer that was added last; the layers that follow it were added with it.
+        cosine: of the network's outputs; None if it was not finite.
+    """
+
+    float_layers: int
+    last: str
+    cosine: float | None
+
+
 class Search(Value):
     """The search for the layers that stay float.
 
@@ -42,8 +56,9 @@ class Search(Value):
         ending: `reached`, `int8_suffices` or `gave_up`.
         int8_cos: the cosine of the network's outputs with all layers in INT8; None if it is not known.
         mix_cos: the same with the layers that it chose.
-        losses: the cosine of the network's outputs if one layer alone is INT8, for each layer that was tried,
-            in the order of the network.
+        losses: the cosine of a layer's own output in INT8, for each layer that was tried, in the order of the
+            network.
+        mixtures: in the order in which they were tried; empty if the search did not tell them.
     """
 
     ending: str
@@ -51,6 +66,7 @@ class Search(Value):
     int8_cos: float | None
     mix_cos: float | None
     losses: tuple[Layer, ...]
+    mixtures: tuple[Mixture, ...] = ()
 
 
 class OutputSimilarity(Value):

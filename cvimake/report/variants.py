@@ -13,7 +13,7 @@ from cvimake.pipeline.target import Target
 from cvimake.report import accuracy, tables
 from cvimake.report.contents import contents_of
 from cvimake.report.evidence import Evidence
-from cvimake.report.variant_data import File, Search, Variant
+from cvimake.report.variant_data import File, Mixture, Search, Variant
 
 
 def of_target(
@@ -100,6 +100,7 @@ def _search(summary: Path, losses: Path, order: Sequence[str]) -> Search | None:
         int8_cos=found.get("int8_cos"),
         mix_cos=found.get("mix_cos"),
         losses=tables.losses(losses, order),
+        mixtures=tuple(Mixture.model_validate(one) for one in found.get("mixtures", ())),
     )
 
 

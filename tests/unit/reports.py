@@ -27,6 +27,7 @@ from cvimake.report.variant_data import (
     Layer,
     LayerTime,
     Making,
+    Mixture,
     Search,
     Trouble,
     Variant,
@@ -94,6 +95,7 @@ def variant(  # noqa: PLR0913 - each test changes one of these
         search=Search(
             ending="reached", expected_cos=0.99, int8_cos=0.9, mix_cos=0.99,
             losses=(Layer(name=hostile, value=0.95),),
+            mixtures=(Mixture(float_layers=1, last=hostile, cosine=0.97),),
         ),
         making=Making(
             command=("tool", hostile), inputs=(Input(path=hostile, sha256="ab"),), key="cd",

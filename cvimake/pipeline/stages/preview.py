@@ -100,4 +100,6 @@ def _stage(model: DeclaredModel, declared: DeclaredAccuracy, wanted: Asked, suff
         ),
         load=estimates.preview(min(count, wanted.count or count), len(networks) + bool(declared.labels)),
         on_request=True,
+        # People want to look at exactly the variant that finds too little.
+        takes_over_budget=True,
     )

@@ -172,11 +172,32 @@ def losses(name: str, search: Search, order: Sequence[str], floats: Sequence[str
         _count_in_whole_numbers(axes)
         axes.set_ylim(0, max(1 - worst.value, _LEAST_LOSS) * 1.08)
         axes.set_xlabel("depth: layers from the input to the outputs")
-        axes.set_ylabel("loss (1 - cosine)")
+        axes.set_ylabel("loss of the layer (1 - cosine)")
         axes.grid(visible=True, axis="y")
         axes.set_axisbelow(True)
         _legend(axes, 2)
         return drawn(axes, f"{name}: loss of {len(known)} layers over the depth; the worst is {worst.name}")
+
+
+def mixtures(name: str, search: Search) -> str:
+    """Draw the loss of every mixture of layers that a search has tried; an empty text if none is known."""
+    tried = [one for one in search.mixtures if one.cosine is not None]
+    if not tried or search.int8_cos is None:
+        return ""
+    points = [(0, 1 - search.int8_cos), *((one.float_layers, 1 - (one.cosine or 0.0)) for one in tried)]
+    aim = 1 - search.expected_cos
+    with canvas("mixtures", (0.19, 0.17, 0.77, 0.68), 240) as axes:
+        layers, lost = zip(*points, strict=True)
+        axes.plot(layers, lost, color=SERIES[1], linewidth=1.6, marker="o", markersize=5, label="mixtures")
+        axes.axhline(aim, color=SERIES[0], linewidth=1.4, linestyle="--", label="aim: expected_cos")
+        axes.set_xlim(-0.5, max(layers) + 0.5)
+        _count_in_whole_numbers(axes)
+        axes.set_ylim(0, max(*lost, aim, _LEAST_LOSS) * 1.08)
+        axes.set_xlabel("layers that are float")
+        axes.set_ylabel("loss of the outputs (1 - cosine)")
+        axes.grid(visible=True)
+        _legend(axes, 2)
+        return drawn(axes, f"{name}: loss of the outputs of {len(points)} mixtures of layers")
 
 
 def clipping(thresholds: Sequence[Threshold]) -> str:

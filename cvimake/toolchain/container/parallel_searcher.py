@@ -135,7 +135,13 @@ class ParallelSearcher(original.MixPrecSearcher):
         """Return the similarity of the outputs with one more layer in float, and that network."""
         self._losses = []
         _, network = super().set_curr_layer_and_the_next_layer_mix(*arguments)
-        return self._average(self._losses), network
+        cosine = self._average(self._losses)
+        if self.group.rank == 0:
+            layer, _, chosen = arguments[:3]
+            told = f"Mixture: {len(set(chosen))} layers in float, the last is {layer.name}, Cos: {cosine:.6f}"
+            # The toolchain closes its standard output during the search.
+            print(f"\n{told}", file=sys.stderr, flush=True)  # noqa: T201 - the log
+        return cosine, network
 
     def cal_avg_layer_cos(self, op: Any) -> float:  # noqa: ANN401 - the toolchain's own
         """Return the similarity of a layer; print it at once, in case the search does not come to its end."""

@@ -34,6 +34,8 @@ _INT8_COS = re.compile(rf"int8 outputs_cos:{_NUMBER} old")
 _MIX_COS = re.compile(rf"mix model outputs_cos:{_NUMBER}")
 # A compared layer in the list at the end of the tool's output.
 _COMPARED_LAYER = re.compile(rf"Layer: (\S+)\s+Cos: {_NUMBER}")
+# A mixture of layers that the search has tried. Only `search.py` tells them.
+_MIXTURE = re.compile(rf"^Mixture: (\d+) layers in float, the last is (.+), Cos: {_NUMBER}\r?$", re.MULTILINE)
 # How many layers the search has gone through.
 _SEARCHED = re.compile(r"\| (\d+)/(\d+) \[")
 _DIED = re.compile(r"An exception happened: (.*)")
@@ -119,7 +121,10 @@ def _finite(text: str) -> float | None:
 
 
 def ending(text: str, log: Path, command: Sequence[str]) -> dict[str, Any]:
-    """Return how a qtable search ended: int8_suffices, reached, gave_up or exception."""
+    """Return how a qtable search ended: int8_suffices, reached, gave_up or exception.
+
+    If the program told the mixtures of layers that it tried, `mixtures` has them in their order.
+    """
     logged = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     expected = float(_option(command, "expected_cos") or 0.99)
     if died := _DIED.search(logged + text):
@@ -130,15 +135,24 @@ def ending(text: str, log: Path, command: Sequence[str]) -> dict[str, Any]:
     if not (int8 and mixed):
         return {"ending": "exception", "exception": "the tool did not say how the search ended"}
     cosines = {"int8_cos": float(int8[1]), "mix_cos": float(mixed[1]), "expected_cos": expected}
+    tried = {"mixtures": found} if (found := mixtures(text)) else {}
     has_no_layers = _has_no_layers(Path(_option(command, "quantize_table")))
     if has_no_layers:
         # The tool shows 0, or the value of the last layer that it took back.
         cosines["mix_cos"] = cosines["int8_cos"]
     # The tool too requires more than expected_cos.
     if cosines["mix_cos"] >= expected:
-        return {"ending": "reached", **cosines}
+        return {"ending": "reached", **cosines, **tried}
     cause, remedy = why_it_gave_up(text, float(_option(command, "min_layer_cos") or 0.99), has_no_layers)
-    return {"ending": "gave_up", **cosines, "cause": cause, "remedy": remedy}
+    return {"ending": "gave_up", **cosines, "cause": cause, "remedy": remedy, **tried}
+
+
+def mixtures(text: str) -> list[dict[str, Any]]:
+    """Return the mixtures of layers that a search has tried: how many are float, and the outputs' cosine."""
+    return [
+        {"float_layers": int(layers), "last": last, "cosine": _finite(cosine)}
+        for layers, last, cosine in _MIXTURE.findall(text)
+    ]
 
 
 def why_it_gave_up(text: str, min_layer_cos: float, has_no_layers: bool) -> tuple[str, str]:  # noqa: FBT001 - what was found

@@ -84,3 +84,36 @@ def test_a_model_that_is_not_measured_says_what_to_declare(
     assert "m0000 has no preview: it declares no images to measure on" in told.out + told.err
     assert "`dataset` in [accuracy]" in told.out + told.err
     assert workshop.ran == []
+
+
+@pytest.mark.parametrize("stages", [("int8_accuracy",), ("float_accuracy", "int8_accuracy", "mix_accuracy")])
+def test_what_is_below_its_budget_fails_and_is_in_the_preview_all_the_same(
+    workshop: Workshop, stages: tuple[str, ...]
+) -> None:
+    workshop.measure()
+    workshop.declare("[variant.int8]", "[budget]\naccuracy = 0.7\n\n[variant.int8]")
+    workshop.accuracy |= {f"m0000:{stage}": 0.6 for stage in stages}
+    assert workshop.doit("run", "--output-file", "told.txt", PREVIEW) == 1
+    told = Path("told.txt").read_text(encoding="utf-8")
+    assert all(f"m0000:{stage}: less than its budget" in told for stage in stages)
+    assert len(results(workshop)) == 3
+    # It is up to date, though a stage below its budget runs again.
+    workshop.ran.clear()
+    assert workshop.doit("run", PREVIEW) == 1
+    assert "m0000:int8_accuracy" in workshop.ran
+    assert PREVIEW not in workshop.ran
+
+
+def test_without_a_preview_a_build_stops_at_what_is_below_its_budget(workshop: Workshop) -> None:
+    workshop.measure()
+    workshop.declare("[variant.int8]", "[budget]\naccuracy = 0.9\n\n[variant.int8]")
+    assert workshop.doit("run") == 1
+    assert "m0000:float_accuracy" in workshop.ran
+    assert "m0000:int8_accuracy" not in workshop.ran
+
+
+def test_a_stage_that_fails_in_another_way_leaves_no_preview(workshop: Workshop) -> None:
+    workshop.measure()
+    workshop.failing.add("m0000:int8_accuracy")
+    assert workshop.doit("run", PREVIEW) == 1
+    assert results(workshop) == []

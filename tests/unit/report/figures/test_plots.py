@@ -4,7 +4,7 @@ from reports import model, variant
 
 from cvimake.report.data import Breakdown, Curve, Series, Threshold
 from cvimake.report.figures import plots
-from cvimake.report.variant_data import Layer, Search
+from cvimake.report.variant_data import Layer, Mixture, Search
 
 
 def figures(number: int) -> list[str]:
@@ -20,6 +20,9 @@ def figures(number: int) -> list[str]:
         ending="reached", expected_cos=0.9, int8_cos=0.8, mix_cos=0.9,
         losses=tuple(Layer(name=one, value=0.9 - k / 1e4) for k, one in enumerate(layers)),
     )  # fmt: skip
+    tried = tuple(
+        Mixture(float_layers=place + 1, last="a", cosine=0.8 + place / 50) for place in range(2 + number)
+    )
     models = [
         model(f"m{place}", variants=(variant("int8", value=0.3 + 0.2 * number, size=300_000 * (place + 1)),))
         for place in range(1 + number)
@@ -28,6 +31,7 @@ def figures(number: int) -> list[str]:
         plots.of_parts(shown, range(len(parts))),
         plots.curves([Curve(name=name, precision=tuple(1 - k / 200 for k in range(101))) for name in names]),
         plots.losses("mix", search, layers, layers[:2]),
+        plots.mixtures("mix", search.model_copy(update={"mixtures": tried})),
         plots.clipping(
             [Threshold(layer=one, threshold=1.0, lowest=-1.0 - number, highest=1.0) for one in layers]
         ),

@@ -128,6 +128,18 @@ def test_it_can_reach_what_was_expected(tmp_path: Path) -> None:
     assert found == {"ending": "reached", "int8_cos": 0.974851, "mix_cos": 0.999648, "expected_cos": 0.999}
 
 
+def test_the_mixtures_that_were_tried_are_kept(tmp_path: Path) -> None:
+    told = (
+        "Processing a: 8%|8 | 4/48 [00:00<?]\nMixture: 2 layers in float, the last is a, b, Cos: 0.9901\n"
+        "Mixture: 5 layers in float, the last is c, Cos: nan\r\n"
+    )
+    found = ending(told + REACHED, tmp_path, "", "--expected_cos=0.999")
+    assert found["mixtures"] == [
+        {"float_layers": 2, "last": "a, b", "cosine": 0.9901},
+        {"float_layers": 5, "last": "c", "cosine": None},
+    ]
+
+
 def test_it_can_give_up(tmp_path: Path) -> None:
     found = ending(GAVE_UP, tmp_path, "", "--expected_cos=0.999")
     cosines = {"int8_cos": 0.5, "mix_cos": 0.9369, "expected_cos": 0.999}
