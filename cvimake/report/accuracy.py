@@ -14,21 +14,22 @@ FLOAT = "float"
 _PARTS: tuple[Detected, ...] = ("boxes", "masks", "keypoints")
 _SIZES = ("small", "medium", "large")
 # A smaller loss is shown as 0.000.
-_LEAST = 0.0005
+LEAST_LOSS = 0.0005
 # Where the figures of parts are, by what the parts are.
 _MEMBERS: Mapping[Part, str] = {"class": "classes", "size": "sizes"}
 
 
-def beside_float(ours: Measured, theirs: Measured | None) -> Accuracy:
+def beside_float(ours: Measured, theirs: Measured | None, names: Sequence[str] = ()) -> Accuracy:
     """Return the accuracy of a cvimodel, beside the float network's.
 
     Args:
         ours: the figures of the cvimodel.
         theirs: the figures of the float network; None if it was not measured.
+        names: of the outputs; one without a name gets its number.
     """
     outputs = tuple(
         OutputSimilarity(
-            name=str(output.get("name", number)),
+            name=names[number] if number < len(names) else str(number),
             cosine=output.get("cosine"),
             signal_to_noise=output.get("signal_to_noise"),
             worst_image=str(output.get("worst_image") or ""),
@@ -165,6 +166,22 @@ def confusions(of_float: Measured | None, variants: Mapping[str, Measured]) -> t
     return tuple(Confusion(of=of, taken_for=other, images=images) for (of, other), images in order)
 
 
+def largest_difference(breakdown: Breakdown) -> float | None:
+    """Return the largest difference of a variant from the float network in a part; None if none is known."""
+    first, *others = breakdown.series
+    if first.name != FLOAT:
+        return None
+    return max(
+        (
+            abs(ours - theirs)
+            for one in others
+            for theirs, ours in zip(first.values, one.values, strict=True)
+            if theirs is not None and ours is not None
+        ),
+        default=None,
+    )
+
+
 def worst(breakdown: Breakdown, name: str, most: int = 3) -> list[tuple[str, float]]:
     """Return the parts in which a variant loses most, each with its loss; only losses."""
     by_name = {series.name: series.values for series in breakdown.series}
@@ -173,6 +190,6 @@ def worst(breakdown: Breakdown, name: str, most: int = 3) -> list[tuple[str, flo
     lost = [
         (part, before - after)
         for part, before, after in zip(breakdown.parts, by_name[FLOAT], by_name[name], strict=True)
-        if before is not None and after is not None and before - after >= _LEAST
+        if before is not None and after is not None and before - after >= LEAST_LOSS
     ]
     return sorted(lost, key=lambda pair: -pair[1])[:most]

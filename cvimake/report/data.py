@@ -75,6 +75,14 @@ class Curves(Value):
     truth: Literal["labels", "float"]
     networks: tuple[Curve, ...]
 
+    @property
+    def spread(self) -> float:
+        """The largest difference of two networks' precision at the same recall; 1 for a single network."""
+        if len(self.networks) == 1:
+            return 1.0
+        rows = zip(*(one.precision for one in self.networks), strict=False)
+        return max((max(row) - min(row) for row in rows), default=1.0)
+
 
 class Confusion(Value):
     """Images of one class that were taken for another.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from cvimake.core import units
 from cvimake.core.errors import harmless
-from cvimake.report.accuracy import worst
-from cvimake.report.data import Change, Model, Preview, Report
+from cvimake.report.accuracy import LEAST_LOSS, largest_difference, worst
+from cvimake.report.data import Breakdown, Change, Model, Preview, Report
 from cvimake.report.variant_data import File, Variant
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ _PREVIEW_WIDTH = 1200
 # If fewer layers have thresholds, a figure of them shows nothing.
 _FEWEST_LAYERS = 3
 _MOST_CONFUSIONS = 10
+# If no variant is farther from the float network, bars of values would all look alike.
+_LITTLE = 0.05
 
 
 def page_of(model: str) -> str:
@@ -102,11 +104,7 @@ def of_model(report: Report, model: Model, folder: Path, graph: str, *, dated: b
         for one in model.variants
         if one.search
     ]
-    bars = [
-        (one, _markup(plots.of_parts(one, shown)), len(shown))
-        for one in model.breakdowns
-        for shown in [plots.shown_parts(one)]
-    ]
+    bars = [_bars(one) for one in model.breakdowns]
     of_float = [file for file in model.files if file.label.startswith("accuracy")]
     warned = [one for one in model.variants if one.warnings]
     losers = [(one, _lost(model, one)) for one in model.variants if one.accuracy and one.figure]
@@ -132,6 +130,7 @@ def of_model(report: Report, model: Model, folder: Path, graph: str, *, dated: b
         stale=stale,
         losers=losers,
         bars=bars,
+        most_parts=plots.MOST_PARTS,
         curves=_markup(plots.curves(model.curves.networks)) if model.curves else "",
         confused=model.confusions[:_MOST_CONFUSIONS],
         networks=["float", *(one.name for one in model.variants)],
@@ -143,6 +142,18 @@ def of_model(report: Report, model: Model, folder: Path, graph: str, *, dated: b
         graph=_data("image/svg+xml", graph.encode()) if graph else "",
         dated=dated,
     )
+
+
+def _bars(breakdown: Breakdown) -> tuple[Breakdown, str, str]:
+    """Return a breakdown, its figure, and what the figure shows: the values, differences, or nothing."""
+    from cvimake.report.figures import plots  # noqa: PLC0415 - matplotlib is only there for a report
+
+    largest = largest_difference(breakdown)
+    if largest is not None and largest < LEAST_LOSS:
+        return breakdown, "", "nothing"
+    is_little = largest is not None and largest < _LITTLE
+    svg = plots.of_parts(breakdown, plots.shown_parts(breakdown), as_differences=is_little)
+    return breakdown, _markup(svg), "differences" if is_little else "values"
 
 
 def _page(page: str, folder: Path, template: str, **values: Any) -> str:  # noqa: ANN401 - whatever a template shows

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cvimake.core.errors import CvimakeError
+from cvimake.pipeline import named_outputs
 from cvimake.pipeline.checks import tables
 from cvimake.report.data import Threshold
 from cvimake.report.variant_data import Layer
@@ -59,6 +60,14 @@ def losses(path: Path, order: Sequence[str]) -> tuple[Layer, ...]:
     matches = [match for line in text_of(path).splitlines() if (match := _LOSS.fullmatch(line))]
     found = [Layer(name=match["layer"], value=float(match["cosine"])) for match in matches]
     return tuple(sorted(found, key=lambda layer: depth.get(layer.name, len(depth))))
+
+
+def outputs(path: Path) -> tuple[str, ...]:
+    """Return the names of a network's outputs in their order; none if they cannot be read."""
+    try:
+        return tuple(one.declared for one in named_outputs.from_json(path.read_bytes()))
+    except (OSError, ValueError):
+        return ()
 
 
 def json_object(path: Path) -> Mapping[str, Any]:

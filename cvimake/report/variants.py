@@ -42,6 +42,7 @@ def of_target(
         None,
     )
     name = target.model.name
+    outputs = tables.outputs(files.place(name, files.outputs(name)))
     summary = files.place(name, files.search(target.stem)) if target.variant.qtable else None
     losses = files.place(name, files.loss_table(target.stem)) if target.variant.qtable else None
     return Variant(
@@ -53,7 +54,7 @@ def of_target(
         reasons=tuple(evidence.reasons(own)),
         troubles=tuple(evidence.troubles(own)),
         contents=contents_of(info) if info else None,
-        accuracy=accuracy.beside_float(measured, of_float) if measured else None,
+        accuracy=accuracy.beside_float(measured, of_float, outputs) if measured else None,
         float_layers=tables.float_layers(qtable) if qtable else None,
         search=_search(summary, losses, order) if summary and losses else None,
         making=evidence.making(stage),

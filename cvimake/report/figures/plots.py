@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cvimake.report.accuracy import FLOAT
-from cvimake.report.data import Breakdown, Curve, Model, Threshold
+from cvimake.report.accuracy import FLOAT, largest_difference
+from cvimake.report.data import Breakdown, Curve, Model, Series, Threshold
 from cvimake.report.figures.svg import FAINT, INK, SERIES, canvas, drawn, text_of
 from cvimake.report.variant_data import Search, Variant
 
@@ -87,37 +87,52 @@ def _name_models(axes: Any, points: Sequence[tuple[Model, Variant, float]]) -> N
         )
 
 
-def of_parts(breakdown: Breakdown, shown: Sequence[int]) -> str:
+def of_parts(breakdown: Breakdown, shown: Sequence[int], *, as_differences: bool = False) -> str:
     """Draw a bar for each part and network.
 
     Args:
         breakdown: the figures.
         shown: the places of the parts to draw.
+        as_differences: draw how far each variant is from the float network, which has no bars then. Otherwise
+            small differences could not be seen.
     """
-    series = breakdown.series
+    first, *others = breakdown.series
+    series = others if as_differences else breakdown.series
     step = _BAR * len(series) + _GAP
     height = step * len(shown) + 62
     with canvas("parts", (0.3, 30 / height, 0.66, 1 - 62 / height), height) as axes:
         for number, one in enumerate(series):
+            lengths = _differences(first, one) if as_differences else [_seen(value) for value in one.values]
             boxes = [
-                (0.0, row * step + (number - 0.5) * _BAR, max(one.values[part] or 0.0, _VISIBLE), _BAR - 1.5)
+                (0.0, row * step + (number - 0.5) * _BAR, lengths[part], _BAR - 1.5)
                 for row, part in enumerate(shown)
             ]
-            _boxes(axes, boxes, _colour(number), text_of(one.name, 12))
+            _boxes(axes, boxes, _colour(number + as_differences), text_of(one.name, 12))
         middle = _BAR * (len(series) - 1) / 2
         axes.set_yticks(
             [row * step + middle for row in range(len(shown))],
             [text_of(breakdown.parts[part], 15) for part in shown],
         )
         axes.set_ylim(len(shown) * step - _GAP / 2, -_BAR)
-        axes.set_xlim(0, 1)
+        farthest = (largest_difference(breakdown) or 0.0) * 1.1
+        axes.set_xlim(*((-farthest, farthest) if as_differences else (0, 1)))
         axes.grid(visible=True, axis="x")
         axes.set_axisbelow(True)
         _legend(axes, len(series), height)
-        return drawn(
-            axes,
-            f"{breakdown.metric} of each {breakdown.of}: {_listed(one.name for one in series)}",
-        )
+        what = f"difference of the {breakdown.metric}" if as_differences else breakdown.metric
+        return drawn(axes, f"{what} of each {breakdown.of}: {_listed(one.name for one in series)}")
+
+
+def _differences(of_float: Series, one: Series) -> list[float]:
+    return [
+        0.0 if None in {theirs, ours} else (ours or 0.0) - (theirs or 0.0)
+        for theirs, ours in zip(of_float.values, one.values, strict=True)
+    ]
+
+
+def _seen(value: float | None) -> float:
+    """Return the length of a bar that can be seen, also for 0."""
+    return max(value or 0.0, _VISIBLE)
 
 
 def curves(found: Sequence[Curve]) -> str:

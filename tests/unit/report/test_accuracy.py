@@ -101,7 +101,9 @@ def test_without_labels_classes_are_confused_with_those_of_the_float_network() -
 
 
 def test_outputs_are_compared_on_their_own_number_of_images() -> None:
-    output = {"name": "boxes", "cosine": 0.9, "signal_to_noise": 20.0, "worst_image": "a.jpg", "images": 2}
+    output = {"cosine": 0.9, "signal_to_noise": 20.0, "worst_image": "a.jpg", "images": 2}
     ours = measured({}).model_copy(update={"similarity": (output,)})
-    (shown,) = accuracy.beside_float(ours, None).outputs
+    (shown,) = accuracy.beside_float(ours, None, ["boxes"]).outputs
     assert (shown.name, shown.cosine, shown.images) == ("boxes", 0.9, 2)
+    (shown,) = accuracy.beside_float(ours, None).outputs
+    assert shown.name == "0"

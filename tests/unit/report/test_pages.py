@@ -6,7 +6,7 @@ import pytest
 from reports import HOSTILE, Page, model, report, variant
 
 from cvimake.report import pages
-from cvimake.report.data import Change, Model, Suggestion
+from cvimake.report.data import Breakdown, Change, Model, Series, Suggestion
 from cvimake.report.variant_data import Trouble
 
 FOLDER = Path("build/report")
@@ -114,3 +114,39 @@ def test_a_variant_that_finds_less_than_half_is_warned_of(value: float, *, warne
     assert (
         "It finds less than half of what the float network finds" in page_of(model(variants=(lost,)))
     ) is warned
+
+
+@pytest.mark.parametrize(
+    ("ours", "told", "figures"),
+    [
+        (0.5, "top1 of each class.", 5),
+        (0.79, "top1 of each class: difference from the float network.", 5),
+        (0.8, "In every class, the top1 of each variant is that of the float network", 4),
+    ],
+)
+def test_small_differences_are_drawn_as_such_and_none_at_all_is_told(
+    ours: float, told: str, figures: int
+) -> None:
+    shown = Breakdown(
+        metric="top1", of="class", parts=("cat",), counts=(),
+        series=(Series(name="float", values=(0.8,)), Series(name="int8", values=(ours,))),
+    )  # fmt: skip
+    html = page_of(model().model_copy(update={"breakdowns": (shown,)}))
+    assert told in Page(html).text
+    assert html.count("<figure>") == figures
+
+
+def test_a_classifier_shows_which_classes_are_confused() -> None:
+    text = Page(page_of(model())).text
+    assert "Images of one class that were taken for another" in text
+
+
+def test_a_search_shows_the_mixtures_that_it_tried() -> None:
+    assert "Each point is a mixture that the search has tried" in Page(page_of(model())).text
+
+
+def test_what_has_changed_is_told_in_sentences_on_both_pages() -> None:
+    told = "int8 was rebuilt, because quant_output is now given."
+    shown = model().model_copy(update={"release": "r-1.0", "changes_in_words": (told,)})
+    for html in (page_of(shown), pages.overview(report(shown), FOLDER, dated=True)):
+        assert told in Page(html).text
