@@ -25,6 +25,7 @@ from bench import (
     project,
     records,
     report,
+    report_pages,
     search,
     simulator,
     stage_overhead,
@@ -47,6 +48,7 @@ BENCHMARKS: Mapping[str, Callable[..., Iterator[Result]]] = {
     "simulator": simulator.run,
     "accuracy": accuracy.run,
     "guide": guide.run,
+    "report": report_pages.run,
 }
 
 

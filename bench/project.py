@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from doit.dependency import Dependency
 from doit.loader import generate_tasks
 
 from cvimake import dodo
+from cvimake.builder import staleness
 from cvimake.builder.content_checker import OUTPUTS
+from cvimake.builder.history import HISTORY, History
 from cvimake.builder.records import Records
 from cvimake.camera.recognition import Recognition
 from cvimake.cli.new import DODO
@@ -96,18 +98,24 @@ def tasks(root: Path) -> list[dict[str, Any]]:
         return [task for task in (*task_toolchain(), *task_models()) if isinstance(task, dict)]
 
 
-def mark_done(root: Path) -> None:
-    """Make every task up to date without running it: write small targets, and its record.
+def mark_done(root: Path, content: Callable[[Path], str] | None = None) -> None:
+    """Make every task up to date without running it: write small targets, its record, and its history.
 
     `doit reset-dep` does not write the values that a task's `uptodate` needs.
+
+    Args:
+        root: the project's folder.
+        content: gives the content of a target; None for contents that only differ.
     """
+    content = content or _content
     with working_in(root):
         config, task_toolchain, task_models = dodo.graph(str(root / "dodo.py"))
         graph = [*generate_tasks("toolchain", task_toolchain()), *generate_tasks("models", task_models())]
         known = TaskControl(graph).tasks
         for target in (Path(target) for task in graph for target in task.targets):
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(_content(target), encoding="utf-8")
+            target.write_text(content(target), encoding="utf-8")
+        history = History(HISTORY)
         records = Dependency(Records, config["dep_file"], config["check_file_uptodate"])
         for task in graph:
             # Works out what is to be remembered.
@@ -117,7 +125,10 @@ def mark_done(root: Path) -> None:
             inputs = {path: records.checker.contents.state(path) for path in task.file_dep}
             with records.checker.as_before(inputs):
                 records.save_success(task)
+            if task.actions:
+                staleness.record(history, task, (), {path: state[-1] for path, state in inputs.items()})
         records.close()
+        history.close()
 
 
 def _content(target: Path) -> str:

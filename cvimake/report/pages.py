@@ -7,6 +7,7 @@ import functools
 import hashlib
 import io
 import os
+import re
 import urllib.parse
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,6 +31,11 @@ _PREVIEW_WIDTH = 1200
 # If fewer layers have thresholds, a figure of them shows nothing.
 _FEWEST_LAYERS = 3
 _MOST_CONFUSIONS = 10
+# Characters that may stand in an image's address within quotes, though not in every address. With base64, a
+# graph would be longer by a third.
+_SAFE = " !$'()*+,-./:;<=>?@[]^_`{|}~"
+# HTML lets the ends of cells and rows be left out, and a report has many thousands of them.
+_OPTIONAL_END = re.compile(r"</t[dhr]>\s*")
 # If no variant is farther from the float network, bars of values would all look alike.
 _LITTLE = 0.05
 
@@ -63,6 +69,7 @@ def _environment(here: Path, folder: Path) -> Environment:
         "size": units.size,
         "number": lambda value, digits=3: "" if value is None else f"{value:.{digits}f}",
         "labelled": _labelled,
+        "short": _short,
     }
     return found
 
@@ -138,8 +145,9 @@ def of_model(report: Report, model: Model, folder: Path, graph: str, *, dated: b
         previews=[(one, _thumbnail(one)) for one in model.previews],
         searched=searched,
         changes=_grouped(model.changes),
+        inputs=_inputs(model),
         clipping=_markup(plots.clipping(model.thresholds)) if clips else "",
-        graph=_data("image/svg+xml", graph.encode()) if graph else "",
+        graph=_markup(f"data:image/svg+xml,{urllib.parse.quote(graph, safe=_SAFE)}") if graph else "",
         dated=dated,
     )
 
@@ -163,7 +171,7 @@ def _page(page: str, folder: Path, template: str, **values: Any) -> str:  # noqa
         f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     )
     text = _environment((folder / page).parent, folder).get_template(template)
-    return text.render(style=_markup(style), policy=policy, **values) + "\n"
+    return _OPTIONAL_END.sub("", text.render(style=_markup(style), policy=policy, **values)) + "\n"
 
 
 def _written(value: object) -> object:
@@ -174,7 +182,7 @@ def _written(value: object) -> object:
 def _markup(text: str) -> str:
     from markupsafe import Markup  # noqa: PLC0415 - only there for a report
 
-    return Markup(text)  # noqa: S704 - our own style, or SVG in which the names are escaped
+    return Markup(text)  # noqa: S704 - our own style, SVG in which the names are escaped, or an address
 
 
 def _data(kind: str, content: bytes) -> str:
@@ -182,14 +190,18 @@ def _data(kind: str, content: bytes) -> str:
 
 
 def _thumbnail(preview: Preview) -> str:
-    """Return a preview as an image that fits a page."""
+    """Return a preview as an image that fits a page; empty if the picture is damaged."""
     from PIL import Image  # noqa: PLC0415 - only a page with a preview needs it
 
-    with Image.open(preview.path) as image:
-        shown = image.convert("RGB")
-        shown.thumbnail((_PREVIEW_WIDTH, _PREVIEW_WIDTH * 2))
-        written = io.BytesIO()
-        shown.save(written, "JPEG", quality=80)
+    try:
+        with Image.open(preview.path) as image:
+            shown = image.convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError):
+        # The next preview is made anew.
+        return ""
+    shown.thumbnail((_PREVIEW_WIDTH, _PREVIEW_WIDTH * 2))
+    written = io.BytesIO()
+    shown.save(written, "JPEG", quality=80)
     return _data("image/jpeg", written.getvalue())
 
 
@@ -204,6 +216,18 @@ def _of_variants(model: Model, label: str) -> list[File]:
         for file in variant.files
         if file.label == label
     ]
+
+
+def _inputs(model: Model) -> list[tuple[str, str]]:
+    """Return all files that the variants have read, each with its sha256; different contents come twice."""
+    found = {(one.path, one.sha256) for each in model.variants if each.making for one in each.making.inputs}
+    return sorted(found)
+
+
+def _short(path: str) -> str:
+    """Return a path in few words: cvimake's own programs have their name there."""
+    own = str(_TEMPLATES.parents[2])
+    return path.removeprefix(f"{own}/") if path.startswith(own) else os.path.normpath(path)
 
 
 def _grouped(changes: Iterable[Change]) -> list[tuple[str, list[Change]]]:

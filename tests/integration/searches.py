@@ -62,6 +62,9 @@ def compare(lab: Lab, searched: Searched) -> dict[str, Any]:
 def _same(name: str, ways: dict[str, dict[str, Any]]) -> Any:  # noqa: ANN401 - a JSON value
     original = ways.pop("original")
     assert original["summary"], original["log"]
+    # The tool itself does not tell the mixtures that it has tried. All numbers of processes tell the same.
+    mixtures = [(ours["summary"] or {}).get("search", {}).pop("mixtures", None) for ours in ways.values()]
+    assert all(one == mixtures[0] for one in mixtures), f"{name}: {mixtures}"
     for processes, ours in ways.items():
         assert "run_qtable itself runs" not in ours["log"]
         for what in ("code", "summary", "tables"):

@@ -219,9 +219,13 @@ def clipping(thresholds: Sequence[Threshold]) -> str:
     """Draw which part of the seen values each layer clips, over the depth in the network."""
     with canvas("clipping", (0.14, 0.19, 0.82, 0.76), 220) as axes:
         values = [100 * one.clipped for one in thresholds]
-        width = _bar_width(len(values))
-        boxes = [(place - width / 2, 0.0, width, value) for place, value in enumerate(values)]
-        _boxes(axes, boxes, SERIES[1], "")
+        if len(values) > _MOST_BARS:
+            # One outline is much shorter than many boxes that touch.
+            axes.stairs(values, [place - 0.5 for place in range(len(values) + 1)], fill=True, color=SERIES[1])
+        else:
+            width = _bar_width(len(values))
+            boxes = [(place - width / 2, 0.0, width, value) for place, value in enumerate(values)]
+            _boxes(axes, boxes, SERIES[1], "")
         axes.set_xlim(-0.7, len(values) - 0.3)
         _count_in_whole_numbers(axes)
         axes.set_ylim(0, max(10, *values) * 1.08)

@@ -6,7 +6,7 @@ import functools
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from xml.etree import ElementTree as ET
@@ -70,6 +70,23 @@ _KEPT = frozenset(
         "fill-opacity", "stroke-opacity", "text-anchor",
     }
 )  # fmt: skip
+# How many numbers follow each letter of a path, as matplotlib writes it.
+_NUMBERS = {"M": 2, "L": 2, "Q": 4, "C": 6}
+_STYLED = _KEPT | {"font-size"}
+# The classes of the page's style that stand for the most frequent attributes.
+_GRID_LINE = "g"
+_TEXT = {"font-size": "9.5", "text-anchor": "middle"}
+_CLASSES = {
+    frozenset(styles.items()): name
+    for name, styles in {
+        _GRID_LINE: {
+            "fill": "none", "stroke": "var(--grid)", "stroke-width": "0.7", "stroke-linecap": "square",
+        },
+        "x": {**_TEXT, "fill": "var(--faint)"},
+        "y": {**_TEXT, "text-anchor": "end", "fill": "var(--ink)"},
+        "l": {"font-size": "8.5", "text-anchor": "start", "fill": "var(--ink)"},
+    }.items()
+}  # fmt: skip
 _LONG_NUMBER = re.compile(r"-?\d+\.\d+")
 _FONT_SIZE = re.compile(r"([\d.]+)px")
 
@@ -138,42 +155,99 @@ def drawn(axes: Axes, told: str) -> str:
     written = io.StringIO()
     _figure(axes).savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     root = ET.fromstring(written.getvalue())  # noqa: S314 - matplotlib has just written it
-    prefix = f"f{digest.of_text(told + written.getvalue())[:8]}"
     box = root.get("viewBox", "")
-    svg = _converted(root, prefix)
-    svg.attrib.clear()
-    svg.attrib.update({"viewBox": box, "width": box.split()[2], "role": "img", "aria-label": harmless(told)})
-    return ET.tostring(svg, encoding="unicode")
+    ids = _Ids(f"f{digest.of_text(told + written.getvalue())[:8]}")
+    svg = ET.Element(
+        "svg", {"viewBox": box, "width": box.split()[2], "role": "img", "aria-label": harmless(told)}
+    )
+    for child in root:
+        svg.extend(_converted(child, ids))
+    return ET.tostring(svg, encoding="unicode").replace(" />", "/>")
 
 
-def _converted(element: ET.Element, prefix: str) -> ET.Element:
-    """Return an element with attributes that a page with a strict content policy allows."""
-    new = ET.Element(element.tag.rpartition("}")[2])
-    new.text = element.text if new.tag in {"text", "tspan"} else None
+def _styles(element: ET.Element) -> frozenset[tuple[str, str]]:
+    """Return the attributes of an element that the page's style can also give."""
+    return frozenset((key, value) for key, value in element.attrib.items() if key in _STYLED)
+
+
+class _Ids:
+    """Short names for the ids of a figure, which no other figure of the page has.
+
+    Args:
+        prefix: begins all of them.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._known: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        return self._known.setdefault(name, f"{self._prefix}{len(self._known):x}")
+
+
+def _converted(element: ET.Element, ids: _Ids) -> list[ET.Element]:
+    """Return an element with attributes that a page with a strict content policy allows.
+
+    A group without attributes becomes its contents, and what would not be seen becomes nothing.
+    """
+    tag = element.tag.rpartition("}")[2]
+    if tag in {"metadata", "style", "title"}:
+        return []
+    new = ET.Element(tag)
+    new.text = element.text if tag in {"text", "tspan"} else None
     for key, value in element.attrib.items():
-        new.attrib.update(_converted_attribute(new.tag, key.rpartition("}")[2], value, prefix))
+        new.attrib.update(_converted_attribute(tag, key.rpartition("}")[2], value, ids))
     for child in element:
-        if child.tag.rpartition("}")[2] not in {"metadata", "style", "title"}:
-            inner = _converted(child, prefix)
-            if len(inner) or inner.tag not in {"g", "defs"}:
-                new.append(inner)
-    return new
+        new.extend(_converted(child, ids))
+    if tag == "g" and not new.attrib:
+        return list(new)
+    if name := _CLASSES.get(_styles(new)):
+        new.attrib = {
+            "class": name,
+            **{key: value for key, value in new.attrib.items() if key not in _STYLED},
+        }
+        if name == _GRID_LINE:
+            # It ends where the axes end.
+            new.attrib.pop("clip-path", None)
+    is_empty = tag in {"g", "defs"} and not len(new)
+    is_unseen = tag == "path" and new.get("fill") == "none" and "stroke" not in new.attrib
+    return [] if is_empty or is_unseen else [new]
 
 
-def _converted_attribute(tag: str, name: str, value: str, prefix: str) -> Mapping[str, str]:
+def _converted_attribute(tag: str, name: str, value: str, ids: _Ids) -> Mapping[str, str]:
     match name:
         case "style":
             return _of_style(value)
         case "id":
-            return {"id": prefix + value} if tag in {"clipPath", "path"} else {}
+            return {"id": ids[value]} if tag in {"clipPath", "path"} else {}
         case "href":
-            return {"href": f"#{prefix}{value[1:]}"}
+            return {"href": f"#{ids[value[1:]]}"}
         case "clip-path":
-            return {name: value.replace("url(#", f"url(#{prefix}")}
-        case _ if value.startswith("rotate(-0 "):
-            return {}
+            return {name: f"url(#{ids[value[5:-1]]})"}
+        case "d":
+            return {name: _shortened(_LONG_NUMBER.sub(_rounded, value).split())}
         case _:
-            return {name: _LONG_NUMBER.sub(_rounded, " ".join(value.split()))}
+            shown = _LONG_NUMBER.sub(_rounded, " ".join(value.split()))
+            return {} if value.startswith("rotate(-0 ") else {name: shown}
+
+
+def _shortened(parts: Sequence[str]) -> str:
+    """Return the same path in fewer letters: a level line is `H`, and an upright one is `V`."""
+    found: list[str] = []
+    x = y = ""
+    place = 0
+    while place < len(parts):
+        command, count = parts[place], _NUMBERS.get(parts[place], 0)
+        numbers = parts[place + 1 : place + 1 + count]
+        if command == "L" and numbers[1] == y:
+            found.append(f"H{numbers[0]}")
+        elif command == "L" and numbers[0] == x:
+            found.append(f"V{numbers[1]}")
+        else:
+            found.append(command + " ".join(numbers))
+        x, y = numbers[-2:] if count else ("", "")
+        place += 1 + count
+    return "".join(found)
 
 
 def _rounded(number: re.Match[str]) -> str:

@@ -6,7 +6,7 @@ import pytest
 from reports import HOSTILE, Page, model, report, variant
 
 from cvimake.report import pages
-from cvimake.report.data import Breakdown, Change, Model, Series, Suggestion
+from cvimake.report.data import Breakdown, Change, Model, Preview, Series, Suggestion
 from cvimake.report.variant_data import Trouble
 
 FOLDER = Path("build/report")
@@ -29,7 +29,7 @@ def test_hostile_names_are_text_on_every_page() -> None:
         page = Page(html)
         assert "script" not in page.tags
         # Only the graph is an image.
-        assert page.tags.count("img") == html.count('<img src="data:image/svg+xml;base64,')
+        assert page.tags.count("img") == html.count('<img src="data:image/svg+xml,')
         assert not [name for name in page.attributes if name.startswith("on")]
         assert "<script>alert(1)</script>" in page.text
         assert "{{ 7*7 }}" in page.text
@@ -150,3 +150,13 @@ def test_what_has_changed_is_told_in_sentences_on_both_pages() -> None:
     shown = model().model_copy(update={"release": "r-1.0", "changes_in_words": (told,)})
     for html in (page_of(shown), pages.overview(report(shown), FOLDER, dated=True)):
         assert told in Page(html).text
+
+
+@pytest.mark.parametrize("content", [b"no picture", b""])
+def test_a_damaged_preview_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m_preview.png"
+    path.write_bytes(content)
+    damaged = Preview(path=str(path), sha256="0", state="up to date")
+    html = page_of(model().model_copy(update={"previews": (damaged,)}))
+    assert "cannot be read" in Page(html).text
+    assert "data:image/jpeg" not in html
