@@ -199,7 +199,7 @@ def _thumbnail(preview: Preview) -> str:
     except (OSError, ValueError, Image.DecompressionBombError):
         # The next preview is made anew.
         return ""
-    shown.thumbnail((_PREVIEW_WIDTH, _PREVIEW_WIDTH * 2))
+    shown.thumbnail((_PREVIEW_WIDTH, _PREVIEW_WIDTH * 3))
     written = io.BytesIO()
     shown.save(written, "JPEG", quality=80)
     return _data("image/jpeg", written.getvalue())

@@ -19,8 +19,8 @@ from .sheet import Heading, Row, found, sheet
 from .tile import Form, tile
 
 # Pixels: of a tile in the picture, and of one by itself.
-_WIDTH, _LETTERS = 320, 12
-_LARGE, _LARGE_LETTERS, _QUALITY = 640, 15, 80
+_WIDTH, _LETTERS = 320, 14
+_LARGE, _LARGE_LETTERS, _QUALITY = 640, 18, 80
 # Objects of one image that are drawn, and classes of a whole image.
 _MOST, _MOST_CLASSES = 300, 5
 # The least score of a class that is shown as the field measures.

@@ -12,7 +12,7 @@ from .objects import Mark, Marked
 from .pen import INK, LABELLED, OF_MARK, PALE, PAPER, RULE, Pen
 
 MARGIN, GAP = 28, 14
-_TITLE, _TEXT, _SMALL = 24, 15, 13
+_TITLE, _TEXT, _SMALL = 28, 18, 15
 _LEGEND: tuple[tuple[Mark, str], ...] = (
     ("none", "as in float"),
     ("missed", "missed: only float finds it"),
