@@ -56,7 +56,7 @@ def test_links_are_relative_to_the_page() -> None:
     assert "../../../models/m/model.toml" in found.links
     assert "../../m/layer" in found.links
     overview = Page(pages.overview(report(model()), FOLDER, dated=True))
-    assert overview.links[0] == "models/m.html"
+    assert "models/m.html" in overview.links
 
 
 def test_every_figure_names_the_files_that_it_comes_from() -> None:
