@@ -78,8 +78,8 @@ class MixPrecSearcher:
             file.write(",".join(layers))
         return "table"
 
-    def set_curr_layer_and_the_next_layer_mix(self, name, layers):
-        layers.append(name)
+    def set_curr_layer_and_the_next_layer_mix(self, op, next_ops, layers):
+        layers.append(op.name)
         model = MixQuantModel(self.args.mlir, "INT8", "cal", self._gen_mix_table(layers))
         assert ",".join(layers) in model.module, model.module
         total = 0
@@ -92,10 +92,11 @@ class MixPrecSearcher:
         int8_model = MixQuantModel(self.args.mlir, "INT8", "cal")
         try:
             for name in tqdm(["layer0", "layer1", "layer2", "layer3"]):
-                cos = self.cal_avg_layer_cos(type("Op", (), {"name": name}))
+                op = type("Op", (), {"name": name})
+                cos = self.cal_avg_layer_cos(op)
                 found.append((name, cos))
                 if cos < 0.7:
-                    reached, model = self.set_curr_layer_and_the_next_layer_mix(name, layers)
+                    reached, model = self.set_curr_layer_and_the_next_layer_mix(op, [], layers)
                     model.clean()
         except Exception as error:
             self.logger.print_info("An exception happened: " + str(error))

@@ -112,6 +112,15 @@ def test_each_layer_is_told_once_when_it_is_compared(toolchain: Path) -> None:
     assert len(told) > 1
 
 
+@pytest.mark.parametrize("processes", [1, 3])
+def test_each_mixture_is_told_with_the_value_that_the_tool_computes(toolchain: Path, processes: int) -> None:
+    done = search(toolchain, SAMPLES, processes)
+    told = run_tool.mixtures(done.stderr)
+    assert [(one["float_layers"], one["last"]) for one in told] == [(1, "layer2"), (2, "layer3")]
+    reached = done.stdout.partition("mix model outputs_cos:")[2].split()[0]
+    assert told[-1]["cosine"] == round(float(reached), 6)
+
+
 @pytest.mark.parametrize("processes", [1, 2, 4])
 @pytest.mark.parametrize("place", [0, 3, 6])
 def test_an_exception_in_one_process_ends_the_search_of_all(
