@@ -185,7 +185,7 @@ def test_the_picture_in_the_readme_is_of_the_graph_of_today(
     now = ET.fromstring(_drawn_here(capsys))
     kept = ET.parse(ROOT / "docs" / "graph.svg").getroot()
     assert _titles(kept) == _titles(now)
-    assert "docs/graph.svg" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "(graph.svg)" in (ROOT / "docs" / "building.md").read_text(encoding="utf-8")
 
 
 ROOT = Path(__file__).resolve().parents[3]
