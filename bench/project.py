@@ -99,14 +99,16 @@ def tasks(root: Path) -> list[dict[str, Any]]:
 
 
 def mark_done(root: Path, content: Callable[[Path], str] | None = None) -> None:
-    """Make every task up to date without running it: write small targets, its record, and its history.
+    """Make every task up to date without running it: write small targets, and its record.
 
     `doit reset-dep` does not write the values that a task's `uptodate` needs.
 
     Args:
         root: the project's folder.
-        content: gives the content of a target; None for contents that only differ.
+        content: gives the content of a target, and each task has a history too; None for contents that only
+            differ, without a history.
     """
+    history = History(HISTORY) if content else None
     content = content or _content
     with working_in(root):
         config, task_toolchain, task_models = dodo.graph(str(root / "dodo.py"))
@@ -115,7 +117,6 @@ def mark_done(root: Path, content: Callable[[Path], str] | None = None) -> None:
         for target in (Path(target) for task in graph for target in task.targets):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(content(target), encoding="utf-8")
-        history = History(HISTORY)
         records = Dependency(Records, config["dep_file"], config["check_file_uptodate"])
         for task in graph:
             # Works out what is to be remembered.
@@ -125,10 +126,11 @@ def mark_done(root: Path, content: Callable[[Path], str] | None = None) -> None:
             inputs = {path: records.checker.contents.state(path) for path in task.file_dep}
             with records.checker.as_before(inputs):
                 records.save_success(task)
-            if task.actions:
+            if history and task.actions:
                 staleness.record(history, task, (), {path: state[-1] for path, state in inputs.items()})
         records.close()
-        history.close()
+        if history:
+            history.close()
 
 
 def _content(target: Path) -> str:
