@@ -163,11 +163,15 @@ def _place(root: Path, path: Path, name: str) -> tuple[Path, Mapping[str, Declar
     Raises:
         CvimakeError: there is no such file, the name is no name for a model, or the model exists.
     """
-    from cvimake.project.names import RESERVED_NAMES, unusable_name  # noqa: PLC0415 - takes a while to load
+    from cvimake.project.declared import unusable_file  # noqa: PLC0415 - takes a while to load
+    from cvimake.project.names import RESERVED_NAMES, unusable_name  # noqa: PLC0415 - as above
     from cvimake.project.reader import read_datasets  # noqa: PLC0415 - as above
 
     if not path.is_file():
         raise CvimakeError(f"no file {path}")
+    if reason := unusable_file(path.name):
+        # Before a checkpoint is exported, which takes a while.
+        raise CvimakeError(f"{path.parent}: {reason}", "Save the network under another name.")
     settings, datasets = read_datasets(root)
     called = name or _NOT_IN_NAMES.sub("-", path.stem).strip("-._") or path.stem
     if reason := unusable_name(called, "model", RESERVED_NAMES):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from cvimake.project.labels.findings import Findings
 
 _MOST_BYTES = 256 * 1024
 _MOST_CALIBRATED = 100
+# The most characters of a path that an error shows.
+_SHOWN = 400
 # Another seed would choose other images, so this one never changes.
 _SEED = "cvimake"
 
@@ -83,10 +86,12 @@ def _folder(path: Path, values: data_yaml.DataYaml) -> Path:
     root = path.parent / values.root
     candidates = [root / values.validation, root / values.validation.removeprefix("../")]
     for folder in candidates:
-        if folder.is_dir():
-            return Path(folder.resolve())
+        # A name that is too long is an error, and not only no folder.
+        with contextlib.suppress(OSError):
+            if folder.is_dir():
+                return folder.resolve()
     raise CvimakeError(
-        f"--data {path}: no folder {candidates[0]}, which its val names",
+        f"--data {path}: no folder {str(candidates[0])[:_SHOWN]}, which its val names",
         "Correct path and val in it, or give a data.yaml that lies with the images.",
     )
 

@@ -32,6 +32,9 @@ _PADDLE = (
     "the package index. Convert the network to ONNX: paddle2onnx --opset_version 17"
 )
 _KERAS = "is Keras'. Convert it to TFLite (tf.lite.TFLiteConverter), or to ONNX (tf2onnx --opset 17)"
+_CONVERT = (
+    "python -c \"import torch; torch.onnx.export(torch.export.load('{name}'), f='{stem}.onnx', dynamo=True)\""
+)
 _UNREADABLE = {
     ".caffemodel": "holds only a Caffe network's weights. Give its .prototxt, and keep this file beside it",
     ".h5": _KERAS,
@@ -46,7 +49,8 @@ _UNREADABLE = {
     "program that it belongs to (for Transformers: optimum-cli export onnx --model FOLDER --opset 17 OUTPUT)",
     ".ckpt": "is the suffix of PyTorch Lightning's and TensorFlow's checkpoints, which only the program that "
     "trained the network can open. Export it there to ONNX (Lightning: network.to_onnx)",
-    ".pt2": "is PyTorch's torch.export. Export the network to ONNX (torch.onnx.export), or to TorchScript",
+    ".pt2": "is a program of PyTorch's torch.export. It was not opened. Convert it to ONNX in an environment "
+    f"with onnxscript and the PyTorch that saved it, or a newer one: {_CONVERT}",
 }
 
 _CHECKPOINT = (
@@ -65,6 +69,7 @@ _CHECKPOINTS = {
     Maker.STATE_DICT: _STATE_DICT,
     Maker.OTHER: _CHECKPOINT,
 }
+_PROGRAM = "a program of PyTorch's torch.export. It was not opened"
 _POINTER = "Git LFS's pointer, not the file itself"
 _KERAS_FILE = "an HDF5 file, as Keras writes it"
 _TFLITE_FILE, _TORCHSCRIPT_FILE = "TFLite", "TorchScript"
@@ -84,6 +89,8 @@ _REMEDIES = {
     _STATE_DICT: "Make the network with its program, load these weights into it, and export it:\n"
     "network.load_state_dict(torch.load('{name}', weights_only=True))\n"
     "torch.onnx.export(network.eval(), example, 'network.onnx', opset_version=17)",
+    _PROGRAM: "Convert it to ONNX in an environment with onnxscript and the PyTorch that saved it, or a\n"
+    f"newer one: {_CONVERT}",
     _POINTER: "git lfs pull",
     _KERAS_FILE: "Convert it to TFLite (tf.lite.TFLiteConverter), or to ONNX (tf2onnx --opset 17)",
     _TFLITE_FILE: f"Give it the suffix {Kind.TFLITE.value}",
@@ -99,6 +106,8 @@ _MARKS = (
     # A tar: `torch.save` wrote it before 0.2.
     (257, b"ustar", _CHECKPOINT),
 )
+# Members that only a program of torch.export has: since PyTorch 2.8, and before.
+_OF_PROGRAMS = frozenset({"archive_format", "serialized_exported_program.json"})
 _MARKED_BYTES = 512
 _ZIP = b"PK\x03\x04"
 # The most bytes of the list of a zip's members. The list of a large network has less than one MB.
@@ -113,7 +122,7 @@ def name_fault(name: str) -> str:
     """Say why the toolchain cannot read a file of this name, with the remedy; return '' if it can."""
     suffix = Path(name).suffix
     if suffix in _UNREADABLE:
-        return f"{suffix} {_UNREADABLE[suffix]}"
+        return f"{suffix} {_UNREADABLE[suffix].format(name=name, stem=Path(name).stem)}"
     if suffix not in _SUFFIXES:
         return f"{suffix or 'no suffix'}: the toolchain reads {', '.join(_SUFFIXES)}"
     return ""
@@ -138,7 +147,9 @@ def check(path: Path) -> Kind:
     if kind is Kind.TORCHSCRIPT and found == _ULTRALYTICS:
         return Kind.CHECKPOINT
     if found:
-        raise CvimakeError(f"{path} is {found}", _REMEDIES.get(found, "").format(name=path.name))
+        raise CvimakeError(
+            f"{path} is {found}", _REMEDIES.get(found, "").format(name=path.name, stem=path.stem)
+        )
     raise CvimakeError(f"{path} is not {wanted}, or is cut off", _MAKING[wanted])
 
 
@@ -149,9 +160,12 @@ def _content(path: Path) -> str:
     if not start.startswith(_ZIP):
         return next((what for place, mark, what in _MARKS if start.startswith(mark, place)), "")
     # In PyTorch's zips, all members lie in one folder, whose name is that of the saved file.
-    members = {name.partition("/")[2]: name for name in _members(path)}
+    names = _members(path)
+    members = {name.partition("/")[2]: name for name in names}
     if any(name.startswith("code/") for name in members):
         return _TORCHSCRIPT_FILE
+    if not _OF_PROGRAMS.isdisjoint(name.rpartition("/")[2] for name in names):
+        return _PROGRAM
     pickled = members.get("data.pkl")
     return _CHECKPOINTS[maker(path, pickled)] if pickled else ""
 

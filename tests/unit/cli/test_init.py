@@ -409,6 +409,17 @@ def test_a_checkpoint_is_declared_by_its_export(
     assert "recognised as YOLO11, detect: 80 classes" in out
 
 
+def test_a_checkpoint_whose_name_no_declaration_can_hold_is_not_exported(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exporter = FakeExporter(monkeypatch, exported_bytes("yolo11n"))
+    path = small_checkpoints.write(place.networks / "b\x1b[31m\nest.pt", *small_checkpoints.ULTRALYTICS)
+    told = refused(place, capsys, path)
+    assert "'b\\x1b[31m\\nest.pt' holds control characters" in told
+    assert "\x1b" not in told
+    assert exporter.actions == []
+
+
 def training_set(root: Path) -> Path:
     """A training set of 80 classes with three images, one of which has an object."""
     for folder in ("images/val", "labels/val"):

@@ -96,3 +96,11 @@ def test_a_file_that_is_no_data_yaml_is_refused(tmp_path: Path) -> None:
     assert "No such file" in refused(tmp_path / "none.yaml")
     (tmp_path / "large.yaml").write_bytes(b" " * 300_000)
     assert "is too large" in refused(tmp_path / "large.yaml")
+
+
+@pytest.mark.parametrize(
+    "text", [f"val: {'a' * 5000}", f"path: {'a/' * 3000}\nval: x", "path: data.yaml\nval: x"]
+)
+def test_a_path_that_no_folder_can_have_is_refused(tmp_path: Path, text: str) -> None:
+    path = make(tmp_path, f"names: [cat]\n{text}\n")
+    assert "which its val names" in refused(path)

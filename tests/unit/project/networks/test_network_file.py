@@ -121,6 +121,15 @@ def test_a_zip_of_something_else_is_told(path: Path) -> None:
     assert "is not TorchScript, or is cut off" in refused(zipped(path, "word/document.xml"))
 
 
+@pytest.mark.parametrize("member", ["net/archive_format", "serialized_exported_program.json"])
+def test_a_program_of_torch_export_is_named_with_the_command_that_converts_it(
+    path: Path, member: str
+) -> None:
+    told = refused(zipped(path, member))
+    assert "is a program of PyTorch's torch.export. It was not opened" in told
+    assert f"torch.onnx.export(torch.export.load('{path.name}'), f='{path.stem}.onnx', dynamo=True)" in told
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
@@ -155,6 +164,7 @@ def test_the_names_that_the_toolchain_reads_are_right(kind: Kind) -> None:
     [
         ("net.caffemodel", "Give its .prototxt"),
         ("net.pth", "PyTorch's checkpoints"),
+        ("net.pt2", "torch.onnx.export(torch.export.load('net.pt2'), f='net.onnx', dynamo=True)"),
         ("net.bin", ".bin: the toolchain reads .onnx, .prototxt, .tflite, .pt"),
         ("net", "no suffix: the toolchain reads"),
     ],
