@@ -90,10 +90,11 @@ def figures_of(labels: Labels, evaluation: COCOeval, threshold: float) -> Figure
     order = [names[number] for number in evaluation.params.catIds]
     of_class = matched(evaluation)
     by_name = {names[number]: one for number, one in of_class.items()}
+    error50, error50_95 = standard_error.of_average_precision(of_class.values())
     return {
         **_pair(precision[:, :, :, 0]),
-        "map50_standard_error": standard_error.of_average_precision(of_class.values(), slice(1)),
-        "map50_95_standard_error": standard_error.of_average_precision(of_class.values(), slice(None)),
+        "map50_standard_error": error50,
+        "map50_95_standard_error": error50_95,
         "recall_100": _mean(evaluation.eval["recall"][:, :, 0, -1]),
         "classes": {
             name: {**_pair(precision[:, :, index, 0]), "objects": int(by_name[name].objects.sum())}

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from .matching import Matching
+
 Kind = Literal["bbox", "segm", "keypoints"]
 Labels = Mapping[str, Any]
 Result = Mapping[str, Any]
@@ -51,23 +53,23 @@ def usable(detections: Iterable[Result]) -> list[Result]:
 
 def _is_usable(one: Result) -> bool:
     box = one.get("bbox", ())
-    numbers = [one["score"], *box, *one.get("keypoints", ())]
-    return all(math.isfinite(number) for number in numbers) and all(size >= 0 for size in box[2:])
+    numbers = (one["score"], *box, *one.get("keypoints", ()))
+    return all(map(math.isfinite, numbers)) and min(box[2:], default=0) >= 0
 
 
 def evaluate(labels: Labels, detections: Sequence[Result], kind: Kind, *, pairs: bool = False) -> COCOeval:
-    """Return pycocotools' evaluation, with `stats`, `eval` and `evalImgs`.
+    """Return pycocotools' evaluation, with `eval` and `evalImgs`, for its largest number of detections alone.
 
     Args:
         labels: of the images; not changed.
         detections: their numbers are finite, and each has the member of this kind; not changed.
         kind: boxes, masks or keypoints.
-        pairs: only match them, at an overlap of 0.5; `stats` and `eval` are not made.
+        pairs: only match them, at an overlap of 0.5; `eval` is not made.
     """
     # It prints its progress.
     with contextlib.redirect_stdout(io.StringIO()):
         truth = _index(labels)
-        evaluation = COCOeval(truth, _as_results(truth, detections, kind), kind)
+        evaluation = Matching(truth, _as_results(truth, detections, kind), kind)
         if kind == "keypoints" and (count := _keypoints(labels)) != _KEYPOINTS_OF_A_PERSON:
             evaluation.params.kpt_oks_sigmas = np.full(count, 1 / count)
         if pairs:
@@ -75,10 +77,8 @@ def evaluate(labels: Labels, detections: Sequence[Result], kind: Kind, *, pairs:
             # That of all sizes.
             evaluation.params.areaRng = evaluation.params.areaRng[:1]
         evaluation.evaluate()
-        if pairs:
-            return evaluation
-        evaluation.accumulate()
-        evaluation.summarize()
+        if not pairs:
+            evaluation.accumulate()
     return evaluation
 
 

@@ -221,8 +221,9 @@ def test_neither_labels_nor_detections_are_changed() -> None:
 def test_with_every_image_once_the_bootstraps_own_computation_is_that_of_pycocotools(seed: int) -> None:
     labels, found = world(seed)
     classes = list(matched(evaluate(labels, found, "bbox")).values())
-    computed = mean_average_precision(classes, np.ones(len(labels["images"]), np.int64))
-    assert computed == pytest.approx(directly(labels, found, "bbox").stats[0], abs=1e-9)
+    (computed,) = mean_average_precision(classes, np.ones((1, len(labels["images"])), np.int64))
+    stats = directly(labels, found, "bbox").stats
+    assert (computed.mean(), computed[0]) == pytest.approx((stats[0], stats[1]), abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -243,7 +244,15 @@ def test_an_image_that_counts_twice_is_like_a_copy_of_it(seed: int) -> None:
         one["id"] = index + 1
     expected = directly(drawn, copied, "bbox").stats[0]
     # Equal scores are in another order there.
-    assert mean_average_precision(classes, weights) == pytest.approx(expected, abs=0.02)
+    (computed,) = mean_average_precision(classes, weights[None])
+    assert computed.mean() == pytest.approx(expected, abs=0.02)
+
+
+def test_draws_without_an_object_have_no_average_precision() -> None:
+    labels, found = world(3, images=4)
+    classes = list(matched(evaluate(labels, found, "bbox")).values())
+    computed = mean_average_precision(classes, np.array([[0, 0, 0, 0], [1, 1, 1, 1]]))
+    assert np.isnan(computed).all(1).tolist() == [True, False]
 
 
 def test_the_standard_error_is_the_spread_over_datasets_of_the_same_kind() -> None:
