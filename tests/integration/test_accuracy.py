@@ -86,7 +86,7 @@ def killed_parts(folder: Path, stage: str, results: list[Path]) -> list[Path]:
         with subprocess.Popen(
             command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as build:
-            wait_until(lambda: len(parts()) > 3 or build.poll() is not None, "parts are written", SECONDS)
+            wait_until(lambda: len(parts()) > 1 or build.poll() is not None, "parts are written", SECONDS)
             build.kill()
         if found := parts():
             return found
@@ -105,8 +105,8 @@ def test_an_evaluation_that_is_killed_goes_on_with_the_images_that_are_left(shap
     assert "shapes:mix_accuracy goes on where it was ended" in result.stderr
     log = (shapes / "build" / "logs" / "shapes" / "mix_accuracy.log").read_text(encoding="utf-8")
     (left,) = re.findall(r"(\d+) of 240 images are to be evaluated", log)
-    # Parts have 8 images. The container goes on until the next build removes it.
-    assert 8 <= int(left) <= 240 - 3 * 8
+    # Parts have 60 images, and one was damaged. The container goes on until the next build removes it.
+    assert int(left) in {60, 120, 180}
     assert [path.read_bytes() for path in results] == before
     assert not (shapes / "build" / ".parts" / "shapes" / "mix_accuracy").exists()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -31,9 +32,12 @@ _OPTIONS, _LABELS = "options.json", "labels.json"
 ASKED = "_asked"
 # The project's own decoder; the evaluation imports it under this name.
 _DECODER = "own_decoder.py"
-# Images are evaluated in groups, each in a process of its own: as many as are expected to take a second. Then
-# making the process takes no time worth mentioning, and little is lost if it is killed.
-_SECONDS_TOGETHER, _MOST_TOGETHER = 1.0, 8
+# Images are evaluated in groups, each in a process of its own. A process costs as much as one image of a
+# small network, so a group has many images. A group that is killed is lost, so it takes seconds at most. A
+# network needs less time than expected; a small one a fifth of it.
+_SECONDS_TOGETHER, _MOST_TOGETHER = 7.0, 64
+# The number of groups is a multiple of it, so that as many processes end at the same time.
+_AT_ONE_TIME = 4
 # The format of a picture that model_deploy.py takes if none is declared, by the pixel format.
 _USUAL_FORMAT = {"gray": "GRAYSCALE", "bgr": "BGR_PLANAR", "rgb": "RGB_PLANAR"}
 
@@ -143,7 +147,7 @@ def _options(
         "relative_boxes": model.model.output.relative_boxes or None,
         "kinds": {kind.name: kind.fits.__name__ for kind in KINDS if not kind.told},
         "thresholds": measurement.thresholds(options),
-        "together": max(1, min(_MOST_TOGETHER, int(_SECONDS_TOGETHER / declared.seconds))),
+        "together": together(len(declared.images), declared.seconds),
         "images": measurement.listed(declared),
         "classes": list(declared.classes),
         "labels": _LABELS if declared.labels else None,
@@ -152,3 +156,15 @@ def _options(
         "task": options.task,
         "metric": options.metric,
     }
+
+
+def together(images: int, seconds: float) -> int:
+    """Return how many images a group has: equal groups for any number of processes up to four.
+
+    Args:
+        images: the number of all images.
+        seconds: expected for one image.
+    """
+    most = max(1, min(_MOST_TOGETHER, int(_SECONDS_TOGETHER / seconds)))
+    groups = math.ceil(max(1, images) / (most * _AT_ONE_TIME)) * _AT_ONE_TIME
+    return max(1, math.ceil(images / groups))

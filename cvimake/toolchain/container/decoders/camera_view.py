@@ -78,17 +78,17 @@ def _from_heads(
         )
     least = np.float32(thresholds.score)
     lowest = np.log(least / max(np.float32(1) - least, np.finfo(np.float32).eps))
-    found: list[tuple[Floats, Floats, Integers]] = []
+    grids, found = [], []
     for (box, _), (sides, scores) in zip(pairs, values, strict=True):
         logits = heads.flat(scores)[:known]
-        # Of equal ones the later.
-        classes = known - 1 - logits[::-1].argmax(0)
-        best = np.take_along_axis(logits, classes[None], 0)[0]
+        best = logits.max(0)
         cells = np.flatnonzero(best > lowest)
-        where = Cells.of(box.shape, cells, size)
-        centres = _centres(distances(heads.flat(sides)[:, cells]), where, size)
-        found.append((centres, 1 / (1 + np.exp(-best[cells])), classes[cells]))
-    centres, best, classes = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        grids.append((box.shape, cells))
+        # Of equal ones the later.
+        classes = known - 1 - logits[::-1, cells].argmax(0)
+        found.append((distances(heads.flat(sides)[:, cells]), best[cells], classes))
+    sides, logits, classes = (np.concatenate(parts, -1) for parts in zip(*found, strict=True))
+    centres, best = _centres(sides, Cells.of(grids, size), size), _single(1 / (1 + np.exp(-logits)))
     kept = on_the_camera(centres, best, thresholds.overlap)
     return _by_x(centres[kept], best[kept], classes[kept], size)
 
@@ -106,8 +106,8 @@ def _centres(distances: Floats, cells: Cells, size: Size) -> Floats:
     axes = ((left, right, cells.columns, size.width), (top, bottom, cells.rows, size.height))
     middles, lengths = [], []
     for before, after, places, length in axes:
-        first = _single((_single(places - before).astype(float) + 0.5) * cells.stride)
-        last = _single((_single(places + after).astype(float) + 0.5) * cells.stride)
+        first = _single((_single(places - before).astype(float) + 0.5) * cells.strides)
+        last = _single((_single(places + after).astype(float) + 0.5) * cells.strides)
         middles.append(_single((first.astype(float) + (last - first) / 2) / length))
         lengths.append((last - first) / np.float32(length))
     return np.stack([*middles, *lengths], 1)

@@ -90,19 +90,24 @@ def _candidates(
     pairs: Sequence[Pair], size: Size, rules: Rules, distances: Callable[[Floats], Floats]
 ) -> tuple[Floats, Floats, Integers]:
     """Return the boxes, scores and classes of all cells and classes with a sufficient score."""
-    score = np.clip(rules.thresholds.score, 1e-30, 1 - 1e-7)
+    score = min(max(rules.thresholds.score, 1e-30), 1 - 1e-7)
     lowest = np.float32(np.log(score / (1 - score)))
-    found: list[tuple[Floats, Floats, Integers]] = []
+    grids, found, start = [], [], 0
     for box, score_head in pairs:
-        logits, sides = heads.flat(score_head.floats()), heads.flat(box.floats())
-        classes, cells = np.nonzero(logits > lowest)
+        logits = heads.flat(score_head.floats())
+        sure = logits > lowest
+        classes, cells = np.divmod(np.flatnonzero(sure), logits.shape[1])
         # A cell with several classes is decoded once.
-        used, places = np.unique(cells, return_inverse=True)
-        boxes = heads.corners(distances(sides[:, used]), Cells.of(box.shape, used, size))
-        found.append((boxes[places], np.asarray(1 / (1 + np.exp(-logits[classes, cells]))), classes))
-    boxes, scores, numbers = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        used = np.flatnonzero(sure.any(0))
+        grids.append((box.shape, used))
+        sides = distances(heads.flat(box.floats())[:, used])
+        found.append((sides, logits[classes, cells], classes, np.searchsorted(used, cells) + start))
+        start += len(used)
+    sides, sure, classes, places = (np.concatenate(parts, -1) for parts in zip(*found, strict=True))
+    boxes = heads.corners(sides, Cells.of(grids, size))[places]
+    scores = np.asarray(1 / (1 + np.exp(-sure)))
     finite = np.isfinite(boxes).all(1)
-    return boxes[finite], scores[finite], numbers[finite]
+    return (boxes, scores, classes) if finite.all() else (boxes[finite], scores[finite], classes[finite])
 
 
 def _kept(boxes: Floats, scores: Floats, classes: Integers, rules: Rules) -> Detections:

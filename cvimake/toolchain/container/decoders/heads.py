@@ -24,18 +24,26 @@ class Cells:
     Attributes:
         rows: `[n]`.
         columns: `[n]`.
-        stride: the side of a cell in pixels.
+        strides: the sides of the cells in pixels, `[n]`.
     """
 
     rows: Integers
     columns: Integers
-    stride: int
+    strides: Integers
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], cells: Integers, size: Size) -> Cells:
-        """Return cells by their numbers, counted row by row, of a head `[1,channels,rows,columns]`."""
-        rows, columns = np.divmod(cells, shape[3])
-        return cls(rows, columns, size.height // shape[2])
+    def of(cls, grids: Sequence[tuple[tuple[int, ...], Integers]], size: Size) -> Cells:
+        """Return cells of several grids, one grid after another.
+
+        Args:
+            grids: for each a head's shape `[1,channels,rows,columns]`, and the numbers of cells, counted row
+                by row.
+            size: the network's input.
+        """
+        cells = np.concatenate([numbers for _, numbers in grids])
+        counts = [len(numbers) for _, numbers in grids]
+        rows, columns = np.divmod(cells, np.repeat([shape[3] for shape, _ in grids], counts))
+        return cls(rows, columns, np.repeat([size.height // shape[2] for shape, _ in grids], counts))
 
 
 def in_turns(outputs: Sequence[Output]) -> list[Pair]:
@@ -84,4 +92,5 @@ def corners(distances: Floats, cells: Cells) -> Floats:
     """
     left, top, right, bottom = distances
     x, y = cells.columns + 0.5, cells.rows + 0.5
-    return np.asarray(np.stack([x - left, y - top, x + right, y + bottom], 1) * cells.stride, np.float32)
+    edges = np.stack([x - left, y - top, x + right, y + bottom]) * cells.strides
+    return np.ascontiguousarray(edges.T, np.float32)

@@ -47,7 +47,12 @@ class Letterbox:
         return slice(self.top, self.top + self.inner.height), slice(self.left, self.left + self.inner.width)
 
     def framed(self, picture: NDArray[Any], pad: int = PAD) -> NDArray[Any]:
-        """Return the input `[height,width,…]` for an image that was resized to `inner`."""
+        """Return the input `[height,width,…]` for an image that was resized to `inner`.
+
+        An image that fills the input is returned itself, not a copy.
+        """
+        if self.inner == self.input:
+            return picture
         whole = np.full((self.input.height, self.input.width, *picture.shape[2:]), pad, picture.dtype)
         whole[self.within] = picture
         return whole

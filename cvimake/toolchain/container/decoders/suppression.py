@@ -9,16 +9,21 @@ from numpy.typing import NDArray
 
 from .outputs import Floats, Integers
 
-_BLOCK = 64
+_BLOCK = 128
+_LATER = np.triu(np.ones((_BLOCK, _BLOCK), bool), 1)
 # The firmware takes the overlap of boxes whose union is smaller for 0.
 _SMALLEST = np.finfo(np.float32).eps
 
-Doubles = Callable[[Integers, Integers], NDArray[np.bool_]]
-"""Tells for each of some boxes `[m]` and of others `[n]` whether both are the same thing, `[m,n]`."""
+Truths = NDArray[np.bool_]
+Doubles = Callable[[Integers, Integers, Truths | None], Truths]
+"""Tells for each of some boxes `[m]` and of others `[n]` whether both are the same thing, `[m,n]`.
+
+The third argument says which of these pairs can be, `[m,n]`; None for all of them.
+"""
 
 
 def overlapping(edges: Floats, threshold: float, smallest: float = 0.0) -> Doubles:
-    """Return the test whether two boxes overlap more than a threshold.
+    """Return the test whether two boxes overlap more than a threshold; the caller silences floating errors.
 
     Args:
         edges: `[n,6]`: for each box left, top, right, bottom, width and height.
@@ -28,16 +33,19 @@ def overlapping(edges: Floats, threshold: float, smallest: float = 0.0) -> Doubl
     left, top, right, bottom, width, height = np.ascontiguousarray(edges.T)
     areas, limit = width * height, np.float32(threshold)
 
-    def doubles(ones: Integers, others: Integers) -> NDArray[np.bool_]:
-        across = np.minimum(right[ones, None], right[others]) - np.maximum(left[ones, None], left[others])
-        down = np.minimum(bottom[ones, None], bottom[others]) - np.maximum(top[ones, None], top[others])
+    def doubles(ones: Integers, others: Integers, among: Truths | None) -> Truths:
+        these = ones[:, None]
+        across = np.minimum(right[these], right[others]) - np.maximum(left[these], left[others])
+        down = np.minimum(bottom[these], bottom[others]) - np.maximum(top[these], top[others])
         found = (across > 0) & (down > 0)
+        if among is not None:
+            found &= among
         # Few boxes touch, so only their overlaps are divided.
-        first, second = np.nonzero(found)
-        shared = across[first, second] * down[first, second]
+        pairs = np.flatnonzero(found)
+        first, second = np.divmod(pairs, max(1, len(others)))
+        shared = across.take(pairs) * down.take(pairs)
         union = areas[ones[first]] + areas[others[second]] - shared
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            found[first, second] = (shared / union > limit) & (np.abs(union) >= smallest)
+        found.put(pairs, (shared / union > limit) & (np.abs(union) >= smallest))
         return np.asarray(found)
 
     return doubles
@@ -83,7 +91,8 @@ def on_the_camera(
     # A score of 0 marks a box as dropped.
     order = order[scores[order] != 0]
     doubles = overlapping(camera_edges(centres)[order], overlap, _SMALLEST)
-    return np.asarray(order[_kept(doubles, _of(classes, order), len(order))])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.asarray(order[_kept(doubles, _of(classes, order), len(order))])
 
 
 def in_the_field(
@@ -99,9 +108,9 @@ def in_the_field(
         most: the number of boxes that are kept at most.
     """
     order = descending(scores)
-    return order[
-        _kept(overlapping(true_edges(corners)[order], overlap), _of(classes, order), len(order), most)
-    ]
+    doubles = overlapping(true_edges(corners)[order], overlap)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return order[_kept(doubles, _of(classes, order), len(order), most)]
 
 
 def _of(classes: Integers | None, order: Integers) -> Integers | None:
@@ -111,6 +120,9 @@ def _of(classes: Integers | None, order: Integers) -> Integers | None:
 def _kept(doubles: Doubles, classes: Integers | None, count: int, most: int | None = None) -> Integers:
     """Return which of some boxes stay; they come with the surest first."""
     boxes = np.arange(count)
+    if count <= _BLOCK:
+        # One comparison of all is quicker than one for each class.
+        return boxes[_block_kept(doubles, boxes, classes)][:most]
     groups = [boxes] if classes is None else [boxes[classes == number] for number in np.unique(classes)]
     kept = [part for group in groups for part in _blocks_kept(doubles, group, most)]
     return np.sort(np.concatenate([boxes[:0], *kept]))[:most]
@@ -121,12 +133,27 @@ def _blocks_kept(doubles: Doubles, left: Integers, most: int | None) -> Iterator
     number = 0
     while len(left) and (most is None or number < most):
         block, left = left[:_BLOCK], left[_BLOCK:]
-        stays = np.ones(len(block), bool)
-        pairs = np.triu(doubles(block, block), 1)
-        for row in np.flatnonzero(pairs.any(1)):
-            if stays[row]:
-                stays &= ~pairs[row]
-        block = block[stays]
+        block = block[_block_kept(doubles, block)]
         number += len(block)
-        left = left[~doubles(block, left).any(0)]
+        left = left[~doubles(block, left, None).any(0)]
         yield block
+
+
+def _block_kept(doubles: Doubles, block: Integers, classes: Integers | None = None) -> Truths:
+    """Return whether each of a few boxes stays.
+
+    Args:
+        doubles: the test whether two are the same thing.
+        block: the boxes, the surest first.
+        classes: of all boxes, where only those of the same class count as doubles.
+    """
+    # Boxes are doubles of surer ones alone.
+    among = _LATER[: len(block), : len(block)]
+    if classes is not None:
+        among = among & (classes[block, None] == classes[block])
+    pairs = doubles(block, block, among)
+    stays = np.ones(len(block), bool)
+    for row in np.flatnonzero(pairs.any(1)):
+        if stays[row]:
+            stays[pairs[row]] = False
+    return stays

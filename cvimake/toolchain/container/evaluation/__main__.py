@@ -9,7 +9,7 @@ import json
 import operator
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,18 @@ from .figures import Figures, no_kind
 from .networks import Cvimodel, FloatNetwork, Network, Picture, Preparation
 from .own_decoder_call import OwnDecoder
 from .parts import Parts
-from .process_each import each, each_group
+from .process_each import Begin, each, each_group
 from .seen import Results, Seen, of_json
 
 # Where detections are compared, outputs are too, on so many images: running the float network takes time.
 _MOST_COMPARED = 8
 # Stands for a kind where the project decodes.
 OWN = "own decoder"
+_OF_FIGURES = "the figures ({})"
+# So many images are read, computed and decoded together.
+_AT_ONCE = 8
+# The progress is written at most so often.
+_STEPS = 100
 
 
 class Evaluation:
@@ -58,17 +63,40 @@ class Evaluation:
             self._network = Cvimodel(options["cvimodel"], self._float.size, preparation, form)
         function = options["decoder"]
         self._decoder = OwnDecoder(function) if function else None
+        self._kind = functools.cache(self._kind_of_shapes)
 
-    def see(self, image: dict[str, Any]) -> dict[str, Any]:
-        """Return what the network finds in an image, as the JSON value of a `Seen`."""
-        path, pad = self._images / image["file"], self._options["pad_value"]
-        picture, place = picture_of(path, self._network.size, pad)
-        outputs = self._network.run(picture)
-        kind = self._kind(outputs)
+    def see(self, images: Sequence[dict[str, Any]], begin: Begin) -> Iterator[dict[str, Any]]:
+        """Yield what the network finds in each image, as the JSON value of a `Seen`.
+
+        Some are read, then computed, then decoded: the simulator leaves nothing in the processor's caches, so
+        after each run the rest would take twice as long.
+
+        Args:
+            images: `id`, `file` and `name` of each.
+            begin: is told the place of the image that is worked on.
+        """
+        size, pad = self._network.size, self._options["pad_value"]
+        for start in range(0, len(images), _AT_ONCE):
+            some = dict(enumerate(images[start : start + _AT_ONCE], start))
+            pictures, outputs = {}, {}
+            for place, image in some.items():
+                begin(place)
+                pictures[place] = picture_of(self._images / image["file"], size, pad)
+            for place, (picture, _) in pictures.items():
+                begin(place)
+                outputs[place] = self._network.run(picture)
+            for place, image in some.items():
+                begin(place)
+                yield self._seen(image["id"], *pictures[place], outputs[place])
+
+    def _seen(
+        self, image: int, picture: Picture, place: Letterbox, outputs: Sequence[Output]
+    ) -> dict[str, Any]:
+        kind = self._kind(tuple(output.shape for output in outputs))
         field, field_reason = self._decoded(lambda: self._field(kind, outputs))
         camera, camera_reason = self._decoded(lambda: self._camera(kind, outputs))
         compared: list[list[list[float]]] = []
-        is_compared = field is None or image["id"] in compared_images(len(self._options["images"]))
+        is_compared = field is None or image in compared_images(len(self._options["images"]))
         if is_compared and self._network is not self._float:
             pairs = zip(self._float.run(picture), outputs, strict=True)
             compared = [sums_of(ours.numbers(), theirs.numbers()).tolist() for ours, theirs in pairs]
@@ -78,16 +106,15 @@ class Evaluation:
             field_reason=field_reason,
             camera_reason=camera_reason,
             points=0 if keypoints is None else keypoints.shape[1],
-            field=coco_results.of_image(in_image(place, field), image["id"]),
-            camera=coco_results.of_image(in_image(place, camera), image["id"]),
+            field=coco_results.of_image(in_image(place, field), image),
+            camera=coco_results.of_image(in_image(place, camera), image),
             compared=compared,
         )
         return seen.as_json()
 
-    def _kind(self, outputs: Sequence[Output]) -> str:
-        """Return the kind by the firmware's own rules, which look at shapes alone."""
+    def _kind_of_shapes(self, shapes: Sequence[tuple[int, ...]]) -> str:
+        """Return the kind by the firmware's own rules, which look at shapes of outputs alone."""
         image = layouts.Image(self._network.input_shape)
-        shapes = [output.shape for output in outputs]
         if layouts.unfit(image):
             return ""
         rules = self._options["kinds"].items()
@@ -129,9 +156,9 @@ def picture_of(path: Path, size: Size, pad: int) -> tuple[Picture, Letterbox]:
     if pixels is None:
         raise ValueError("the image cannot be read; it may be cut off")
     place = Letterbox.of(Size(*pixels.shape[:2]), size)
-    resized = cv2.resize(pixels, (place.inner.width, place.inner.height))
-    picture: Picture = np.ascontiguousarray(place.framed(resized, pad)[..., ::-1])
-    return picture, place
+    if place.inner != place.image:
+        pixels = cv2.resize(pixels, (place.inner.width, place.inner.height))
+    return place.framed(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), pad), place
 
 
 def compared_images(count: int) -> range:
@@ -165,12 +192,13 @@ def main(folder: Path, options: dict[str, Any], files: Sequence[Path], parts: Pa
         refuse_misfit(options, labels, known[0])
     left = {number: group for number, group in groups.items() if number not in found}
     # A bar in the form that cvimake reads. The clock stands still, so it must not wait for a time to pass.
-    with tqdm(total=len(images), initial=done, desc="images", mininterval=0, miniters=1) as bar:
-        for number, values in each_group(left, evaluation.see, processes, operator.itemgetter("name")):
-            found[number] = of_json(values, ids[number])
+    steps = max(1, len(images) // _STEPS)
+    with tqdm(total=len(images), initial=done, desc="images", mininterval=0, miniters=steps) as bar:
+        name = operator.itemgetter("name")
+        for number, values in each_group(left, evaluation.see, processes, name, bar.update):
+            found[number] = [Seen(**value) for value in values]
             refuse_misfit(options, labels, found[number][0])
             parts.write(number, values)
-            bar.update(len(values))
     everything = [seen for number in sorted(found) for seen in found[number]]
     text = json.dumps(
         measured(options, labels, everything, processes), indent=1, sort_keys=True, allow_nan=False
@@ -233,9 +261,10 @@ def measured(
             return of_kind.accuracy(of_all(everything, name)) if views[name] else (None, {})
         return agreement()
 
-    (agreeing, agreement_details), (field, field_details), (camera, camera_details) = each(
-        ["agreement", *views], compute, processes, "the figures ({})".format
-    )
+    names = ["agreement", *views]
+    # A process of their own would cost more than it brings.
+    alone = map(compute, names) if processes == 1 else each(names, compute, processes, _OF_FIGURES.format)
+    (agreeing, agreement_details), (field, field_details), (camera, camera_details) = alone
     network = options["cvimodel"] or options["network"]
     return {
         "schema_version": 1,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from decoders.masks import run_lengths
+from decoders.masks import Mask, run_lengths
 from decoders.outputs import Detections, Labels
 from metrics.evaluation import usable
 from pycocotools import mask as coco_mask
@@ -25,17 +25,20 @@ def of_image(found: Detections | Labels | None, image: int) -> list[dict[str, An
     if found is None:
         return []
     order = (-found.scores).argsort(kind="stable")
-    results = [
-        {
-            "image_id": image,
-            "category_id": int(found.classes[place]),
-            "score": round(float(found.scores[place]), _SCORES),
-        }
-        for place in order
+    results: list[dict[str, Any]] = [
+        {"image_id": image, "category_id": category, "score": round(score, _SCORES)}
+        for category, score in zip(found.classes[order].tolist(), found.scores[order].tolist(), strict=True)
     ]
     if isinstance(found, Detections):
-        for result, place in zip(results, order, strict=True):
-            result.update(_shape(found, int(place)))
+        boxes = found.boxes[order].tolist()
+        for result, place, (left, top, right, bottom) in zip(results, order, boxes, strict=True):
+            box = left, top, right - left, bottom - top
+            result["bbox"] = [round(number, _PIXELS) for number in box]
+            if found.keypoints is not None:
+                numbers = found.keypoints[place].reshape(-1).tolist()
+                result["keypoints"] = [round(number, _PIXELS) for number in numbers]
+            if found.masks is not None:
+                result["segmentation"] = _packed(found.masks[place])
     return results
 
 
@@ -44,14 +47,7 @@ def text(results: Sequence[dict[str, Any]]) -> str:
     return json.dumps(usable(results), sort_keys=True, allow_nan=False) + "\n"
 
 
-def _shape(found: Detections, place: int) -> dict[str, Any]:
-    left, top, right, bottom = (float(edge) for edge in found.boxes[place])
-    box = left, top, right - left, bottom - top
-    shape: dict[str, Any] = {"bbox": [round(number, _PIXELS) for number in box]}
-    if found.keypoints is not None:
-        shape["keypoints"] = [round(float(number), _PIXELS) for number in found.keypoints[place].reshape(-1)]
-    if found.masks is not None:
-        runs = run_lengths(found.masks[place])
-        packed = coco_mask.frPyObjects(runs, *runs["size"])
-        shape["segmentation"] = {"size": runs["size"], "counts": packed["counts"].decode("ascii")}
-    return shape
+def _packed(mask: Mask) -> dict[str, Any]:
+    runs = run_lengths(mask)
+    packed = coco_mask.frPyObjects(runs, *runs["size"])
+    return {"size": runs["size"], "counts": packed["counts"].decode("ascii")}

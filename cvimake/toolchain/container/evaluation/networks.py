@@ -126,8 +126,12 @@ class Cvimodel:
         from pyruntime_cvi import Model  # noqa: PLC0415 - the toolchain's, and slow to import
 
         self._model = Model(path, output_all_tensors=False)
-        (self._input,) = self._model.inputs
+        (self._input,), self._outputs = self._model.inputs, self._model.outputs
         self._preparation, self._format = preparation, customization_format
+        if not customization_format:
+            from utils.lowering import lowering  # noqa: PLC0415 - the toolchain's
+
+            self._lowering = lowering
         self.size = size
         self.input_shape = self._shape()
 
@@ -137,9 +141,7 @@ class Cvimodel:
         if self._format:
             data[:] = in_format(picture, self._format, data.size).reshape(data.shape)
         else:
-            from utils.lowering import lowering  # noqa: PLC0415 - the toolchain's
-
-            data[:] = lowering(
+            data[:] = self._lowering(
                 self._preparation.prepare(picture),
                 pdtype=self._input.dtype,
                 pshape=data.shape,
@@ -147,7 +149,7 @@ class Cvimodel:
                 pscale=self._input.qscale,
             )
         self._model.forward()
-        return [_output(tensor) for tensor in self._model.outputs]
+        return [_output(tensor) for tensor in self._outputs]
 
     def _shape(self) -> tuple[int, int, int, int]:
         height, width = self.size.height, self.size.width
@@ -170,6 +172,8 @@ def in_format(picture: Picture, form: str, size: int) -> NDArray[np.uint8]:
     rows = pixels.reshape(len(pixels), -1)
     if not form.endswith("_PACKED"):
         rows = pixels.transpose(2, 0, 1).reshape(-1, pixels.shape[1])
+    if rows.size == size:
+        return rows
     filled = np.zeros((len(rows), size // len(rows)), np.uint8)
     filled[:, : rows.shape[1]] = rows
     return filled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 Results = list[dict[str, Any]]
@@ -34,7 +34,7 @@ class Seen:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON value."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 def of_json(values: Any, images: Sequence[int]) -> list[Seen]:  # noqa: ANN401 - whatever a file holds

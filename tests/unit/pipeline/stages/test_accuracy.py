@@ -38,3 +38,15 @@ def test_only_kinds_with_thresholds_of_their_own_are_named(
 ) -> None:
     measured_projects.project(tmp_path, declared)
     assert options(tmp_path)["thresholds"] == thresholds
+
+
+@pytest.mark.parametrize(
+    ("images", "seconds", "of_a_group"),
+    [(240, 0.1, 60), (100, 0.1, 25), (3, 0.1, 1), (1, 0.1, 1), (0, 0.1, 1), (10_000, 0.001, 63), (50, 9, 1)],
+)
+def test_four_processes_get_equal_groups_of_images(images: int, seconds: float, of_a_group: int) -> None:
+    assert accuracy.together(images, seconds) == of_a_group
+
+
+def test_a_group_of_a_large_network_takes_a_few_seconds() -> None:
+    assert [accuracy.together(1000, seconds) for seconds in (7, 3, 1)] == [1, 2, 7]

@@ -137,7 +137,7 @@ def test_a_middle_is_rounded_to_single_precision_at_the_end_alone() -> None:
     random = np.random.default_rng(3)
     distances = random.normal(3, 2, (4, 500)).astype(np.float32)
     down, across = random.integers(0, 80, (2, 500))
-    cells = Cells(down, across, 8)
+    cells = Cells(down, across, np.full(500, 8))
     found = camera_view._centres(distances, cells, Size(640, 640))
     for box, (left, _, right, _), column in zip(found, distances.T, cells.columns, strict=True):
         first = np.float32((float(np.float32(column) - left) + 0.5) * 8)

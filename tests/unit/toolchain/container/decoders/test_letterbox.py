@@ -21,6 +21,11 @@ def test_a_picture_of_the_sensor_fills_360_rows_of_a_square_input() -> None:
     assert not whole[140:500].any()
 
 
+def test_a_picture_that_fills_the_input_is_the_input() -> None:
+    picture = np.zeros((64, 64, 3), np.uint8)
+    assert Letterbox.of(Size(32, 32), Size(64, 64)).framed(picture) is picture
+
+
 @pytest.mark.parametrize(
     ("image", "inner", "top", "left"),
     [

@@ -4,12 +4,13 @@ import os
 import signal
 import struct
 import time
+from collections.abc import Sequence
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
 
 import pytest
 
-from cvimake.toolchain.container.evaluation.process_each import each, each_group, value_of
+from cvimake.toolchain.container.evaluation.process_each import Begin, each, each_group, one_by_one, value_of
 
 
 @pytest.mark.parametrize("processes", [0, 1, 2, 7])
@@ -39,16 +40,26 @@ def test_the_items_of_a_group_are_computed_in_one_process_and_other_groups_in_ot
         left.append(item)
         return list(left)
 
-    found = dict(each_group({7: [1, 2], 3: [4], 5: [6, 8, 9]}, remember, processes))
+    found = dict(each_group({7: [1, 2], 3: [4], 5: [6, 8, 9]}, one_by_one(remember), processes))
     assert found == {7: [[1], [1, 2]], 3: [[4]], 5: [[6], [6, 8], [6, 8, 9]]}
 
 
 def test_a_group_that_has_ended_is_there_before_the_others_have() -> None:
     reading, writing = os.pipe()
-    groups = each_group({0: [0], 1: [1]}, lambda item: os.read(reading, item), 2)
+    groups = each_group({0: [0], 1: [1]}, one_by_one(lambda item: os.read(reading, item)), 2)
     assert next(groups) == (0, [b""])
     os.write(writing, b"x")
     assert list(groups) == [(1, [b"x"])]
+
+
+def test_each_item_that_has_ended_is_told_before_its_group_ends() -> None:
+    told: list[int] = []
+
+    def tell() -> None:
+        told.append(len(told))
+
+    assert list(each_group({0: [1, 2, 3]}, one_by_one(str), 1, ended=tell)) == [(0, ["1", "2", "3"])]
+    assert told == [0, 1, 2]
 
 
 def test_a_process_that_dies_in_a_group_is_told_with_the_item_that_it_died_at() -> None:
@@ -57,12 +68,26 @@ def test_a_process_that_dies_in_a_group_is_told_with_the_item_that_it_died_at() 
             os.kill(os.getpid(), signal.SIGKILL)
 
     with pytest.raises(SystemExit, match="bad: the process that computed it was killed by signal 9"):
-        list(each_group({0: ["good", "bad", "later"]}, die, 1))
+        list(each_group({0: ["good", "bad", "later"]}, one_by_one(die), 1))
+
+
+def test_the_item_that_was_begun_is_named_although_no_value_of_its_group_was_sent() -> None:
+    def all_at_once(items: Sequence[str], begin: Begin) -> list[str]:
+        begin(0)
+        begin(2)
+        if items[2] == "bad":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise ValueError
+
+    with pytest.raises(SystemExit, match="bad: the process that computed it was killed by signal 9"):
+        list(each_group({0: ["good", "fine", "bad"]}, all_at_once, 1))
+    with pytest.raises(SystemExit, match=r"(?s)ValueError.*odd: it could not be computed"):
+        list(each_group({0: ["good", "fine", "odd"]}, all_at_once, 1))
 
 
 def test_an_error_in_a_group_names_the_item() -> None:
     with pytest.raises(SystemExit, match=r"(?s)could not convert.*x: it could not be computed"):
-        list(each_group({0: ["1", "x", "2"]}, float, 1))
+        list(each_group({0: ["1", "x", "2"]}, one_by_one(float), 1))
 
 
 def test_an_error_of_a_call_names_the_item() -> None:
@@ -104,4 +129,4 @@ def test_a_process_that_is_killed_while_it_sends_is_told_with_its_item() -> None
     process.start()
     theirs.close()
     with pytest.raises(SystemExit, match="cut: the process that computed it was killed by signal 9"):
-        value_of("cut", ours, process)
+        value_of(lambda: "cut", ours, process)
