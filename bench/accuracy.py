@@ -3,33 +3,55 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bench import project
 from bench.measure import Result, Runs, Scale, Unit, in_turns, timed
 from bench.metered import Taken, metered, stages
-from cvimake.core.action import Action, FileKind, Output, Text
+from cvimake.core.action import Action, FileKind, Input, Output, Text
 from cvimake.execution.runtime import Runtimes
+from cvimake.execution.sandbox import Sandbox
 from cvimake.pipeline.stages import accuracy
-from cvimake.toolchain import commands
 
 REPEATS = 3
 STAGE = "shapes:int8_accuracy"
-# The largest allowed time: in one process, as a fraction of the simulator's own; in two, of one process.
+# The largest allowed time: of one more image, as a fraction of the simulator's own; in two processes, of one.
 WHOLE, HALVED = 1.1, 1 / 1.8
-# Computes as many images as the stage. The cvimodel is loaded once.
-_PROGRAM = """
-import json, pyruntime_cvi
+# The cost of one more image is the difference between all images and as many of them, by their number.
+FEW = 60
+_PICTURES = "pictures.npz"
+# Makes the pictures that the stage gives to the simulator.
+_PREPARE = f"""
+import json
+from pathlib import Path
+import numpy, pyruntime_cvi
+from evaluation.__main__ import picture_of
+from evaluation.networks import FloatNetwork, Preparation, in_format
 options = json.load(open("options.json"))
+how = (options[name] for name in ("pixel_format", "mean", "scale", "channels_last"))
+size = FloatNetwork(options["network"], Preparation(*how)).size
+form = options["customization_format"]
+(given,) = pyruntime_cvi.Model(options["cvimodel"], output_all_tensors=False).inputs
+made = (picture_of(Path("/images", image["file"]), size, options["pad_value"]) for image in options["images"])
+numpy.savez("{_PICTURES}", [in_format(picture, form, given.data.size) for picture, _ in made])
+"""
+# Computes them. The cvimodel is loaded once.
+_PROGRAM = f"""
+import json, numpy, pyruntime_cvi
+options = json.load(open("options.json"))
+pictures = numpy.load("{_PICTURES}")["arr_0"]
 model = pyruntime_cvi.Model(options["cvimodel"], output_all_tensors=False)
-for tensor in model.inputs:
-    tensor.data.reshape(-1)[:] = 114
+(given,) = model.inputs
 for image in options["images"]:
+    given.data.reshape(-1)[:] = pictures[image["id"]].reshape(-1)
     model.forward()
-json.dump({}, open("out.json", "w"))
+json.dump({{}}, open("out.json", "w"))
 """
 
 
@@ -41,62 +63,115 @@ def run(scratch: Path, repeats: int = REPEATS, root: Path = project.CHECKOUT) ->
         repeats: how often each is run.
         root: the project's folder.
     """
+    root = root.resolve()
     (action,) = (stage.action for stage in stages(root, accuracy.stages) if stage.action.name == STAGE)
-    timed(
-        [
-            sys.executable,
-            "-m",
-            "cvimake.cli",
-            *(str(file.path) for file in action.inputs if _is_built(file.path)),
-        ],
-        root,
-    )
+    built = [str(file.path) for file in action.inputs if _is_built(file.path)]
+    timed([sys.executable, "-m", "cvimake.cli", *built], root)
+    sandbox = Runtimes(root, os.environ).plain().sandbox
+    with project.working_in(root):
+        runs = {
+            name: functools.partial(metered, of, sandbox, processes)
+            for name, (of, processes) in _actions(action, scratch, sandbox).items()
+        }
+        taken = in_turns(runs, repeats)
+    images = len(_images(action)) - FEW
+    one_more = Scale(1, "more image")
+    yield _result("", one_more, _slope(taken, "one", images), _slope(taken, "alone", images), WHOLE)
+    whole = _result(", the whole", Scale(1, "process"), _processor(taken, "one"), _processor(taken, "alone"))
+    yield dataclasses.replace(whole, unit=Unit.PROCESSOR_SECONDS)
+    seconds = {name: Runs(tuple(each.seconds for each in taken[name])) for name in ("one", "two")}
+    halved = _result("", Scale(2, "process"), seconds["two"], seconds["one"], HALVED)
+    yield dataclasses.replace(halved, against="one process", unit=Unit.SECONDS)
+
+
+def _actions(action: Action, scratch: Path, sandbox: Sandbox) -> dict[str, tuple[Action, int]]:
+    """Return what is measured, each with its number of processes; make the pictures for the simulator."""
+    made = Output(name=_PICTURES, path=scratch / _PICTURES, kind=FileKind.NPZ)
+    sandbox.run(_program(action, "prepare.py", _PREPARE, made))
+    nothing = Output(name="out.json", path=scratch / "out.json", kind=FileKind.JSON)
+    alone = _program(action, "simulate.py", _PROGRAM, nothing)
+    pictures = Input(name=_PICTURES, path=scratch / _PICTURES)
+    alone = dataclasses.replace(alone, inputs=(*alone.inputs, pictures))
     ours = dataclasses.replace(
         action,
         name="bench:accuracy",
         outputs=tuple(dataclasses.replace(file, path=scratch / file.name) for file in action.outputs),
     )
-    runtimes = Runtimes(root, os.environ)
-
-    def once(of: Action, processes: int) -> Taken:
-        return metered(of, runtimes.plain().sandbox, processes)
-
-    with project.working_in(root):
-        taken = in_turns(
-            {
-                "alone": lambda: once(_alone(action, scratch), 1),
-                "one": lambda: once(ours, 1),
-                "two": lambda: once(ours, 2),
-            },
-            repeats,
-        )
-    processor = {side: Runs(tuple(each.processor for each in of_side)) for side, of_side in taken.items()}
-    seconds = {side: Runs(tuple(each.seconds for each in of_side)) for side, of_side in taken.items()}
-    one = _result(1, processor["one"], "the simulator alone", processor["alone"], WHOLE)
-    yield dataclasses.replace(one, unit=Unit.PROCESSOR_SECONDS)
-    yield _result(2, seconds["two"], "one process", seconds["one"], HALVED)
+    few = {"alone": (_first(alone, scratch), 1), "one": (_first(ours, scratch), 1)}
+    return {
+        "alone": (alone, 1),
+        "one": (ours, 1),
+        "two": (ours, 2),
+        **{f"few {name}": of_few for name, of_few in few.items()},
+    }
 
 
-def _alone(action: Action, scratch: Path) -> Action:
-    """Return an action in which the simulator computes as many images as an accuracy stage."""
+def _program(action: Action, name: str, text: str, output: Output) -> Action:
+    """Return an action that runs another program with an accuracy stage's files."""
+    start = action.argv.index("python3")
     return dataclasses.replace(
         action,
-        name="bench:simulator",
-        argv=(*commands.DETERMINISTIC, "python3", "simulate.py"),
-        outputs=(Output(name="out.json", path=scratch / "out.json", kind=FileKind.JSON),),
-        texts=(*action.texts, Text(name="simulate.py", text=_PROGRAM)),
+        name=f"bench:{name.removesuffix('.py')}",
+        argv=(*action.argv[:start], "python3", name),
+        outputs=(output,),
+        texts=(*action.texts, Text(name=name, text=text)),
+        parts="",
     )
 
 
-def _result(processes: int, ours: Runs, against: str, theirs: Runs, bound: float) -> Result:
+def _first(action: Action, scratch: Path) -> Action:
+    """Return an action with the first images alone."""
+    kept = {image["id"] for image in _images(action)[:FEW]}
+
+    def cut(name: str, text: str) -> str:
+        value = json.loads(text)
+        if name.endswith("_detections.json"):
+            return json.dumps([one for one in value if one["image_id"] in kept])
+        value["images"] = [image for image in value["images"] if image["id"] in kept]
+        if "annotations" in value:
+            value["annotations"] = [one for one in value["annotations"] if one["image_id"] in kept]
+        return json.dumps(value)
+
+    inputs = []
+    for file in action.inputs:
+        path = file.path
+        if file.name.endswith("_detections.json"):
+            path = scratch / f"few_{file.name}"
+            path.write_text(cut(file.name, file.path.read_text(encoding="utf-8")), encoding="utf-8")
+        inputs.append(dataclasses.replace(file, path=path))
+    texts = [
+        dataclasses.replace(text, text=cut(text.name, text.text)) if text.name.endswith(".json") else text
+        for text in action.texts
+    ]
+    return dataclasses.replace(action, inputs=tuple(inputs), texts=tuple(texts))
+
+
+def _images(action: Action) -> list[dict[str, Any]]:
+    (options,) = (json.loads(text.text) for text in action.texts if text.name == "options.json")
+    images: list[dict[str, Any]] = options["images"]
+    return images
+
+
+def _processor(taken: dict[str, tuple[Taken, ...]], name: str) -> Runs:
+    return Runs(tuple(each.processor for each in taken[name]))
+
+
+def _slope(taken: dict[str, tuple[Taken, ...]], name: str, images: int) -> Runs:
+    """Return the processor time of one more image, in milliseconds."""
+    pairs = zip(taken[name], taken[f"few {name}"], strict=True)
+    return Runs(tuple(1000 * (every.processor - few.processor) / images for every, few in pairs))
+
+
+def _result(what: str, scale: Scale, ours: Runs, theirs: Runs, bound: float | None = None) -> Result:
     return Result(
         benchmark="accuracy",
-        figure=STAGE,
-        scale=Scale(processes, "process"),
+        figure=f"{STAGE}{what}",
+        scale=scale,
         ours=ours,
-        against=against,
+        against="the simulator alone",
         theirs=theirs,
         bound=bound,
+        unit=Unit.PROCESSOR_MILLISECONDS,
     )
 
 

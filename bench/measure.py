@@ -24,6 +24,7 @@ class Unit(Enum):
 
     SECONDS = "s"
     PROCESSOR_SECONDS = "processor s"
+    PROCESSOR_MILLISECONDS = "processor ms"
     MEBIBYTES = "MiB"
     MEBIBYTES_ON_DISK = "MiB on disk"
 

@@ -17,12 +17,14 @@ _WIDTH = 220
 _COUNTED = {
     Unit.SECONDS: "",
     Unit.PROCESSOR_SECONDS: ", time of all processors",
+    Unit.PROCESSOR_MILLISECONDS: ", time of all processors",
     Unit.MEBIBYTES: ", memory of the largest process",
     Unit.MEBIBYTES_ON_DISK: ", its files",
 }
 _SHORT = {
     Unit.SECONDS: "s",
     Unit.PROCESSOR_SECONDS: "s",
+    Unit.PROCESSOR_MILLISECONDS: "ms",
     Unit.MEBIBYTES: "MiB",
     Unit.MEBIBYTES_ON_DISK: "MiB",
 }
