@@ -180,8 +180,12 @@ def class_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
         value = dict(enumerate(value))
     if not isinstance(value, dict) or sorted(map(str, value)) != sorted(map(str, range(len(value)))):
         return ()
-    # A file of classes has one name on each line.
-    return tuple(" ".join(str(value[number]).split()) for number in range(len(value)) if number in value)
+    return tuple(_line(str(value[number])) for number in range(len(value)) if number in value)
+
+
+def _line(text: str) -> str:
+    """Return a name as a line of a file of classes: without line ends, and without what steers a terminal."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def literal(text: str) -> object:

@@ -73,6 +73,8 @@ def test_a_file_without_a_graph_is_refused(tmp_path: Path, data: bytes) -> None:
         ("{0: 'cat', 1: 'dog'}", ("cat", "dog")),
         ("{1: 'dog', 0: 'two\\nlines'}", ("two lines", "dog")),
         ("['a', 'b']", ("a", "b")),
+        # Characters that would steer the terminal on which they are shown.
+        ("['\\x1b[31mred', 'g\\u202efed']", ("[31mred", "g fed")),
         ("{0: 'a', 5: 'b'}", ()),
         ("__import__('os').getcwd()", ()),
         ("[" * 5000, ()),
