@@ -289,10 +289,10 @@ def test_a_mirror_can_be_a_folder(project: Project, tmp_path: Path) -> None:
 
 
 def test_a_driver_that_is_not_installed_is_told_with_its_package(project: Project) -> None:
-    project.declare({"000.jpg": {"url": "s3://bucket/000.jpg"}})
+    project.declare({"000.jpg": {"url": "gs://bucket/000.jpg"}})
     _, _, err = project.fetch(CVIMAKE_MIRROR="")
-    assert "photos: 000.jpg: there is no driver for s3://bucket: " in err
-    assert "s3fs" in err
+    assert "photos: 000.jpg: there is no driver for gs://bucket: " in err
+    assert "gcsfs" in err
 
 
 def test_a_dry_run_downloads_nothing(project: Project) -> None:
