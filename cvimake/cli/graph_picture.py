@@ -138,10 +138,11 @@ def _group(
 def _read(model: str, paths: Iterable[str]) -> Iterator[Node]:
     """Return what a stage reads: files, and folders that hold many of them."""
     folders: dict[Path, list[Path]] = {}
-    for path in sorted(Path(os.path.normpath(path)) for path in paths):
-        # The container programs are ours, and no part of the model.
-        if not surroundings.folder().joinpath(path).is_relative_to(_OWN):
-            folders.setdefault(path.parent, []).append(path)
+    project, own = surroundings.folder(), f"{_OWN}{os.sep}"
+    # The container programs are ours, and no part of the model.
+    plain = (name for name in map(os.path.normpath, paths) if not os.path.join(project, name).startswith(own))  # noqa: PTH118 - a report asks for thousands of files
+    for path in sorted(map(Path, plain)):
+        folders.setdefault(path.parent, []).append(path)
     for folder, files in folders.items():
         if len(files) > _MANY_FILES:
             yield Node(

@@ -6,8 +6,8 @@ from cvimake.camera.device_time import Estimate
 from cvimake.pipeline.cvimodel_info import Info
 from cvimake.report.variant_data import Contents, LayerTime
 
-_MOST_WEIGHTS = 5
-_MOST_LAYERS = 6
+_MOST_WEIGHTS = 4
+_MOST_LAYERS = 5
 
 
 def contents_of(info: Info) -> Contents:

@@ -45,6 +45,15 @@ class Evidence:
     history: History
 
     @functools.cached_property
+    def of_model(self) -> Mapping[str, Sequence[str]]:
+        """The stages that are built with each model, by the model's name."""
+        found: dict[str, list[str]] = {}
+        for name, stage in self.stages.items():
+            if not stage.on_request:
+                found.setdefault(name.partition(":")[0], []).append(name)
+        return found
+
+    @functools.cached_property
     def _identity(self) -> Mapping[str, object]:
         return tables.json_object(self.build.root / TOOLCHAIN)
 

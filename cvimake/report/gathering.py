@@ -87,11 +87,7 @@ class Gathering:
                     measured[target.label] = one
             found.append(variants.of_target(self.evidence, target, one, of_float, order))
         float_stem = files.float_stem(model.name)
-        own = [
-            name
-            for name, stage in self.evidence.stages.items()
-            if name.startswith(f"{model.name}:") and not stage.on_request
-        ]
+        own = self.evidence.of_model.get(model.name, ())
         figure = next((one.figure for one in measured.values() if one.figure), None)
         return Model(
             name=model.name,

@@ -5,6 +5,7 @@ This is the method of Sugiyama, Tagawa and Toda (1981), for graphs of the size o
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
@@ -40,13 +41,32 @@ class Layout:
 def arrange(heights: Mapping[str, float], edges: Sequence[Edge], gap: float) -> Layout:
     """Place the nodes of a graph without cycles.
 
+    Most models of a project have the same graph under other names, so graphs are arranged without the names.
+
     Args:
         heights: the height of each node; a node comes after those that it needs.
         edges: the edges between the nodes.
         gap: the distance between two nodes of a column.
     """
-    if not heights:
+    names = list(heights)
+    numbers = {name: str(number) for number, name in enumerate(names)}
+    plain = _arranged(
+        tuple(heights.values()), tuple((numbers[start], numbers[end]) for start, end in edges), gap
+    )
+    return Layout(
+        columns={names[int(node)]: column for node, column in plain.columns.items()},
+        centres={names[int(node)]: centre for node, centre in plain.centres.items()},
+        bends={(names[int(start)], names[int(end)]): places for (start, end), places in plain.bends.items()},
+        height=plain.height,
+    )
+
+
+@functools.lru_cache
+def _arranged(sizes: tuple[float, ...], edges: tuple[Edge, ...], gap: float) -> Layout:
+    """Place nodes whose names are their numbers."""
+    if not sizes:
         return Layout(columns={}, centres={}, bends={}, height=0.0)
+    heights = {str(number): size for number, size in enumerate(sizes)}
     columns = _columns(list(heights), edges)
     rows: list[list[_Place]] = [[] for _ in range(max(columns.values()) + 1)]
     for node, column in columns.items():

@@ -38,6 +38,8 @@ _POINTS = 72
 WIDTH = 330.0
 # The space around the drawn points, as a part of the axes, as matplotlib has it.
 _MARGIN = 0.05
+# Pixels: how far the words are below the horizontal axis, and from the left of the figure.
+_X_LABEL, _Y_LABEL = 22, 22
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "cvimake",
@@ -111,6 +113,10 @@ def canvas(kind: str, box: Box, height: float, width: float = WIDTH) -> Iterator
         axes = _axes(kind)
         _figure(axes).set_size_inches(width / _POINTS, height / _POINTS)
         axes.set_position(box)
+        # Places of their own: otherwise the size of every number beside an axis would be measured once more.
+        left, _, across, down = box
+        axes.xaxis.set_label_coords(0.5, -_X_LABEL / (height * down))
+        axes.yaxis.set_label_coords((_Y_LABEL - width * left) / (width * across), 0.5)
         try:
             yield axes
         finally:
