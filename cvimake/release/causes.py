@@ -8,6 +8,8 @@ from cvimake.builder import differences
 from cvimake.release.provenance import OWN_PROGRAMS, Provenance
 
 _LONGEST_VALUE = 40
+# The cause that a user has not made.
+OWN = "cvimake's own programs were changed"
 
 
 def of(cvimodel: str, old: Provenance, new: Provenance) -> tuple[str, ...]:
@@ -84,7 +86,7 @@ class _Releases:
     def _of_source(self, sha256: str) -> str:
         source = self._source(sha256) or "a file that it reads"
         is_own = source.startswith(OWN_PROGRAMS)
-        return "cvimake's own programs were changed" if is_own else f"{source} was changed"
+        return OWN if is_own else f"{source} was changed"
 
 
 def _of_option(name: str, old: str | None, new: str | None) -> str:

@@ -38,7 +38,8 @@ def of_model(model: str, old: Contents, new: Contents) -> tuple[str, ...]:
         new: those of the later one.
     """
     found: list[str] = []
-    same: list[str] = []
+    # The variants that are the same files, by the changes that have not changed them.
+    although: dict[tuple[str, ...], list[str]] = {}
     names = {**_variants(model, old), **_variants(model, new)}
     for file, name in names.items():
         if file not in old.infos:
@@ -49,11 +50,14 @@ def of_model(model: str, old: Contents, new: Contents) -> tuple[str, ...]:
             why = causes.of(file, old.provenance, new.provenance)
             if old.provenance.subjects.get(file) != new.provenance.subjects.get(file):
                 found.append(_rebuilt(name, why, list(_effects(file, old, new))))
-            elif why:
-                found.append(f"{name} is the same file as before, although {_listed(why)}.")
             else:
-                same.append(name)
+                # Another version of cvimake mostly makes the same files.
+                although.setdefault(tuple(cause for cause in why if cause != causes.OWN), []).append(name)
                 found += _measured_anew(name, _of_accuracy(file, old, new))
+    same = although.pop((), [])
+    for why, several in although.items():
+        are = "are the same files" if len(several) > 1 else "is the same file"
+        found.append(f"{_and(several)} {are} as before, although {_listed(why)}.")
     if same:
         is_all = len(same) == len(names) and not found
         verb = "have" if len(same) > 1 else "has"

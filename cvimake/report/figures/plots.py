@@ -37,7 +37,7 @@ def accuracy_against_size(models: Iterable[Model]) -> str:
     if not points:
         return ""
     names = list(dict.fromkeys(variant.name for _, variant, _ in points))
-    with canvas("accuracy", (0.12, 0.17, 0.84, 0.68), 260, _WIDE / 1.6) as axes:
+    with canvas("accuracy", (0.14, 0.17, 0.82, 0.68), 260, _WIDE / 1.6) as axes:
         for place, name in enumerate(names):
             of_name = [
                 (variant.contents.size, value)

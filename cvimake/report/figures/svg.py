@@ -39,7 +39,7 @@ WIDTH = 330.0
 # The space around the drawn points, as a part of the axes, as matplotlib has it.
 _MARGIN = 0.05
 # Pixels: how far the words are below the horizontal axis, and from the left of the figure.
-_X_LABEL, _Y_LABEL = 22, 22
+_X_LABEL, _Y_LABEL = 22, 14
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "cvimake",

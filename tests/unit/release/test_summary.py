@@ -90,3 +90,20 @@ def test_a_new_variant_and_one_that_is_gone(shop: Shop) -> None:
         "other is new: 1.0 kB, 2.0 to 2.0 ms.",
         "mix has not changed.",
     }
+
+
+def test_variants_that_stay_the_same_files_are_told_together(shop: Shop) -> None:
+    shop.same |= {"m0000:int8", "m0000:mix"}
+    shop.declare("quant_input = true", "quant_input = false")
+    shop.commit()
+    shop.released(version="1.1")
+    shop.declare("quant_input = false", "quant_input = true")
+    shop.commit()
+    shop.released(version="1.2")
+    old, new = (
+        difference.read(opened.open_release(shop.root / "release" / f"bench-{version}"))
+        for version in ("1.1", "1.2")
+    )
+    assert summary.of_model("m0000", old, new) == (
+        "int8 and mix are the same files as before, although quant_input is now given.",
+    )
