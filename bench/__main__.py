@@ -16,7 +16,9 @@ from pathlib import Path
 
 from bench import (
     accuracy,
+    breakdown,
     calibration,
+    gantt,
     guide,
     hashing,
     machine,
@@ -31,6 +33,7 @@ from bench import (
     stage_overhead,
     warm_store,
 )
+from bench.breakdown import Breakdown
 from bench.measure import Result
 from bench.records import Record
 from cvimake.builder.store.current import NONE, STORE_VARIABLE
@@ -60,12 +63,15 @@ def main(arguments: Sequence[str]) -> int:
     # The measured stages have to run, and must not come from the store.
     os.environ[STORE_VARIABLE] = NONE
     benchmarks = dict(BENCHMARKS)
+    builds: list[Breakdown] = []
     if options.models:
         benchmarks["calibration"] = functools.partial(calibration.run, root=options.models)
         benchmarks["guide"] = functools.partial(guide.run, root=options.models)
         benchmarks["simulator"] = functools.partial(simulator.run, root=options.models)
     if options.search:
         benchmarks["search"] = functools.partial(search.run, stages=options.search)
+    if "guide" in benchmarks:
+        benchmarks["guide"] = functools.partial(benchmarks["guide"], tell=builds.append)
     repeats = {"repeats": options.repeats} if options.repeats else {}
     try:
         before = records.load(options.json) if options.add and options.json.exists() else []
@@ -81,6 +87,10 @@ def main(arguments: Sequence[str]) -> int:
     everything = records.merged(before, found)
     options.json.with_suffix(".md").write_text(report.markdown(everything), encoding="utf-8")
     plot.draw(everything, options.json.with_suffix(".svg"))
+    for build in builds:
+        report.show_breakdown(build)
+        breakdown.save(build, breakdown.beside(options.json))
+        gantt.draw(build, breakdown.beside(options.json).with_suffix(".svg"))
     return 0
 
 

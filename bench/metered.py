@@ -173,10 +173,12 @@ def projected(one: float, two: float, samples: int, processes: int) -> float:
 
 def _run(action: Action, sandbox: Sandbox, program: Program, processes: int) -> Taken:
     """Run the stage in a number of processes; with 0, run the toolchain's own program."""
-    argv = list(action.argv)
     if not processes:
-        argv[argv.index(program.stand_in)] = f"{commands.ROOT}/python/tools/{program.name}.py"
-    return metered(dataclasses.replace(action, argv=tuple(argv)), sandbox, max(1, processes))
+        tool = f"{commands.ROOT}/python/tools/{program.name}.py"
+        argv = tuple(tool if part == program.stand_in else part for part in action.argv)
+        # Without our library, which is a part of what is measured.
+        action = dataclasses.replace(action, argv=argv, environment=commands.environment())
+    return metered(action, sandbox, max(1, processes))
 
 
 def metered(action: Action, sandbox: Sandbox, processes: int) -> Taken:

@@ -1,6 +1,7 @@
 """`python -m bench.publish [FILE]`: puts a run's results into docs/performance.md.
 
-Beside the page are its data, `performance.json`, and the plot, `performance.svg`.
+Beside the page are its data, `performance.json`, and the plot, `performance.svg`. With the
+breakdown of a build, there are `performance-build.json` and `performance-build.svg` too.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import plot, project, records, report
+from bench import breakdown, gantt, plot, project, records, report
+from bench.breakdown import Breakdown
 from bench.records import Record
 from cvimake.core import announce
 from cvimake.core.errors import CvimakeError
 
 PAGE = project.CHECKOUT / "docs" / "performance.md"
+PICTURE = PAGE.with_name("performance-build.svg")
 BEGIN, END = "<!-- results: written by `python -m bench.publish` -->", "<!-- end of results -->"
 
 
-def page(text: str, found: Sequence[Record]) -> str:
-    """Return a page with these results between its marks.
+def page(text: str, found: Sequence[Record], build: Breakdown | None = None) -> str:
+    """Return a page with these results, and the breakdown of a build, between its marks.
 
     Raises:
         CvimakeError: the page does not have each of the two marks once.
@@ -30,7 +33,10 @@ def page(text: str, found: Sequence[Record]) -> str:
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     picture = "![what cvimake takes, as a ratio to what others take](performance.svg)"
-    return f"{before}{BEGIN}\n\n{picture}\n\n{report.markdown(found)}\n{END}{after}"
+    parts = [picture, report.markdown(found)]
+    if build:
+        parts.append(report.markdown_breakdown(build, PICTURE.name))
+    return "\n".join([f"{before}{BEGIN}", *(f"\n{part}" for part in parts), f"{END}{after}"])
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,12 +50,17 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         found = records.load(options.json)
-        text = page(PAGE.read_text(encoding="utf-8"), found)
+        of_build = breakdown.beside(options.json)
+        build = breakdown.load(of_build) if of_build.exists() else None
+        text = page(PAGE.read_text(encoding="utf-8"), found, build)
     except CvimakeError as error:
         announce.note(str(error))
         return error.exit_code
     plot.draw(found, PAGE.with_suffix(".svg"))
     records.save(found, PAGE.with_suffix(".json"))
+    if build:
+        gantt.draw(build, PICTURE)
+        breakdown.save(build, PICTURE.with_suffix(".json"))
     PAGE.write_text(text, encoding="utf-8")
     return 0
 

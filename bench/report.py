@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench import breakdown
+from bench.breakdown import Breakdown
 from bench.measure import Comparison, Result, Runs, Unit
 from bench.records import Record
 
@@ -69,6 +71,37 @@ def show(records: Sequence[Record]) -> None:
     console.print(table(record.result for record in records))
     for origin in dict.fromkeys(map(_origin, records)):
         console.print(origin, style="dim", highlight=False)
+
+
+def show_breakdown(of: Breakdown) -> None:
+    """Print when each stage of a build ran, and what it waited for."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
+    drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in breakdown.HEADINGS:
+        drawn.add_column(heading, no_wrap=True)
+    for row in breakdown.rows(of):
+        drawn.add_row(*(Text(text) for text in row))
+    console.print(drawn)
+    console.print(Text(breakdown.summary(of)))
+
+
+def markdown_breakdown(of: Breakdown, picture: str) -> str:
+    """Return the same in Markdown.
+
+    Args:
+        of: the breakdown.
+        picture: the path of its picture.
+    """
+    rows = [breakdown.HEADINGS, ["---"] * len(breakdown.HEADINGS), *breakdown.rows(of)]
+    parts = (
+        "### one build",
+        f"![when each stage ran]({picture})",
+        breakdown.summary(of),
+        "".join(map(_line, rows)),
+    )
+    return "\n\n".join(parts)
 
 
 def markdown(records: Sequence[Record]) -> str:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Compiles simulator.c, which lies beside this file, to the same bytes on every machine with the same compiler.
+# Compiles simulator.c and interpreter.c, which lie beside this file, to the same bytes on every machine with the
+# same compiler.
 #
 #   compile-simulator.sh OUTPUT.so      with gcc
 #
@@ -9,4 +10,4 @@
 set -eu
 cd "$(dirname "$0")"
 exec gcc -std=gnu11 -O3 -Wall -Wextra -fPIC -shared -fvisibility=hidden -ffp-contract=off \
-    -fno-ident -Wl,--build-id=none,-s -o "$1" simulator.c
+    -fno-ident -Wl,--build-id=none,-s -o "$1" simulator.c interpreter.c

@@ -12,7 +12,8 @@ from cvimake.core.resources import container_package
 # The folder of the package in the image (docker/Dockerfile).
 PREFIX = "/opt/tpu_mlir"
 ROOT = f"{PREFIX}/lib/python3.10/site-packages/tpu_mlir"
-# The library that does the simulator's slowest work (docker/simulator.c); it is preloaded where that runs.
+# The library that does the slowest work of the simulator and of the interpreter of lowered networks
+# (docker/simulator.c, docker/interpreter.c); it is preloaded where these run.
 SIMULATOR = f"{PREFIX}/lib/libfastsimulator.so"
 # The variables that the library reads. A user sets them. They are no part of an action, since they change no
 # result.
@@ -90,7 +91,7 @@ def dated(action: Action, epoch: int) -> Action:
 
 
 def simulator_environment() -> dict[str, str]:
-    """Return all variables that a tool sees which runs a cvimodel on the simulator."""
+    """Return all variables that a tool sees which runs a cvimodel or computes a lowered network."""
     variables = environment()
     return {**variables, "LD_PRELOAD": f"{variables['LD_PRELOAD']}:{SIMULATOR}"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from lab import PROBES, Lab
 from cvimake.core.action import Limits
 from cvimake.core.resources import container_program
 from cvimake.pipeline.stages import qtable
+from cvimake.toolchain import commands
 
 _LIMITS = Limits(seconds=1800.0)
 
@@ -53,9 +55,8 @@ def compare(lab: Lab, searched: Searched) -> dict[str, Any]:
         },
         "processes": list(searched.processes),
     }
-    found = lab.run(
-        lab.action(PROBES / "compare_searches.py", "out.json", json.dumps(wanted), limits=_LIMITS)
-    )
+    action = lab.action(PROBES / "compare_searches.py", "out.json", json.dumps(wanted), limits=_LIMITS)
+    found = lab.run(dataclasses.replace(action, environment=commands.simulator_environment()))
     return {name: _same(name, ways) for name, ways in found.items()}
 
 

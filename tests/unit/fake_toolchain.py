@@ -123,7 +123,7 @@ class MixPrecSearcher:
 """
 _MLIR_PARSER = """
 class Operation:
-    loc = None
+    loc = attrs = append_attr = None
 
 class MlirParser:
     def __init__(self, file):

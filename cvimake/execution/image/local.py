@@ -170,17 +170,17 @@ def _mend(prefix: Path, environment: Mapping[str, str]) -> None:
 
 
 def _compile_simulator(prefix: Path, log: BinaryIO, environment: Mapping[str, str]) -> None:
-    """Compile the library that does the simulator's slowest work. Results are the same without it."""
+    """Compile the library that is preloaded for the simulator. Results are the same without it."""
     script = docker_folder() / "compile-simulator.sh"
     output = Path(commands.SIMULATOR.replace(commands.PREFIX, str(prefix)))
-    without = "a cvimodel runs on the simulator many times slower, with the same results"
+    without = "the simulator and the search for mixed precision are slower, with the same results"
     if not system.program("gcc", environment):
         announce.note(f"gcc is not installed: {without}")
         return
     try:
         _run(["sh", str(script), str(output)], log, environment)
     except ImageError as error:
-        announce.note(f"gcc cannot compile {script.parent / 'simulator.c'}: {without}\n{error.remedy}")
+        announce.note(f"gcc cannot compile {script.parent}/*.c: {without}\n{error.remedy}")
 
 
 def _compile(prefix: Path, python: Path, log: BinaryIO, environment: Mapping[str, str]) -> None:

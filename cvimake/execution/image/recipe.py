@@ -19,6 +19,7 @@ FILES = (
     "Dockerfile",
     "build-requirements.txt",
     "compile-simulator.sh",
+    "interpreter.c",
     "onnx-requirements.txt",
     "requirements.txt",
     "sha256.h",

@@ -53,7 +53,7 @@ def stages(model: DeclaredModel) -> Iterator[Stage]:
                     (files.mlir(model.name), *arguments),
                     (_REQUIRE_EXPECTED_COS,) if search.require_expected_cos else (),
                 ),
-                environment=commands.environment(),
+                environment=commands.simulator_environment(),
                 inputs=(*inputs.network(model), table, inputs.RUN_TOOL, *_PROGRAM_FILES),
                 outputs=(
                     inputs.output(model, target.qtable, FileKind.TABLE),

@@ -10,10 +10,12 @@ These parts are replaced:
 - `search_mix_layer` tells the other processes of an exception that the toolchain's own method has caught.
 - Only the first process lowers the network and writes tables and the log; the others wait for the lowered
   network.
-- The INT8 network is lowered once, not twice with the same arguments. The toolchain loads it twice; the first
-  one is released as soon as only the second is used.
+- The INT8 network is lowered and loaded once, not twice with the same arguments.
 - `MlirParser` remembers the things for which it searches the whole network: the network does not change. It
-  leaves out the text of each operation, which nothing here reads and which takes most of its time.
+  leaves out the text and the attributes of each operation, which nothing here reads and which take most of
+  its time.
+- `infer_from` prints nothing, and `gen_ref_tensor` keeps the array that the network gives it, which is a copy
+  already; the toolchain copies it twice more.
 - `net_dot_log` writes to a drawing of the network, which is no result. It is left out.
 """
 
@@ -159,8 +161,7 @@ class ParallelSearcher(original.MixPrecSearcher):
 
     def search_mix_layer(self, float_model: Any, int8_model: Any, *arguments: Any) -> float:  # noqa: ANN401 - the toolchain's own
         """Search; all processes end in the same way."""
-        # The toolchain loads the network once more, and uses only the parser of this one.
-        del int8_model.module
+        _Network.loaded = int8_model
         reached: float = super().search_mix_layer(float_model, int8_model, *arguments)
         if not self._is_over:
             caught = self.logger.exception
@@ -169,6 +170,35 @@ class ParallelSearcher(original.MixPrecSearcher):
             if caught is None and (exception := next(others, None)):
                 self.logger.print_info(_EXCEPTION + exception)
         return reached
+
+    def gen_ref_tensor(
+        self,
+        index: int,
+        name: str,
+        held: dict[int, dict[str, list[Any]]],
+        model: Any,  # noqa: ANN401 - the toolchain's own
+        is_int8_data: bool = False,  # noqa: FBT001, FBT002 - the toolchain's own
+    ) -> bool:
+        """Compute a layer for one sample, unless that is done; return whether it was not.
+
+        Raises:
+            RuntimeError: an operand has no value.
+        """
+        tensors = held[index]
+        if name in tensors:
+            return False
+        operands = model.parser.get_pre_op_by_op_name(name)
+        assign = model.module.set_tensor_from_int if is_int8_data else model.module.set_tensor
+        for operand in operands:
+            values = tensors[operand][0]
+            if values is None:
+                # The toolchain's words: the search ends with them.
+                raise RuntimeError(f"{name} 's input:{operand} not exist")
+            assign(operand, values)
+        if operands:
+            computed = [model.module.invoke_at(name), model.parser.get_user_count_by_op_name(name)]
+            tensors[name] = [*computed, model.module.get_fp32_tensor(name)] if is_int8_data else computed
+        return True
 
     def _gen_mix_table(self, mix_ops: list[str]) -> str:
         name: str = super()._gen_mix_table(mix_ops) if self.group.rank == 0 else "of the first process"
@@ -182,7 +212,44 @@ class ParallelSearcher(original.MixPrecSearcher):
 
 
 class _Network(original.MixQuantModel):
-    """A lowered network. The process that made its files removes them."""
+    """A lowered network. The process that made its files removes them.
+
+    Attributes:
+        loaded: the INT8 network, when the toolchain is about to load it again.
+    """
+
+    loaded: ClassVar[_Network | None] = None
+
+    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - the toolchain's own
+        same, _Network.loaded = _Network.loaded, None
+        if same is None:
+            super().__init__(*arguments)
+        else:
+            self.__dict__ = dict(same.__dict__)
+            del same.module
+
+    def infer_from(
+        self,
+        name: str,
+        operands: dict[str, Any],
+        others: dict[str, Any],
+        layers: list[str] | None = None,
+    ) -> dict[str, Any]:
+        """Compute a layer and all after it; return the outputs, or the tensors of these layers.
+
+        Args:
+            name: the layer.
+            operands: its operands.
+            others: the other tensors of layers before it that layers after it read.
+            layers: the layers whose tensors are returned.
+        """
+        for tensor, values in (*operands.items(), *others.items()):
+            self.module.set_tensor_from_int(tensor, values)
+            for reader in self.parser.get_next_op_by_op_name(tensor):
+                if self.parser.get_op_by_op_name(reader).type == "tpu.Cast":
+                    self.module.invoke_at(reader)
+        self.module.invoke_from(name)
+        return {each: self.module.get_tensor(each) for each in layers or self.module.output_names}
 
     def clean(self) -> None:
         if ParallelSearcher.group.rank == 0:
@@ -247,5 +314,11 @@ def stand_in(group: ProcessGroup) -> None:
     original.logger = _Log
     original.net_dot_log = _Drawing
     mlir_parser.Operation.loc = staticmethod(lambda _: "")
+    mlir_parser.Operation.append_attr = staticmethod(lambda _, attributes: attributes)
+    attributes = mlir_parser.Operation.attrs
+    mlir_parser.Operation.attrs = staticmethod(
+        # Only those of the whole network are read; it is the only operation without a view.
+        lambda op: attributes(op) if isinstance(op, mlir_parser.mlir.ir.Operation) else {}
+    )
     # One bar is enough. The clock stands still, so a bar that waits for time to pass would never change.
     original.tqdm = functools.partial(original.tqdm, disable=bool(group.rank), mininterval=0)

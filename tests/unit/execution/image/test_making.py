@@ -226,6 +226,7 @@ def test_an_image_is_built_on_the_base_from_nothing_but_the_recipe(tmp_path: Pat
         "build-requirements.txt",
         "certificates.crt",
         "compile-simulator.sh",
+        "interpreter.c",
         "onnx-requirements.txt",
         "pip.conf",
         "requirements.txt",

@@ -1,0 +1,100 @@
+"""Draws the breakdown of a build: a bar for each stage, as high as the cores that it could use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from bench.breakdown import Breakdown, Ran
+
+# Colours that colour-blind people can tell apart (Okabe and Ito), by the kind of stage.
+_COLOURS = {
+    "onnx": "#999999",
+    "mlir": "#0072b2",
+    "calibration": "#d55e00",
+    "search": "#cc79a7",
+    "cvimodel": "#009e73",
+    "other": "#e69f00",
+}
+_TEXT, _GRID, _WAIT = "#222222", "#e4e4e4", "#b00020"
+# In inches.
+_WIDTH, _ROW, _MARGIN = 9.5, 0.24, 1.6
+# The fraction of a row that the bar of a stage of one core takes, and that of a stage with all cores.
+_THIN, _THICK = 0.35, 0.8
+
+
+def draw(of: Breakdown, path: Path) -> None:
+    """Write the picture, in the format that its name says. The same breakdown gives the same bytes."""
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cvimake", "font.family": "sans-serif"}):
+        figure = Figure(figsize=(_WIDTH, _ROW * len(of.stages) + _MARGIN + 0.9), layout="constrained")
+        bars, used = figure.subplots(2, 1, sharex=True, height_ratios=[max(1.0, _ROW * len(of.stages)), 0.9])
+        _draw_stages(bars, of)
+        _draw_use(used, of)
+        kinds = dict.fromkeys(_kind(ran.stage) for ran in of.stages)
+        handles = [Patch(color=_COLOURS[kind], label=kind) for kind in kinds]
+        handles.append(Patch(color=_WAIT, alpha=0.35, label="waits for a core"))
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8
+        )
+        figure.suptitle(
+            f"one build: {of.name}, {of.seconds:.0f} s on {of.cores} cores", fontsize=11, color=_TEXT
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=150)
+
+
+def _draw_stages(axes: Axes, of: Breakdown) -> None:
+    for row, ran in enumerate(of.stages):
+        height = _THIN + (_THICK - _THIN) * (ran.cores - 1) / max(1, of.cores - 1)
+        axes.barh(row, ran.seconds, left=ran.began, height=height, color=_COLOURS[_kind(ran.stage)])
+        if ran.waited:
+            axes.barh(row, ran.waited, left=ran.ready, height=0.12, color=_WAIT, alpha=0.35)
+        axes.annotate(
+            _label(ran), (ran.ended, row), xytext=(3, 0), textcoords="offset points",
+            va="center", fontsize=7, color=_TEXT,
+        )  # fmt: skip
+    axes.set_yticks(range(len(of.stages)), [ran.stage for ran in of.stages], fontsize=7.5, color=_TEXT)
+    axes.set_ylim(len(of.stages) - 0.4, -0.6)
+    # Room for the labels of the last bars.
+    axes.set_xlim(0, of.seconds * 1.12)
+    _plain(axes)
+
+
+def _draw_use(axes: Axes, of: Breakdown) -> None:
+    """Draw how many cores stages could use at each moment."""
+    moments = sorted({0.0, of.seconds, *(moment for ran in of.stages for moment in (ran.began, ran.ended))})
+    counts = [sum(ran.cores for ran in of.stages if ran.began <= moment < ran.ended) for moment in moments]
+    axes.fill_between(moments, counts, step="post", color=_COLOURS["mlir"], alpha=0.35, linewidth=0)
+    axes.axhline(of.cores, color=_TEXT, linewidth=0.8, linestyle=":")
+    axes.set_ylim(0, of.cores * 1.15)
+    axes.set_yticks(range(of.cores + 1) if of.cores <= 4 else [0, of.cores])  # noqa: PLR2004 - they have room
+    axes.set_ylabel("cores that\nstages have", fontsize=7.5, color=_TEXT)
+    axes.set_xlabel("seconds after the start of the command", fontsize=8, color=_TEXT)
+    _plain(axes)
+
+
+def _plain(axes: Axes) -> None:
+    axes.grid(axis="x", color=_GRID, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=7.5, colors=_TEXT, length=0)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _label(ran: Ran) -> str:
+    plural = "s" if ran.cores > 1 else ""
+    return f"{ran.seconds:.1f} s, {ran.cores} core{plural}"
+
+
+def _kind(stage: str) -> str:
+    """Return the kind of a stage, from its name."""
+    name = stage.rpartition(":")[2]
+    if name in {"onnx", "mlir", "calibration"}:
+        return name
+    if name.endswith("_qtable"):
+        return "search"
+    return "other" if name.endswith("_info") or ":" not in stage else "cvimodel"
