@@ -540,7 +540,7 @@ CASES: dict[str, Case] = {
     "init: name of a command": given(
         "plan.onnx", changed(lambda _proto: None), "a model cannot be called 'plan'"
     ),
-    "init: name that steers a terminal": given("\x1b[31m.onnx", b"", "is not an ONNX file"),
+    "init: name that steers a terminal": given("\x1b[31m.onnx", b"", "holds control characters"),
     "view: not there": given("a.onnx", lambda _path: None, "neither a model nor a file", "view"),
     "info: no task": given("a.txt", b"", "there is no task and no cvimodel 'given/a.txt'", "info"),
     "info: rubbish": given("a.cvimodel", b"once upon a time", "is no cvimodel", "info"),
