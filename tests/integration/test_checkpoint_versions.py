@@ -1,6 +1,6 @@
 """Checkpoints that released versions of Ultralytics have saved, from `init` to the camera's rules.
 
-This takes an hour and downloads 200 MB, so it only runs with CVIMAKE_TEST_LONG=1. docs/checkpoints.md
+This takes five minutes on a quiet machine and downloads 200 MB, so it only runs with CVIMAKE_TEST_LONG=1. docs/checkpoints.md
 has the table. The weights are random, so nothing is known of accuracy here.
 """
 
@@ -21,7 +21,7 @@ from cvimake.execution.image import making
 from cvimake.execution.image.recipe import ExportRecipe, Recipe
 
 pytestmark = pytest.mark.skipif(
-    os.environ.get("CVIMAKE_TEST_LONG") != "1", reason="takes an hour: CVIMAKE_TEST_LONG=1 runs it"
+    os.environ.get("CVIMAKE_TEST_LONG") != "1", reason="takes minutes: CVIMAKE_TEST_LONG=1 runs it"
 )
 MAKE = Path(__file__).with_name("make_family_checkpoints.py")
 OLDER = ("8.1.47", "8.2.103", "8.3.0")
