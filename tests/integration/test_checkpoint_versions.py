@@ -1,7 +1,7 @@
 """Checkpoints that released versions of Ultralytics have saved, from `init` to the camera's rules.
 
-This takes five minutes on a quiet machine and downloads 200 MB, so it only runs with CVIMAKE_TEST_LONG=1. docs/checkpoints.md
-has the table. The weights are random, so nothing is known of accuracy here.
+This takes five minutes on a quiet machine and downloads 200 MB, so it only runs with CVIMAKE_TEST_LONG=1.
+docs/checkpoints.md has the table. The weights are random, so nothing is known of accuracy here.
 """
 
 from __future__ import annotations
