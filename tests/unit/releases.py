@@ -10,7 +10,8 @@ import pytest
 from graphs import Workshop
 
 from cvimake.pipeline.cvimodel_info import Comparison
-from cvimake.release import machine
+from cvimake.release import difference, machine, opened
+from cvimake.release.difference import Contents
 from cvimake.release.machine import Machine
 
 LABEL = "bench-1.0"
@@ -58,6 +59,11 @@ class Shop(Workshop):
         """Makes a release and returns its folder."""
         assert self.release(*arguments, version=version) == 0
         return self.root / "release" / f"bench-{version}"
+
+    def contents(self, *versions: str) -> tuple[Contents, ...]:
+        """Return the contents of releases."""
+        folders = (self.root / "release" / f"bench-{version}" for version in versions)
+        return tuple(difference.read(opened.open_release(folder)) for folder in folders)
 
 
 def git(folder: Path, *arguments: str) -> str:

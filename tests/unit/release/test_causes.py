@@ -1,30 +1,17 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
 from releases import Shop
 
-from cvimake.release import causes, difference, opened
+from cvimake.release import causes
 
 INT8, MIX = "m0000/m0000_cv181x_int8.cvimodel", "m0000/m0000_cv181x_mix.cvimodel"
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    shop = Shop(tmp_path, monkeypatch)
-    shop.released()
-    return shop
 
 
 def found(shop: Shop) -> dict[str, tuple[str, ...]]:
     """The causes of each cvimodel, from the release to one of the project as it is now."""
     shop.commit()
     shop.released(version="1.1")
-    old, new = (
-        difference.read(opened.open_release(shop.root / "release" / f"bench-{version}")).provenance
-        for version in ("1.0", "1.1")
-    )
+    old, new = (contents.provenance for contents in shop.contents("1.0", "1.1"))
     return {name: causes.of(name, old, new) for name in (INT8, MIX)}
 
 

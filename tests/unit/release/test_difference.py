@@ -16,13 +16,6 @@ from cvimake.release.difference import EVERYTHING, Change
 INT8, MIX = "m0000/m0000_cv181x_int8.cvimodel", "m0000/m0000_cv181x_mix.cvimodel"
 
 
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    shop = Shop(tmp_path, monkeypatch)
-    shop.released()
-    return shop
-
-
 def changes(shop: Shop) -> list[Change]:
     """From the release to one of the project as it is now."""
     shop.commit()
@@ -113,7 +106,7 @@ def test_a_change_in_both_images_is_listed_once(tmp_path: Path, monkeypatch: pyt
 
 def test_layers_that_stay_float_are_read_from_the_qtable(shop: Shop) -> None:
     """The tool of this workshop writes one line into its qtable."""
-    contents = difference.read(opened.open_release(shop.root / "release" / "bench-1.0"))
+    (contents,) = shop.contents("1.0")
     assert contents.float_layers == {INT8: None, MIX: ("m0000_cv181x_mix_qtable",)}
 
 
@@ -129,10 +122,7 @@ def test_layers_that_become_float_and_those_that_no_longer_are_so_are_named(shop
     table.write_text(f"{layers}last_Add BF16\n", encoding="utf-8")
     shop.commit()
     shop.released(version="1.2")
-    second, third = (
-        difference.read(opened.open_release(shop.root / "release" / f"bench-{version}"))
-        for version in ("1.1", "1.2")
-    )
+    second, third = shop.contents("1.1", "1.2")
     told = found(difference.changes(second, third), MIX)
     assert told["now float"][1].endswith("\nlayer11\nand 8 more")
     assert told["no longer float"] == ("first_Conv", "")
@@ -167,10 +157,7 @@ def test_changes_of_accuracy_are_listed(shop: Shop) -> None:
     shop.accuracy["m0000:int8_accuracy"] = 0.75
     shop.commit()
     shop.released(version="1.2")
-    second, third = (
-        difference.read(opened.open_release(shop.root / "release" / f"bench-{version}"))
-        for version in ("1.1", "1.2")
-    )
+    second, third = shop.contents("1.1", "1.2")
     told = difference.changes(second, third)
     assert not [change for change in told if "in float" in change.what]
     of_int8 = found(told, INT8)
@@ -187,10 +174,7 @@ def test_a_changed_option_of_all_accuracies_is_told_once(shop: Shop) -> None:
     shop.declare('dataset = "samples"\n\n[variant', 'dataset = "samples"\niou_threshold = 0.4\n\n[variant')
     shop.commit()
     shop.released(version="1.1")
-    second, third = (
-        difference.read(opened.open_release(shop.root / "release" / f"bench-{version}"))
-        for version in ("1.0.1", "1.1")
-    )
+    second, third = shop.contents("1.0.1", "1.1")
     told = [change for change in difference.changes(second, third) if "options.json" in change.what]
     assert Change(EVERYTHING, "m0000 accuracy options.json thresholds.others.overlap", "0.45", "0.4") in told
     assert len(told) == len(set(told)) == 2

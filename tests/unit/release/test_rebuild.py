@@ -41,13 +41,6 @@ class Anew:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    shop = Shop(tmp_path, monkeypatch)
-    shop.released()
-    return shop
-
-
-@pytest.fixture
 def anew(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Anew:
     return Anew(shop, monkeypatch)
 

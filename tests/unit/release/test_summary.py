@@ -7,7 +7,7 @@ from releases import Shop
 
 from cvimake.camera.device_time import Clock, Estimate
 from cvimake.pipeline.accuracy import Figure, Measured
-from cvimake.release import difference, opened, summary
+from cvimake.release import difference, summary
 
 INT8 = "m0000/m0000_cv181x_int8"
 
@@ -36,8 +36,7 @@ def sentences(shop: Shop, before: float | None = None, now: float | None = None)
     shop.commit()
     shop.released(version="1.1")
     contents = []
-    for version, value in (("1.0", before), ("1.1", now)):
-        found = difference.read(opened.open_release(shop.root / "release" / f"bench-{version}"))
+    for found, value in zip(shop.contents("1.0", "1.1"), (before, now), strict=True):
         seen = {INT8: measured(value)} if value is not None else {}
         contents.append(difference.Contents(found.provenance, found.infos, seen, found.float_layers))
     return summary.of_model("m0000", *contents)
@@ -100,10 +99,7 @@ def test_variants_that_stay_the_same_files_are_told_together(shop: Shop) -> None
     shop.declare("quant_input = false", "quant_input = true")
     shop.commit()
     shop.released(version="1.2")
-    old, new = (
-        difference.read(opened.open_release(shop.root / "release" / f"bench-{version}"))
-        for version in ("1.1", "1.2")
-    )
+    old, new = shop.contents("1.1", "1.2")
     assert summary.of_model("m0000", old, new) == (
         "int8 and mix are the same files as before, although quant_input is now given.",
     )
