@@ -11,15 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from doit.control import TaskControl
-from doit.dependency import Dependency
-from doit.loader import generate_tasks
 from pydantic import TypeAdapter
 
 from bench import project
-from cvimake import dodo
 from cvimake.builder.events import AnyEvent, Done, Event, Failed, Started
-from cvimake.builder.records import CORES, Records
+from cvimake.builder.records import CORES
 
 # The most seconds between the end of a stage and the beginning of another that waits for nothing else.
 _AT_ONCE = 1.0
@@ -223,14 +219,8 @@ def load(path: Path) -> Breakdown:
 
 def _graph(root: Path, names: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, int]]:
     """Return the stages that each stage needs, and the cores that each had when it last ran."""
-    config, task_toolchain, task_models = dodo.graph(str(root / "dodo.py"))
-    graph = [*generate_tasks("toolchain", task_toolchain()), *generate_tasks("models", task_models())]
-    known = TaskControl(graph).tasks
-    records = Dependency(Records, config["dep_file"], config["check_file_uptodate"])
-    try:
+    with project.graph_of(root) as (known, records):
         values = {name: records.get_values(name) or {} for name in names}
-    finally:
-        records.close()
     return (
         {name: list(known[name].task_dep) for name in names if name in known},
         {name: int(value.get(CORES, 1)) for name, value in values.items()},

@@ -25,6 +25,8 @@ _TEXT, _GRID, _WAIT = "#222222", "#e4e4e4", "#b00020"
 _WIDTH, _ROW, _MARGIN = 9.5, 0.24, 1.6
 # The fraction of a row that the bar of a stage of one core takes, and that of a stage with all cores.
 _THIN, _THICK = 0.35, 0.8
+# A number for each core has room beside the axis up to this many cores.
+_MOST_TICKS = 4
 
 
 def draw(of: Breakdown, path: Path) -> None:
@@ -71,7 +73,7 @@ def _draw_use(axes: Axes, of: Breakdown) -> None:
     axes.fill_between(moments, counts, step="post", color=_COLOURS["mlir"], alpha=0.35, linewidth=0)
     axes.axhline(of.cores, color=_TEXT, linewidth=0.8, linestyle=":")
     axes.set_ylim(0, of.cores * 1.15)
-    axes.set_yticks(range(of.cores + 1) if of.cores <= 4 else [0, of.cores])  # noqa: PLR2004 - they have room
+    axes.set_yticks(range(of.cores + 1) if of.cores <= _MOST_TICKS else [0, of.cores])
     axes.set_ylabel("cores that\nstages have", fontsize=7.5, color=_TEXT)
     axes.set_xlabel("seconds after the start of the command", fontsize=8, color=_TEXT)
     _plain(axes)

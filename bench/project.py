@@ -13,6 +13,7 @@ from typing import Any
 from doit.control import TaskControl
 from doit.dependency import Dependency
 from doit.loader import generate_tasks
+from doit.task import Task as DoitTask
 
 from cvimake import dodo
 from cvimake.builder import staleness
@@ -98,6 +99,22 @@ def tasks(root: Path) -> list[dict[str, Any]]:
         return [task for task in (*task_toolchain(), *task_models()) if isinstance(task, dict)]
 
 
+@contextlib.contextmanager
+def graph_of(root: Path) -> Iterator[tuple[dict[str, DoitTask], Dependency]]:
+    """Give a project's tasks by their names, as doit sees them, and its records.
+
+    Args:
+        root: the project's folder, in which the process is.
+    """
+    Path("build").mkdir(exist_ok=True)
+    config, task_toolchain, task_models = dodo.graph(str(root / "dodo.py"))
+    tasks = [*generate_tasks("toolchain", task_toolchain()), *generate_tasks("models", task_models())]
+    with contextlib.closing(
+        Dependency(Records, config["dep_file"], config["check_file_uptodate"])
+    ) as records:
+        yield TaskControl(tasks).tasks, records
+
+
 def mark_done(root: Path, content: Callable[[Path], str] | None = None) -> None:
     """Make every task up to date without running it: write small targets, and its record.
 
@@ -110,15 +127,11 @@ def mark_done(root: Path, content: Callable[[Path], str] | None = None) -> None:
     """
     history = History(HISTORY) if content else None
     content = content or _content
-    with working_in(root):
-        config, task_toolchain, task_models = dodo.graph(str(root / "dodo.py"))
-        graph = [*generate_tasks("toolchain", task_toolchain()), *generate_tasks("models", task_models())]
-        known = TaskControl(graph).tasks
-        for target in (Path(target) for task in graph for target in task.targets):
+    with working_in(root), graph_of(root) as (known, records):
+        for target in (Path(target) for task in known.values() for target in task.targets):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(content(target), encoding="utf-8")
-        records = Dependency(Records, config["dep_file"], config["check_file_uptodate"])
-        for task in graph:
+        for task in known.values():
             # Works out what is to be remembered.
             records.get_status(task, known)
             task.save_extra_values()
@@ -128,7 +141,6 @@ def mark_done(root: Path, content: Callable[[Path], str] | None = None) -> None:
                 records.save_success(task)
             if history and task.actions:
                 staleness.record(history, task, (), {path: state[-1] for path, state in inputs.items()})
-        records.close()
         if history:
             history.close()
 

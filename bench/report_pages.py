@@ -72,7 +72,7 @@ def run(scratch: Path, repeats: int = REPEATS) -> Iterator[Result]:
     yield _result("opening the overview", page, "an empty page", empty, Unit.SECONDS, OPENED)
 
 
-def _result(figure: str, ours: Runs, against: str, theirs: Runs, unit: Unit, bound: float) -> Result:  # noqa: PLR0913, PLR0917 - one for each column
+def _result(figure: str, ours: Runs, against: str, theirs: Runs, unit: Unit, bound: float) -> Result:  # noqa: PLR0913, PLR0917 - each is a column of the table
     return Result(
         benchmark="report", figure=figure, scale=Scale(MODELS, "model"), ours=ours, against=against,
         theirs=theirs, unit=unit, comparison=Comparison.ITSELF, bound=bound,
@@ -108,7 +108,7 @@ def _opening(page: Path, scratch: Path) -> tuple[Runs, Runs]:
 
 
 def _opened(browser: str, pages: tuple[Path, ...]) -> dict[Path, Runs]:
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only there beside a browser
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - slow to import, and only of use with a browser
 
     found: dict[Path, list[float]] = {page: [] for page in pages}
     with sync_playwright() as driver:
@@ -159,7 +159,7 @@ class _Templates:
         self.layers = [f"model.{number}/conv/Conv_output_0_Conv" for number in range(_LAYERS)]
         self._texts: dict[str, Any] = {}
 
-    def json(self, name: str) -> Any:  # noqa: ANN401 - any JSON
+    def json(self, name: str) -> Any:  # noqa: ANN401 - JSON can be of any type
         """Return a new copy of the JSON value in a result."""
         if name not in self._texts:
             self._texts[name] = (_RESULTS / name).read_text(encoding="utf-8")
@@ -173,7 +173,7 @@ def _content(templates: _Templates, target: Path) -> str:
         return (_RESULTS.parent / target.name).read_text(encoding="utf-8")
     model = target.parent.name
     # The same numbers in every run, and others for every file.
-    dice = random.Random(target.name)  # noqa: S311 - no secret
+    dice = random.Random(target.name)  # noqa: S311 - numbers for a benchmark, no secret
     own = target.name.removeprefix(f"{model}_").removeprefix("cv181x_")
     variant, _, kind = own.partition("_")
     makers: Mapping[str, Callable[[], str]] = {
