@@ -26,7 +26,7 @@ _WIDTH = 240
 
 
 class State(Enum):
-    """How this build came to a cvimodel."""
+    """The ways in which a build can come to a cvimodel."""
 
     UNCHANGED = "unchanged"
     RESTORED = "from the store"

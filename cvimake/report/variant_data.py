@@ -70,7 +70,7 @@ class Search(Value):
 
 
 class OutputSimilarity(Value):
-    """How similar an output is to that of the float network, over some images or all."""
+    """The similarity of an output to that of the float network, over some images or all."""
 
     name: str
     cosine: float | None

@@ -16,7 +16,7 @@ class Kind(Enum):
 
 
 class State(Enum):
-    """What the next build will do with a stage, in the words of `plan`."""
+    """The fate of a stage in the next build, in the words of `plan`."""
 
     UP_TO_DATE = "up to date"
     WILL_RUN = "will run"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from cvimake.project.networks.heads import STRIDES, Heads, last_convolutions
 from cvimake.project.networks.network import Network, Node
 
-# Of a tensor's size the toolchain makes constants, and layers that only pass on it leaves out.
+# The toolchain makes constants of the sizes of tensors, and leaves out layers that only pass a tensor on.
 _NO_LAYERS = frozenset({"Constant", "Identity", "Shape", "Size"})
 
 

@@ -44,8 +44,8 @@ def main(source: str, result: str, shape: Sequence[int] = ()) -> None:
     try:
         network = YOLO(source)
         size = list(shape[2:]) or _trained_size(network)
-        # Of a YOLO26 this keeps the branch that finds each object once. For other tasks that branch ends in
-        # operators that the toolchain does not have; without it they end as those of YOLO11.
+        # A YOLO26 detector keeps its branch that finds each object once. For other tasks, that branch ends in
+        # operators that the toolchain does not have; without it, they end as those of YOLO11.
         ends = {"nms": False} if network.task == "detect" else {}
         written = network.export(
             format="onnx", opset=OPSET, simplify=False, dynamic=False, device="cpu",

@@ -84,7 +84,7 @@ def _from_heads(
         best = logits.max(0)
         cells = np.flatnonzero(best > lowest)
         grids.append((box.shape, cells))
-        # Of equal ones the later.
+        # If several are equal, the firmware takes the last one.
         classes = known - 1 - logits[::-1, cells].argmax(0)
         found.append((distances(heads.flat(sides)[:, cells]), best[cells], classes))
     sides, logits, classes = (np.concatenate(parts, -1) for parts in zip(*found, strict=True))

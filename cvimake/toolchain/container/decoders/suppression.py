@@ -23,7 +23,7 @@ The third argument says which of these pairs can be, `[m,n]`; None for all of th
 
 
 def overlapping(edges: Floats, threshold: float, smallest: float = 0.0) -> Doubles:
-    """Return the test whether two boxes overlap more than a threshold; the caller silences floating errors.
+    """Return the test whether two boxes overlap more than a threshold. `_kept` silences its floating errors.
 
     Args:
         edges: `[n,6]`: for each box left, top, right, bottom, width and height.
@@ -91,8 +91,7 @@ def on_the_camera(
     # A score of 0 marks a box as dropped.
     order = order[scores[order] != 0]
     doubles = overlapping(camera_edges(centres)[order], overlap, _SMALLEST)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return np.asarray(order[_kept(doubles, _of(classes, order), len(order))])
+    return np.asarray(order[_kept(doubles, _of(classes, order), len(order))])
 
 
 def in_the_field(
@@ -109,14 +108,14 @@ def in_the_field(
     """
     order = descending(scores)
     doubles = overlapping(true_edges(corners)[order], overlap)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return order[_kept(doubles, _of(classes, order), len(order), most)]
+    return order[_kept(doubles, _of(classes, order), len(order), most)]
 
 
 def _of(classes: Integers | None, order: Integers) -> Integers | None:
     return None if classes is None else classes[order]
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def _kept(doubles: Doubles, classes: Integers | None, count: int, most: int | None = None) -> Integers:
     """Return which of some boxes stay; they come with the surest first."""
     boxes = np.arange(count)
