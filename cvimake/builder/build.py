@@ -16,6 +16,7 @@ from cvimake.execution.image.recipe import Recipe
 from cvimake.project import Declarations, read_declarations
 
 if TYPE_CHECKING:
+    from cvimake.builder.executor import Executor
     from cvimake.execution.runtime import Runtimes
 
 
@@ -33,6 +34,7 @@ class Build:
         contents: what is known of files.
         store: where results are found and kept.
         shares: the cores and memory that each running task has got, by the task's name.
+        urgency: seconds of the longest chain of stages that waits for each running task, by the task's name.
         warnings: tells a warning about a model once, whatever number of its stages finds it.
     """
 
@@ -42,6 +44,7 @@ class Build:
         self.contents = Contents()
         self.activities = Activities()
         self.shares: dict[str, Share] = {}
+        self.urgency: dict[str, float] = {}
         self.warnings = announce.Once()
         self.store = Current(lambda: self.choice, environment)
 
@@ -93,3 +96,10 @@ class Build:
         from cvimake.execution.runtime import Runtimes  # noqa: PLC0415 - only a stage that runs needs an engine
 
         return Runtimes(self.root, self.environment, self.contents)
+
+    @functools.cached_property
+    def executor(self) -> Executor:
+        """Whatever runs the actions of stages: this process, unless a command sets another one."""
+        from cvimake.builder.executor import Here  # noqa: PLC0415 - only needed where something is stale
+
+        return Here(self)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +14,7 @@ from doit.exceptions import BaseFail
 from cvimake.builder import checks, outcomes, restore
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import INPUTS, OUTPUTS
+from cvimake.builder.executor import Job
 from cvimake.builder.records import CORES, RESTORED, SECONDS
 from cvimake.builder.task_failure import failure_of
 from cvimake.builder.task_meta import Restore
@@ -55,19 +56,16 @@ class RunOrRestore:
         build, stage, action = self._build, self._stage, self._stage.action
         checks.run(stage)
         text, toolchain = restore.recorded_toolchain(build.root / stage.toolchain, build.contents)
-        runtime = build.runtimes.recorded_in(stage.toolchain)
-        runtime.check(json.loads(text), stage.toolchain)
-        started = time.monotonic()
-        ran = runtime.sandbox.run(
-            action,
-            functools.partial(build.activities.read, action.name),
-            share,
-            functools.partial(restore.key_of, action, text),
+        job = Job(
+            action=action,
+            record=stage.toolchain,
+            toolchain=text,
+            share=share,
+            urgency=build.urgency.get(action.name, 0.0),
         )
-        key = restore.key_of(action, text, ran.inputs)
-        restore.keep(build, key, action, time.monotonic() - started, ran.outputs)
+        ran = build.executor.run(job)
         inputs = {**ran.inputs, str(stage.toolchain): toolchain}
-        concluded = self._concluded(Ran(inputs=inputs, outputs=ran.outputs))
+        concluded = self._concluded(dataclasses.replace(ran, inputs=inputs))
         if action.parts:
             parts.remove(build.root, action.name)
         return concluded
@@ -106,7 +104,7 @@ class RunOrRestore:
                 raise CvimakeError(
                     f"{self._stage.action.name}: {path} was edited while it was read", "Start again."
                 )
-        return Ran(inputs={**also, **ran.inputs}, outputs=ran.outputs)
+        return dataclasses.replace(ran, inputs={**also, **ran.inputs})
 
 
 class _NotInStoreError(Exception):
@@ -135,7 +133,9 @@ def guarded(
             _check_outputs(ran, outputs)
     except (CvimakeError, OSError) as error:
         return failure_of(error)
-    values = {SECONDS: time.monotonic() - started, CORES: share.cores, OUTPUTS: outputs}
+    seconds = ran.seconds if ran and ran.seconds is not None else time.monotonic() - started
+    cores = ran.cores if ran and ran.cores else share.cores
+    values = {SECONDS: seconds, CORES: cores, OUTPUTS: outputs}
     return {**values, INPUTS: dict(ran.inputs)} if ran else values
 
 

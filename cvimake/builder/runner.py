@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from typing import Any, Protocol
+from typing import Any
 
 from doit.control import ExecNode, TaskDispatcher
 from doit.exceptions import BaseFail
@@ -14,25 +15,13 @@ from doit.task import Task
 
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import INPUTS
+from cvimake.builder.executor import Machine
 from cvimake.builder.recording import Ended, RecordingRunner
 from cvimake.builder.records import CORES, SECONDS
 from cvimake.builder.schedule import Schedule
 from cvimake.builder.task_meta import Restore, meta_of
 from cvimake.core import graph
 from cvimake.core.capacity import Capacity, Load, Share, cores_for
-
-# No machine runs more stages at once; threads are made as they are needed.
-_MOST_THREADS = 64
-
-
-class Machine(Protocol):
-    """The machine that stages run on."""
-
-    def capacity(self) -> Capacity:
-        """Return what it has for stages."""
-
-    def cancel(self) -> None:
-        """End every running stage, and let no other begin."""
 
 
 class Runner(RecordingRunner):
@@ -78,7 +67,9 @@ class Runner(RecordingRunner):
         self._schedule = Schedule(functools.partial(_selected, task_dispatcher), self._seconds)
         stages = (meta_of(task).stage for task in _selected(task_dispatcher).values())
         self._takes_over_budget = any(stage and stage.takes_over_budget for stage in stages)
-        with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="stage") as pool:
+        # Threads are made as they are needed.
+        most = self._build.executor.most_at_once
+        with ThreadPoolExecutor(most, thread_name_prefix="stage") as pool:
             try:
                 while True:
                     for node in self._judge(task_dispatcher, finished):
@@ -116,6 +107,7 @@ class Runner(RecordingRunner):
             self.reporter.execute_task(node.task)
             if share:
                 self._running[node] = share
+                self._build.urgency[node.task.name] = self._schedule.chain(node.task.name)
                 self._futures[pool.submit(self._execute, node.task, share)] = node
             else:
                 self.settle(node, self._execute(node.task, Share()))
@@ -123,9 +115,14 @@ class Runner(RecordingRunner):
         return finished
 
     def _wait(self, pool: Executor) -> list[ExecNode]:
-        """Wait until something has ended; return the tasks that have succeeded or failed."""
+        """Wait until something has ended, or the capacity may be another.
+
+        Returns:
+            The tasks that have succeeded or failed.
+        """
         finished: list[ExecNode] = []
-        for future in wait(self._futures, return_when=FIRST_COMPLETED).done:
+        seconds = self._build.executor.looks_again if self._ready else None
+        for future in wait(self._futures, timeout=seconds, return_when=FIRST_COMPLETED).done:
             node, outcome = self._futures.pop(future), future.result()
             self._looked_for.pop(node, None)
             if outcome is None:
@@ -225,7 +222,9 @@ class Runner(RecordingRunner):
     def _capacity(self) -> Capacity:
         if self._machine is None:
             self._machine = self._ready_machine()
-        return Capacity(cores=self._jobs) if self._jobs else self._machine.capacity()
+        capacity = self._machine.capacity()
+        # More memory than the machine has may be asked for, and no stage can leave its machine.
+        return dataclasses.replace(capacity, cores=self._jobs, memory=None) if self._jobs else capacity
 
 
 def _load(node: ExecNode) -> Load | None:

@@ -219,7 +219,7 @@ class Project:
         self._record_toolchain(FRAMEWORKS)
 
     def _record_toolchain(self, toolchain: Path = TOOLCHAIN) -> None:
-        identity = self.build.runtimes.recorded_in(toolchain).image.identity
+        identity = self.build.executor.identity(toolchain)
         text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
         path = self.build.root / toolchain
         if not path.exists() or path.read_bytes() != text.encode():

@@ -165,7 +165,7 @@ class Run(DoitRun):
                 always_execute=always,
                 stream=Stream(verbosity),
                 build=build,
-                ready_machine=lambda: build.runtimes.plain(),  # noqa: PLW0108 - only a stage that runs needs an engine
+                ready_machine=lambda: build.executor.ready(),  # noqa: PLW0108 - only a stage that runs needs an engine
                 history=history,
                 jobs=jobs,
             )

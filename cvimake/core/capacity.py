@@ -59,10 +59,13 @@ class Capacity:
     Attributes:
         memory: bytes; None for no limit.
         cores: number of cores.
+        cores_each: the most cores that one stage can get: those of the largest of several machines; None for
+            one machine.
     """
 
     cores: int
     memory: int | None = None
+    cores_each: int | None = None
 
     @classmethod
     def of_machine(cls, cores: int, memory: int) -> Capacity:
@@ -87,7 +90,7 @@ class Capacity:
         others = list(running)
         cores = self.cores - sum(share.cores for share in others)
         free = None if self.memory is None else self.memory - sum(share.memory for share in others)
-        for count in range(max(1, min(load.cores, wanted, cores)), 0, -1):
+        for count in range(max(1, min(load.cores, wanted, cores, self.cores_each or cores)), 0, -1):
             memory = load.memory_on(count)
             if count <= cores and (free is None or memory <= free):
                 return Share(cores=count, memory=memory, free=free)

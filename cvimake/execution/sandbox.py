@@ -36,10 +36,14 @@ class Ran:
     Attributes:
         inputs: the states of the files that the tool read, by their paths.
         outputs: the sha256 of the files that it wrote, by their paths.
+        seconds: how long it ran, where another machine has measured that.
+        cores: on how many cores, where another machine has decided that.
     """
 
     inputs: Mapping[str, State]
     outputs: Mapping[str, str]
+    seconds: float | None = None
+    cores: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

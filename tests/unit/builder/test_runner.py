@@ -319,3 +319,17 @@ def test_no_machine_is_made_ready_for_what_is_no_stage() -> None:
         ready_machine=refuse,
     )
     assert runner.run_all(control.task_dispatcher()) == SUCCESS
+
+
+def test_a_stage_begins_once_other_machines_have_come() -> None:
+    class Growing(Bench):
+        def capacity(self) -> Capacity:
+            # The first stage goes on until the second one has begun, for which there is no room at first.
+            return Capacity(cores=2 if self.begun else 1)
+
+    bench = Growing(Capacity(cores=1))
+    begun = threading.Event()
+    bench.build.executor = SimpleNamespace(most_at_once=4, looks_again=0.01)
+    tasks = [bench.task("long", act=lambda: begun.wait(60)), bench.task("other", act=begun.set)]
+    assert bench.run(*tasks) == SUCCESS
+    assert bench.ended == ["other", "long"]

@@ -60,3 +60,10 @@ def test_a_stage_gets_as_many_cores_as_their_memory_is_there_for() -> None:
 )
 def test_a_stage_is_to_get_its_part_of_the_work(own: float, all_work: float, cores: int) -> None:
     assert cores_for(own, all_work, Capacity(cores=8)) == cores
+
+
+def test_no_stage_gets_more_cores_than_the_largest_machine_has() -> None:
+    capacity = Capacity(cores=64, cores_each=8)
+    share = capacity.share([], Load(memory=1, cores=32), 32)
+    assert share
+    assert share.cores == 8
