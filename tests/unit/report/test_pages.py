@@ -96,6 +96,17 @@ def test_a_model_that_cannot_be_built_has_a_page() -> None:
     assert "cannot run" in Page(pages.overview(report(shown), FOLDER, dated=True)).text
 
 
+def test_a_model_that_waits_is_named_once() -> None:
+    shown = Model(
+        name="m", description="", declaration="models/m/model.toml", state="waits",
+        troubles=(Trouble(cause="m waits for its source", remedy="Put it at models/m/m.onnx."),),
+        suggestion=Suggestion(variant="", reason=""),
+    )  # fmt: skip
+    text = " ".join(Page(pages.overview(report(shown), FOLDER, dated=True)).text.split())
+    assert "m waits for its source" in text
+    assert "m waits m waits" not in text
+
+
 @pytest.mark.parametrize("drop", [0.004, -0.004])
 def test_a_difference_within_the_standard_error_is_told(drop: float) -> None:
     one = variant()
