@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from pycocotools.cocoeval import COCOeval
 
 from . import standard_error
 from .classifiers import confusions, ranked
@@ -53,7 +52,7 @@ def agreement(
     }
     scores = {one["id"]: one["score"] for one in labels["annotations"]}
     for name, evaluation in evaluations(labels, good).items():
-        pairs = _pairs(evaluation)
+        pairs = evaluation.pairs
         overlap = "mean_oks" if name == "keypoints" else "mean_iou"
         figures[name] = figures_of(labels, evaluation, sure)
         figures[name][overlap] = _mean([pair[2] for pair in pairs])
@@ -63,7 +62,7 @@ def agreement(
             figures["score_moved_most"] = max(moved, default=None)
     # The other way round: what the variant is sure of, looked for in the float network.
     other = _as_labels(frame, good, sure)
-    back = len(_pairs(evaluate(other, good_truth, "bbox", pairs=True)))
+    back = len(evaluate(other, good_truth, "bbox", pairs=True).pairs)
     return {**figures, "added": len(other["annotations"]) - back}
 
 
@@ -98,23 +97,6 @@ def _as_labels(frame: Labels, detections: Sequence[Result], sure: float) -> dict
     # pycocotools looks up an image's size even for masks that have their own.
     images = [{"width": 0, "height": 0, **image} for image in frame["images"]]
     return {"images": images, "categories": frame["categories"], "annotations": annotations}
-
-
-def _pairs(evaluation: COCOeval) -> list[tuple[int, float, float]]:
-    """Return the label's id, the detection's score and the overlap of each match at an overlap of 0.5."""
-    found = []
-    params = evaluation.params
-    areas, images = len(params.areaRng), len(params.imgIds)
-    for number in range(len(params.catIds)):
-        start = number * areas * images
-        for one in filter(None, evaluation.evalImgs[start : start + images]):
-            key = one["image_id"], one["category_id"]
-            order = [label["id"] for label in evaluation._gts[key]]  # noqa: SLF001 - the order of the overlaps
-            for index, label in enumerate(one["dtMatches"][0]):
-                if label:
-                    overlap = evaluation.ious[key][index, order.index(label)]
-                    found.append((int(label), float(one["dtScores"][index]), float(overlap)))
-    return found
 
 
 def _mean(values: Sequence[float]) -> float | None:

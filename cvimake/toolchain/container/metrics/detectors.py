@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools.cocoeval import COCOeval
 
 from . import standard_error
-from .evaluation import MEMBER, Kind, Labels, Matched, Result, evaluate, matched, usable
+from .average_precision import average_precision, mean_of_classes, precision_over_recall
+from .evaluation import MEMBER, Evaluation, Kind, Labels, Matched, Result, evaluate, usable
 
 Figures = dict[str, Any]
 
@@ -57,8 +58,8 @@ def labelled_figures(labels: Labels, detections: Sequence[Result], threshold: fl
     }
 
 
-def evaluations(labels: Labels, detections: Sequence[Result]) -> dict[str, COCOeval]:
-    """Return pycocotools' evaluation of each of `boxes`, `masks`, `keypoints` that the labels have.
+def evaluations(labels: Labels, detections: Sequence[Result]) -> dict[str, Evaluation]:
+    """Return the evaluation of each of `boxes`, `masks`, `keypoints` that the labels have.
 
     Raises:
         ValueError: a detection does not have what the labels have.
@@ -82,48 +83,52 @@ def kinds(labels: Labels) -> Mapping[str, Kind]:
     return found
 
 
-def figures_of(labels: Labels, evaluation: COCOeval, threshold: float) -> Figures:
+def figures_of(labels: Labels, evaluation: Evaluation, threshold: float) -> Figures:
     """Return the figures of boxes, of masks, or of keypoints."""
-    # [overlap, recall, class, size, most detections]; the last number of detections is the largest.
-    precision = evaluation.eval["precision"][..., -1]
     names = {one["id"]: one["name"] for one in labels["categories"]}
-    order = [names[number] for number in evaluation.params.catIds]
-    of_class = matched(evaluation)
-    by_name = {names[number]: one for number, one in of_class.items()}
-    error50, error50_95 = standard_error.of_average_precision(of_class.values())
+    by_name = {names[number]: one for number, one in evaluation.sizes["all"].items()}
+    once = np.ones((1, len(labels["images"])), np.int64)
+    # The first draw is that of all images: its figures are the figures.
+    draws = np.concatenate([once, standard_error.draws(len(labels["images"]))])
+    of_class = {name: average_precision(one, draws) for name, one in by_name.items()}
+    whole = mean_of_classes(list(of_class.values()), len(draws))
+    error50, error50_95 = standard_error.of_average_precision(whole[1:])
+    labelled = [one for one in by_name.values() if one.objects.any()]
     return {
-        **_pair(precision[:, :, :, 0]),
+        **_pair(whole[0]),
         "map50_standard_error": error50,
         "map50_95_standard_error": error50_95,
-        "recall_100": _mean(evaluation.eval["recall"][:, :, 0, -1]),
+        "recall_100": _mean([float((one.right.sum(1) / one.objects.sum()).mean()) for one in labelled]),
         "classes": {
-            name: {**_pair(precision[:, :, index, 0]), "objects": int(by_name[name].objects.sum())}
-            for index, name in enumerate(order)
+            name: {**_pair(of_class[name][0]), "objects": int(one.objects.sum())}
+            for name, one in by_name.items()
         },
         "sizes": {
-            size: _pair(precision[:, :, :, index])
-            for index, size in enumerate(evaluation.params.areaRngLbl)
-            if index
+            size: _pair(mean_of_classes([average_precision(one, once) for one in classes.values()], 1)[0])
+            for size, classes in evaluation.sizes.items()
+            if size != "all"
         },
-        "precision_over_recall": _over_recall(precision[0, :, :, 0]),
+        "precision_over_recall": _over_recall(labelled),
         "at_threshold": at_threshold(by_name, threshold),
     }
 
 
-def _over_recall(precision: NDArray[np.float64]) -> list[float]:
-    """Return the mean of all classes at each second recall of a table `[recalls, classes]`."""
-    means = [_mean(row) for row in precision[::2]]
-    return [round(mean, _CURVE_DIGITS) for mean in means if mean is not None]
+def _over_recall(classes: Sequence[Matched]) -> list[float]:
+    """Return the mean precision of classes that have objects at each second recall; empty without classes."""
+    if not classes:
+        return []
+    means = np.mean([precision_over_recall(one)[::2] for one in classes], axis=0)
+    return [round(mean, _CURVE_DIGITS) for mean in means.tolist()]
 
 
-def _pair(precision: NDArray[np.float64]) -> Figures:
-    return {"map50": _mean(precision[0]), "map50_95": _mean(precision)}
+def _pair(found: NDArray[np.float64]) -> Figures:
+    """Return the figures of an average precision `[overlaps]`, which is NaN without objects."""
+    first, mean = float(found[0]), float(found.mean())
+    return {"map50": None if math.isnan(first) else first, "map50_95": None if math.isnan(mean) else mean}
 
 
-def _mean(values: NDArray[np.float64]) -> float | None:
-    """Return the mean of the values that pycocotools could compute; it marks the others with -1."""
-    there = values[values > -1]
-    return float(there.mean()) if there.size else None
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
 
 
 def at_threshold(classes: Mapping[str, Matched], threshold: float) -> Figures:
