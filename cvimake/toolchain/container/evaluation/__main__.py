@@ -65,8 +65,8 @@ class Evaluation:
         self._decoder = OwnDecoder(function) if function else None
         self._kind = functools.cache(self._kind_of_shapes)
 
-    def see(self, images: Sequence[dict[str, Any]], begin: Begin) -> Iterator[dict[str, Any]]:
-        """Yield what the network finds in each image, as the JSON value of a `Seen`.
+    def see(self, images: Sequence[dict[str, Any]], begin: Begin) -> Iterator[list[dict[str, Any]]]:
+        """Yield what the network finds in some images at a time: for each the JSON value of a `Seen`.
 
         Some are read, then computed, then decoded: the simulator leaves nothing in the processor's caches, so
         after each run the rest would take twice as long.
@@ -78,7 +78,7 @@ class Evaluation:
         size, pad = self._network.size, self._options["pad_value"]
         for start in range(0, len(images), _AT_ONCE):
             some = dict(enumerate(images[start : start + _AT_ONCE], start))
-            pictures, outputs = {}, {}
+            pictures, outputs, seen = {}, {}, []
             for place, image in some.items():
                 begin(place)
                 pictures[place] = picture_of(self._images / image["file"], size, pad)
@@ -87,7 +87,8 @@ class Evaluation:
                 outputs[place] = self._network.run(picture)
             for place, image in some.items():
                 begin(place)
-                yield self._seen(image["id"], *pictures[place], outputs[place])
+                seen.append(self._seen(image["id"], *pictures[place], outputs[place]))
+            yield seen
 
     def _seen(
         self, image: int, picture: Picture, place: Letterbox, outputs: Sequence[Output]

@@ -19,8 +19,8 @@ Value = TypeVar("Value")
 
 Begin = Callable[[int], None]
 """Is told the place of the item of a group whose computation begins, so that a failure can name it."""
-Function = Callable[[Sequence[Item], Begin], Iterable[Value]]
-"""Yields the value of each item of a group, in their order."""
+Function = Callable[[Sequence[Item], Begin], Iterable[Sequence[Value]]]
+"""Yields the values of the items of a group in their order, several values at one time or one."""
 
 _FORK = get_context("fork")
 _PLACE_BYTES = 8
@@ -29,10 +29,10 @@ _PLACE_BYTES = 8
 def one_by_one(function: Callable[[Item], Value]) -> Function[Item, Value]:
     """Return the function of a group that calls a function for each of its items."""
 
-    def of_group(items: Sequence[Item], begin: Begin) -> Iterator[Value]:
+    def of_group(items: Sequence[Item], begin: Begin) -> Iterator[list[Value]]:
         for place, item in enumerate(items):
             begin(place)
-            yield function(item)
+            yield [function(item)]
 
     return of_group
 
@@ -59,7 +59,7 @@ def each_group(
     function: Function[Item, Value],
     processes: int,
     name: Callable[[Item], str] = str,
-    ended: Callable[[], object] = bool,
+    ended: Callable[[int], object] = bool,
 ) -> Iterator[tuple[int, list[Value]]]:
     """Yield the number of each group with the function's values for its items, as groups end.
 
@@ -73,7 +73,7 @@ def each_group(
         function: gets the items of a group; its values must be picklable.
         processes: how many groups are computed at one time.
         name: returns an item's name for messages.
-        ended: is called after each item.
+        ended: is called after some items, with their number.
 
     Raises:
         SystemExit: a call failed or its process died; the text names the item.
@@ -98,8 +98,9 @@ def each_group(
                 number, process, begun = running[pipe]
                 of_group = values[number]
                 of_item = functools.partial(_name, name, groups[number], begun)
-                of_group.append(value_of(of_item, pipe, process))
-                ended()
+                some = value_of(of_item, pipe, process)
+                of_group += some
+                ended(len(some))
                 if len(of_group) == len(groups[number]):
                     del running[pipe]
                     pipe.close()
@@ -118,7 +119,7 @@ def _name(name: Callable[[Item], str], items: Sequence[Item], begun: mmap.mmap) 
 
 
 def value_of(name: Callable[[], str], pipe: Connection, process: ForkProcess) -> Any:  # noqa: ANN401 - what was sent
-    """Return the next value that a process sends.
+    """Return the next values that a process sends.
 
     Args:
         name: returns the name of the item that the process has begun.
@@ -151,8 +152,8 @@ def _call(function: Function[Item, Value], items: Sequence[Item], pipe: Connecti
         begun[:] = place.to_bytes(_PLACE_BYTES, "little")
 
     try:
-        for value in function(items, begin):
-            pipe.send((False, value))
+        for values in function(items, begin):
+            pipe.send((False, values))
     except Exception:  # noqa: BLE001 - every error is handed on
         pipe.send((True, traceback.format_exc()))
     pipe.close()

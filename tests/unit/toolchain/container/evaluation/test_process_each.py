@@ -4,7 +4,7 @@ import os
 import signal
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
 
@@ -54,12 +54,19 @@ def test_a_group_that_has_ended_is_there_before_the_others_have() -> None:
 
 def test_each_item_that_has_ended_is_told_before_its_group_ends() -> None:
     told: list[int] = []
+    assert list(each_group({0: [1, 2, 3]}, one_by_one(str), 1, ended=told.append)) == [(0, ["1", "2", "3"])]
+    assert told == [1, 1, 1]
 
-    def tell() -> None:
-        told.append(len(told))
 
-    assert list(each_group({0: [1, 2, 3]}, one_by_one(str), 1, ended=tell)) == [(0, ["1", "2", "3"])]
-    assert told == [0, 1, 2]
+def test_several_values_can_be_handed_over_together() -> None:
+    def in_two_parts(items: Sequence[int], begin: Begin) -> Iterator[list[str]]:
+        begin(0)
+        yield [str(item) for item in items[:2]]
+        yield [str(item) for item in items[2:]]
+
+    told: list[int] = []
+    assert list(each_group({4: [1, 2, 3]}, in_two_parts, 1, ended=told.append)) == [(4, ["1", "2", "3"])]
+    assert told == [2, 1]
 
 
 def test_a_process_that_dies_in_a_group_is_told_with_the_item_that_it_died_at() -> None:
@@ -72,7 +79,7 @@ def test_a_process_that_dies_in_a_group_is_told_with_the_item_that_it_died_at() 
 
 
 def test_the_item_that_was_begun_is_named_although_no_value_of_its_group_was_sent() -> None:
-    def all_at_once(items: Sequence[str], begin: Begin) -> list[str]:
+    def all_at_once(items: Sequence[str], begin: Begin) -> list[list[str]]:
         begin(0)
         begin(2)
         if items[2] == "bad":
