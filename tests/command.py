@@ -23,6 +23,8 @@ CHECKOUT = Path(__file__).parents[1]
 # What the tests cover is counted, and shown once at the end.
 _COVERAGE = ("--cov", "--cov-report=")
 _MIXED = ("-p", "randomly", "--randomly-seed=7")
+# Two files of integration tests at once, each in a process of its own: one waits while the other computes.
+_TWO_FILES = ("-n", "2", "--dist", "loadfile")
 
 
 class Test(PlainCommand):
@@ -74,7 +76,7 @@ class Test(PlainCommand):
             )
         if arguments:
             return _run([python, "-m", "pytest", *arguments])
-        code = _run([python, "-m", "pytest", *_COVERAGE, "--cov-append", "tests/integration"])
+        code = _run([python, "-m", "pytest", *_COVERAGE, "--cov-append", *_TWO_FILES, "tests/integration"])
         terminal.write(f"{_covered(python)}\n")
         return code
 
