@@ -3,17 +3,19 @@
 All tools have the same graph over the same files. They look at different properties of the files;
 docs/performance.md says which. Our time includes the launcher. With nothing to do, ours is also measured
 without kept answers: then it reads and checks all declarations, while the others get the finished graph.
+After one option was changed, our plan is compared with their run with nothing to do.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench import project, tools
-from bench.measure import Comparison, Result, Runs, Scale, Unit, alternate, peak, timed
+from bench.measure import Comparison, Result, Runs, Scale, Unit, alternate, peak, timed, timed_output
 from bench.tools import CVIMAKE, DOIT, Ready
 from cvimake.cli.answers.request import VARIABLE
 
@@ -22,6 +24,8 @@ REPEATS = {1: 11, 100: 7, 1000: 5}
 # The seconds after which a run is ended, and those after which a run is ended that only gets a tool ready.
 LIMIT = 120.0
 PREPARATION = 900.0
+# Seconds after which a change of a file is certainly older than the next process.
+_AT_REST = 0.1
 _BUILD, _PLAN, _WHY, _LIST, _FULL, _PLAN_OF_ALL = (
     "./doit, nothing to do",
     "./doit plan, nothing to do",
@@ -30,6 +34,7 @@ _BUILD, _PLAN, _WHY, _LIST, _FULL, _PLAN_OF_ALL = (
     "./doit without kept answers, nothing to do",
     "./doit plan, everything to do",
 )
+_EDITED = "./doit plan, one option changed"
 # Our commands that other tools are not compared in.
 _LOOKS = {_WHY: ("why", "m0000"), _LIST: ("list", "--all")}
 # The comparison and its bound, by the number of models, what is done, and the tool that is compared.
@@ -41,6 +46,7 @@ BOUNDS = {
     (1000, _BUILD, "ninja"): (Comparison.ITSELF, 0.35),
     # doit gets the finished graph, and does not read and check 1,000 declarations.
     (1000, _FULL, DOIT.name): (Comparison.RATIO, 2.5),
+    (1000, _EDITED, DOIT.name): (Comparison.RATIO, 1.5),
     **{(1000, doing, CVIMAKE.name): (Comparison.ITSELF, 0.5) for doing in (_PLAN, _WHY, _LIST)},
     # Here it also reads all declarations, and prints 8,000 stages.
     (1000, _PLAN_OF_ALL, CVIMAKE.name): (Comparison.RATIO, 4.0),
@@ -80,6 +86,7 @@ def _of_size(folder: Path, models: int, repeats: int) -> Iterator[Result]:
                 for doing, arguments in _LOOKS.items()
             },
             (_FULL, ours.name): functools.partial(timed, full, done, LIMIT),
+            (_EDITED, ours.name): functools.partial(_edited, ours, done),
             (_PLAN_OF_ALL, ours.name): functools.partial(timed, plan_of_all, fresh, LIMIT),
         },
         repeats,
@@ -99,7 +106,7 @@ def _of_size(folder: Path, models: int, repeats: int) -> Iterator[Result]:
             bound=bound,
         )
 
-    for doing, theirs in ((_BUILD, _BUILD), (_FULL, _BUILD), (_PLAN, _PLAN)):
+    for doing, theirs in ((_BUILD, _BUILD), (_FULL, _BUILD), (_EDITED, _BUILD), (_PLAN, _PLAN)):
         for other in others:
             yield result("other-tools", doing, other, theirs)
     for doing in (_PLAN, *_LOOKS):
@@ -112,6 +119,29 @@ def _of_size(folder: Path, models: int, repeats: int) -> Iterator[Result]:
             dataclasses.replace(tool, missing=reason) if tool.name in slow else tool for tool in others
         ]
         yield from _memory(models, done, ours, measured, repeats)
+
+
+def _edited(ours: Ready, root: Path) -> float:
+    """Return the seconds of a plan after an option of one model was changed; the option is changed back."""
+    declaration = root / "models" / "m0000" / "model.toml"
+    text = declaration.read_text(encoding="utf-8")
+    try:
+        _write(declaration, text.replace("expected_cos = 0.9999", "expected_cos = 0.9998"))
+        seconds, output = timed_output(ours.plan, root, LIMIT)
+    finally:
+        _write(declaration, text)
+    if "m0000:mix_qtable" not in output:
+        raise RuntimeError(f"the changed option was not noticed:\n{output[-2000:]}")
+    # The file is another one now. The next measured runs have to find answers that hold.
+    for command in (ours.build, ours.plan, *([ours.build[0], *arguments] for arguments in _LOOKS.values())):
+        timed(command, root, LIMIT)
+    return seconds
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, and wait until it is at rest: otherwise no answer is kept."""
+    path.write_text(text, encoding="utf-8")
+    time.sleep(_AT_REST)
 
 
 def _memory(models: int, root: Path, ours: Ready, others: list[Ready], repeats: int) -> Iterator[Result]:

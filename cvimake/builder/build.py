@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cvimake.builder.activity import Activities
 from cvimake.builder.store.current import Choice, Current, choose
+from cvimake.builder.untouched import Judged, Untouched
 from cvimake.core import announce, clock
 from cvimake.core.capacity import ONE_CORE, Share
 from cvimake.core.content import Contents
@@ -35,6 +36,9 @@ class Build:
         store: where results are found and kept.
         shares: the cores and memory that each running task has got, by the task's name.
         urgency: seconds of the longest chain of stages that waits for each running task, by the task's name.
+        untouched: models that need no look, so their declarations are not read. It has to be set before the
+            first declaration is read.
+        judged: the models that had nothing to do, after all were judged; None if that is not known.
         warnings: tells a warning about a model once, whatever number of its stages finds it.
     """
 
@@ -45,6 +49,8 @@ class Build:
         self.activities = Activities()
         self.shares: dict[str, Share] = {}
         self.urgency: dict[str, float] = {}
+        self.untouched = Untouched()
+        self.judged: Judged | None = None
         self.warnings = announce.Once()
         self.store = Current(lambda: self.choice, environment)
 
@@ -60,7 +66,7 @@ class Build:
             CvimakeError: `pyproject.toml` is wrong. Mistakes in models are part of the declarations.
             OSError: a file cannot be read.
         """
-        return read_declarations(Path())
+        return read_declarations(Path(), self.untouched.stages)
 
     @functools.cached_property
     def epoch(self) -> int:

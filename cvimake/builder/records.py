@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,20 @@ class Records(SqliteDB):
         except ValueError:
             return {}
         return record if isinstance(record, dict) else {}
+
+    def digests(self) -> dict[str, str]:
+        """Return a digest of the records on the disk for each model, and for each task that no model has."""
+        hashes: dict[str, hashlib.blake2b] = {}
+        cursor = self._conn.cursor()
+        # doit's connections make each row a dictionary, and decode it.
+        cursor.row_factory = None
+        for task, data in cursor.execute(
+            "select task_id, cast(task_data as blob) from doit order by task_id"
+        ):
+            found = hashes.setdefault(str(task).partition(":")[0], hashlib.blake2b(digest_size=16))
+            name, record = str(task).encode(), data or b""
+            found.update(b"%d %d %b%b" % (len(name), len(record), name, record))
+        return {model: found.hexdigest() for model, found in hashes.items()}
 
     def set(self, task_id: str, dependency: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
         """Change one item of a task's record, and leave the others as they are."""

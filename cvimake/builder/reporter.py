@@ -19,6 +19,7 @@ from cvimake.builder.records import RESTORED
 from cvimake.builder.summary import SEVERITY, Result, State
 from cvimake.builder.task_failure import error_of
 from cvimake.builder.task_meta import meta_of
+from cvimake.builder.untouched import Untouched
 from cvimake.core import graph
 from cvimake.core.errors import CvimakeError
 from cvimake.core.paths import TOOLCHAIN
@@ -50,6 +51,8 @@ class BuildReporter(ConsoleReporter):
     Attributes:
         counts: how many stages came to which end; those without work are not counted.
         activities: the running stages of the build; those of one that nobody else watches until it is set.
+        unchanged: the names of the stages that had nothing to do.
+        untouched: the models that were left out of the build, since they have nothing to do.
         is_of_everything: whether the user named nothing to build; then models that wait are told too.
     """
 
@@ -57,6 +60,8 @@ class BuildReporter(ConsoleReporter):
         super().__init__(outstream, options)
         self.counts = dict.fromkeys(State, 0)
         self.activities = Activities()
+        self.unchanged: list[str] = []
+        self.untouched = Untouched()
         self.is_of_everything = True
         self._tasks: dict[str, Any] = {}
         self._selected: list[str] = []
@@ -89,6 +94,7 @@ class BuildReporter(ConsoleReporter):
         self._settled.add(task.name)
         if task.actions:
             self.counts[State.UNCHANGED] += 1
+            self.unchanged.append(task.name)
             self._skipped(task, State.UNCHANGED)
 
     def add_failure(self, task: Task, fail: BaseFail) -> None:
@@ -177,19 +183,21 @@ class Reporter(BuildReporter):
         # In the order of declaration, and not in the order in which the stages ended.
         place = {meta_of(task).row: number for number, task in enumerate(self._tasks.values())}
         rows = sorted(self._results, key=place.__getitem__)
-        summary.write({row: self._results[row] for row in rows}, self.outstream)
+        summary.write({row: self._results[row] for row in rows}, self.outstream, self.untouched.rows)
         for line in accuracy_table.of_float_networks(self._of_float, {row.model for row in rows}):
             self.write(f"{line}\n")
         for _, error in self._waiting():
             self.write(f"{error.in_short}\n")
-        if self._results and was_local(TOOLCHAIN):
+        if (self._results or self.untouched.rows) and was_local(TOOLCHAIN):
             self.write(
                 "Built without containers, so without isolation; `./doit doctor` says how to get an engine.\n"
             )
+        counts = {**self.counts}
+        counts[State.UNCHANGED] += self.untouched.others(self._tasks)
         parts = [
-            f"{self.counts[state]} {word}"
+            f"{counts[state]} {word}"
             for state, word in _COUNTED.items()
-            if self.counts[state] or state in {State.BUILT, State.UNCHANGED}
+            if counts[state] or state in {State.BUILT, State.UNCHANGED}
         ]
         self.write(", ".join(parts) + "\n")
 

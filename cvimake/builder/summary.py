@@ -74,10 +74,16 @@ def new_table() -> Table:
     return Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
 
 
-def write(results: Mapping[Row, Result], out: TextIO) -> None:
-    """Write the table; nothing if there is no row."""
+def write(results: Mapping[Row, Result], out: TextIO, others: int = 0) -> None:
+    """Write the table; nothing if there is no row.
+
+    Args:
+        results: of all rows of models that were judged.
+        out: where to write it.
+        others: how many rows the models have that were left out, since they have nothing to do.
+    """
     shown = dict(results)
-    if len(results) > MOST_UNCHANGED:
+    if len(results) + others > MOST_UNCHANGED:
         shown = {row: result for row, result in results.items() if result.state is not State.UNCHANGED}
     if not shown:
         return

@@ -243,7 +243,7 @@ def extra_tasks(build: Build, stages: Iterable[Stage]) -> list[DoitTask]:
     return [_on_request(project.task(stage)) for stage in stages]
 
 
-class _DefaultTasks(Sequence[str]):
+class DefaultTasks(Sequence[str]):
     """The tasks of a build in which nothing is named. doit wants them before it asks for tasks.
 
     The declarations are read when doit looks at the names, after it has asked for all tasks.
@@ -275,7 +275,7 @@ def doit_config(project: Project) -> dict[str, Any]:
         "backend": "records",
         "build": project.build,
         "check_file_uptodate": functools.partial(ContentChecker, project.build.contents),
-        "default_tasks": _DefaultTasks(project),
+        "default_tasks": DefaultTasks(project),
         "dep_file": "build/doit.sqlite",
         "reporter": Reporter,
     }

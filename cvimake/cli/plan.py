@@ -12,13 +12,15 @@ from typing import Any
 from doit.control import TaskControl
 from doit.task import Task
 
-from cvimake.builder import summary
+from cvimake.builder import staleness, summary
 from cvimake.builder.checks import samples
 from cvimake.builder.estimates import Estimates
 from cvimake.builder.reasons import Follows, to_json
 from cvimake.builder.restore import foresee
 from cvimake.builder.staleness import Verdict, critical_path
 from cvimake.builder.task_meta import meta_of
+from cvimake.builder.tasks import DefaultTasks
+from cvimake.builder.untouched import judged
 from cvimake.cli.base import OPTION_JSON, GraphCommand
 from cvimake.cli.run import with_info
 from cvimake.core import terminal, units
@@ -48,7 +50,12 @@ class Plan(GraphCommand):
         """Print the plan."""
         if self.sel_default_tasks:
             selected = [*selected, *(name for name, task in graph.tasks.items() if meta_of(task).hindrances)]
-        verdicts = self.stale(graph, with_info(selected, graph.tasks))
+        asked = with_info(selected, graph.tasks)
+        verdicts = self.stale(graph, asked)
+        if isinstance(self.sel_tasks, DefaultTasks):
+            needed = staleness.in_order(graph.tasks, asked)
+            unchanged = [task.name for task in needed if task.actions and task.name not in verdicts]
+            self.build.judged = judged(graph.tasks, self.build.declarations, unchanged, verdicts)
         running = [name for name in verdicts if not meta_of(graph.tasks[name]).hindrances]
         wrong = [name for name, verdict in verdicts.items() if verdict.is_impossible]
         unreadable = _unreadable(graph.tasks[name] for name in running)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from doit.cmd_base import Command
 from doit.doit_cmd import DoitMain
@@ -17,6 +18,9 @@ from cvimake.cli.loaders import Loader
 from cvimake.core import terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.core.invocation import INVOKED_FROM
+
+if TYPE_CHECKING:
+    from cvimake.cli.answers.partial import Partial
 
 # The file belongs to another user, or the file system is read-only.
 _CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -40,8 +44,14 @@ class Main(DoitMain):
         BIN_NAME: what the user typed, for help texts.
     """
 
-    def __init__(self, config_filenames: Sequence[str] = ("pyproject.toml", "doit.cfg")) -> None:
-        super().__init__(Loader(), config_filenames, extra_config=PLUGINS)
+    def __init__(
+        self,
+        config_filenames: Sequence[str] = ("pyproject.toml", "doit.cfg"),
+        partial: Partial | None = None,
+    ) -> None:
+        loader = Loader()
+        loader.partial = partial
+        super().__init__(loader, config_filenames, extra_config=PLUGINS)
         self.BIN_NAME = "./doit" if INVOKED_FROM in surroundings.variables() else "cvimake"
 
     def get_cmds(self) -> PluginDict:
@@ -92,11 +102,16 @@ def has_lasting_answer(arguments: Sequence[str]) -> bool:
     return arguments[0] in _LASTING or (arguments[0] == "run" and "--json" not in arguments)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run a command line and return the exit code."""
+def run(arguments: Sequence[str], partial: Partial | None = None) -> int:
+    """Run a command line and return the exit code.
+
+    Args:
+        arguments: of the command line.
+        partial: knows which models need no look; None to look at all.
+    """
     open_missing()
     try:
-        code = Main().run(list(arguments))
+        code = Main(partial=partial).run(list(arguments))
         terminal.flush()
     except BrokenPipeError as error:
         return leave(error)

@@ -20,7 +20,9 @@ from cvimake.builder.build import Build
 from cvimake.builder.history import HISTORY, History
 from cvimake.builder.reporter import BuildReporter
 from cvimake.builder.runner import Runner
+from cvimake.builder.tasks import DefaultTasks
 from cvimake.builder.unbuildable import PREVIEW, stand_ins, stops_others
+from cvimake.builder.untouched import judged
 from cvimake.cli import extra_packages, surroundings
 from cvimake.cli.closed_output import leave
 from cvimake.cli.interruption import ends_cleanly
@@ -158,9 +160,10 @@ class Run(DoitRun):
         else:
             control.selected_tasks = with_info(control.selected_tasks, control.tasks)
         with _writable(outfile) as out, contextlib.closing(History(HISTORY)) as history:
+            told = self._reporter(reporter, out, build)
             runner = Runner(
                 self.dep_manager,
-                self._reporter(reporter, out, build),
+                told,
                 continue_=continue_,
                 always_execute=always,
                 stream=Stream(verbosity),
@@ -170,10 +173,14 @@ class Run(DoitRun):
                 jobs=jobs,
             )
             try:
-                return int(runner.run_all(control.task_dispatcher()))
+                code = int(runner.run_all(control.task_dispatcher()))
+                if code == 0 and isinstance(self.sel_tasks, DefaultTasks) and isinstance(told, BuildReporter):
+                    build.judged = judged(control.tasks, build.declarations, told.unchanged)
+                return code
             finally:
                 build.store.finish()
-                if not continue_ and stops_others(control.selected_tasks, control.tasks):
+                of_all = [*control.selected_tasks, *build.untouched.stages]
+                if not continue_ and stops_others(of_all, control.tasks):
                     announce.note(
                         "a wrong declaration stops a build; ./doit --continue builds the other models"
                     )
@@ -186,7 +193,7 @@ class Run(DoitRun):
         kind = self.reporters[named] if isinstance(named, str) else named
         reporter = self._json_reporter or kind(out, {})
         if isinstance(reporter, BuildReporter):
-            reporter.activities = build.activities
+            reporter.activities, reporter.untouched = build.activities, build.untouched
             reporter.is_of_everything = self.sel_default_tasks
         return reporter
 

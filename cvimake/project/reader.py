@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,8 +28,12 @@ _PYPROJECT = Path("pyproject.toml")
 Table = TypeVar("Table", bound=Declared)
 
 
-def read_declarations(root: Path) -> Declarations:
+def read_declarations(root: Path, without: Container[str] = ()) -> Declarations:
     """Read the declarations in a project's folder.
+
+    Args:
+        root: the folder.
+        without: the names of models that are not read.
 
     Raises:
         DeclarationError: `pyproject.toml`, which concerns all models, has a mistake. The error names every
@@ -39,7 +43,7 @@ def read_declarations(root: Path) -> Declarations:
     datasets = _datasets(root, settings.datasets)
     models: dict[str, DeclaredModel] = {}
     unusable: dict[str, UnusableModel] = {}
-    for path in _declared_in(root / settings.models, "model.toml"):
+    for path in _declared_in(root / settings.models, "model.toml", without):
         found = _model(path, settings, datasets)
         if isinstance(found, UnusableModel):
             unusable[found.name] = found
@@ -181,8 +185,8 @@ def _table(file: File, model: type[Table], values: object) -> tuple[Table | None
         return None, list(explain(file, model, error))
 
 
-def _declared_in(folder: Path, name: str) -> Iterator[Path]:
+def _declared_in(folder: Path, name: str, without: Container[str] = ()) -> Iterator[Path]:
     """Yield the declarations below a folder; a link to a missing file too, for it is a mistake."""
     for inner in sorted(folder.glob("*")):
-        if os.path.lexists(path := inner / name):
+        if inner.name not in without and os.path.lexists(path := inner / name):
             yield path

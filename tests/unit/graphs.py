@@ -22,7 +22,9 @@ from cvimake.builder import checks, outcomes
 from cvimake.builder.content_checker import ContentChecker
 from cvimake.builder.records import Records
 from cvimake.camera.recognition import Recognition
+from cvimake.cli.answers.partial import Partial
 from cvimake.cli.commands import PLUGINS
+from cvimake.cli.loaders import Sparing
 from cvimake.core.action import Action
 from cvimake.core.capacity import Capacity
 from cvimake.core.content import Contents
@@ -129,12 +131,18 @@ class Workshop:
             f'{declared.read_text(encoding="utf-8")}labels = "labels.json"\n', encoding="utf-8"
         )
 
-    def doit(self, *arguments: str) -> int:
+    def doit(self, *arguments: str, partial: Partial | None = None) -> int:
         """Runs a command as the launcher would; returns the exit code."""
         stages = [self._watched(stage_of) for stage_of in dodo.STAGES]
         config, task_toolchain, task_models = dodo.graph(str(self.root / "dodo.py"), stages)
-        namespace = {"DOIT_CONFIG": config, "task_toolchain": task_toolchain, "task_models": task_models}
-        loader = ModuleTaskLoader(namespace)
+        namespace = {
+            "__file__": str(self.root / "dodo.py"),
+            "DOIT_CONFIG": config,
+            "task_toolchain": task_toolchain,
+            "task_models": task_models,
+        }
+        loader = _Loader(namespace)
+        loader.partial = partial
         ended = DoitMain(loader, config_filenames=(), extra_config=PLUGINS).run(list(arguments))
         return 0 if ended is None else int(ended)
 
@@ -155,10 +163,10 @@ class Workshop:
         with contextlib.closing(records):
             yield records
 
-    def build(self, *arguments: str) -> list[str]:
+    def build(self, *arguments: str, partial: Partial | None = None) -> list[str]:
         """Builds and returns the stages that ran."""
         self.ran.clear()
-        self.doit("run", *arguments)
+        self.doit("run", *arguments, partial=partial)
         return list(self.ran)
 
     def verdicts(self, capsys: pytest.CaptureFixture[str], code: int = 0) -> dict[str, str]:
@@ -237,6 +245,10 @@ def take_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def digests(action: Action) -> dict[str, str]:
     """The sha256 of each output of an action, by its path."""
     return {str(output.path): of_file(output.path) for output in action.outputs}
+
+
+class _Loader(Sparing, ModuleTaskLoader):
+    pass
 
 
 class _Runtime(runtime.Runtime):

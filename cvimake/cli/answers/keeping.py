@@ -22,6 +22,7 @@ from cvimake.core import filesystem, terminal
 from cvimake.core.filesystem import FileSystems
 
 if TYPE_CHECKING:
+    from cvimake.cli.answers.partial import Partial
     from cvimake.cli.answers.sights import State
 
 # File systems on which a change always shows in a file's time of change, and this machine's clock sets it.
@@ -49,7 +50,7 @@ _TIME_ZONE = "/etc/localtime"
 _MAPPED = Path("/proc/self/maps")
 
 
-def keep(observer: Observer, request: Request, since: float) -> str:
+def keep(observer: Observer, request: Request, since: float, partial: Partial | None = None) -> str:
     """Keep the answer to a request, and return why it was not kept; empty if it was.
 
     Args:
@@ -57,6 +58,7 @@ def keep(observer: Observer, request: Request, since: float) -> str:
         request: the command as it was given.
         since: the time at which the process began, in seconds since 1970. Everything that was looked at must
             have been at rest then; so nothing has changed while the command looked.
+        partial: knows the models that the answer is about; None if they do not matter.
     """
     if observer.spoiled_by:
         return observer.spoiled_by
@@ -69,6 +71,7 @@ def keep(observer: Observer, request: Request, since: float) -> str:
     try:
         for path in (*_of_python(observer.searched, importable), *_links(observer.folders)):
             seen[FILE].setdefault(path, ASK[FILE](path))
+        models = partial.complete(seen) if partial else b""
         if reason := _unrest(seen, since):
             return reason
         pieces = [
@@ -78,6 +81,7 @@ def keep(observer: Observer, request: Request, since: float) -> str:
         ]
         answer = Answer(request.digest, time.time_ns(), pieces, takes_lock=observer.takes_lock)
         answer.see(list(seen.values()), importable)
+        answer.models = models
         kept.write(request.path, answer)
     except (OSError, OverflowError, UnicodeError) as error:
         return str(error)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cvimake.cli.answers.sights import State
 
-_HEAD = b"a kept answer of cvimake, 1\n"
+_HEAD = b"a kept answer of cvimake, 2\n"
 _DIGEST, _LENGTH = 32, 8
 # More files than this are removed, the oldest first. Each terminal can have answers of its own.
 _MOST = 8
@@ -34,6 +34,7 @@ class Answer:
         kept: the time at which it was kept, in ns since 1970.
         takes_lock: whether the command takes the project's lock.
         printed: each piece that was printed, with the number of its stream.
+        models: what the answer says of each model; see `partial.py`.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Answer:
         self.seen: list[tuple[bytes, bytes]] = []
         # Folders, and the names in them that Python could import.
         self.importable: tuple[bytes, bytes] = (b"", b"")
+        self.models = b""
 
     def holds(self) -> bool:
         """Tell whether everything that it depends on is as it was.
@@ -55,12 +57,40 @@ class Answer:
             OSError: something cannot be looked at.
             OverflowError: a file has a time before 1970.
         """
-        if time.time_ns() < self.kept:
-            # The clock was set back. Until it reaches that time again, times of files say nothing.
+        if self._is_of_the_future():
             return False
         for kind, (paths, states) in enumerate(self.seen):
             if sights.states(kind, sights.split(paths)) != states:
                 return False
+        return self._imports_the_same()
+
+    def changed(self) -> list[tuple[int, int]] | None:
+        """Return what has changed of all that it depends on: for each path its kind, and its place there.
+
+        It is None if that cannot be told.
+        """
+        found = []
+        try:
+            if self._is_of_the_future() or not self._imports_the_same():
+                return None
+            for kind, (paths, states) in enumerate(self.seen):
+                now = sights.states(kind, sights.split(paths))
+                if now != states:
+                    found += [(kind, place) for place in sights.differing(now, states)]
+        except (OSError, OverflowError):
+            return None
+        return found
+
+    def read(self) -> Iterator[tuple[list[str], list[State]]]:
+        """Yield for each kind of sight the paths, and their states."""
+        for paths, states in self.seen:
+            yield sights.split(paths), sights.unpacked(states)
+
+    def _is_of_the_future(self) -> bool:
+        # The clock was set back. Until it reaches that time again, times of files say nothing.
+        return time.time_ns() < self.kept
+
+    def _imports_the_same(self) -> bool:
         folders, names = self.importable
         return sights.joined([sights.importable(folder) for folder in sights.split(folders)]) == names
 
@@ -104,7 +134,7 @@ def read(path: str) -> Answer:
     request, kept, takes_lock, printed, *others = _unpacked(data[begin:])
     pieces = [(piece[0], piece[1:]) for piece in _unpacked(printed)]
     answer = Answer(request, int.from_bytes(kept, "big"), pieces, takes_lock=takes_lock == b"1")
-    *seen, folders, names = others
+    *seen, folders, names, answer.models = others
     answer.seen = list(zip(seen[::2], seen[1::2], strict=True))
     answer.importable = (folders, names)
     return answer
@@ -133,6 +163,7 @@ def write(path: str, answer: Answer) -> None:
             _packed(pieces),
             *(part for pair in answer.seen for part in pair),
             *answer.importable,
+            answer.models,
         ]
     )
     new = f"{path}.{os.getpid()}.new"

@@ -14,6 +14,7 @@ import pwd
 import stat
 import sys
 import urllib.parse
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
@@ -86,6 +87,7 @@ class Observer:
     Attributes:
         seen: for each kind of sight, the paths with the state in which they were first seen.
         folders: those whose names were listed.
+        opened: how often each path was opened to be read.
         loaded: the modules that Python had loaded before.
         searched: folders in which Python has looked for modules.
         printed: what was printed, with the number of its stream.
@@ -97,6 +99,7 @@ class Observer:
         self._root = root
         self.seen: tuple[dict[str, State], ...] = ({}, {}, {}, {})
         self.folders: set[str] = set()
+        self.opened: Counter[str] = Counter()
         self.loaded: frozenset[str] = frozenset()
         self.searched: set[str] = set()
         self.printed: list[tuple[int, str]] = []
@@ -248,6 +251,7 @@ class Observer:
         elif flags & _WRITING and place != _TURN and path != os.devnull:
             self.spoil(f"{path} is written")
         elif not flags & _WRITING:
+            self.opened[path] += 1
             self.look(path)
 
     def _connects(self, database: str) -> None:

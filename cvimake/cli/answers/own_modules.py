@@ -48,6 +48,29 @@ def question(path: Path, own: Container[str]) -> str:
     return ""
 
 
+def only_chooses_stages(path: Path) -> bool:
+    """Tell whether a `dodo.py` has no tasks but cvimake's: it imports cvimake, and calls `graph`.
+
+    Args:
+        path: the `dodo.py`, which Python has imported.
+    """
+    return all(map(_chooses, ast.parse(path.read_bytes()).body))
+
+
+def _chooses(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Constant()):
+            # A docstring.
+            return True
+        case ast.ImportFrom(module=str(module), level=0):
+            return module.partition(".")[0] == "cvimake"
+        case ast.Assign(value=ast.Call(func=ast.Name(id="graph"), args=arguments, keywords=[])):
+            return all(isinstance(argument, ast.Name) for argument in arguments)
+        case ast.Assign(value=ast.Tuple(elts=stages)):
+            return all(isinstance(stage, ast.Attribute) for stage in stages)
+    return False
+
+
 def _names(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield every name that a module uses with its line; that of an imported module with a dot at its end."""
     for node in ast.walk(tree):

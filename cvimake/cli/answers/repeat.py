@@ -18,18 +18,27 @@ if TYPE_CHECKING:
 LOCK = "build/.lock"
 
 
-def repeat(request: Request, write: Callable[[int, bytes], None]) -> bool:
-    """Print the kept answer to a request, and tell whether there was one that still holds.
+def of_request(request: Request) -> Answer | None:
+    """Return the kept answer to a request; None if there is none."""
+    try:
+        answer = kept.read(request.path)
+    except (OSError, ValueError, kept.Damaged):
+        # The command runs then, and reports an error if there is one.
+        return None
+    return answer if answer.request == request.digest else None
+
+
+def repeat(answer: Answer, write: Callable[[int, bytes], None]) -> bool:
+    """Print a kept answer if it still holds, and tell whether it does.
 
     Args:
-        request: the command as it was given.
+        answer: the kept answer.
         write: writes bytes to a standard stream, which its number names.
     """
     try:
-        answer = kept.read(request.path)
-        if answer.request != request.digest or not _holds(answer):
+        if not _holds(answer):
             return False
-    except (OSError, OverflowError, ValueError, kept.Damaged):
+    except (OSError, OverflowError):
         # The command runs then, and reports an error if there is one.
         return False
     for stream, text in answer.printed:

@@ -12,7 +12,7 @@ from importlib import machinery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     State = tuple[int, int, int, int, int]
 
@@ -73,6 +73,21 @@ def packed(found: Iterable[State]) -> bytes:
         OverflowError: a file has a time before 1970.
     """
     return array("Q", [number for state in found for number in state]).tobytes()
+
+
+def unpacked(states: bytes) -> list[State]:
+    """Return the states that `states` or `packed` has made bytes of."""
+    numbers = array("Q")
+    numbers.frombytes(states)
+    return list(zip(*[iter(numbers)] * len(ABSENT), strict=True))
+
+
+def differing(one: bytes, other: bytes) -> Iterator[int]:
+    """Yield the places at which states differ."""
+    size = len(ABSENT) * array("Q").itemsize
+    for place, begin in enumerate(range(0, len(one), size)):
+        if one[begin : begin + size] != other[begin : begin + size]:
+            yield place
 
 
 def importable(folder: str) -> str:

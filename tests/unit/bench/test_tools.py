@@ -218,7 +218,7 @@ def test_cvimake_and_plain_doit_are_measured_and_missing_tools_named(
     found = list(other_tools.run(tmp_path))
     gc.unfreeze()
     told = {(each.name, each.unit, each.against.partition(" ")[0]): each for each in found}
-    assert len(told) == len(found) == 2 * 10 + 2
+    assert len(told) == len(found) == 2 * 12 + 2
     for models in ("1 model", "2 models"):
         for doing in ("./doit", "./doit plan"):
             assert told[f"{doing}, nothing to do, {models}", Unit.SECONDS, "doit"].ratio
@@ -227,6 +227,7 @@ def test_cvimake_and_plain_doit_are_measured_and_missing_tools_named(
         assert told[f"./doit without kept answers, nothing to do, {models}", Unit.SECONDS, "doit"].ratio
         for doing in ("plan", "why m0000", "list --all"):
             assert told[f"./doit {doing}, nothing to do, {models}", Unit.SECONDS, "./doit,"].ratio
+        assert told[f"./doit plan, one option changed, {models}", Unit.SECONDS, "doit"].ratio
         assert told[f"./doit plan, everything to do, {models}", Unit.SECONDS, "./doit"].ratio
     assert told["./doit, nothing to do, 2 models", Unit.MEBIBYTES, "doit"].ratio
     no_op = told["./doit, nothing to do, 1 model", Unit.SECONDS, "doit"]

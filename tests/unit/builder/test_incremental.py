@@ -24,11 +24,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from worlds import KNOBS, MODEL_FILES, TOOLCHAIN, Books, World, declaration, needs, rules
 
-from cvimake.builder import tasks
+from cvimake.builder import summary, tasks
 from cvimake.camera.recognition import Recognition
 from cvimake.cli.answers import keeping
 from cvimake.cli.answers.observer import Observer
-from cvimake.cli.answers.repeat import repeat
+from cvimake.cli.answers.partial import Partial
+from cvimake.cli.answers.repeat import of_request, repeat
 from cvimake.cli.answers.request import Request
 from cvimake.cli.new import DODO
 from cvimake.core import filesystem
@@ -221,6 +222,8 @@ class Yard(Workshop):
         monkeypatch.setattr(keeping, "_of_python", lambda _searched, _importable: iter(()))
         # Nothing is written in the same tick as what was built before; see `step`.
         monkeypatch.setattr(filesystem, "CLOCK_STEP", 0.0)
+        # So few models are judged in part only here.
+        monkeypatch.setattr(summary, "MOST_UNCHANGED", -1)
         (root / "dodo.py").write_text(DODO, encoding="utf-8")
         for dataset in ("d0", "d1"):
             (root / "datasets" / dataset).mkdir(parents=True)
@@ -366,26 +369,30 @@ class Yard(Workshop):
     def is_constant(self, stage: Stage) -> bool:
         return stage.action.name.partition(":")[2] in self.constant
 
-    def build_observed(self, *only: str) -> None:
-        """Builds once more, which must do nothing, and keeps the answer."""
-        arguments = ("run", "--continue", "--output-file", os.devnull, *only)
+    def observed(self, *arguments: str) -> Request:
+        """Gives a command that must do nothing, and keeps its answer; returns the request."""
         request, observer, since = Request(str(self.root), arguments), Observer(str(self.root)), time.time()
+        partial = Partial(of_request(request), observer)
         self.ran.clear()
         with observer.watching():
-            code = self.doit(*arguments)
+            code = self.doit(*arguments, partial=partial)
         assert (self.ran, code) == ([], 0)
-        assert keeping.keep(observer, request, since) == ""
+        assert keeping.keep(observer, request, since, partial) == ""
         assert holds(request)
-        self.answered[only] = request
+        return request
+
+    def partial(self, *arguments: str) -> Partial:
+        """What the kept answer to a command says of each model."""
+        return Partial(of_request(Request(str(self.root), arguments)), Observer(str(self.root)))
 
     def still_answered(self) -> set[tuple[str, ...]]:
         """The names whose build would be answered without a look at the graph."""
         return {only for only, request in self.answered.items() if holds(request)}
 
-    def told(self, *arguments: str) -> dict[str, dict[str, Any]]:
+    def told(self, *arguments: str, partial: Partial | None = None) -> dict[str, dict[str, Any]]:
         """The stages that a command tells of."""
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            code = self.doit(*arguments)
+            code = self.doit(*arguments, partial=partial)
         assert code == 0, out.getvalue()
         return {stage["stage"]: stage for stage in json.loads(out.getvalue())["stages"]}
 
@@ -426,6 +433,9 @@ class Yard(Workshop):
             assert self.told("plan", "--json", *answered) == {}
         only = sorted({known[place % len(known)] for place in step.only})
         planned = self.told("plan", "--json", *only)
+        if not only:
+            # Models that nothing has changed of are left out, and the plan is the same.
+            assert verdicts(self.told(*_PLAN, partial=self.partial(*_PLAN))) == verdicts(planned)
         if len(step.edits) == 1 and planned:
             explained = self.told("why", "--json", *(only or sorted(self.world.models)))
             stale = explained.keys() & planned.keys()
@@ -434,7 +444,7 @@ class Yard(Workshop):
         # Who asks for a cvimodel is told what is in it.
         selected = {*only, *(f"{stage}_info" for stage in only)} & set(known) if only else set(known)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            ran = self.build("--continue", "--output-file", os.devnull, *only)
+            ran = self.build(*_BUILD[1:], *only, partial=self.partial(*_BUILD, *only))
         done = self.books.build(
             self.world, selected, self.failing, lambda stage: self.made(stage, self.world.files)
         )
@@ -455,7 +465,9 @@ class Yard(Workshop):
             for path, held in self.anew(whole).items():
                 assert self.world.files[path] == held, path
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                self.build_observed(*only)
+                self.answered[tuple(only)] = self.observed(*_BUILD, *only)
+                if not self.told(*_PLAN):
+                    self.observed(*_PLAN)
 
     def check_reasons(self, planned: Mapping[str, dict[str, Any]]) -> None:
         """Holds the reasons of every stage that does not follow from others against what was done to it."""
@@ -480,9 +492,15 @@ class Yard(Workshop):
                 assert right or "OptionChanged" in kinds or "DefinitionChanged" in kinds
 
 
+def verdicts(told: Mapping[str, dict[str, Any]]) -> dict[str, tuple[str, Any]]:
+    """The verdict on each stage, and its reasons."""
+    return {stage: (its["verdict"], its["reasons"]) for stage, its in told.items()}
+
+
 def holds(request: Request) -> bool:
     """Tell whether the kept answer to a request would be given."""
-    return repeat(request, lambda _stream, _text: None)
+    answer = of_request(request)
+    return answer is not None and repeat(answer, lambda _stream, _text: None)
 
 
 _entry_points = functools.cache(importlib.metadata.entry_points)
@@ -492,6 +510,8 @@ _KINDS = {
 }  # fmt: skip
 
 
+# A build of everything, and a plan of it.
+_BUILD, _PLAN = ("run", "--continue", "--output-file", os.devnull), ("plan", "--json")
 # Places among the files and the stages of a project of one model.
 _SOURCE, _SEARCH = 4, 5
 

@@ -76,3 +76,22 @@ def test_a_damaged_record_is_none(written: Path, text: str) -> None:
     assert records.get("task1", "what") is None
     assert records.get("task2", "what") == "value" * 20
     records.dump()
+
+
+def test_each_model_has_a_digest_of_its_records(tmp_path: Path) -> None:
+    found = []
+    for value, gone in (("1", "x"), ("1", "x"), ("2", "x"), ("2", "")):
+        records = Records(str(tmp_path / "doit.sqlite"), JSONCodec())
+        for task in ("toolchain", "a:mlir", "a:onnx", "b:onnx"):
+            records.set(task, "what", value if task == "a:onnx" else "1")
+        records.flush()
+        if not gone:
+            records.remove("b:onnx")
+            records._conn.commit()
+        found.append(records.digests())
+        records.dump()
+    first, again, changed, removed = found
+    assert first.keys() == {"toolchain", "a", "b"}
+    assert again == first
+    assert {name for name in first if changed[name] != first[name]} == {"a"}
+    assert removed == {name: changed[name] for name in ("toolchain", "a")}

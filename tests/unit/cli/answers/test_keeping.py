@@ -10,7 +10,7 @@ import pytest
 
 from cvimake.cli.answers import keeping, kept
 from cvimake.cli.answers.observer import Observer
-from cvimake.cli.answers.repeat import repeat
+from cvimake.cli.answers.repeat import of_request, repeat
 from cvimake.cli.answers.request import Request, began
 from cvimake.core import terminal
 from cvimake.core.filesystem import FileSystems
@@ -48,7 +48,9 @@ def keep(work: Callable[[], object], since: float | None = None) -> str:
 
 def repeated() -> list[tuple[int, bytes]] | None:
     printed: list[tuple[int, bytes]] = []
-    return printed if repeat(REQUEST, lambda stream, text: printed.append((stream, text))) else None
+    answer = of_request(REQUEST)
+    holds = answer is not None and repeat(answer, lambda stream, text: printed.append((stream, text)))
+    return printed if holds else None
 
 
 def look() -> None:

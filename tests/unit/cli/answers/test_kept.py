@@ -112,3 +112,16 @@ def test_one_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="one"):
         kept.write(str(place), answer())
     assert list(place.parent.iterdir()) == [place]
+
+
+def test_it_tells_what_has_changed(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    paths[0].touch()
+    made = answer(*paths)
+    assert made.changed() == []
+    paths[2].touch()
+    paths[0].unlink()
+    assert made.changed() == [(FILE, 0), (FILE, 2)]
+    assert [path for path, _ in zip(*next(made.read()), strict=True)] == list(map(str, paths))
+    made.kept = 2**62
+    assert made.changed() is None

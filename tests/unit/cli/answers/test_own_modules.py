@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cvimake.cli.answers.own_modules import question
+from cvimake.cli.answers.own_modules import only_chooses_stages, question
 from cvimake.cli.new import DODO
 
 CHECKOUT = Path(__file__).parents[4]
@@ -44,3 +44,25 @@ def test_a_module_that_may_ask_for_more_is_not(tmp_path: Path, source: str) -> N
 
 def test_the_line_is_told(tmp_path: Path) -> None:
     assert asked(tmp_path, "import os\nimport time\n") == f"{tmp_path / 'dodo.py'}:2: time"
+
+
+@pytest.mark.parametrize(
+    ("source", "chooses"),
+    [
+        (DODO, True),
+        ((CHECKOUT / "dodo.py").read_text(encoding="utf-8"), True),
+        (f"{DODO}\ndef task_mine():\n    return {{}}\n", False),
+        (f"{DODO}\nDOIT_CONFIG['default_tasks'] = ['one']\n", False),
+        (f"from helper import stages\n{DODO}", False),
+        (f"import helper\n{DODO}", False),
+        ("from cvimake.dodo import graph\nx = graph(__file__, [lambda model: ()])\n", False),
+        ("from cvimake.dodo import graph\nx = graph(__file__, stages=mine)\n", False),
+        ("from . import graph\n", False),
+    ],
+)
+def test_a_dodo_py_with_more_than_stages_of_cvimake_is_told(
+    tmp_path: Path, source: str, *, chooses: bool
+) -> None:
+    path = tmp_path / "dodo.py"
+    path.write_text(source, encoding="utf-8")
+    assert only_chooses_stages(path) == chooses

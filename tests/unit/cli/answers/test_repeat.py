@@ -8,12 +8,13 @@ import pytest
 
 from cvimake.cli.answers import kept
 from cvimake.cli.answers.kept import Answer
-from cvimake.cli.answers.repeat import repeat, write_all
+from cvimake.cli.answers.repeat import of_request, repeat, write_all
 from cvimake.cli.answers.request import Request
 
 
 def is_repeated(request: Request) -> bool:
-    return repeat(request, lambda _stream, _text: None)
+    answer = of_request(request)
+    return answer is not None and repeat(answer, lambda _stream, _text: None)
 
 
 def test_only_the_same_request_gets_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
