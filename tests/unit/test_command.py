@@ -52,7 +52,7 @@ def test_it_checks_and_then_tests_with_the_toolchain(calls: Calls) -> None:
         "lint-imports --no-logo",
         "mypy",
         "pytest --cov --cov-report= -p randomly --randomly-seed=7 -n auto tests/unit",
-        "pytest --cov --cov-report= --cov-append tests/integration",
+        "pytest --cov --cov-report= --cov-append -n 2 --dist loadfile tests/integration",
         "coverage report --format=total",
     ]
     assert calls.needed_an_image
