@@ -25,6 +25,7 @@ class Activity:
         is_guess: the time is an estimate, since the stage never ran here.
         doing: what its tool counts at the moment, in the tool's words; empty if the tool does not tell.
         percent: how much of that is done; None if the tool does not tell.
+        where: the name of the machine that it runs on; empty for this one.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Activity:
     percent: int | None = None
     started: float = field(default_factory=time.monotonic)
     is_guess: bool = False
+    where: str = ""
     _unread: bytes = b""
 
     @property
@@ -69,6 +71,16 @@ class Activities:
         """Note how far a stage is; ignored if it has not begun."""
         if activity := self._running.get(name):
             activity.doing, activity.percent = doing, percent
+
+    def place(self, name: str, where: str) -> None:
+        """Note which machine a stage runs on; ignored if it has not begun."""
+        if activity := self._running.get(name):
+            activity.where = where
+
+    def where(self, name: str) -> str:
+        """Return the name of the machine that a running stage runs on; empty for this one."""
+        activity = self._running.get(name)
+        return activity.where if activity else ""
 
     def end(self, name: str) -> float:
         """Note that a stage has ended; return the seconds that it took, 0 if nobody began it."""

@@ -130,6 +130,7 @@ def _whole(seconds: float) -> str:
 
 
 def _doing(activity: Activity) -> str:
+    on = f"on {activity.where}" if activity.where else ""
     if activity.percent is None:
-        return ""
-    return f"{activity.doing} {activity.percent} %".strip()
+        return on
+    return " ".join(part for part in (on, activity.doing, f"{activity.percent} %") if part)

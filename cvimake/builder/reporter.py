@@ -84,10 +84,11 @@ class BuildReporter(ConsoleReporter):
         if not task.actions:
             return
         Globals.dep_manager.backend.flush()
+        where = self.activities.where(task.name)
         seconds = self.activities.end(task.name)
         state = State.RESTORED if RESTORED in task.values else State.BUILT
         self.counts[state] += 1
-        self._succeeded(task, state, seconds)
+        self._succeeded(task, state, seconds, where)
 
     def skip_uptodate(self, task: Task) -> None:
         """Note that a task has nothing to do."""
@@ -113,8 +114,8 @@ class BuildReporter(ConsoleReporter):
     def _began(self, task: Task, activity: Activity) -> None:
         """Tell that a task with work has begun."""
 
-    def _succeeded(self, task: Task, state: State, seconds: float) -> None:
-        """Tell that a task with work was built, or restored from the store."""
+    def _succeeded(self, task: Task, state: State, seconds: float, where: str) -> None:
+        """Tell that a task with work was built, on another machine if there is a `where`, or restored."""
 
     def _skipped(self, task: Task, state: State) -> None:
         """Tell that a task had nothing to do or, with or without work, was left out."""
@@ -160,10 +161,11 @@ class Reporter(BuildReporter):
             )
             self._view.start()
 
-    def _succeeded(self, task: Task, state: State, seconds: float) -> None:
+    def _succeeded(self, task: Task, state: State, seconds: float, where: str) -> None:
         self._count(task, state, seconds)
         how = "from the store" if state is State.RESTORED else "built"
-        self.write(f"{task.name}: {how} in {duration(seconds)}\n")
+        on = f" on {where}" if where else ""
+        self.write(f"{task.name}: {how} in {duration(seconds)}{on}\n")
 
     def _skipped(self, task: Task, state: State) -> None:
         self._count(task, state)

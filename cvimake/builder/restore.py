@@ -98,7 +98,7 @@ def find(build: Build, action: Action, toolchain: Path = TOOLCHAIN) -> Found | N
 
 
 def restore(build: Build, action: Action, found: Found) -> bool:
-    """Publish an action's outputs from the store.
+    """Publish an action's outputs from the store, and note that it did not run here.
 
     Returns:
         True if they are there now; otherwise the reason has been printed.
@@ -106,10 +106,25 @@ def restore(build: Build, action: Action, found: Found) -> bool:
     Raises:
         OSError: the results cannot be written.
     """
+    store = build.store.store
+    started = time.monotonic()
+    if store is None or not take(build, action, found):
+        return False
+    write_note(
+        build.root,
+        action.name,
+        f"did not run here: its outputs came from the store {store.label}, key {found.key}\n"
+        f"./doit --always-execute --single {action.name} runs it",
+    )
+    build.store.hit(found.entry.seconds - (time.monotonic() - started))
+    return True
+
+
+def take(build: Build, action: Action, found: Found) -> bool:
+    """Publish an action's outputs from the store; see `restore`."""
     store, root = build.store.store, build.root
     if store is None:
         return False
-    started = time.monotonic()
     with workspace(root) as folder:
         targets = {file.name: folder / file.name for file in action.outputs}
 
@@ -120,13 +135,6 @@ def restore(build: Build, action: Action, found: Found) -> bool:
         if not store.restore(found.key, found.entry, targets, beat):
             return False
         publish({targets[file.name]: root / file.path for file in action.outputs})
-    write_note(
-        root,
-        action.name,
-        f"did not run here: its outputs came from the store {store.label}, key {found.key}\n"
-        f"./doit --always-execute --single {action.name} runs it",
-    )
-    build.store.hit(found.entry.seconds - (time.monotonic() - started))
     return True
 
 

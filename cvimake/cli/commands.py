@@ -31,6 +31,7 @@ COMMANDS = {
     "store": "cvimake.cli.store:StoreShow",
     "store:gc": "cvimake.cli.store:StoreCollect",
     "store:verify": "cvimake.cli.store:StoreVerify",
+    "worker": "cvimake.cli.worker:Worker",
     "onnx:downgrade": "cvimake.cli.onnx_downgrade:OnnxDowngrade",
     "dumpdb": "cvimake.cli.records:DumpDb",
     "forget": "cvimake.cli.records:Forget",

@@ -30,6 +30,7 @@ class Extra:
 
 REPORT = Extra("report", "a report", ("jinja2", "matplotlib"))
 S3 = Extra("s3", "a store on S3", ("s3fs",))
+CLUSTER = Extra("cluster", "a cluster", ("distributed",))
 _S3_URLS = ("s3://", "s3a://")
 
 

@@ -20,10 +20,11 @@ from cvimake.builder.build import Build
 from cvimake.builder.history import HISTORY, History
 from cvimake.builder.reporter import BuildReporter
 from cvimake.builder.runner import Runner
+from cvimake.builder.task_meta import meta_of
 from cvimake.builder.tasks import DefaultTasks
 from cvimake.builder.unbuildable import PREVIEW, stand_ins, stops_others
 from cvimake.builder.untouched import judged
-from cvimake.cli import extra_packages, surroundings
+from cvimake.cli import clusters, extra_packages, surroundings
 from cvimake.cli.closed_output import leave
 from cvimake.cli.interruption import ends_cleanly
 from cvimake.cli.options import option
@@ -150,6 +151,8 @@ class Run(DoitRun):
                 f"-n is the number of cores for all running stages, 0 for all of the machine's; not {jobs}."
             )
         build.store.prepare = extra_packages.ensure_for_store
+        if any(meta_of(task).stage for task in self.task_list):
+            clusters.use(build)
         self.add_tasks(build)
         control = TaskControl(self.task_list)
         control.process(stand_ins(self.sel_tasks, control.tasks, control.targets))
@@ -178,6 +181,7 @@ class Run(DoitRun):
                     build.judged = judged(control.tasks, build.declarations, told.unchanged)
                 return code
             finally:
+                build.executor.close()
                 build.store.finish()
                 of_all = [*control.selected_tasks, *build.untouched.stages]
                 if not continue_ and stops_others(of_all, control.tasks):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +28,31 @@ def write_note(root: Path, name: str, text: str) -> None:
     path = log_path(root, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"# {name}\n\n{text}\n", encoding="utf-8")
+
+
+def write_of_worker(root: Path, name: str, source: Path | None, note: str) -> Path:
+    """Write the log of an action that has run on another machine, and return its path.
+
+    Args:
+        root: the project's folder.
+        name: of the action.
+        source: the log as it was written there; its first lines hold that machine's paths. None without one.
+        note: stands in the place of a log.
+    """
+    path = log_path(root, name)
+    if source is None:
+        write_note(root, name, f"ran on another machine, and its log is lost; {note}")
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as log, path.open("wb") as file:
+        log.readline()
+        log.readline()
+        file.write(
+            f"# {name} ran on another machine; the next line runs it on this one.\n"
+            f"CVIMAKE_CLUSTER=none ./doit --always-execute --single {name}\n".encode()
+        )
+        shutil.copyfileobj(log, file)
+    return path
 
 
 def read_log(path: Path, end: int | None = None) -> tuple[str, list[str]]:

@@ -12,8 +12,8 @@ RESERVED_NAMES = frozenset({
     "bench", "clean", "doctor", "dumpdb", "engine", "export", "fetch", "forget", "frameworks", "graph",
     "help", "ignore", "image", "info", "init", "list", "log", "new", "onnx", "plan", "preview", "release",
     "report", "reset-dep", "run", "schema", "shell", "store", "strace", "tabcompletion", "test", "toolchain",
-    "view", "why", "logs", "toolchain.json", "frameworks.json", "export.json", "bench.json", "bench.md",
-    "bench.svg", "faults.json",
+    "view", "why", "worker", "logs", "toolchain.json", "frameworks.json", "export.json", "bench.json",
+    "bench.md", "bench.svg", "faults.json",
     *(f"{name}.sqlite{part}" for name in ("doit", "history") for part in ("", "-journal", "-wal", "-shm")),
 })  # fmt: skip
 # The stages that a model has, and `float`, whose accuracy is one; no variant can be called like one of them.

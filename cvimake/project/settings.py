@@ -34,6 +34,13 @@ class StoreOptions(Declared):
     """GiB that the store may hold; the entries that were not used for the longest time are removed first."""
 
 
+class ClusterOptions(Declared):
+    """The cluster that runs the stages."""
+
+    url: Annotated[str, example("tls://scheduler:8786")] = ""
+    """The address of its scheduler; empty to run the stages on this machine."""
+
+
 class Settings(Declared):
     """Values for every model that does not declare its own."""
 
@@ -48,3 +55,4 @@ class Settings(Declared):
     deploy: DeployOptions = DeployOptions()
     limits: StageLimits = StageLimits()
     store: StoreOptions = StoreOptions()
+    cluster: ClusterOptions = ClusterOptions()

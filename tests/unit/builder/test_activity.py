@@ -60,3 +60,13 @@ def test_activities_are_listed_in_the_order_of_their_start() -> None:
     ]
     assert activities.end("net:mlir") >= 0
     assert [activity.name for activity in activities.running()] == ["net:int8"]
+
+
+def test_a_running_stage_is_on_one_machine() -> None:
+    activities = Activities()
+    activities.begin("net:mlir")
+    activities.place("net:mlir", "alice")
+    activities.place("unknown", "alice")
+    assert activities.where("net:mlir") == "alice"
+    activities.end("net:mlir")
+    assert activities.where("net:mlir") == ""

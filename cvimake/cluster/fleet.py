@@ -1,0 +1,149 @@
+"""The workers of a cluster, what each has, and which one an action gets. It touches no network."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from cvimake.builder.store import Blob
+from cvimake.core.capacity import Capacity, Share
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A worker as the scheduler tells of it.
+
+    Attributes:
+        address: where it is. Another worker can get the address once this one has ended.
+        start: differs for two workers that have had one address.
+        name: for people.
+        cores, memory: what it announces; the memory in bytes.
+        takes_work: whether it takes further actions.
+    """
+
+    address: str
+    start: str
+    name: str
+    cores: int
+    memory: int
+    takes_work: bool
+
+
+@dataclass
+class _Worker:
+    seen: Seen
+    # What the actions of this build have got of it, by the number of each.
+    shares: dict[str, Share] = field(default_factory=dict)
+    # The sha256 of the files that it has taken from the store, or made.
+    held: set[str] = field(default_factory=set)
+
+    @property
+    def free_cores(self) -> int:
+        return self.seen.cores - sum(share.cores for share in self.shares.values())
+
+    @property
+    def free_memory(self) -> int:
+        return self.seen.memory - sum(share.memory for share in self.shares.values())
+
+    def fits(self, share: Share) -> bool:
+        """Tell whether an action can begin; one that needs more than the worker has gets it for itself."""
+        return not self.shares or (self.free_cores >= 1 and self.free_memory >= share.memory)
+
+
+class Fleet:
+    """The workers that take a build's actions. Several threads may call its methods."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._workers: dict[tuple[str, str], _Worker] = {}
+
+    def update(self, seen: Iterable[Seen]) -> None:
+        """Take the workers that are there now; all others are lost."""
+        with self._changed:
+            self._workers = {
+                (each.address, each.start): _Worker(each)
+                if (known := self._workers.get((each.address, each.start))) is None
+                else dataclasses.replace(known, seen=each)
+                for each in seen
+            }
+            self._changed.notify_all()
+
+    def has(self, worker: Seen) -> bool:
+        """Tell whether a worker is still there."""
+        return (worker.address, worker.start) in self._workers
+
+    def names(self) -> list[str]:
+        """Return the names of all workers."""
+        with self._changed:
+            return sorted(worker.seen.name for worker in self._workers.values())
+
+    def capacity(self) -> Capacity:
+        """Return what all workers have together for actions."""
+        with self._changed:
+            seen = [worker.seen for worker in self._workers.values() if worker.seen.takes_work]
+            return Capacity(
+                cores=max(1, sum(each.cores for each in seen)),
+                memory=sum(each.memory for each in seen) or None,
+                cores_each=max((each.cores for each in seen), default=1),
+            )
+
+    def choose(
+        self, number: str, share: Share, inputs: Mapping[str, Blob], avoid: Collection[str], seconds: float
+    ) -> tuple[Seen, Share] | None:
+        """Give an action to the worker that suits it best, and wait until one has room.
+
+        That is the worker that can give it the most cores; among those, the one that already has the most
+        bytes of its inputs; and among those, the one with the most free cores.
+
+        Args:
+            number: names the action until `release` is called.
+            share: what it should get.
+            inputs: the contents of its inputs, by sha256.
+            avoid: the names of workers that it does not get, as long as there are others.
+            seconds: how long to wait.
+
+        Returns:
+            The worker, and what the action gets there; None if no worker had room.
+        """
+        with self._changed:
+            found = self._best(share, inputs, avoid)
+            if found is None:
+                self._changed.wait(seconds)
+                found = self._best(share, inputs, avoid)
+            if found is None:
+                return None
+            got = dataclasses.replace(
+                share,
+                cores=max(1, min(share.cores, found.free_cores)),
+                memory=min(share.memory, found.seen.memory),
+            )
+            found.shares[number] = got
+            found.held |= inputs.keys()
+            return found.seen, got
+
+    def release(self, worker: Seen, number: str, made: Iterable[str] = ()) -> None:
+        """Give back what an action had.
+
+        Args:
+            worker: that ran it.
+            number: of the action.
+            made: the sha256 of its outputs.
+        """
+        with self._changed:
+            if known := self._workers.get((worker.address, worker.start)):
+                known.shares.pop(number, None)
+                known.held.update(made)
+            self._changed.notify_all()
+
+    def _best(self, share: Share, inputs: Mapping[str, Blob], avoid: Collection[str]) -> _Worker | None:
+        working = [worker for worker in self._workers.values() if worker.seen.takes_work]
+        others = [worker for worker in working if worker.seen.name not in avoid]
+        fitting = [worker for worker in others or working if worker.fits(share)]
+
+        def suits(worker: _Worker) -> tuple[int, int, int]:
+            there = sum(inputs[sha256].size for sha256 in worker.held & inputs.keys())
+            return min(share.cores, worker.free_cores), there, worker.free_cores
+
+        return max(fitting, key=suits, default=None)
