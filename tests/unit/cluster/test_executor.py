@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fake_engine import ACTION, MLIR, NPZ
+
+from cvimake.builder.build import Build
+from cvimake.builder.executor import Job
+from cvimake.builder.store import Blob, Entry, Store
+from cvimake.builder.store.exchange import Exchange, UnreachableError
+from cvimake.builder.store.folder import FolderPlace
+from cvimake.cluster import wire
+from cvimake.cluster.address import ClusterError
+from cvimake.cluster.executor import ClusterExecutor
+from cvimake.core import digest
+from cvimake.core.capacity import Share
+from cvimake.core.errors import CvimakeError, ToolFailedError
+from cvimake.core.key import action_key
+from cvimake.core.paths import TOOLCHAIN
+
+IDENTITY = '{"python": "3.10"}'
+FINGERPRINT = digest.of_value(json.loads(IDENTITY))
+NETWORK = b"\x08network"
+KEY = action_key(ACTION, FINGERPRINT, lambda _path: hashlib.sha256(NETWORK).hexdigest())
+OUTPUTS = {"net.mlir": MLIR, "net.npz": NPZ}
+JOB = Job(action=ACTION, record=TOOLCHAIN, toolchain=IDENTITY, share=Share(), urgency=1.0)
+
+
+class Site:
+    """A project, its store, and workers that give the answer which a test sets."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(root)
+        (root / "build").mkdir()
+        self.root = root
+        self.build = Build(root, {"CVIMAKE_STORE": str(root / "store"), "XDG_CACHE_HOME": str(root)})
+        self.store = Store(FolderPlace(root / "store"), "the store")
+        self.exchange = Exchange(self.store)
+        self.asked: list[dict[str, Any]] = []
+        self.answer: Any = wire.Done(key=KEY, log=None)
+        self.executor = ClusterExecutor(self.build, "tls://scheduler:1", lambda: None)
+        members = SimpleNamespace(
+            store=self.store, exchange=self.exchange, connection=SimpleNamespace(topic="t")
+        )
+        monkeypatch.setattr(self.executor, "_connected", lambda _planned: members)
+        monkeypatch.setattr(self.executor, "_attempts", self._attempts)
+        for path in ACTION.paths():
+            path.parent.mkdir(parents=True)
+            path.write_bytes(NETWORK)
+
+    def _attempts(self, **values: Any) -> Any:  # noqa: ANN401 - as the executor has it
+        self.asked.append(values)
+        return SimpleNamespace(run=lambda: self.answer)
+
+    def put(self, content: bytes) -> Blob:
+        path = self.root / "file"
+        path.write_bytes(content)
+        blob = Blob(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+        self.exchange.put(path, blob)
+        return blob
+
+    def keep_result(self) -> None:
+        blobs = {name: self.put(content) for name, content in OUTPUTS.items()}
+        self.exchange.keep(KEY, Entry(action=ACTION.name, seconds=7.0, cores=3, outputs=blobs))
+
+    def log(self) -> str:
+        return (self.root / "build/logs/net/transform.log").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return Site(tmp_path, monkeypatch)
+
+
+def test_the_outputs_of_a_worker_are_put_in_their_places(site: Site) -> None:
+    site.keep_result()
+    site.answer = wire.Done(key=KEY, log=site.put(b"# net:transform\nW=/there/of/worker\n\ndone\n"))
+    ran = site.executor.run(JOB)
+    assert {path: Path(path).read_bytes() for path in ran.outputs} == {
+        "build/net/net.mlir": MLIR,
+        "build/net/net.npz": NPZ,
+    }
+    # What the worker has measured, and not the time that the build has waited.
+    assert (ran.seconds, ran.cores) == (7.0, 3)
+    assert site.log().splitlines() == [
+        "# net:transform ran on another machine; the next line runs it on this one.",
+        "CVIMAKE_CLUSTER=none ./doit --always-execute --single net:transform",
+        "",
+        "done",
+    ]
+
+
+def test_a_worker_is_sent_contents_and_no_paths_of_the_project(site: Site) -> None:
+    site.keep_result()
+    site.executor.run(JOB)
+    (asked,) = site.asked
+    sent = asked["wish"](Share(cores=2, memory=5), "n").model_dump_json()
+    assert wire.read_request(sent).version
+    assert json.loads(sent)["fingerprint"] == FINGERPRINT
+    assert str(site.root) not in sent
+    assert [str(path) for path, _ in asked["inputs"].values()] == ["models/net/best.onnx"]
+    assert (asked["key"], asked["urgency"]) == (KEY, 1.0)
+
+
+def test_a_lost_log_is_no_lost_result(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    site.keep_result()
+    site.answer = wire.Done(key=KEY, log=Blob(sha256="a" * 64, size=3))
+    assert site.executor.run(JOB).outputs
+    assert "its log cannot be taken from the store" in capfd.readouterr().err
+    assert "its log is lost" in site.log()
+
+
+def test_a_tool_that_failed_on_a_worker_is_told_as_one_that_failed_here(site: Site) -> None:
+    site.answer = wire.ToolFailed(
+        id="disk-full", cause="net:transform: cause", remedy="remedy", link="", excerpt=("last",),
+        log=site.put(b"one\ntwo\nlast\n"),
+    )  # fmt: skip
+    with pytest.raises(ToolFailedError, match="cause") as raised:
+        site.executor.run(JOB)
+    assert (raised.value.id, raised.value.remedy, raised.value.excerpt) == ("disk-full", "remedy", ("last",))
+    assert raised.value.log.read_text(encoding="utf-8").endswith("last\n")
+
+
+def test_outputs_that_the_store_has_lost_are_an_error_and_no_file(site: Site) -> None:
+    site.keep_result()
+    site.exchange.remove(Blob(sha256=hashlib.sha256(NPZ).hexdigest(), size=len(NPZ)))
+    with pytest.raises(UnreachableError, match="its outputs cannot be taken"):
+        site.executor.run(JOB)
+    assert not Path("build/net/net.mlir").exists()
+
+
+@pytest.mark.parametrize("answer", [wire.Done(key="b" * 64, log=None), wire.Identity(identity={})])
+def test_an_answer_to_another_question_is_an_error(site: Site, answer: object) -> None:
+    site.answer = answer
+    with pytest.raises(ClusterError, match="an answer to another question"):
+        site.executor.run(JOB)
+
+
+def test_a_missing_input_is_told_before_a_worker_is_asked(site: Site) -> None:
+    ACTION.paths()[0].unlink()
+    with pytest.raises(CvimakeError, match=r"its input models/net/best\.onnx is missing"):
+        site.executor.run(JOB)
+    assert site.asked == []
