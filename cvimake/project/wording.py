@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from cvimake.project.dataset import Dataset
 from cvimake.project.lines import Key
 from cvimake.project.model import Model
-from cvimake.project.settings import Settings, StoreOptions
+from cvimake.project.settings import ClusterOptions, Settings, StoreOptions
 
 # An example of each table by its key. The examples of other keys are declared with their fields.
 _FETCHED = '[fetch.files] with "cat.jpg" = { url = "https://example.org/cat.jpg", sha256 = "..." }'
@@ -21,6 +21,7 @@ TABLES = {
     "accuracy": '[accuracy] with dataset = "street"',
     "budget": "[budget] with size = 4000000",
     "calibration": '[calibration] with dataset = "coco2017"',
+    "cluster": '[tool.cvimake.cluster] with url = "tls://scheduler:8786"',
     "deploy": "[deploy] with quant_input = true",
     "fetch": _FETCHED,
     "files": _FETCHED,
@@ -52,11 +53,13 @@ _BOUNDS = {
 }
 _OTHERS = {"int_parsing_size": "{given} is too large a number"}
 _LONGEST = 40
+# The keys of these tables have another meaning than the same keys of other tables.
+_OWN_KEYS: Mapping[type[BaseModel], str] = {StoreOptions: "store", ClusterOptions: "cluster"}
 
 
 @functools.cache
 def examples() -> Mapping[str, str]:
-    """Return an example of each key's value, as TOML; only in the store a key has a meaning of its own."""
+    """Return an example of each key's value, as TOML; those of `_OWN_KEYS` with their table."""
     found: dict[str, str] = {}
     for root in (Model, Settings, Dataset):
         _collect(root, found)
@@ -72,8 +75,8 @@ def _collect(table: type[BaseModel], found: dict[str, str]) -> None:
         literals = [value for inner in types if get_origin(inner) is Literal for value in get_args(inner)]
         shown = [*(field.examples or []), *literals, *([True] if bool in types else [])]
         if shown:
-            # A key of the store has another meaning than the same key of other tables.
-            found.setdefault(f"store.{name}" if table is StoreOptions else name, json.dumps(shown[0]))
+            own = _OWN_KEYS.get(table)
+            found.setdefault(f"{own}.{name}" if own else name, json.dumps(shown[0]))
 
 
 def _types_in(annotation: object) -> Iterator[object]:

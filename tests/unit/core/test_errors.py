@@ -88,7 +88,13 @@ def test_nothing_in_the_data_steers_a_terminal() -> None:
 
 
 def test_the_docs_list_every_id() -> None:
-    for room in ("builder.task_failure", "builder.unbuildable", "cli.json_build"):
+    for room in (
+        "builder.store.exchange",
+        "builder.task_failure",
+        "builder.unbuildable",
+        "cli.json_build",
+        "cluster.address",
+    ):
         importlib.import_module(f"cvimake.{room}")
     kinds = [CvimakeError]
     for kind in kinds:
