@@ -68,6 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         benchmarks["calibration"] = functools.partial(calibration.run, root=options.models)
         benchmarks["guide"] = functools.partial(guide.run, root=options.models)
         benchmarks["simulator"] = functools.partial(simulator.run, root=options.models)
+        benchmarks["accuracy"] = functools.partial(accuracy.run, root=options.models)
     if options.search:
         benchmarks["search"] = functools.partial(search.run, stages=options.search)
     if "guide" in benchmarks:
@@ -120,7 +121,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--models", type=Path, metavar="DIR",
-        help="for calibration, simulator and guide: a project with the models [default: this checkout]",
+        help="for calibration, simulator, accuracy and guide: a project with models [default: this checkout]",
     )  # fmt: skip
     parser.add_argument(
         "--search", action="append", metavar="PROJECT:MODEL:STAGE",

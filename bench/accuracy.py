@@ -1,10 +1,11 @@
-"""Measures an accuracy stage: against the simulator's own time, and in two processes against one."""
+"""Measures accuracy stages: against the simulator's own time, and in two processes against one."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -15,16 +16,17 @@ from bench import project
 from bench.measure import Result, Runs, Scale, Unit, in_turns, timed
 from bench.metered import Taken, metered, stages
 from cvimake.core.action import Action, FileKind, Input, Output, Text
+from cvimake.core.errors import CvimakeError
 from cvimake.execution.runtime import Runtimes
 from cvimake.execution.sandbox import Sandbox
 from cvimake.pipeline.stages import accuracy
 
 REPEATS = 3
-STAGE = "shapes:int8_accuracy"
+VARIANT = "int8"
 # The largest allowed time: of one more image, as a fraction of the simulator's own; in two processes, of one.
 WHOLE, HALVED = 1.1, 1 / 1.8
-# The cost of one more image is the difference between all images and as many of them, by their number.
-FEW = 60
+# The cost of one more image is the difference between all images and this part of them, by their number.
+_FEW = 1 / 4
 _PICTURES = "pictures.npz"
 # Makes the pictures that the stage gives to the simulator.
 _PREPARE = f"""
@@ -56,15 +58,29 @@ json.dump({{}}, open("out.json", "w"))
 
 
 def run(scratch: Path, repeats: int = REPEATS, root: Path = project.CHECKOUT) -> Iterator[Result]:
-    """Measure the accuracy stage of the bundled detector, after building its inputs.
+    """Measure the accuracy stage of each variant `int8` of a project, after building its inputs.
 
     Args:
         scratch: the folder for the results.
         repeats: how often each is run.
         root: the project's folder.
+
+    Raises:
+        CvimakeError: there is no such stage, or its inputs cannot be built.
     """
     root = root.resolve()
-    (action,) = (stage.action for stage in stages(root, accuracy.stages) if stage.action.name == STAGE)
+    actions = [
+        stage.action
+        for stage in stages(root, accuracy.stages)
+        if stage.action.name.endswith(f":{VARIANT}_accuracy")
+    ]
+    if not actions:
+        raise CvimakeError(f"{root} has no variant {VARIANT} whose accuracy is declared")
+    for action in actions:
+        yield from _measured(action, scratch, repeats, root)
+
+
+def _measured(action: Action, scratch: Path, repeats: int, root: Path) -> Iterator[Result]:
     built = [str(file.path) for file in action.inputs if _is_built(file.path)]
     timed([sys.executable, "-m", "cvimake.cli", *built], root)
     sandbox = Runtimes(root, os.environ).plain().sandbox
@@ -74,13 +90,13 @@ def run(scratch: Path, repeats: int = REPEATS, root: Path = project.CHECKOUT) ->
             for name, (of, processes) in _actions(action, scratch, sandbox).items()
         }
         taken = in_turns(runs, repeats)
-    images = len(_images(action)) - FEW
-    one_more = Scale(1, "more image")
-    yield _result("", one_more, _slope(taken, "one", images), _slope(taken, "alone", images), WHOLE)
-    whole = _result(", the whole", Scale(1, "process"), _processor(taken, "one"), _processor(taken, "alone"))
+    left = len(_images(action)) - _few(action)
+    result = functools.partial(_result, action.name)
+    yield result("", Scale(1, "more image"), _slope(taken, "one", left), _slope(taken, "alone", left), WHOLE)
+    whole = result(", the whole", Scale(1, "process"), _processor(taken, "one"), _processor(taken, "alone"))
     yield dataclasses.replace(whole, unit=Unit.PROCESSOR_SECONDS)
     seconds = {name: Runs(tuple(each.seconds for each in taken[name])) for name in ("one", "two")}
-    halved = _result("", Scale(2, "process"), seconds["two"], seconds["one"], HALVED)
+    halved = result("", Scale(2, "process"), seconds["two"], seconds["one"], HALVED)
     yield dataclasses.replace(halved, against="one process", unit=Unit.SECONDS)
 
 
@@ -121,7 +137,7 @@ def _program(action: Action, name: str, text: str, output: Output) -> Action:
 
 def _first(action: Action, scratch: Path) -> Action:
     """Return an action with the first images alone."""
-    kept = {image["id"] for image in _images(action)[:FEW]}
+    kept = {image["id"] for image in _images(action)[: _few(action)]}
 
     def cut(name: str, text: str) -> str:
         value = json.loads(text)
@@ -152,6 +168,10 @@ def _images(action: Action) -> list[dict[str, Any]]:
     return images
 
 
+def _few(action: Action) -> int:
+    return math.ceil(len(_images(action)) * _FEW)
+
+
 def _processor(taken: dict[str, tuple[Taken, ...]], name: str) -> Runs:
     return Runs(tuple(each.processor for each in taken[name]))
 
@@ -162,10 +182,12 @@ def _slope(taken: dict[str, tuple[Taken, ...]], name: str, images: int) -> Runs:
     return Runs(tuple(1000 * (every.processor - few.processor) / images for every, few in pairs))
 
 
-def _result(what: str, scale: Scale, ours: Runs, theirs: Runs, bound: float | None = None) -> Result:
+def _result(  # noqa: PLR0913, PLR0917 - the parts of a result, in its order
+    stage: str, what: str, scale: Scale, ours: Runs, theirs: Runs, bound: float | None = None
+) -> Result:
     return Result(
         benchmark="accuracy",
-        figure=f"{STAGE}{what}",
+        figure=f"{stage}{what}",
         scale=scale,
         ours=ours,
         against="the simulator alone",

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench import project
 from bench.measure import Result, Runs, Scale, Unit, in_turns, timed
-from cvimake.core.action import Action, FileKind
+from cvimake.core.action import Action, FileKind, Output, Text
 from cvimake.core.capacity import Share
 from cvimake.execution.runtime import Runtimes
 from cvimake.execution.sandbox import Sandbox
@@ -27,6 +27,8 @@ from cvimake.project import DeclaredModel, read_declarations
 from cvimake.toolchain import commands
 
 PROJECTED = (4, 8, 16)
+# In the place of a number of processes: the toolchain's own program, and the network alone.
+_TOOL, _ALONE = 0, -1
 _MARK = "MEASURED "
 # Runs a command, and then prints the time and the memory that it and all its processes took.
 _METER = f"""
@@ -37,6 +39,20 @@ used = resource.getrusage(resource.RUSAGE_CHILDREN)
 taken = [time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]
 print("\\n{_MARK}" + json.dumps(taken), flush=True)
 sys.exit(code)
+"""
+# Computes a network once for each sample, in float. Every calibration has to do that.
+_NETWORK_ALONE = """
+import json, sys
+import numpy, pymlir
+network, samples = sys.argv[1:]
+module = pymlir.module()
+module.load(network)
+for name in module.input_names:
+    draw = numpy.random.default_rng(0)
+    module.set_tensor(name, draw.random(module.get_tensor(name).shape, numpy.float32))
+for _ in range(int(samples)):
+    module.invoke()
+json.dump({}, open("out.json", "w"))
 """
 
 
@@ -49,12 +65,15 @@ class Program:
         name: the toolchain's program, without `.py`.
         stand_in: the file of the container program, as the stage's command line has it.
         bounds: the largest allowed time, as a fraction of the program's, by the number of processes.
+        computes_each_sample: it has to compute the float network for each sample. Then that alone is measured
+            too.
     """
 
     benchmark: str
     name: str
     stand_in: str
     bounds: Mapping[int, float]
+    computes_each_sample: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,27 +117,25 @@ def compare(program: Program, root: Path, stage: Stage, scratch: Path, repeats: 
     )
     tables = [output.path for output in action.outputs if output.kind is FileKind.TABLE]
     made: set[tuple[bytes, ...]] = set()
+    # Each sample can keep a core busy.
+    samples = stage.load.cores
 
     def once(processes: int) -> Taken:
+        if processes == _ALONE:
+            return metered(_network_alone(action, samples, scratch), runtimes.plain().sandbox, 1)
         taken = _run(action, runtimes.plain().sandbox, program, processes)
         made.add(tuple(path.read_bytes() for path in tables))
         return taken
 
     runtimes = Runtimes(root, os.environ)
     with project.working_in(root):
-        counts = (0, *sorted(program.bounds))
+        counts = (_TOOL, *sorted(program.bounds), *([_ALONE] if program.computes_each_sample else []))
         runs = in_turns({count: functools.partial(once, count) for count in counts}, repeats)
     if len(made) > 1:
         raise RuntimeError(
             f"{stage.action.name}: {program.name} and {program.stand_in} made different tables"
         )
-    yield from results(
-        program,
-        stage.action.name,
-        runs,
-        # Each sample can keep a core busy.
-        samples=stage.load.cores,
-    )
+    yield from results(program, stage.action.name, runs, samples)
 
 
 def results(
@@ -129,12 +146,13 @@ def results(
     Args:
         program: the program, and the one that stands in for it.
         name: the name of the stage.
-        runs: the runs of the program (0), and of its stand-in in 1 and 2 processes.
+        runs: the runs of the program, of its stand-in in 1 and 2 processes, and of the network alone if that
+            was measured.
         samples: the number of samples that are shared out to processes.
     """
 
     def result(of: Callable[[Taken], float], processes: int, unit: Unit = Unit.SECONDS) -> Result:
-        ours, theirs = (Runs(tuple(map(of, runs[count]))) for count in (processes, 0))
+        ours, theirs = (Runs(tuple(map(of, runs[count]))) for count in (processes, _TOOL))
         return Result(
             benchmark=program.benchmark,
             figure=name,
@@ -160,6 +178,9 @@ def results(
         yield result(lambda taken: taken.processor, processes, Unit.PROCESSOR_SECONDS)
     for processes in sorted(program.bounds):
         yield result(lambda taken: taken.memory, processes, Unit.MEBIBYTES)
+    if _ALONE in runs:
+        alone = Runs(tuple(taken.seconds for taken in runs[_ALONE]))
+        yield dataclasses.replace(times[0], against="the network alone, once for each sample", theirs=alone)
 
 
 def projected(one: float, two: float, samples: int, processes: int) -> float:
@@ -172,13 +193,25 @@ def projected(one: float, two: float, samples: int, processes: int) -> float:
 
 
 def _run(action: Action, sandbox: Sandbox, program: Program, processes: int) -> Taken:
-    """Run the stage in a number of processes; with 0, run the toolchain's own program."""
-    if not processes:
+    """Run the stage in a number of processes, or the toolchain's own program."""
+    if processes == _TOOL:
         tool = f"{commands.ROOT}/python/tools/{program.name}.py"
         argv = tuple(tool if part == program.stand_in else part for part in action.argv)
         # Without our library, which is a part of what is measured.
         action = dataclasses.replace(action, argv=argv, environment=commands.environment())
     return metered(action, sandbox, max(1, processes))
+
+
+def _network_alone(action: Action, samples: int, scratch: Path) -> Action:
+    """Return an action that computes the network of a calibration once for each sample."""
+    (network,) = (part for part in action.argv if part.endswith(".mlir"))
+    start = action.argv.index("python3")
+    return dataclasses.replace(
+        action,
+        argv=(*action.argv[:start], "python3", "alone.py", network, str(samples)),
+        texts=(*action.texts, Text(name="alone.py", text=_NETWORK_ALONE)),
+        outputs=(Output(name="out.json", path=scratch / "out.json", kind=FileKind.JSON),),
+    )
 
 
 def metered(action: Action, sandbox: Sandbox, processes: int) -> Taken:

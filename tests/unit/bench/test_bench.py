@@ -162,6 +162,20 @@ def test_time_and_memory_of_a_stand_in_are_results_and_projections_are_marked() 
     ]
 
 
+def test_a_calibration_is_compared_with_the_network_alone() -> None:
+    runs = {
+        0: (Taken(200.0, 190.0, 900.0),),
+        1: (Taken(100.0, 99.0, 1000.0),),
+        2: (Taken(60.0, 110.0, 800.0),),
+        -1: (Taken(20.0, 20.0, 500.0),),
+    }
+    *_, found = metered.results(calibration.PROGRAM, "m:calibration", runs, samples=10)
+    assert (found.name, found.against) == (
+        "m:calibration, 1 process", "the network alone, once for each sample",
+    )  # fmt: skip
+    assert (found.ours.median, found.theirs.median, found.bound) == (100.0, 20.0, None)
+
+
 @pytest.fixture
 def benchmark(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
     """The only benchmark, `some`, measures nothing; with what each of its runs was started."""
