@@ -28,6 +28,7 @@ from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import making
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import WORKSPACE
+from cvimake.pipeline import inputs
 from cvimake.pipeline.stages import calibration, cvimodel, mlir, qtable
 from cvimake.project import DeclaredModel, read_declarations
 from cvimake.toolchain import commands
@@ -173,9 +174,12 @@ def _commands_of(model: DeclaredModel, image_id: str, folder: Path) -> float:
             for name, path in given.files.items():
                 (place / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, place / name)
-    # As it is: what makes it readable is ours.
-    shutil.copy(model.source, work / f"{model.name}{model.source.suffix}")
-    script = "\n".join(["set -e", *(shlex.join(tool_command(action)) for action in actions)])
+    # As it is: what makes it readable, and ends it at its declared outputs, is ours.
+    shutil.copy(model.source, work / f"{inputs.SOURCE}{model.source.suffix}")
+    tools = [tool_command(action) for action in actions]
+    if model.is_onnx and model.model.output.names:
+        tools[0] += ["--output_names", ",".join(model.model.output.names)]
+    script = "\n".join(["set -e", *map(shlex.join, tools)])
     variables = {name: value for name, value in commands.environment().items() if name not in _HELD_STILL}
     return timed(
         [
