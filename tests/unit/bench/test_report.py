@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench import plot, publish, records, report
+from bench import breakdown, plot, publish, records, report
 from bench.measure import Comparison, Result, Runs, Scale, Unit
 from bench.records import Record
 from cvimake.core.errors import CvimakeError
@@ -200,4 +200,6 @@ def test_a_page_without_marks_is_refused(text: str) -> None:
 
 def test_the_page_says_what_its_results_say() -> None:
     text = publish.PAGE.read_text(encoding="utf-8")
-    assert publish.page(text, records.load(publish.PAGE.with_suffix(".json"))) == text
+    results = publish.PAGE.with_suffix(".json")
+    build = breakdown.load(breakdown.beside(results))
+    assert publish.page(text, records.load(results), build) == text
