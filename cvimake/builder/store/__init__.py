@@ -26,7 +26,7 @@ LOOK_UP, TRANSFER = 5.0, 20.0
 # Seconds after which the same holds for a store that answers but does not finish; a transfer gets more.
 LONGEST_LOOK_UP, LONGEST_TRANSFER = 15.0, 60.0
 # Bytes per second: some drivers send a file in one piece, without a sign of life meanwhile.
-_SLOWEST = 1_000_000
+SLOWEST = 1_000_000
 # Bytes per second: a slower store saves no time.
 _LEAST_RATE = 100_000
 # Bounds of an entry, far beyond any action: bytes of the entry and of an output, seconds, cores, outputs.
@@ -145,7 +145,7 @@ class Store:
                 self._take_out(blob, targets[name], beats)
 
         try:
-            self._transfer.wait(fetch, entry.size / _SLOWEST, longest_transfer(entry.size))
+            self._transfer.wait(fetch, entry.size / SLOWEST, longest_transfer(entry.size))
         except DamagedError as error:
             self._damaged(key, str(error))
             return False
@@ -173,15 +173,12 @@ class Store:
                 where = blob_file(blob.sha256)
                 if self.place.size(where) == blob.size:
                     continue
-                self.place.keep(where, files[name], beat)
-                # A user may have edited it meanwhile.
-                if digest.of_file(files[name], beat) != blob.sha256:
-                    self.place.remove(where)
+                if not put_in(self.place, files[name], blob, beat):
                     return
             self.place.write(action_file(key), entry.model_dump_json().encode())
 
         try:
-            self._transfer.wait(send, entry.size / _SLOWEST, longest_transfer(entry.size))
+            self._transfer.wait(send, entry.size / SLOWEST, longest_transfer(entry.size))
         except FileNotFoundError:
             # Removed again already; it is kept when it is next built.
             return
@@ -197,15 +194,12 @@ class Store:
     def _take_out(self, blob: Blob, target: Path, beat: Beat) -> None:
         name = blob_file(blob.sha256)
         try:
-            self.place.fetch(name, target, beat, blob.size)
+            take_out(self.place, blob, target, beat)
         except FileNotFoundError:
             raise DamagedError(f"{name} is missing") from None
         except DamagedError:
             self._forget(name)
             raise
-        if digest.of_file(target, beat) != blob.sha256:
-            self._forget(name)
-            raise DamagedError(f"{name} is damaged")
 
     def _damaged(self, key: str, what: str) -> None:
         """Says what is wrong; the action is then built and kept anew."""
@@ -227,6 +221,38 @@ class Store:
         if not said:
             text = getattr(error, "strerror", None) or str(error)
             announce.note(f"warning: the store {self.label} is left alone in this build: {text}")
+
+
+def put_in(place: Place, path: Path, blob: Blob, beat: Beat) -> bool:
+    """Keep a file's contents in a place, and tell whether the file still has them.
+
+    A user may have edited it meanwhile. Its contents are then removed again.
+
+    Raises:
+        FileNotFoundError: the file is not there any more.
+        StoreError: the place cannot take it.
+    """
+    name = blob_file(blob.sha256)
+    place.keep(name, path, beat)
+    if digest.of_file(path, beat) == blob.sha256:
+        return True
+    place.remove(name)
+    return False
+
+
+def take_out(place: Place, blob: Blob, target: Path, beat: Beat) -> None:
+    """Write contents that a place holds to a path, and verify them.
+
+    Raises:
+        FileNotFoundError: the place does not hold them.
+        DamagedError: it holds other bytes under their name.
+        StoreError: it cannot give them.
+        OSError: they cannot be written.
+    """
+    name = blob_file(blob.sha256)
+    place.fetch(name, target, beat, blob.size)
+    if digest.of_file(target, beat) != blob.sha256:
+        raise DamagedError(f"{name} is damaged")
 
 
 def longest_transfer(size: int) -> float:

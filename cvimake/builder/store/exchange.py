@@ -15,6 +15,7 @@ from typing import TypeVar
 from cvimake.builder.store import (
     LONGEST_LOOK_UP,
     LOOK_UP,
+    SLOWEST,
     TRANSFER,
     Blob,
     Entry,
@@ -22,10 +23,11 @@ from cvimake.builder.store import (
     action_file,
     blob_file,
     longest_transfer,
+    put_in,
+    take_out,
 )
 from cvimake.builder.store.place import Beat, DamagedError, StoreError
 from cvimake.builder.store.waiting import Patience
-from cvimake.core import digest
 from cvimake.core.errors import CvimakeError
 
 Result = TypeVar("Result")
@@ -97,19 +99,13 @@ class Exchange:
             UnreachableError: the store cannot be used.
             OSError: it cannot be written.
         """
-        name = blob_file(blob.sha256)
-
-        def fetch(beat: Beat) -> None:
-            self._place.fetch(name, target, beat, blob.size)
-            if digest.of_file(target, beat) != blob.sha256:
-                raise DamagedError(name)
-
         try:
-            self._transfer(fetch, blob.size)
-        except (DamagedError, FileNotFoundError) as error:
-            if isinstance(error, DamagedError):
-                with contextlib.suppress(OSError, StoreError):
-                    self._place.remove(name)
+            self._transfer(lambda beat: take_out(self._place, blob, target, beat), blob.size)
+        except FileNotFoundError as error:
+            raise MissingError(blob) from error
+        except DamagedError as error:
+            with contextlib.suppress(OSError, StoreError):
+                self._place.remove(blob_file(blob.sha256))
             raise MissingError(blob) from error
 
     def keep(self, key: str, entry: Entry) -> None:
@@ -127,10 +123,7 @@ class Exchange:
             patience.end()
 
     def _send(self, path: Path, blob: Blob, beat: Beat) -> None:
-        name = blob_file(blob.sha256)
-        self._place.keep(name, path, beat)
-        if digest.of_file(path, beat) != blob.sha256:
-            self._place.remove(name)
+        if not put_in(self._place, path, blob, beat):
             raise CvimakeError(f"{path} was edited while it was sent to the store", "Start again.")
 
     def _look_up(self, work: Callable[[], Result]) -> Result:
@@ -140,7 +133,7 @@ class Exchange:
     def _transfer(self, work: Callable[[Beat], None], size: int) -> None:
         with self._telling():
             # As long as a slow store may take for a file of this size.
-            self._patience[1].wait(work, size / 1_000_000, longest_transfer(size))
+            self._patience[1].wait(work, size / SLOWEST, longest_transfer(size))
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
