@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from cvimake.builder.build import Build
 from cvimake.cli import extra_packages, surroundings
+from cvimake.cluster.address import chosen
 from cvimake.core import lock
 from cvimake.core.cache import user_cache
 from cvimake.core.errors import CvimakeError
-from cvimake.core.home import expanded
 
 if TYPE_CHECKING:
     from cvimake.cluster.workplace import Workplace
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # GiB of files from the store that a worker keeps.
 CACHE = 20.0
 FOLDER_VARIABLE, NAME_VARIABLE = "CVIMAKE_WORKER_FOLDER", "CVIMAKE_WORKER_NAME"
-_VARIABLE = "CVIMAKE_CLUSTER"
 _GIBIBYTE = 1024**3
 
 
@@ -31,13 +30,8 @@ def use(build: Build) -> None:
     Raises:
         CvimakeError: it cannot be used.
     """
-    declared = "" if build.environment.get(_VARIABLE) else build.declarations.settings.cluster.url
-    if not declared and not build.environment.get(_VARIABLE):
-        return
-    from cvimake.cluster.address import chosen  # noqa: PLC0415 - only needed with a cluster
-
-    if address := chosen(build.environment, declared):
-        from cvimake.cluster.executor import ClusterExecutor  # noqa: PLC0415 - as above
+    if address := chosen(build.environment, build.declarations.settings.cluster.url):
+        from cvimake.cluster.executor import ClusterExecutor  # noqa: PLC0415 - only needed with a cluster
 
         build.executor = ClusterExecutor(
             build, address, lambda: extra_packages.ensure(extra_packages.CLUSTER)
@@ -85,5 +79,5 @@ def workplace(folder: str, name: str, cache: float) -> Iterator[tuple[Workplace,
 
 def _folder(folder: str, name: str, environment: Mapping[str, str]) -> Path:
     if folder:
-        return surroundings.folder() / expanded(Path(folder), environment)
+        return surroundings.as_path(folder)
     return user_cache(environment) / "workers" / name.replace("/", "_")

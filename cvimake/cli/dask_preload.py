@@ -13,7 +13,7 @@ from distributed import Worker
 
 from cvimake.cli import clusters, surroundings
 from cvimake.cluster.address import ClusterError, checked
-from cvimake.cluster.dask_worker import attach, drains_on_sigterm
+from cvimake.cluster.dask_worker import EXTENSION, attach, drains_on_sigterm
 
 _OPEN: dict[str, contextlib.ExitStack] = {}
 
@@ -40,7 +40,7 @@ async def dask_setup(worker: Worker) -> None:
 
 def dask_teardown(worker: Worker) -> None:
     """End what still runs."""
-    work = worker.extensions.get("cvimake")
+    work = worker.extensions.get(EXTENSION)
     if work is not None:
         work.end()
     if stack := _OPEN.pop(worker.id, None):

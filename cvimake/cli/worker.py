@@ -7,6 +7,7 @@ from typing import Any
 from cvimake.cli import clusters, extra_packages, surroundings
 from cvimake.cli.base import PlainCommand
 from cvimake.cli.options import option
+from cvimake.cluster.address import checked
 from cvimake.core.errors import CvimakeError
 
 
@@ -33,8 +34,6 @@ class Worker(PlainCommand):
 
     def perform(self, options: dict[str, Any], arguments: list[str]) -> int:
         """Be a worker."""
-        from cvimake.cluster.address import checked  # noqa: PLC0415 - only needed here
-
         if len(arguments) != 1:
             raise CvimakeError(
                 "worker takes the address of a scheduler", "For example: cvimake worker tls://scheduler:8786"
