@@ -25,8 +25,6 @@ from cvimake.core.errors import CvimakeError, ToolFailedError
 from cvimake.core.key import action_key
 from cvimake.core.removal import remove_tree
 from cvimake.execution.engine import Engine
-from cvimake.execution.engine.docker import DockerEngine
-from cvimake.execution.engine.local import LocalEngine
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.runtime import Runtime, Runtimes
 from cvimake.execution.sandbox import Sandbox
@@ -191,16 +189,8 @@ class Workplace:
     def _sandbox(self, runtime: Runtime, root: Path) -> Sandbox:
         """Return a sandbox in a folder of its own, whose commands are ended without ending others."""
         return dataclasses.replace(
-            runtime.sandbox, root=root, engine=self._apart(runtime.sandbox.engine), contents=Contents()
+            runtime.sandbox, root=root, engine=runtime.sandbox.engine.apart(), contents=Contents()
         )
-
-    def _apart(self, engine: Engine) -> Engine:
-        match engine:
-            case DockerEngine():
-                return DockerEngine(engine.client, self._environment)
-            case LocalEngine():
-                return LocalEngine(engine.prefix, self._environment)
-        return engine
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:

@@ -31,6 +31,9 @@ class FakeEngine:
     def cancel(self) -> None:
         raise AssertionError("a sandbox runs, and cancels nothing")
 
+    def apart(self) -> FakeEngine:
+        return self
+
     def run(self, command: Command, log: Log) -> Ending:
         self.commands.append(command)
         log.write(self.output)

@@ -120,6 +120,9 @@ class Engine(Protocol):
     def cancel(self) -> None:
         """End all running commands, and let no other begin: `run` then raises EngineError."""
 
+    def apart(self) -> Engine:
+        """Return the same engine for other commands: `cancel` of one does not end those of the other."""
+
     def removal(self, image: str) -> str:
         """Return a shell command that removes an image."""
 

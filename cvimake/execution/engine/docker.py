@@ -48,7 +48,7 @@ class DockerEngine:
     def __init__(
         self, client: docker.DockerClient, environment: Mapping[str, str], seccomp: Path | None = None
     ) -> None:
-        self.client = client
+        self.client, self._variables = client, environment
         self._seccomp_file = seccomp or docker_folder() / "seccomp.json"
         self.seccomp = self._seccomp_file.read_text(encoding="utf-8")
         try:
@@ -87,6 +87,10 @@ class DockerEngine:
             running = list(self._running)
         for container in running:
             kill(container)
+
+    def apart(self) -> DockerEngine:
+        """See `Engine.apart`."""
+        return DockerEngine(self.client, self._variables, self._seccomp_file)
 
     @property
     def is_cancelled(self) -> bool:

@@ -93,6 +93,10 @@ class LocalEngine:
             for process in self._running:
                 _end(process)
 
+    def apart(self) -> LocalEngine:
+        """See `Engine.apart`."""
+        return LocalEngine(self.prefix, self._variables)
+
     def run(self, command: Command, log: Log) -> Ending:
         """See `Engine.run`."""
         with local_place.made_for(command) as place:
