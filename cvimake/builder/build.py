@@ -105,7 +105,7 @@ class Build:
 
     @functools.cached_property
     def executor(self) -> Executor:
-        """Whatever runs the actions of stages: this process, unless a command sets another one."""
+        """The executor of the actions of stages: this process, unless a command sets another one."""
         from cvimake.builder.executor import Here  # noqa: PLC0415 - only needed where something is stale
 
         return Here(self)

@@ -43,7 +43,7 @@ class JsonReporter(BuildReporter):
             self._watcher = threading.Thread(target=self._watch, name="progress", daemon=True)
             self._watcher.start()
 
-    def _succeeded(self, task: Task, state: State, seconds: float, where: str) -> None:  # noqa: ARG002 - not told yet
+    def _succeeded(self, task: Task, state: State, seconds: float, where: str) -> None:  # noqa: ARG002 - events name no machine
         self._events.write(
             Done(
                 stage=task.name,

@@ -34,9 +34,9 @@ class Seen:
 @dataclass
 class _Worker:
     seen: Seen
-    # What the actions of this build have got of it, by the number of each.
+    # The shares of it that the actions of this build have, by the number of each action.
     shares: dict[str, Share] = field(default_factory=dict)
-    # The sha256 of the files that it has taken from the store, or made.
+    # The sha256 of the files that it has taken from the store.
     held: set[str] = field(default_factory=set)
 
     @property
@@ -123,18 +123,16 @@ class Fleet:
             found.held |= inputs.keys()
             return found.seen, got
 
-    def release(self, worker: Seen, number: str, made: Iterable[str] = ()) -> None:
-        """Give back what an action had.
+    def release(self, worker: Seen, number: str) -> None:
+        """Give back the share of an action that has ended.
 
         Args:
             worker: that ran it.
             number: of the action.
-            made: the sha256 of its outputs.
         """
         with self._changed:
             if known := self._workers.get((worker.address, worker.start)):
                 known.shares.pop(number, None)
-                known.held.update(made)
             self._changed.notify_all()
 
     def _best(self, share: Share, inputs: Mapping[str, Blob], avoid: Collection[str]) -> _Worker | None:

@@ -47,11 +47,11 @@ class Greeting(_Message):
 
     kind: Literal["greeting"] = "greeting"
     version: str
-    """Of the build's cvimake."""
+    """The version of the build's cvimake."""
     recipe: str
     """The sha256 of the definition of the toolchain image's recipe."""
     fingerprint: str
-    """Of the toolchain that the build was planned with; empty if it is not known yet."""
+    """The fingerprint of the toolchain that the build was planned with; empty if it is not known yet."""
     probe: Blob
     """A file that the build has just put into its store."""
 

@@ -32,7 +32,7 @@ _LENGTH = 8
 
 
 class Partial:
-    """What an answer says of each model.
+    """The part of an answer that says something of each model.
 
     Many commands never begin this, so what is slow to import is imported then.
 
@@ -46,7 +46,7 @@ class Partial:
         self._build: Build | None = None
         self._records: Mapping[str, str] = {}
         self._databases: frozenset[str] = frozenset()
-        # What had changed since the earlier answer: the kinds of paths, and their places in it.
+        # The changes since the earlier answer: the kinds of paths, and their places in it.
         self._changed: frozenset[tuple[int, int]] = frozenset()
         # The paths that were looked at until all declarations were read.
         self._reading: frozenset[str] = frozenset()
@@ -162,7 +162,7 @@ class Partial:
 
 
 class _Told:
-    """What an answer says of each model, in the form in which it is kept.
+    """The part of an answer that says something of each model, in the form in which it is kept.
 
     Attributes:
         models: the names of models, whose places are numbers.

@@ -38,7 +38,8 @@ def test_an_action_gets_as_many_cores_as_one_worker_has_free() -> None:
 
 def test_a_worker_that_has_the_inputs_is_preferred() -> None:
     workers = fleet(A, B)
-    workers.release(B, "0", ["d"])
+    assert placed(workers, "0", inputs="d", avoid="a") == "b"
+    workers.release(B, "0")
     assert placed(workers, "1", inputs="de") == "b"
     workers.release(B, "1")
     assert placed(workers, "2", inputs="e") == "b"

@@ -86,7 +86,7 @@ def match(near: Near, groups: Integers, crowd: Truths, ignored: Truths, limits: 
         free = ~taken[objects] & (overlaps >= limits[:, None])
         better = free & ~ignored[objects][:, :, None]
         free = np.where(better.any(1, keepdims=True), better, free)
-        # Of equal ones, the last.
+        # The last one, if several overlap equally.
         best = len(places) - 1 - np.where(free, overlaps, -1)[:, ::-1].argmax(1)
         objects = objects[np.arange(len(part))[:, None, None], best]
         found = free.any(1)
