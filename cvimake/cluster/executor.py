@@ -133,6 +133,8 @@ class ClusterExecutor:
     def cancel(self) -> None:
         """See `Machine.cancel`: the workers end what nobody waits for."""
         self._cancelled.set()
+        if self._members:
+            self._members.exchange.end()
 
     def close(self) -> None:
         """See `Executor.close`."""

@@ -118,7 +118,7 @@ class Exchange:
         self._look_up(lambda: self._place.write(action_file(key), content))
 
     def end(self) -> None:
-        """Give up all work."""
+        """Give up all present and further work: the build is interrupted."""
         for patience in self._patience:
             patience.end()
 

@@ -146,3 +146,10 @@ def test_a_missing_input_is_told_before_a_worker_is_asked(site: Site) -> None:
     with pytest.raises(CvimakeError, match=r"its input models/net/best\.onnx is missing"):
         site.executor.run(JOB)
     assert site.asked == []
+
+
+def test_an_interrupted_build_gives_up_its_transfers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site.executor, "_members", SimpleNamespace(exchange=site.exchange))
+    site.executor.cancel()
+    with pytest.raises(UnreachableError, match="given up"):
+        site.put(b"content")
