@@ -7,15 +7,14 @@ import functools
 import json
 import math
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bench import project
-from bench.measure import Result, Runs, Scale, Unit, in_turns, timed
-from bench.metered import Taken, metered, stages
-from cvimake.core.action import Action, FileKind, Input, Output, Text
+from bench.measure import Result, Runs, Scale, Unit, in_turns
+from bench.metered import Taken, build_inputs, metered, of_program, stages
+from cvimake.core.action import Action, FileKind, Input, Output
 from cvimake.core.errors import CvimakeError
 from cvimake.execution.runtime import Runtimes
 from cvimake.execution.sandbox import Sandbox
@@ -81,8 +80,7 @@ def run(scratch: Path, repeats: int = REPEATS, root: Path = project.CHECKOUT) ->
 
 
 def _measured(action: Action, scratch: Path, repeats: int, root: Path) -> Iterator[Result]:
-    built = [str(file.path) for file in action.inputs if _is_built(file.path)]
-    timed([sys.executable, "-m", "cvimake.cli", *built], root)
+    build_inputs(action, root)
     sandbox = Runtimes(root, os.environ).plain().sandbox
     with project.working_in(root):
         runs = {
@@ -91,21 +89,41 @@ def _measured(action: Action, scratch: Path, repeats: int, root: Path) -> Iterat
         }
         taken = in_turns(runs, repeats)
     left = len(_images(action)) - _few(action)
-    result = functools.partial(_result, action.name)
-    yield result("", Scale(1, "more image"), _slope(taken, "one", left), _slope(taken, "alone", left), WHOLE)
-    whole = result(", the whole", Scale(1, "process"), _processor(taken, "one"), _processor(taken, "alone"))
-    yield dataclasses.replace(whole, unit=Unit.PROCESSOR_SECONDS)
-    seconds = {name: Runs(tuple(each.seconds for each in taken[name])) for name in ("one", "two")}
-    halved = result("", Scale(2, "process"), seconds["two"], seconds["one"], HALVED)
-    yield dataclasses.replace(halved, against="one process", unit=Unit.SECONDS)
+    against_alone = functools.partial(Result, benchmark="accuracy", against="the simulator alone")
+    yield against_alone(
+        figure=action.name,
+        scale=Scale(1, "more image"),
+        ours=_slope(taken, "one", left),
+        theirs=_slope(taken, "alone", left),
+        unit=Unit.PROCESSOR_MILLISECONDS,
+        bound=WHOLE,
+    )
+    yield against_alone(
+        figure=f"{action.name}, the whole",
+        scale=Scale(1, "process"),
+        ours=_processor(taken, "one"),
+        theirs=_processor(taken, "alone"),
+        unit=Unit.PROCESSOR_SECONDS,
+    )
+    one, two = (Runs(tuple(each.seconds for each in taken[name])) for name in ("one", "two"))
+    yield Result(
+        benchmark="accuracy",
+        figure=action.name,
+        scale=Scale(2, "process"),
+        ours=two,
+        against="one process",
+        theirs=one,
+        unit=Unit.SECONDS,
+        bound=HALVED,
+    )
 
 
 def _actions(action: Action, scratch: Path, sandbox: Sandbox) -> dict[str, tuple[Action, int]]:
     """Return what is measured, each with its number of processes; make the pictures for the simulator."""
     made = Output(name=_PICTURES, path=scratch / _PICTURES, kind=FileKind.NPZ)
-    sandbox.run(_program(action, "prepare.py", _PREPARE, made))
+    sandbox.run(of_program(action, "prepare.py", _PREPARE, made))
     nothing = Output(name="out.json", path=scratch / "out.json", kind=FileKind.JSON)
-    alone = _program(action, "simulate.py", _PROGRAM, nothing)
+    alone = of_program(action, "simulate.py", _PROGRAM, nothing)
     pictures = Input(name=_PICTURES, path=scratch / _PICTURES)
     alone = dataclasses.replace(alone, inputs=(*alone.inputs, pictures))
     ours = dataclasses.replace(
@@ -120,19 +138,6 @@ def _actions(action: Action, scratch: Path, sandbox: Sandbox) -> dict[str, tuple
         "two": (ours, 2),
         **{f"few {name}": of_few for name, of_few in few.items()},
     }
-
-
-def _program(action: Action, name: str, text: str, output: Output) -> Action:
-    """Return an action that runs another program with an accuracy stage's files."""
-    start = action.argv.index("python3")
-    return dataclasses.replace(
-        action,
-        name=f"bench:{name.removesuffix('.py')}",
-        argv=(*action.argv[:start], "python3", name),
-        outputs=(output,),
-        texts=(*action.texts, Text(name=name, text=text)),
-        parts="",
-    )
 
 
 def _first(action: Action, scratch: Path) -> Action:
@@ -180,22 +185,3 @@ def _slope(taken: dict[str, tuple[Taken, ...]], name: str, images: int) -> Runs:
     """Return the processor time of one more image, in milliseconds."""
     pairs = zip(taken[name], taken[f"few {name}"], strict=True)
     return Runs(tuple(1000 * (every.processor - few.processor) / images for every, few in pairs))
-
-
-def _result(  # noqa: PLR0913, PLR0917 - the parts of a result, in its order
-    stage: str, what: str, scale: Scale, ours: Runs, theirs: Runs, bound: float | None = None
-) -> Result:
-    return Result(
-        benchmark="accuracy",
-        figure=f"{stage}{what}",
-        scale=scale,
-        ours=ours,
-        against="the simulator alone",
-        theirs=theirs,
-        bound=bound,
-        unit=Unit.PROCESSOR_MILLISECONDS,
-    )
-
-
-def _is_built(path: Path) -> bool:
-    return path.parts[0] == "build"

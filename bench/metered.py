@@ -20,6 +20,7 @@ from bench import project
 from bench.measure import Result, Runs, Scale, Unit, in_turns, timed
 from cvimake.core.action import Action, FileKind, Output, Text
 from cvimake.core.capacity import Share
+from cvimake.core.paths import BUILD
 from cvimake.execution.runtime import Runtimes
 from cvimake.execution.sandbox import Sandbox
 from cvimake.pipeline.stage import Stage
@@ -92,6 +93,33 @@ def stages(root: Path, stage_of: Callable[[DeclaredModel], Iterator[Stage]]) -> 
         return [stage for model in models if not model.missing for stage in stage_of(model)]
 
 
+def build_inputs(action: Action, root: Path) -> None:
+    """Build the inputs of an action that other stages of its project write."""
+    built = [str(file.path) for file in action.inputs if BUILD in file.path.parents]
+    timed([sys.executable, "-m", "cvimake.cli", *built], root)
+
+
+def of_program(action: Action, name: str, text: str, output: Output, *arguments: str) -> Action:
+    """Return an action that runs another Python program with the files of an action.
+
+    Args:
+        action: the action.
+        name: of the program's file.
+        text: of the program.
+        output: the file that it writes.
+        arguments: of the program.
+    """
+    start = action.argv.index("python3")
+    return dataclasses.replace(
+        action,
+        name=f"bench:{name.removesuffix('.py')}",
+        argv=(*action.argv[:start], "python3", name, *arguments),
+        outputs=(output,),
+        texts=(*action.texts, Text(name=name, text=text)),
+        parts="",
+    )
+
+
 def compare(program: Program, root: Path, stage: Stage, scratch: Path, repeats: int) -> Iterator[Result]:
     """Measure a stage of a project, after building its inputs.
 
@@ -105,8 +133,7 @@ def compare(program: Program, root: Path, stage: Stage, scratch: Path, repeats: 
     Raises:
         RuntimeError: the program and its stand-in made different tables.
     """
-    built = [str(file.path) for file in stage.action.inputs if file.path.parts[0] == "build"]
-    timed([sys.executable, "-m", "cvimake.cli", *built], root)
+    build_inputs(stage.action, root)
     # The action gets a name of its own, so that the project keeps the stage's log.
     action = dataclasses.replace(
         stage.action,
@@ -205,13 +232,8 @@ def _run(action: Action, sandbox: Sandbox, program: Program, processes: int) -> 
 def _network_alone(action: Action, samples: int, scratch: Path) -> Action:
     """Return an action that computes the network of a calibration once for each sample."""
     (network,) = (part for part in action.argv if part.endswith(".mlir"))
-    start = action.argv.index("python3")
-    return dataclasses.replace(
-        action,
-        argv=(*action.argv[:start], "python3", "alone.py", network, str(samples)),
-        texts=(*action.texts, Text(name="alone.py", text=_NETWORK_ALONE)),
-        outputs=(Output(name="out.json", path=scratch / "out.json", kind=FileKind.JSON),),
-    )
+    nothing = Output(name="out.json", path=scratch / "out.json", kind=FileKind.JSON)
+    return of_program(action, "alone.py", _NETWORK_ALONE, nothing, network, str(samples))
 
 
 def metered(action: Action, sandbox: Sandbox, processes: int) -> Taken:

@@ -63,20 +63,37 @@ def run(scratch: Path, repeats: int = REPEATS) -> Iterator[Result]:
         shutil.rmtree(folder, ignore_errors=True)
         made.append(_taken(command, scratch))
         again.append(_taken(command, scratch))
+    result = functools.partial(
+        Result, benchmark="report", scale=Scale(MODELS, "model"), comparison=Comparison.ITSELF
+    )
     for place, (unit, bound) in enumerate([(Unit.SECONDS, MADE), (Unit.PROCESSOR_SECONDS, PROCESSOR)]):
         ours, theirs = (Runs(tuple(one[place] for one in runs)) for runs in (made, again))
-        yield _result("./doit report, from nothing", ours, "with nothing to do", theirs, unit, bound)
+        yield result(
+            figure="./doit report, from nothing",
+            ours=ours,
+            against="with nothing to do",
+            theirs=theirs,
+            unit=unit,
+            bound=bound,
+        )
     own, everything = (Runs((_size(path) / 2**20,)) for path in (folder, scratch / "build"))
-    yield _result("its size", own, "all results, with it", everything, Unit.MEBIBYTES_ON_DISK, SIZE)
+    yield result(
+        figure="its size",
+        ours=own,
+        against="all results, with it",
+        theirs=everything,
+        unit=Unit.MEBIBYTES_ON_DISK,
+        bound=SIZE,
+    )
     page, empty = _opening(folder / "index.html", scratch)
-    yield _result("opening the overview", page, "an empty page", empty, Unit.SECONDS, OPENED)
-
-
-def _result(figure: str, ours: Runs, against: str, theirs: Runs, unit: Unit, bound: float) -> Result:  # noqa: PLR0913, PLR0917 - each is a column of the table
-    return Result(
-        benchmark="report", figure=figure, scale=Scale(MODELS, "model"), ours=ours, against=against,
-        theirs=theirs, unit=unit, comparison=Comparison.ITSELF, bound=bound,
-    )  # fmt: skip
+    yield result(
+        figure="opening the overview",
+        ours=page,
+        against="an empty page",
+        theirs=empty,
+        unit=Unit.SECONDS,
+        bound=OPENED,
+    )
 
 
 def _taken(command: list[str], folder: Path) -> tuple[float, float]:
