@@ -163,6 +163,12 @@ class Model(Value):
     changes_in_words: tuple[str, ...] = ()
     files: tuple[File, ...] = ()
 
+    @property
+    def trouble(self) -> str:
+        """Return the first trouble in a line, for a place where the name and the state stand before it."""
+        cause = self.troubles[0].cause.partition("\n")[0] if self.troubles else ""
+        return cause.removeprefix(f"{self.name} ").removeprefix(f"{self.state} ")
+
 
 class Report(Value):
     """A project's report.

@@ -86,22 +86,21 @@ def test_without_dates_nothing_on_a_page_depends_on_the_time_of_the_build() -> N
         assert "2024-01-01" not in html
 
 
-def test_a_model_that_cannot_be_built_has_a_page() -> None:
-    shown = Model(
-        name="wrong", description="", declaration="models/wrong/model.toml", state="cannot run",
-        troubles=(Trouble(cause="models/wrong/model.toml:3: no such option", remedy="Correct it."),),
-        suggestion=Suggestion(variant="", reason=""),
+def unbuildable(name: str, state: str, cause: str) -> Model:
+    return Model(
+        name=name, description="", declaration=f"models/{name}/model.toml", state=state,
+        troubles=(Trouble(cause=cause, remedy="Correct it."),), suggestion=Suggestion(variant="", reason=""),
     )  # fmt: skip
+
+
+def test_a_model_that_cannot_be_built_has_a_page() -> None:
+    shown = unbuildable("wrong", "cannot run", "models/wrong/model.toml:3: no such option")
     assert "models/wrong/model.toml:3: no such option" in Page(page_of(shown)).text
     assert "cannot run" in Page(pages.overview(report(shown), FOLDER, dated=True)).text
 
 
 def test_a_model_that_waits_is_named_once() -> None:
-    shown = Model(
-        name="m", description="", declaration="models/m/model.toml", state="waits",
-        troubles=(Trouble(cause="m waits for its source", remedy="Put it at models/m/m.onnx."),),
-        suggestion=Suggestion(variant="", reason=""),
-    )  # fmt: skip
+    shown = unbuildable("m", "waits", "m waits for its source")
     text = " ".join(Page(pages.overview(report(shown), FOLDER, dated=True)).text.split())
     assert "m waits for its source" in text
     assert "m waits m waits" not in text
