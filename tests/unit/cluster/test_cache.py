@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import pytest
+import stores
 
 from cvimake.builder.store import Blob, Store, blob_file
 from cvimake.builder.store.exchange import Exchange, MissingError
@@ -18,11 +18,7 @@ class World:
         self.cache = Cache(root / "cache", limit=10)
 
     def blob(self, content: bytes) -> Blob:
-        path = self.root / "file"
-        path.write_bytes(content)
-        blob = Blob(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-        self.exchange.put(path, blob)
-        return blob
+        return stores.put(self.exchange, self.root, content)
 
     def use(self, *blobs: Blob) -> None:
         with self.cache.holding(blobs, self.exchange):

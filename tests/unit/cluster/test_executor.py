@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import stores
 from fake_engine import ACTION, MLIR, NPZ
 
 from cvimake.builder.build import Build
@@ -58,11 +59,7 @@ class Site:
         return SimpleNamespace(run=lambda: self.answer)
 
     def put(self, content: bytes) -> Blob:
-        path = self.root / "file"
-        path.write_bytes(content)
-        blob = Blob(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-        self.exchange.put(path, blob)
-        return blob
+        return stores.put(self.exchange, self.root, content)
 
     def keep_result(self) -> None:
         blobs = {name: self.put(content) for name, content in OUTPUTS.items()}
@@ -128,7 +125,7 @@ def test_a_tool_that_failed_on_a_worker_is_told_as_one_that_failed_here(site: Si
 
 def test_outputs_that_the_store_has_lost_are_an_error_and_no_file(site: Site) -> None:
     site.keep_result()
-    site.exchange.remove(Blob(sha256=hashlib.sha256(NPZ).hexdigest(), size=len(NPZ)))
+    site.exchange.remove(stores.blob_of(NPZ))
     with pytest.raises(UnreachableError, match="its outputs cannot be taken"):
         site.executor.run(JOB)
     assert not Path("build/net/net.mlir").exists()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import stores
 from fake_engine import ACTION, MLIR, NPZ, FakeEngine, write_both
 
 import cvimake
@@ -26,7 +26,7 @@ from cvimake.execution.sandbox import Sandbox
 IDENTITY = {"python": "3.10"}
 FINGERPRINT = digest.of_value(IDENTITY)
 NETWORK = b"\x08network"
-INPUT = Blob(sha256=hashlib.sha256(NETWORK).hexdigest(), size=len(NETWORK))
+INPUT = stores.blob_of(NETWORK)
 
 
 class Site:

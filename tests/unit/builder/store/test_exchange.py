@@ -1,19 +1,19 @@
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from stores import blob_of
 
-from cvimake.builder.store import Blob, Entry, Store, blob_file
+from cvimake.builder.store import Entry, Store, blob_file
 from cvimake.builder.store.exchange import Exchange, MissingError, UnreachableError
 from cvimake.builder.store.folder import FolderPlace
 from cvimake.builder.store.place import StoreError
 from cvimake.core.errors import CvimakeError
 
 CONTENT = b"content"
-BLOB = Blob(sha256=hashlib.sha256(CONTENT).hexdigest(), size=len(CONTENT))
+BLOB = blob_of(CONTENT)
 KEY = "ab" * 32
 
 

@@ -41,14 +41,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def root(built: Path, tmp_path: Path) -> Path:
-    """A copy of that project."""
-    root = tmp_path / "project"
-    shutil.copytree(built, root, symlinks=True)
-    return root
-
-
 def replace(path: Path, held: bytes) -> None:
     new = path.with_name("new")
     new.write_bytes(held)

@@ -53,14 +53,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def root(built: Path, tmp_path: Path) -> Path:
-    """A copy of that project."""
-    root = tmp_path / "project"
-    shutil.copytree(built, root, symlinks=True)
-    return root
-
-
 def judged(told: Told) -> set[str] | None:
     """The models whose declarations were read; None for all, of which one may be removed."""
     (line,) = re.findall("^read (.*)$", told.errors, re.MULTILINE)

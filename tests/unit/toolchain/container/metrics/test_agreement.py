@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
-from pycocotools import mask
+from masks import rectangle
 
 from cvimake.toolchain.container.metrics import agreement, classifier_agreement
 
@@ -46,13 +45,7 @@ def test_lost_and_added_detections_are_counted_but_not_those_that_cross_the_thre
 
 
 def test_masks_and_keypoints_are_compared_if_the_detections_have_them() -> None:
-    pixels = np.zeros((100, 100), np.uint8, order="F")
-    pixels[:10, :10] = 1
-    other = np.zeros((100, 100), np.uint8, order="F")
-    other[:10, :8] = 1
-    first, second = (
-        {"size": [100, 100], "counts": mask.encode(one)["counts"].decode()} for one in (pixels, other)
-    )
+    first, second = (rectangle(100, 0, 0, width, 10) for width in (10, 8))
     figures = agreement(
         FRAME, [detection(0.9, 0, segmentation=first)], [detection(0.9, 0, segmentation=second)], sure=0.5
     )

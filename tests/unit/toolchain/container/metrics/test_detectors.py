@@ -5,11 +5,11 @@ import copy
 import io
 from typing import Any
 
+import masks
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycocotools import mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -63,10 +63,7 @@ def world(seed: int, images: int = 12, *, part: str = "bbox") -> tuple[dict[str,
 def shape(part: str, box: tuple[float, float, float, float], last: float) -> dict[str, Any]:
     x, y, width, height = box
     if part == "segm":
-        pixels = np.zeros((SIZE, SIZE), np.uint8, order="F")
-        pixels[int(y) : int(y + height), int(x) : int(x + width)] = 1
-        encoded = mask.encode(pixels)
-        return {"segmentation": {"size": [SIZE, SIZE], "counts": encoded["counts"].decode()}}
+        return {"segmentation": masks.rectangle(SIZE, *box)}
     if part == "keypoints":
         points = [x, y, last, x + width, y, last, x, y + height, last]
         return {"keypoints": points, "num_keypoints": KEYPOINTS}
