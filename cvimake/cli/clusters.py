@@ -31,10 +31,12 @@ def use(build: Build) -> None:
         CvimakeError: it cannot be used.
     """
     if address := chosen(build.environment, build.declarations.settings.cluster.url):
+        from cvimake.cluster.comparison import compared_share  # noqa: PLC0415 - only needed with a cluster
         from cvimake.cluster.executor import ClusterExecutor  # noqa: PLC0415 - only needed with a cluster
 
+        compared = compared_share(build.environment, build.declarations.settings.cluster.compare)
         build.executor = ClusterExecutor(
-            build, address, lambda: extra_packages.ensure(extra_packages.CLUSTER)
+            build, address, lambda: extra_packages.ensure(extra_packages.CLUSTER), compared
         )
 
 

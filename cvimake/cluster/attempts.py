@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from cvimake.builder.store.exchange import UnreachableError
 from cvimake.cluster import wire
 from cvimake.cluster.address import ClusterError
 from cvimake.cluster.connection import LostError
-from cvimake.cluster.fleet import Seen
+from cvimake.cluster.fleet import NobodyElseError, Seen
 from cvimake.cluster.membership import HERE, WAITS_FOR_WORKERS, Members, read
 from cvimake.core import announce
 from cvimake.core.capacity import Share
@@ -35,10 +35,14 @@ class Attempts:
         share: what it should get of a worker.
         urgency: of several requests that wait for one worker, the one with the highest comes first.
         inputs: its inputs and their contents, by sha256.
-        key: under which its result is found in the store; empty if it has none.
+        key: under which a worker notes its result in the store; empty if it does not.
         wish: returns the request, for the share that it has got and the number of the attempt.
         begins: is called with the number and the worker of each attempt.
         goes_on: is called while it waits; raises an exception to give up.
+        apart: the names of workers that it must not run on, since they run it too.
+
+    Attributes:
+        worker: the name of the worker that has it at present, or had it last; empty before the first one.
     """
 
     members: Members
@@ -50,12 +54,15 @@ class Attempts:
     urgency: float = 0.0
     inputs: Mapping[str, tuple[Path, Blob]] = field(default_factory=dict)
     key: str = ""
+    apart: Collection[str] = ()
+    worker: str = field(default="", init=False)
 
     def run(self) -> Answer:
         """Return the answer.
 
         Raises:
             ClusterError: several workers could not run it, or there is none any more.
+            NobodyElseError: there are no workers but those that it must not run on.
             CvimakeError: its inputs cannot be sent.
         """
         tried: list[str] = []
@@ -91,6 +98,7 @@ class Attempts:
         """Have one worker answer; return it and its reply."""
         number = uuid.uuid4().hex
         worker, got = self._place(number, avoid)
+        self.worker = worker.name
         try:
             self.begins(number, worker)
             answer = self.members.connection.ask(
@@ -101,9 +109,9 @@ class Attempts:
                 goes_on=lambda: self._check(worker),
             )
         except LostError as error:
-            if self.key and self.members.store.find(self.key):
+            if self.key and (entry := self.members.store.find(self.key)):
                 # The worker has gone after it had done its work.
-                return worker, wire.Done(key=self.key, log=None)
+                return worker, wire.Done(key=self.key, entry=entry, log=None)
             return worker, wire.Broken(cause=str(error))
         finally:
             self.members.fleet.release(worker, number)
@@ -119,14 +127,25 @@ class Attempts:
 
         Raises:
             ClusterError: there is no worker any more.
+            NobodyElseError: there are no workers but those that it must not run on.
         """
         blobs = {sha256: blob for sha256, (_, blob) in self.inputs.items()}
         without = 0.0
         while True:
-            if chosen := self.members.fleet.choose(number, self.share, blobs, avoid, _LOOK_EVERY):
+            fleet = self.members.fleet
+            if chosen := fleet.choose(number, self.share, blobs, avoid, _LOOK_EVERY, apart=self.apart):
                 return chosen
             self._check(None)
-            without = 0.0 if self.members.fleet.names() else without or time.monotonic()
+            names = fleet.names()
+            if self.apart and not set(names) - set(self.apart):
+                raise NobodyElseError
+            if fleet.excluded and not names:
+                raise ClusterError(
+                    f"{self.name}: no worker is left: {', '.join(sorted(fleet.excluded))} have not made the "
+                    "same files",
+                    f"What is finished stays. Start other workers, and then ./doit again. {HERE}",
+                )
+            without = 0.0 if names else without or time.monotonic()
             if without and time.monotonic() - without > WAITS_FOR_WORKERS:
                 raise ClusterError(
                     f"{self.name}: all workers of {self.members.address} have gone, and none has come within "

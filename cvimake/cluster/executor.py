@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +18,7 @@ from cvimake.builder.store import Blob, Entry
 from cvimake.builder.store.exchange import MissingError, UnreachableError
 from cvimake.cluster import wire
 from cvimake.cluster.address import ClusterError
+from cvimake.cluster.comparison import Ask, Comparison, GivenUpError, Reply
 from cvimake.cluster.fleet import Seen
 from cvimake.core import announce, digest
 from cvimake.core.capacity import Capacity, Share
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from cvimake.cluster.membership import Members
 
 
+def _nothing(*_ignored: object) -> None:
+    """Do nothing."""
+
+
 class ClusterExecutor:
     """Runs actions on the workers of a cluster; see `builder/executor.py`.
 
@@ -44,14 +49,18 @@ class ClusterExecutor:
         build: has the store, what runs, and what is known of files.
         address: of the scheduler; see `cluster/address.py`.
         prepare: is called before Dask is imported. Raises CvimakeError if it cannot be.
+        compared: the share of the actions that run on two workers; see `cluster/comparison.py`.
     """
 
     # No cluster of ours has more slots; each takes a thread here, which waits.
     most_at_once = 1024
     looks_again: float | None = 1.0
 
-    def __init__(self, build: Build, address: str, prepare: Callable[[], None]) -> None:
+    def __init__(
+        self, build: Build, address: str, prepare: Callable[[], None], compared: float = 0.0
+    ) -> None:
         self._build, self._address, self._prepare = build, address, prepare
+        self._comparison = Comparison(compared) if compared else None
         self._guard = threading.Lock()
         self._members: Members | None = None
         self._cancelled = threading.Event()
@@ -89,40 +98,23 @@ class ClusterExecutor:
                     raise CvimakeError(f"{action.name}: its input {path} is missing")
             states = {str(path): build.contents.state(str(path)) for path in action.paths()}
             key = restore.key_of(action, job.toolchain, states)
-            sent = wire.SentAction.of(action, lambda path: _blob(states[str(path)]))
-
-            def wish(share: Share, number: str) -> wire.RunWish:
-                return wire.RunWish(
-                    version=cvimake.__version__,
-                    image=_image(job.record),
-                    fingerprint=digest.of_value(json.loads(job.toolchain)),
-                    action=sent,
-                    cores=share.cores,
-                    memory=share.memory,
-                    topic=members.connection.topic,
-                    number=number,
-                )
-
-            def begins(number: str, worker: Seen) -> None:
-                self._names[number] = action.name
-                build.activities.place(action.name, worker.name)
-
-            reply = self._attempts(
-                members=members,
-                name=action.name,
-                share=job.share,
-                urgency=job.urgency,
-                inputs={state[-1]: (Path(path), _blob(state)) for path, state in states.items()},
-                key=key,
-                wish=wish,
-                begins=begins,
-            ).run()
+            ask = self._asking(
+                members,
+                job,
+                key,
+                wire.SentAction.of(action, lambda path: _blob(states[str(path)])),
+                {state[-1]: (Path(path), _blob(state)) for path, state in states.items()},
+            )
+            if self._comparison:
+                reply, workers = self._comparison.run(members, action.name, key, ask)
+                build.activities.place(action.name, ", compared with ".join(workers))
+            else:
+                reply = ask()[1]
             if isinstance(reply, wire.ToolFailed):
                 raise _as_error(reply, self._take_log(members, action.name, reply.log, ""))
-            if not isinstance(reply, wire.Done) or reply.key != key:
-                raise _strange(action.name)
-            entry = self._take_outputs(members, job, key, states)
+            self._take_outputs(members, job, key, reply.entry, states)
             self._take_log(members, action.name, reply.log, key)
+        entry = reply.entry
         outputs = {str(file.path): entry.outputs[file.name].sha256 for file in action.outputs}
         return Ran(inputs=states, outputs=outputs, seconds=entry.seconds, cores=entry.cores)
 
@@ -156,28 +148,91 @@ class ClusterExecutor:
                 self._members = Members(self._build, self._address, planned, self._tell)
             return self._members
 
-    def _attempts(self, **values: Any) -> Attempts:  # noqa: ANN401 - those of `Attempts`
+    def _asking(
+        self,
+        members: Members,
+        job: Job,
+        key: str,
+        action: wire.SentAction,
+        inputs: Mapping[str, tuple[Path, Blob]],
+    ) -> Ask:
+        """Return the function that has an action run on a worker.
+
+        Args:
+            members: the workers.
+            job: that the action belongs to.
+            key: of its result.
+            action: the action.
+            inputs: its inputs and their contents, by sha256.
+        """
+
+        def wish(share: Share, number: str) -> wire.RunWish:
+            return wire.RunWish(
+                version=cvimake.__version__,
+                image=_image(job.record),
+                fingerprint=digest.of_value(json.loads(job.toolchain)),
+                action=action,
+                cores=share.cores,
+                memory=share.memory,
+                topic=members.connection.topic,
+                number=number,
+                keeps=self._comparison is None,
+            )
+
+        def ask(
+            *,
+            apart: Collection[str] = (),
+            begins: Callable[[str], None] = _nothing,
+            goes_on: Callable[[], None] = _nothing,
+        ) -> tuple[str, Reply]:
+            def begin(number: str, worker: Seen) -> None:
+                if not apart:
+                    self._names[number] = action.name
+                    self._build.activities.place(action.name, worker.name)
+                begins(worker.name)
+
+            attempts = self._attempts(
+                goes_on=goes_on,
+                members=members,
+                name=action.name,
+                share=job.share,
+                urgency=job.urgency,
+                inputs=inputs,
+                key=key if self._comparison is None else "",
+                apart=apart,
+                wish=wish,
+                begins=begin,
+            )
+            reply = attempts.run()
+            if isinstance(reply, wire.ToolFailed) or (isinstance(reply, wire.Done) and reply.key == key):
+                return attempts.worker, reply
+            raise _strange(action.name)
+
+        return ask
+
+    def _attempts(self, goes_on: Callable[[], None] = _nothing, **values: Any) -> Attempts:  # noqa: ANN401 - those of `Attempts`
         from cvimake.cluster.attempts import Attempts  # noqa: PLC0415 - slow to import, as above
 
-        return Attempts(goes_on=self._goes_on, **values)
+        def all_goes_on() -> None:
+            if self._cancelled.is_set():
+                raise GivenUpError("cancelled")
+            goes_on()
 
-    def _goes_on(self) -> None:
-        if self._cancelled.is_set():
-            raise ClusterError("cancelled")
+        return Attempts(goes_on=all_goes_on, **values)
 
-    def _take_outputs(self, members: Members, job: Job, key: str, states: Mapping[str, State]) -> Entry:
+    def _take_outputs(
+        self, members: Members, job: Job, key: str, entry: Entry, states: Mapping[str, State]
+    ) -> None:
         """Publish the outputs of an action that a worker has put into the store.
 
         Raises:
             UnreachableError: they cannot be taken from there.
         """
-        entry = members.store.find(key)
-        if entry is None or not restore.take(self._build, job.action, Found(key, entry, states)):
+        if not restore.take(self._build, job.action, Found(key, entry, states)):
             raise UnreachableError(
                 f"{job.action.name}: its outputs cannot be taken from the store {members.store.label}",
                 "Start again: they are looked for there once more.",
             )
-        return entry
 
     def _take_log(self, members: Members, name: str, log: Blob | None, key: str) -> Path:
         """Put the log of a worker in its place, and return its path. If it is lost, a note stands there."""

@@ -38,6 +38,8 @@ class _Worker:
     shares: dict[str, Share] = field(default_factory=dict)
     # The sha256 of the files that it has taken from the store.
     held: set[str] = field(default_factory=set)
+    # The number of its actions that another worker has run too.
+    compared: int = 0
 
     @property
     def free_cores(self) -> int:
@@ -52,12 +54,22 @@ class _Worker:
         return not self.shares or (self.free_cores >= 1 and self.free_memory >= share.memory)
 
 
+class NobodyElseError(Exception):
+    """There is no worker but those that an action must not run on."""
+
+
 class Fleet:
-    """The workers that take a build's actions. Several threads may call its methods."""
+    """The workers that take a build's actions. Several threads may call its methods.
+
+    Attributes:
+        excluded: the names of the workers that get no action of this build any more. A scheduler knows no two
+            workers with one name.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._workers: dict[tuple[str, str], _Worker] = {}
+        self.excluded: frozenset[str] = frozenset()
 
     def update(self, seen: Iterable[Seen]) -> None:
         """Take the workers that are there now; all others are lost."""
@@ -67,8 +79,24 @@ class Fleet:
                 if (known := self._workers.get((each.address, each.start))) is None
                 else dataclasses.replace(known, seen=each)
                 for each in seen
+                if each.name not in self.excluded
             }
             self._changed.notify_all()
+
+    def exclude(self, names: Iterable[str]) -> None:
+        """Give some workers no action any more."""
+        with self._changed:
+            self.excluded |= frozenset(names)
+            self._workers = {
+                place: worker
+                for place, worker in self._workers.items()
+                if worker.seen.name not in self.excluded
+            }
+            self._changed.notify_all()
+
+    def excludes(self, names: Collection[str]) -> bool:
+        """Tell whether all of some workers are excluded."""
+        return self.excluded.issuperset(names)
 
     def has(self, worker: Seen) -> bool:
         """Tell whether a worker is still there."""
@@ -89,13 +117,21 @@ class Fleet:
                 cores_each=max((each.cores for each in seen), default=1),
             )
 
-    def choose(
-        self, number: str, share: Share, inputs: Mapping[str, Blob], avoid: Collection[str], seconds: float
+    def choose(  # noqa: PLR0913 - all that a choice depends on
+        self,
+        number: str,
+        share: Share,
+        inputs: Mapping[str, Blob],
+        avoid: Collection[str],
+        seconds: float,
+        *,
+        apart: Collection[str] = (),
     ) -> tuple[Seen, Share] | None:
         """Give an action to the worker that suits it best, and wait until one has room.
 
         That is the worker that can give it the most cores; among those, the one that already has the most
-        bytes of its inputs; and among those, the one with the most free cores.
+        bytes of its inputs; and among those, the one with the most free cores. If the action also runs on
+        other workers, the one whose results were compared the least comes first.
 
         Args:
             number: names the action until `release` is called.
@@ -103,17 +139,21 @@ class Fleet:
             inputs: the contents of its inputs, by sha256.
             avoid: the names of workers that it does not get, as long as there are others.
             seconds: how long to wait.
+            apart: the names of workers that it never gets, since they run it too.
 
         Returns:
             The worker, and what the action gets there; None if no worker had room.
         """
         with self._changed:
-            found = self._best(share, inputs, avoid)
+            found = self._best(share, inputs, avoid, apart)
             if found is None:
                 self._changed.wait(seconds)
-                found = self._best(share, inputs, avoid)
+                found = self._best(share, inputs, avoid, apart)
             if found is None:
                 return None
+            if apart:
+                for worker in self._workers.values():
+                    worker.compared += worker is found or worker.seen.name in apart
             got = dataclasses.replace(
                 share,
                 cores=max(1, min(share.cores, found.free_cores)),
@@ -135,13 +175,20 @@ class Fleet:
                 known.shares.pop(number, None)
             self._changed.notify_all()
 
-    def _best(self, share: Share, inputs: Mapping[str, Blob], avoid: Collection[str]) -> _Worker | None:
-        working = [worker for worker in self._workers.values() if worker.seen.takes_work]
+    def _best(
+        self, share: Share, inputs: Mapping[str, Blob], avoid: Collection[str], apart: Collection[str]
+    ) -> _Worker | None:
+        working = [
+            worker
+            for worker in self._workers.values()
+            if worker.seen.takes_work and worker.seen.name not in apart
+        ]
         others = [worker for worker in working if worker.seen.name not in avoid]
         fitting = [worker for worker in others or working if worker.fits(share)]
 
-        def suits(worker: _Worker) -> tuple[int, int, int]:
+        def suits(worker: _Worker) -> tuple[int, int, int, int]:
             there = sum(inputs[sha256].size for sha256 in worker.held & inputs.keys())
-            return min(share.cores, worker.free_cores), there, worker.free_cores
+            compared = worker.compared if apart else 0
+            return -compared, min(share.cores, worker.free_cores), there, worker.free_cores
 
         return max(fitting, key=suits, default=None)

@@ -78,6 +78,8 @@ class Members:
                 f"the scheduler at {self.address} has gone",
                 f"What is finished stays. Start it and its workers, and then ./doit again. {HERE}",
             )
+        if worker is not None and self.fleet.excludes([worker.name]):
+            raise LostError("it is taken to be damaged, because it has not made the same files as others")
         if worker is not None and not self.fleet.has(worker):
             raise LostError("the worker has gone: it was killed or ended, or the network to it was cut")
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-from cvimake.builder.store import Blob
+from cvimake.builder.store import Blob, Entry
 from cvimake.core.action import Action, FileKind, Folder, Input, Limits, Output, Text
 from cvimake.core.paths import EXPORT, FRAMEWORKS, TOOLCHAIN
 
@@ -167,6 +167,8 @@ class RunWish(_Message):
     """Where the worker tells how far the action is."""
     number: str
     """Names this attempt in what the worker tells."""
+    keeps: bool
+    """Whether the worker notes the result in the store; otherwise the build does."""
 
 
 class Welcome(_Message):
@@ -186,10 +188,12 @@ class Identity(_Message):
 
 
 class Done(_Message):
-    """An action has run well: its outputs and its result are in the store."""
+    """An action has run well: its outputs are in the store."""
 
     kind: Literal["done"] = "done"
     key: str
+    entry: Entry
+    """Its result, which the store has too if the worker was to note it there."""
     log: Blob | None
     """None if the store could not take it."""
 

@@ -175,8 +175,10 @@ class Workplace:
             for file in action.outputs:
                 exchange.put(file.path, outputs[file.name])
             seconds = time.monotonic() - started
-            exchange.keep(key, Entry(action=action.name, seconds=seconds, cores=wish.cores, outputs=outputs))
-            return wire.Done(key=key, log=_sent_log(exchange, log))
+            entry = Entry(action=action.name, seconds=seconds, cores=wish.cores, outputs=outputs)
+            if wish.keeps:
+                exchange.keep(key, entry)
+            return wire.Done(key=key, entry=entry, log=_sent_log(exchange, log))
 
     def _share(self, wish: wire.RunWish) -> Share:
         """Return what an action gets of this machine: of the memory its part, or more if it needs more."""

@@ -39,6 +39,8 @@ class ClusterOptions(Declared):
 
     url: Annotated[str, example("tls://scheduler:8786")] = ""
     """The address of its scheduler; empty to run the stages on this machine."""
+    compare: Annotated[float, Field(ge=0, le=1, examples=[0.05])] = 0.0
+    """The share of the stages that run on two workers, whose files are then compared."""
 
 
 class Settings(Declared):

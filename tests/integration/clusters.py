@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lab import EXAMPLE, ROOT, environment
@@ -48,8 +48,8 @@ class Cluster:
         self.scheduler = self._started("scheduler", [*map(str, command)], self.variables())
         self._await("scheduler", self.scheduler, "Scheduler at:")
 
-    def start_worker(self, name: str, **more: str) -> None:
-        command = [sys.executable, "-m", "cvimake.cli", "worker", self.address, "--name", name]
+    def start_worker(self, name: str, program: Sequence[str] = ("-m", "cvimake.cli"), **more: str) -> None:
+        command = [sys.executable, *program, "worker", self.address, "--name", name]
         command += ["--folder", str(self.folder / name)]
         self.workers[name] = process = self._started(name, command, self.variables(**more))
         self.processes.append(process.pid)

@@ -6,8 +6,10 @@ The campaign with many kills takes a quarter of an hour: CVIMAKE_TEST_LONG=1 run
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -20,6 +22,7 @@ from lab import wait_until
 from projects import copy_shapes
 
 SECONDS = 600.0
+DAMAGED = str(Path(__file__).parent / "damaged_worker.py")
 # At least so many workers, schedulers and builds are killed in the campaign.
 KILLS = int(os.environ.get("CVIMAKE_TEST_KILLS", "60"))
 
@@ -112,6 +115,32 @@ def test_ctrl_c_ends_the_containers_of_workers_and_a_lost_scheduler_the_build(cl
     assert f"the scheduler at {cluster.address} has gone" in told
     assert "Traceback" not in told
     wait_until(lambda: not cluster.containers(), "no container is left")
+
+
+def test_a_worker_on_a_damaged_machine_is_named_and_its_files_do_not_stay(cluster: Cluster) -> None:
+    compares = {"CVIMAKE_CLUSTER_COMPARE": "1"}
+    cluster.start_worker("good")
+    cluster.start_worker("damaged", [DAMAGED])
+    cluster.await_workers()
+    project = cluster.project("remote")
+    # Of two workers, either can be the damaged one.
+    told = ended(cluster.build(project, "run", "--json", "tiny:onnx", **compares), 1)
+    (failure,) = [json.loads(line) for line in told.splitlines() if '"event": "failed"' in line]
+    assert failure["id"] == "damaged-worker"
+    assert "have not made the same, so at least one of them is damaged" in failure["cause"]
+    assert {"good", "damaged"} < set(failure["cause"].split())
+    assert not list((cluster.store / "actions").glob("*/*"))
+    # A third one decides. The two first stages run on all three of them.
+    cluster.start_worker("third")
+    cluster.await_workers()
+    told = ended(cluster.build(project, "tiny:mlir", **compares), 1)
+    named = re.search(r"^(tiny:\w+): damaged has not made the same as (good|third) and", told, re.MULTILINE)
+    assert named, told
+    # The result of the two is in the store.
+    assert f"{named[1]}: from the store" in ended(cluster.command(project, named[1]))
+    differ = {path: digest for path, digest in digests(project).items() if f"  {Path(path).name}: " in told}
+    assert differ
+    assert all(f" {digest[:12]} on {named[2]}" in told for digest in differ.values())
 
 
 @pytest.mark.skipif(

@@ -117,6 +117,14 @@ class Exchange:
         content = entry.model_dump_json().encode()
         self._look_up(lambda: self._place.write(action_file(key), content))
 
+    def drop(self, key: str) -> None:
+        """Remove what is noted of an action's result; its files stay.
+
+        Raises:
+            UnreachableError: the store cannot be used.
+        """
+        self._look_up(lambda: self._place.remove(action_file(key)))
+
     def end(self) -> None:
         """Give up all present and further work: the build is interrupted."""
         for patience in self._patience:

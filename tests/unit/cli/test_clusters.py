@@ -47,6 +47,12 @@ def test_a_wrong_address_is_told_before_anything_runs(project: Path) -> None:
         clusters.use(Build(project, {"CVIMAKE_CLUSTER": "scheduler"}))
 
 
+def test_a_wrong_share_of_compared_stages_is_told_before_anything_runs(project: Path) -> None:
+    variables = {"CVIMAKE_CLUSTER": "tcp://127.0.0.1:8786", "CVIMAKE_CLUSTER_COMPARE": "5"}
+    with pytest.raises(CvimakeError, match="CVIMAKE_CLUSTER_COMPARE is '5'; it must be a number from 0 to 1"):
+        clusters.use(Build(project, variables))
+
+
 @pytest.mark.parametrize(("name", "value"), [("CVIMAKE_STORE", "none"), ("CVIMAKE_STORE_READ_ONLY", "1")])
 @pytest.mark.usefixtures("project")
 def test_a_worker_without_a_store_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

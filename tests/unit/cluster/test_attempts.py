@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from cvimake.builder.store import Blob
+from cvimake.builder.store import Blob, Entry
 from cvimake.builder.store.exchange import UnreachableError
 from cvimake.cluster import attempts, wire
 from cvimake.cluster.address import ClusterError
 from cvimake.cluster.attempts import Attempts
 from cvimake.cluster.connection import LostError
-from cvimake.cluster.fleet import Fleet, Seen
+from cvimake.cluster.fleet import Fleet, NobodyElseError, Seen
 from cvimake.core.capacity import Share
 
-DONE = wire.Done(key="k", log=None)
 BLOB = Blob(sha256="a" * 64, size=3)
+ENTRY = Entry(action="net:mlir", seconds=1.0, outputs={"net.mlir": BLOB})
+DONE = wire.Done(key="k", entry=ENTRY, log=None)
 
 
 def seen(name: str) -> Seen:
@@ -35,7 +36,7 @@ class Cluster:
         self.asked: list[str] = []
         self.put: list[str] = []
         self.forgotten: list[Blob] = []
-        self.in_store = False
+        self.in_store: Entry | None = None
         self.exchange = SimpleNamespace(
             put=lambda _path, blob: self.put.append(blob.sha256), forget=self.forgotten.append
         )
@@ -54,7 +55,7 @@ class Cluster:
         if worker and not self.fleet.has(worker):
             raise LostError("it has gone")
 
-    def run(self, *answers: Any, goes_on: Callable[[], None] = lambda: None) -> Any:  # noqa: ANN401 - any answer
+    def run(self, *answers: Any, goes_on: Callable[[], None] = lambda: None, apart: str = "") -> Any:  # noqa: ANN401 - any answer
         self.answers = list(answers)
         return Attempts(
             members=self,  # type: ignore[arg-type] # as far as it is used
@@ -65,6 +66,7 @@ class Cluster:
             share=Share(),
             inputs={BLOB.sha256: (Path("in"), BLOB)},
             key="k",
+            apart=tuple(apart),
         ).run()
 
 
@@ -95,7 +97,7 @@ def test_after_three_workers_an_action_fails_with_what_happened_each_time() -> N
 
 def test_work_that_a_worker_had_done_before_it_was_lost_is_not_done_again() -> None:
     cluster = Cluster("a", "b")
-    cluster.in_store = True
+    cluster.in_store = ENTRY
     assert cluster.run(LostError("killed")) == DONE
     assert len(cluster.asked) == 1
 
@@ -129,3 +131,20 @@ def test_without_any_worker_an_action_fails(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(attempts, "_LOOK_EVERY", 0.001)
     with pytest.raises(ClusterError, match="all workers of tls://scheduler:1 have gone"):
         Cluster().run(DONE)
+
+
+def test_an_action_does_not_run_on_a_worker_that_has_it_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "_LOOK_EVERY", 0.001)
+    cluster = Cluster("a", "b")
+    cluster.run(LostError("killed"), DONE, apart="a")
+    assert cluster.asked == ["b", "b"]
+    with pytest.raises(NobodyElseError):
+        cluster.run(DONE, apart="ab")
+
+
+def test_without_any_worker_but_damaged_ones_an_action_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "_LOOK_EVERY", 0.001)
+    cluster = Cluster("a", "b")
+    cluster.fleet.exclude("ab")
+    with pytest.raises(ClusterError, match="no worker is left: a, b have not made the same files"):
+        cluster.run(DONE)

@@ -18,6 +18,7 @@ from cvimake.builder.store.folder import FolderPlace
 from cvimake.cluster import wire
 from cvimake.cluster.address import ClusterError
 from cvimake.cluster.executor import ClusterExecutor
+from cvimake.cluster.fleet import Fleet, Seen
 from cvimake.core import digest
 from cvimake.core.capacity import Share
 from cvimake.core.errors import CvimakeError, ToolFailedError
@@ -32,6 +33,12 @@ OUTPUTS = {"net.mlir": MLIR, "net.npz": NPZ}
 JOB = Job(action=ACTION, record=TOOLCHAIN, toolchain=IDENTITY, share=Share(), urgency=1.0)
 
 
+def done(**others: Any) -> wire.Done:  # noqa: ANN401 - any value of a reply
+    blobs = {name: stores.blob_of(content) for name, content in OUTPUTS.items()}
+    entry = Entry(action=ACTION.name, seconds=7.0, cores=3, outputs=blobs)
+    return wire.Done(**{"key": KEY, "entry": entry, "log": None, **others})
+
+
 class Site:
     """A project, its store, and workers that give the answer which a test sets."""
 
@@ -43,7 +50,7 @@ class Site:
         self.store = Store(FolderPlace(root / "store"), "the store")
         self.exchange = Exchange(self.store)
         self.asked: list[dict[str, Any]] = []
-        self.answer: Any = wire.Done(key=KEY, log=None)
+        self.answer: Any = done()
         self.executor = ClusterExecutor(self.build, "tls://scheduler:1", lambda: None)
         members = SimpleNamespace(
             store=self.store, exchange=self.exchange, connection=SimpleNamespace(topic="t")
@@ -56,14 +63,15 @@ class Site:
 
     def _attempts(self, **values: Any) -> Any:  # noqa: ANN401 - as the executor has it
         self.asked.append(values)
-        return SimpleNamespace(run=lambda: self.answer)
+        return SimpleNamespace(run=lambda: self.answer, worker="a")
 
     def put(self, content: bytes) -> Blob:
         return stores.put(self.exchange, self.root, content)
 
     def keep_result(self) -> None:
-        blobs = {name: self.put(content) for name, content in OUTPUTS.items()}
-        self.exchange.keep(KEY, Entry(action=ACTION.name, seconds=7.0, cores=3, outputs=blobs))
+        for content in OUTPUTS.values():
+            self.put(content)
+        self.exchange.keep(KEY, done().entry)
 
     def log(self) -> str:
         return (self.root / "build/logs/net/transform.log").read_text(encoding="utf-8")
@@ -76,7 +84,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 def test_the_outputs_of_a_worker_are_put_in_their_places(site: Site) -> None:
     site.keep_result()
-    site.answer = wire.Done(key=KEY, log=site.put(b"# net:transform\nW=/there/of/worker\n\ndone\n"))
+    site.answer = done(log=site.put(b"# net:transform\nW=/there/of/worker\n\ndone\n"))
     ran = site.executor.run(JOB)
     assert {path: Path(path).read_bytes() for path in ran.outputs} == {
         "build/net/net.mlir": MLIR,
@@ -104,9 +112,38 @@ def test_a_worker_is_sent_contents_and_no_paths_of_the_project(site: Site) -> No
     assert (asked["key"], asked["urgency"]) == (KEY, 1.0)
 
 
+def test_a_stage_that_is_compared_names_both_workers_and_its_result_is_noted_by_the_build(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = ClusterExecutor(site.build, "tls://scheduler:1", lambda: None, compared=1.0)
+    fleet = Fleet()
+    members = SimpleNamespace(
+        store=site.store, exchange=site.exchange, fleet=fleet, connection=SimpleNamespace(topic="t")
+    )
+    monkeypatch.setattr(executor, "_connected", lambda _planned: members)
+
+    def attempts(**values: Any) -> Any:  # noqa: ANN401 - as the executor has it
+        site.asked.append(values)
+        worker = "b" if values["apart"] else "a"
+        seen = Seen(address=worker, start="1", name=worker, cores=1, memory=1, takes_work=True)
+        values["begins"](worker, seen)
+        return SimpleNamespace(run=lambda: site.answer, worker=worker)
+
+    monkeypatch.setattr(executor, "_attempts", attempts)
+    for content in OUTPUTS.values():
+        site.put(content)
+    site.build.activities.begin(ACTION.name)
+    executor.run(JOB)
+    assert site.build.activities.where(ACTION.name) == "a, compared with b"
+    assert [asked["apart"] for asked in site.asked] == [(), ("a",)]
+    assert not any(asked["key"] for asked in site.asked)
+    assert not site.asked[0]["wish"](Share(), "n").keeps
+    assert site.store.find(KEY) == done().entry
+
+
 def test_a_lost_log_is_no_lost_result(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
     site.keep_result()
-    site.answer = wire.Done(key=KEY, log=Blob(sha256="a" * 64, size=3))
+    site.answer = done(log=Blob(sha256="a" * 64, size=3))
     assert site.executor.run(JOB).outputs
     assert "its log cannot be taken from the store" in capfd.readouterr().err
     assert "its log is lost" in site.log()
@@ -131,7 +168,7 @@ def test_outputs_that_the_store_has_lost_are_an_error_and_no_file(site: Site) ->
     assert not Path("build/net/net.mlir").exists()
 
 
-@pytest.mark.parametrize("answer", [wire.Done(key="b" * 64, log=None), wire.Identity(identity={})])
+@pytest.mark.parametrize("answer", [done(key="b" * 64), wire.Identity(identity={})])
 def test_an_answer_to_another_question_is_an_error(site: Site, answer: object) -> None:
     site.answer = answer
     with pytest.raises(ClusterError, match="an answer to another question"):

@@ -91,3 +91,21 @@ def test_what_runs_on_a_worker_stays_known_while_others_come() -> None:
     assert [placed(workers, number) for number in "12"] == ["b", "b"]
     workers.update([B, A])
     assert [placed(workers, str(number)) for number in range(3, 8)] == ["a", "a", "a", "a", ""]
+
+
+def test_an_action_that_is_compared_goes_to_the_worker_that_was_compared_the_least() -> None:
+    workers = fleet(A, B, dataclasses.replace(A, address="tls://c:1", name="c"))
+    chosen = [workers.choose(str(number), ONE, {}, (), 0, apart="c") for number in range(3)]
+    assert [each[0].name for each in chosen if each] == ["a", "b", "a"]
+    assert workers.choose("3", ONE, {}, (), 0, apart="abc") is None
+
+
+def test_an_excluded_worker_does_not_come_back() -> None:
+    workers = fleet(A, B)
+    workers.exclude(["a"])
+    workers.update([A, B])
+    assert workers.names() == ["b"]
+    assert not workers.has(A)
+    assert workers.excludes(["a"])
+    assert not workers.excludes(["a", "b"])
+    workers.release(A, "1")

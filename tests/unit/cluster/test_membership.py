@@ -151,6 +151,9 @@ def test_a_lost_worker_and_a_lost_scheduler_are_noticed(world: World) -> None:
     members.check()
     with pytest.raises(LostError, match="the worker has gone"):
         members.check(worker)
+    members.fleet.exclude(["a"])
+    with pytest.raises(LostError, match="it is taken to be damaged"):
+        members.check(worker)
     world.is_gone = True
     with pytest.raises(ClusterError, match="the scheduler at tls://scheduler:1 has gone"):
         members.check()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from small_actions import ACTION
 
-from cvimake.builder.store import Blob
+from cvimake.builder.store import Blob, Entry
 from cvimake.cluster import wire
 from cvimake.core import digest
 from cvimake.core.key import action_key
@@ -30,6 +30,7 @@ def wish() -> wire.RunWish:
         memory=5,
         topic="t",
         number="n",
+        keeps=True,
     )
 
 
@@ -82,7 +83,7 @@ def test_an_action_that_cannot_be_is_refused(inputs: str, outputs: str) -> None:
     [
         wire.Welcome(identity={"a": {"b": 1}}, fingerprint="f"),
         wire.Identity(identity={}),
-        wire.Done(key="k", log=None),
+        wire.Done(key="k", entry=Entry(action="a:b", seconds=1.0, outputs={}), log=None),
         wire.ToolFailed(id="i", cause="c", remedy="", link="", excerpt=("a", "b"), log=None),
         wire.Refused(cause="c"),
         wire.Missing(blob=Blob(sha256="a" * 64, size=1)),

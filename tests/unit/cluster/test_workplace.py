@@ -72,6 +72,7 @@ def wish(**others: Any) -> wire.RunWish:  # noqa: ANN401 - any value of a reques
     values = {
         "version": cvimake.__version__, "image": "toolchain", "fingerprint": FINGERPRINT, "cores": 1,
         "action": wire.SentAction.of(ACTION, lambda _path: INPUT), "memory": 5, "topic": "t", "number": "n",
+        "keeps": True,
     }  # fmt: skip
     return wire.RunWish(**{**values, **others})
 
@@ -90,12 +91,21 @@ def test_the_result_of_an_action_is_in_the_store_under_its_key(site: Site, tmp_p
     assert reply.key == key
     entry = site.store.find(key)
     assert entry
+    assert reply.entry == entry
     targets = {name: tmp_path / name for name in entry.outputs}
     assert site.store.restore(key, entry, targets, lambda: None)
     assert (tmp_path / "net.mlir").read_bytes() == MLIR
     assert (tmp_path / "net.npz").read_bytes() == NPZ
     Exchange(site.store).take(reply.log, tmp_path / "log")
     assert b"calibrating" in (tmp_path / "log").read_bytes()
+
+
+def test_a_result_that_the_build_is_to_compare_is_not_noted_in_the_store(site: Site, tmp_path: Path) -> None:
+    reply = site.ask(wish(keeps=False))
+    assert site.store.find(reply.key) is None
+    # Its files are there all the same.
+    Exchange(site.store).take(reply.entry.outputs["net.mlir"], tmp_path / "net.mlir")
+    assert (tmp_path / "net.mlir").read_bytes() == MLIR
 
 
 def test_nothing_of_an_action_is_left_on_the_worker_but_its_inputs(site: Site) -> None:

@@ -94,6 +94,7 @@ def test_the_docs_list_every_id() -> None:
         "builder.unbuildable",
         "cli.json_build",
         "cluster.address",
+        "cluster.damage",
     ):
         importlib.import_module(f"cvimake.{room}")
     kinds = [CvimakeError]

@@ -245,6 +245,23 @@ def test_settings_that_are_no_table_are_a_mistake_like_any_other(tmp_path: Path,
     assert found.startswith("pyproject.toml:")
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("2", "too large: it must be at most 1"),
+        ("-0.1", "too small: it must be at least 0"),
+        ('"all"', "is not a number; for example: compare = 0.05"),
+    ],
+)
+def test_a_wrong_share_of_compared_stages_is_told_with_its_line(
+    tmp_path: Path, value: str, told: str
+) -> None:
+    settings(tmp_path, f"[tool.cvimake.cluster]\ncompare = {value}\n")
+    (found,) = mistakes(tmp_path)
+    assert found.startswith("pyproject.toml:2: cluster.compare: ")
+    assert told in found
+
+
 def test_a_model_without_variants_is_refused(tmp_path: Path) -> None:
     declare(tmp_path, text=FLOAT.partition("[variant")[0])
     assert mistakes(tmp_path) == [
