@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Mapping
@@ -57,17 +58,22 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def _make_ours(path: Path, target: Path) -> Path:
-    """Give a file the caller as owner and the usual mode, and write its bytes to the disk.
+    """Bring a file beside its target, give it our owner and the usual mode, and write it to the disk.
 
     Returns:
-        The file's path on the target's file system, so that only a rename is left to do.
+        The file's new path, from where only a rename is left to do.
     """
-    if path.stat().st_dev != target.parent.stat().st_dev:
-        source, path = path, target.with_name(f".{target.name}.new")
-        # A link would lead the copy to another place.
-        path.unlink(missing_ok=True)
-        shutil.copyfile(source, path)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    beside = target.with_name(f".{target.name}.new")
+    # A link would lead a copy to another place.
+    beside.unlink(missing_ok=True)
+    try:
+        path.rename(beside)
+    except OSError as error:
+        # A mount of the same file system at another place has the same device, and takes no rename either.
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copyfile(path, beside, follow_symlinks=False)
+    descriptor = os.open(beside, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         if os.geteuid() == 0:
             os.fchown(descriptor, os.geteuid(), os.getegid())
@@ -75,7 +81,7 @@ def _make_ours(path: Path, target: Path) -> Path:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return path
+    return beside
 
 
 def sync(path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,26 @@ def test_a_target_on_another_file_system_is_written_beside_it_first(tmp_path: Pa
     finally:
         target.unlink(missing_ok=True)
         target.parent.rmdir()
+
+
+def test_targets_behind_a_bind_mount_are_written(tmp_path: Path) -> None:
+    """Both sides of a bind mount have the same device, and the kernel refuses a rename between them."""
+    elsewhere, mounted = tmp_path / "elsewhere", tmp_path / "mounted"
+    for folder in (elsewhere, mounted):
+        folder.mkdir()
+    sources = [tmp_path / "a", tmp_path / "b"]
+    for source in sources:
+        source.write_text(source.name, encoding="utf-8")
+    own_mounts = ("unshare", "--map-root-user", "--mount", "sh", "-c")
+    bind = (*own_mounts, 'mount --bind "$0" "$1" && shift && exec "$@"', elsewhere, mounted)
+    if subprocess.run([*bind, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no mounts of one's own here: allow user namespaces, or run as root")
+    program = f"import sys, pathlib, {publish.__module__} as module\n"
+    program += "a, b, mounted = map(pathlib.Path, sys.argv[1:])\n"
+    program += "module.publish({a: mounted / 'a', b: mounted / 'b'})"
+    subprocess.run([*bind, sys.executable, "-c", program, *sources, mounted], check=True)
+    found = {path.name: path.read_text(encoding="utf-8") for path in elsewhere.iterdir()}
+    assert found == {"a": "a", "b": "b"}
 
 
 def test_a_whole_file_replaces_an_earlier_one_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
