@@ -16,6 +16,8 @@ from cvimake.core.errors import Problem
 
 Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 3))]
 
+_WORKER = "the worker of the cluster that it ran on; empty if it ran on this machine, or not at all"
+
 
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +50,7 @@ class Done(_Event):
     result: Literal["built", "restored"] = Field(description="its tool ran, or it was taken from the store")
     seconds: Seconds = Field(description="that it took in this build")
     files: tuple[str, ...] = Field(description="all that it has made, as paths in the project")
+    worker: str = Field(default="", description=_WORKER)
 
 
 class _Trouble(_Event):
@@ -63,6 +66,7 @@ class Failed(_Trouble):
 
     event: Literal["failed"] = "failed"
     stage: str | None = Field(description="null where the error is no stage's, but the whole build's")
+    worker: str = Field(default="", description=_WORKER)
 
 
 class Waits(_Trouble):
@@ -124,9 +128,9 @@ class EventStream:
             self._out.flush()
 
 
-def failed(stage: str | None, problem: Problem) -> Failed:
+def failed(stage: str | None, problem: Problem, worker: str = "") -> Failed:
     """Return the event of an error."""
-    return Failed.model_validate({"stage": stage, **dataclasses.asdict(problem)})
+    return Failed.model_validate({"stage": stage, "worker": worker, **dataclasses.asdict(problem)})
 
 
 def waits(stage: str, problem: Problem) -> Waits:

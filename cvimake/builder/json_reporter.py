@@ -43,13 +43,14 @@ class JsonReporter(BuildReporter):
             self._watcher = threading.Thread(target=self._watch, name="progress", daemon=True)
             self._watcher.start()
 
-    def _succeeded(self, task: Task, state: State, seconds: float, where: str) -> None:  # noqa: ARG002 - events name no machine
+    def _succeeded(self, task: Task, state: State, seconds: float, where: str) -> None:
         self._events.write(
             Done(
                 stage=task.name,
                 result="restored" if state is State.RESTORED else "built",
                 seconds=seconds,
                 files=tuple(task.targets),
+                worker=where,
             )
         )
 
@@ -57,10 +58,10 @@ class JsonReporter(BuildReporter):
         if state is State.LEFT_OUT and task.actions:
             self._events.write(LeftOut(stage=task.name))
 
-    def _failed(self, task: Task, fail: BaseFail) -> None:
+    def _failed(self, task: Task, fail: BaseFail, where: str) -> None:
         if fail.report:
             terminal.write(captured(task), terminal.errors())
-            self._events.write(failed(task.name, error_of(fail).problem(task.name)))
+            self._events.write(failed(task.name, error_of(fail).problem(task.name), where))
 
     def complete_run(self) -> None:
         """Tell the errors of the run and the models that wait; `finish` tells the rest."""

@@ -101,15 +101,15 @@ class BuildReporter(ConsoleReporter):
     def add_failure(self, task: Task, fail: BaseFail) -> None:
         """Note that a task failed, or that it cannot begin since one that it needs has failed."""
         self._settled.add(task.name)
-        if task.name in {activity.name for activity in self.activities.running()}:
-            self.activities.end(task.name)
+        where = self.activities.where(task.name)
+        self.activities.end(task.name)
         if isinstance(fail, UnmetDependency):
             # A failure is told once, and not again for every task that needs the failed one.
             self.counts[State.LEFT_OUT] += bool(task.actions)
             self._skipped(task, State.LEFT_OUT)
             return
         self.counts[State.FAILED] += bool(fail.report)
-        self._failed(task, fail)
+        self._failed(task, fail, where)
 
     def _began(self, task: Task, activity: Activity) -> None:
         """Tell that a task with work has begun."""
@@ -120,8 +120,8 @@ class BuildReporter(ConsoleReporter):
     def _skipped(self, task: Task, state: State) -> None:
         """Tell that a task had nothing to do or, with or without work, was left out."""
 
-    def _failed(self, task: Task, fail: BaseFail) -> None:
-        """Tell that a task failed."""
+    def _failed(self, task: Task, fail: BaseFail, where: str) -> None:
+        """Tell that a task failed, on another machine if there is a `where`."""
 
     def _waiting(self) -> Iterator[tuple[str, CvimakeError]]:
         """Yield the task of each model that waits for something, and its error, in a build of everything."""
@@ -170,10 +170,11 @@ class Reporter(BuildReporter):
     def _skipped(self, task: Task, state: State) -> None:
         self._count(task, state)
 
-    def _failed(self, task: Task, fail: BaseFail) -> None:
+    def _failed(self, task: Task, fail: BaseFail, where: str) -> None:
         self._count(task, State.FAILED)
         if fail.report:
-            self.write(f"{task.name}: FAILED\n{error_of(fail)}\n{captured(task)}")
+            on = f" on {where}" if where else ""
+            self.write(f"{task.name}: FAILED{on}\n{error_of(fail)}\n{captured(task)}")
 
     def complete_run(self) -> None:
         """Write the table, the models that wait, and the counts."""

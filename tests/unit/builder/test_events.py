@@ -43,7 +43,7 @@ def test_lines_of_several_threads_are_whole() -> None:
 def test_an_error_is_told_with_its_id_its_cause_and_its_remedy() -> None:
     assert failed(None, PROBLEM).model_dump() == {
         "event": "failed", "stage": None, "id": "engine", "cause": "it is gone", "remedy": "Start it.",
-        "link": "", "log": "",
+        "link": "", "log": "", "worker": "",
     }  # fmt: skip
     assert waits("net:waiting", PROBLEM).stage == "net:waiting"
 

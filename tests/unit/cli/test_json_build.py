@@ -71,7 +71,7 @@ def test_a_failure_has_its_id_and_what_needs_it_is_left_out(
     (failed,) = (event for event in told if event["event"] == "failed")
     assert failed == {
         "event": "failed", "stage": "m0000:calibration", "id": "stage-failed",
-        "cause": "its tool ended with exit code 1", "remedy": "", "link": "", "log": "",
+        "cause": "its tool ended with exit code 1", "remedy": "", "link": "", "log": "", "worker": "",
     }  # fmt: skip
     assert sorted(stages(told, "left out")) == [
         "m0000:int8", "m0000:int8_info", "m0000:mix", "m0000:mix_info", "m0000:mix_qtable",
