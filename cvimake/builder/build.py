@@ -19,6 +19,7 @@ from cvimake.project import Declarations, read_declarations
 if TYPE_CHECKING:
     from cvimake.builder.executor import Executor
     from cvimake.execution.runtime import Runtimes
+    from cvimake.project.networks.readers import Readers
 
 
 class Build:
@@ -102,6 +103,20 @@ class Build:
         from cvimake.execution.runtime import Runtimes  # noqa: PLC0415 - only a stage that runs needs an engine
 
         return Runtimes(self.root, self.environment, self.contents)
+
+    @functools.cached_property
+    def readers(self) -> Readers:
+        """The readers of ONNX files."""
+        from cvimake.project.networks.readers import Readers  # noqa: PLC0415 - slow to import, and only a stage that runs needs it
+
+        return Readers()
+
+    def close(self) -> None:
+        """Give back everything that stages have needed."""
+        if "executor" in self.__dict__:
+            self.executor.close()
+        if "readers" in self.__dict__:
+            self.readers.close()
 
     @functools.cached_property
     def executor(self) -> Executor:

@@ -5,10 +5,11 @@ It is apart from doit's records: every build reads those, and a build with nothi
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,9 @@ class History:
         self._path = path
         self._reading: sqlite3.Connection | None = None
         self._writing: sqlite3.Connection | None = None
+        self._is_together = False
+        # The sha256 of texts that were kept since this was made.
+        self._kept: set[str] = set()
 
     def last(self, task: str) -> Run | None:
         """Return a task's last success; None if none is known."""
@@ -126,6 +130,10 @@ class History:
         row = self._row("select text from texts where sha256 = ?", sha256)
         return None if row is None else str(row[0])
 
+    def has_kept(self, sha256: str) -> bool:
+        """Tell whether a text was kept since this was made."""
+        return sha256 in self._kept
+
     def add(self, run: Run, kept: Iterable[str] = ()) -> None:
         """Write down a run. It replaces the task's earlier run and its failure.
 
@@ -150,6 +158,7 @@ class History:
             database.execute("delete from problems where task = ?", (run.task,))
 
         self._write(run.task, write)
+        self._kept |= {sha256 for sha256, _ in texts}
 
     def add_failure(self, failure: Failure) -> None:
         """Write down a failure, beside the task's last success."""
@@ -159,6 +168,17 @@ class History:
             database.execute("insert or replace into problems values (?, ?, ?)", row)
 
         self._write(failure.task, write)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Write all that is added meanwhile to the disk at one time: that takes as long as for one run."""
+        self._is_together = True
+        try:
+            yield
+        finally:
+            self._is_together = False
+            if self._writing and self._writing.in_transaction:
+                self._write("the stages that have just ended", lambda _database: None)
 
     def _write(self, task: str, write: Callable[[sqlite3.Connection], None]) -> None:
         try:
@@ -170,6 +190,7 @@ class History:
                 # A build does not need the history, so a damaged one is replaced by an empty one.
                 self.close()
                 remove(self._path)
+                self._kept.clear()
                 self._write_once(write)
         except sqlite3.Error as error:
             announce.note(f"warning: {self._path}: {error}; `./doit why` will not know of {task}")
@@ -181,7 +202,7 @@ class History:
             if "outputs" not in {column[1] for column in self._writing.execute("pragma table_info(runs)")}:
                 # An older version wrote the database.
                 self._writing.execute("alter table runs add column outputs text")
-        with self._writing:
+        with contextlib.nullcontext() if self._is_together else self._writing:
             write(self._writing)
 
     def close(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from doit.control import ExecNode
-from doit.exceptions import BaseFail, UnmetDependency
+from doit.exceptions import BaseFail, DependencyError, UnmetDependency
 from doit.runner import Runner as DoitRunner
 from doit.task import Task
 
@@ -55,19 +56,45 @@ class RecordingRunner(DoitRunner):
         self._takes_over_budget = False
         self._over_budget: set[str] = set()
 
-    def settle(self, node: ExecNode, ended: Ended) -> None:
-        """Record how a task has ended, with the inputs that it ran with. They may have been edited since."""
-        if self._history and ended.failure is None and node.task.name in self._reasons:
-            # The history comes first: a stage counts as built only if its run is on record.
-            why = self._reasons.pop(node.task.name)
-            staleness.record(
-                self._history, node.task, why, {path: state[-1] for path, state in ended.inputs.items()}
-            )
+    def settle(self, ended: Sequence[tuple[ExecNode, Ended]]) -> None:
+        """Record how tasks have ended, with the inputs that they ran with. They may have been edited since.
+
+        Each database is written to the disk once for all of them.
+        """
+        # The history comes first: a stage counts as built only if its run is on record.
+        with self._history.together() if self._history else nullcontext():
+            for node, end in ended:
+                if self._history and end.failure is None and node.task.name in self._reasons:
+                    why = self._reasons.pop(node.task.name)
+                    inputs = {path: state[-1] for path, state in end.inputs.items()}
+                    staleness.record(self._history, node.task, why, inputs)
+        failures = [end.failure or self._saved(node.task, end.inputs) for node, end in ended]
+        for (node, _), failure in zip(ended, failures, strict=True):
+            if failure:
+                self._handle_task_error(node, failure)
+            else:
+                node.run_status = "successful"
+                self.reporter.add_success(node.task)
+
+    def _saved(self, task: Task, inputs: dict[str, State]) -> BaseFail | None:
+        """Put a success into the records; return a failure if a file that the task has read is gone.
+
+        A task without actions, which is a group, gets no record. A group can have the name of a stage of
+        earlier: `MODEL:VARIANT` is a stage as long as the variant has one processor. With a record of its
+        own, the group would take the stage's place in the database.
+        """
+        if not task.actions:
+            return None
         checker = self.dep_manager.checker
         # In another project's `dodo.py` it is doit's own checker.
-        before = checker.as_before(ended.inputs) if isinstance(checker, ContentChecker) else nullcontext()
+        before = checker.as_before(inputs) if isinstance(checker, ContentChecker) else nullcontext()
         with before:
-            self.process_task_result(node, ended.failure)
+            task.save_extra_values()
+            try:
+                self.dep_manager.save_success(task)
+            except FileNotFoundError as error:
+                return DependencyError(f"{task.name}: its input {error.filename} is gone")
+        return None
 
     def select_task(self, node: ExecNode, tasks_dict: dict[str, Task]) -> bool:
         """Tell whether a task has to run. If not, record the new states of files that were only touched."""
@@ -99,18 +126,6 @@ class RecordingRunner(DoitRunner):
         if outputs:
             values = task.values
             backend.set(task.name, "_values_:", {**values, OUTPUTS: {**values[OUTPUTS], **outputs}})
-
-    def process_task_result(self, node: ExecNode, base_fail: BaseFail | None) -> None:
-        """Record a success or handle a failure. A task without actions, which is a group, gets no record.
-
-        A group can have the name of a stage of earlier: `MODEL:VARIANT` is a stage as long as the variant has
-        one processor. With a record of its own, the group would take the stage's place in the database.
-        """
-        if base_fail is None and not node.task.actions:
-            node.run_status = "successful"
-            self.reporter.add_success(node.task)
-            return
-        super().process_task_result(node, base_fail)
 
     def _handle_task_error(self, node: ExecNode, base_fail: BaseFail) -> None:
         """Note a failure. A task that only needs a failed one is no failure of its own."""

@@ -79,6 +79,8 @@ class Records(SqliteDB):
 
     def flush(self) -> None:
         """Write all records to the disk."""
+        if not self._dirty and not self._conn.in_transaction:
+            return
         for task in self._dirty:
             record = self.codec.encode(self._cache[task])
             self._conn.execute("insert or replace into doit values (?, ?)", (task, record))

@@ -54,7 +54,7 @@ class RunOrRestore:
 
     def _run(self, share: Share) -> Ran:
         build, stage, action = self._build, self._stage, self._stage.action
-        checks.run(stage)
+        checks.run(stage, build.readers)
         text, toolchain = restore.recorded_toolchain(build.root / stage.toolchain, build.contents)
         job = Job(
             action=action,

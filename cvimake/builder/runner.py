@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import math
+import queue
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 from doit.control import ExecNode, TaskDispatcher
@@ -18,10 +21,10 @@ from cvimake.builder.content_checker import INPUTS
 from cvimake.builder.executor import Machine
 from cvimake.builder.recording import Ended, RecordingRunner
 from cvimake.builder.records import CORES, SECONDS
-from cvimake.builder.schedule import Schedule
+from cvimake.builder.schedule import Line, Schedule
 from cvimake.builder.task_meta import Restore, meta_of
 from cvimake.core import graph
-from cvimake.core.capacity import Capacity, Load, Share, cores_for
+from cvimake.core.capacity import Capacity, Share, cores_for
 
 
 class Runner(RecordingRunner):
@@ -51,15 +54,18 @@ class Runner(RecordingRunner):
         self._machine: Machine | None = None
         self._jobs = jobs
         self._schedule = Schedule(dict, self._seconds)
-        # Stale tasks that wait for room on the machine.
-        self._ready: list[ExecNode] = []
-        # Stale tasks whose outputs are searched for in the store. If they are not there, the task is ready.
-        self._looked_for: dict[ExecNode, None] = {}
+        # Stale tasks that run alone.
+        self._alone: deque[ExecNode] = deque()
+        # Stale tasks that wait for room on the machine, and those whose outputs are searched for in the
+        # store. If they are not there, the task is ready.
+        self._line: Line[ExecNode] = Line()
         # Running tasks, and the share of the machine that each has.
         self._running: dict[ExecNode, Share] = {}
         # All threads, each with its task. A thread returns the function that takes the outputs from the
         # store, or how the task ran, or None if the task has to run.
         self._futures: dict[Future[Restore | Ended | None], ExecNode] = {}
+        # The threads that have ended: with many, it takes long to ask each of them.
+        self._ended: queue.SimpleQueue[Future[Restore | Ended | None]] = queue.SimpleQueue()
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
         """Run every selected stale task. After a failure, running stages finish and no other begins."""
@@ -91,28 +97,51 @@ class Runner(RecordingRunner):
         """Lets the store be looked into for a stale task, where that makes sense; otherwise it is ready."""
         look_up = None if self.always_execute else meta_of(node.task).look_up
         if look_up:
-            self._looked_for[node] = None
-            self._futures[pool.submit(look_up)] = node
+            self._line.put(node, self._schedule.chain(node.task.name), is_ready=False)
+            self._submit(pool, node, look_up)
         else:
-            self._ready.append(node)
+            self._await_room(node)
+
+    def _await_room(self, node: ExecNode) -> None:
+        if meta_of(node.task).load:
+            self._line.put(node, self._schedule.chain(node.task.name), is_ready=True)
+        else:
+            self._alone.append(node)
+
+    def _submit(
+        self, pool: Executor, node: ExecNode, work: Callable[..., Restore | Ended | None], *arguments: object
+    ) -> None:
+        future = pool.submit(work, *arguments)
+        self._futures[future] = node
+        future.add_done_callback(self._ended.put)
 
     def _start(self, pool: Executor) -> list[ExecNode]:
-        """Start the tasks that the machine has room for; return those that have run in this thread."""
-        finished: list[ExecNode] = []
+        """Start the tasks that the machine has room for; return the one that has run in this thread."""
         if self._stop_running:
-            self._ready.clear()
-        for node, share in self._startable():
-            self._ready.remove(node)
-            self.teardown_list.append(node.task)
-            self.reporter.execute_task(node.task)
-            if share:
-                self._running[node] = share
-                self._build.urgency[node.task.name] = self._schedule.chain(node.task.name)
-                self._futures[pool.submit(self._execute, node.task, share)] = node
-            else:
-                self.settle(node, self._execute(node.task, Share()))
-                finished.append(node)
-        return finished
+            self._alone.clear()
+            self._line.remove_ready()
+        if self._alone and not self._running:
+            node = self._alone.popleft()
+            self._begin(node)
+            return self._settle([(node, self._execute(node.task, Share()))])
+        for node, share in list(self._startable()):
+            self._line.remove(node)
+            self._begin(node)
+            self._running[node] = share
+            self._build.urgency[node.task.name] = self._schedule.chain(node.task.name)
+            self._submit(pool, node, self._execute, node.task, share)
+        return []
+
+    def _begin(self, node: ExecNode) -> None:
+        self.teardown_list.append(node.task)
+        self.reporter.execute_task(node.task)
+
+    def _settle(self, ended: Sequence[tuple[ExecNode, Ended]]) -> list[ExecNode]:
+        """Record how tasks have ended; return them."""
+        self.settle(ended)
+        for node, _ in ended:
+            self._schedule.settled(node.task.name)
+        return [node for node, _ in ended]
 
     def _wait(self, pool: Executor) -> list[ExecNode]:
         """Wait until something has ended, or the capacity may be another.
@@ -120,21 +149,31 @@ class Runner(RecordingRunner):
         Returns:
             The tasks that have succeeded or failed.
         """
-        finished: list[ExecNode] = []
-        seconds = self._build.executor.looks_again if self._ready else None
-        for future in wait(self._futures, timeout=seconds, return_when=FIRST_COMPLETED).done:
+        ended: list[tuple[ExecNode, Ended]] = []
+        seconds = self._build.executor.looks_again if self._line.ready else None
+        for future in self._over(seconds):
             node, outcome = self._futures.pop(future), future.result()
-            self._looked_for.pop(node, None)
+            self._line.remove(node)
             if outcome is None:
-                self._ready.append(node)
+                self._await_room(node)
             elif isinstance(outcome, Ended):
                 self._running.pop(node, None)
-                self.settle(node, outcome)
-                finished.append(node)
+                ended.append((node, outcome))
             else:
                 self.reporter.execute_task(node.task)
-                self._futures[pool.submit(self._restore, node.task, outcome)] = node
-        return finished
+                self._submit(pool, node, self._restore, node.task, outcome)
+        return self._settle(ended)
+
+    def _over(self, seconds: float | None) -> Iterator[Future[Restore | Ended | None]]:
+        """Wait for a thread that has ended; yield all that have ended by then.
+
+        Args:
+            seconds: the longest time to wait; None to wait for any time.
+        """
+        with contextlib.suppress(queue.Empty):
+            yield self._ended.get(timeout=seconds)
+            while True:
+                yield self._ended.get_nowait()
 
     def _restore(self, task: Task, restore: Restore) -> Ended | None:
         """Take a task's outputs from the store, in any thread; return None if the task has to run."""
@@ -183,33 +222,35 @@ class Runner(RecordingRunner):
             elif self.select_task(node, dispatcher.tasks):
                 stale.append(node)
                 node = None
+            else:
+                self._schedule.settled(node.task.name)
         return stale
 
-    def _startable(self) -> list[tuple[ExecNode, Share | None]]:
-        """Return the ready tasks that the machine has room for, and the share of the machine that each gets.
+    def _startable(self) -> Iterator[tuple[ExecNode, Share]]:
+        """Yield the ready tasks that the machine has room for, and the share of the machine that each gets.
 
         The task that the longest chain waits for comes first. While the store is searched for its outputs,
-        its share is kept free. A task without a load gets no share, and runs alone.
+        its share is kept free.
         """
-        if self._ready and not self._running and _load(self._ready[0]) is None:
-            return [(self._ready[0], None)]
-        if not any(map(_load, self._ready)):
-            return []
-        schedule, shares = self._schedule, list(self._running.values())
-        chosen: list[tuple[ExecNode, Share | None]] = []
-        waiting = [*self._ready, *self._looked_for]
-        work = schedule.work(node.task.name for node in (*waiting, *self._running))
-        for node in sorted(waiting, key=lambda node: -schedule.chain(node.task.name)):
-            load = _load(node)
-            if load is None:
+        if not self._line.ready:
+            return
+        capacity, taken = self._capacity(), _together(self._running.values())
+        # A task that needs as much memory as one that has found no room finds none either.
+        too_much: float = math.inf
+        for node, is_ready in self._line:
+            if taken and taken.cores >= capacity.cores:
+                return
+            load = meta_of(node.task).load
+            if load is None or load.memory >= too_much:
                 continue
-            capacity = self._capacity()
-            wanted = cores_for(schedule.chain(node.task.name), work, capacity)
-            if share := capacity.share(shares, load, wanted):
-                shares.append(share)
-                if node not in self._looked_for:
-                    chosen.append((node, share))
-        return chosen
+            wanted = cores_for(self._schedule.chain(node.task.name), self._schedule.left, capacity)
+            share = capacity.share([taken] if taken else [], load, wanted)
+            if share is None:
+                too_much = load.memory
+                continue
+            taken = _together([taken, share] if taken else [share])
+            if is_ready:
+                yield node, share
 
     def _seconds(self, task: Task) -> float:
         """How long a task takes on one core: by when it last ran, or else by its load."""
@@ -227,8 +268,12 @@ class Runner(RecordingRunner):
         return dataclasses.replace(capacity, cores=self._jobs, memory=None) if self._jobs else capacity
 
 
-def _load(node: ExecNode) -> Load | None:
-    return meta_of(node.task).load
+def _together(shares: Iterable[Share]) -> Share | None:
+    """Return what some tasks have got together; None if there are none."""
+    each = list(shares)
+    if not each:
+        return None
+    return Share(cores=sum(share.cores for share in each), memory=sum(share.memory for share in each))
 
 
 def _selected(dispatcher: TaskDispatcher) -> Mapping[str, Task]:

@@ -125,7 +125,11 @@ def record(history: History, task: Task, why: Iterable[Reason], inputs: Mapping[
         seconds=task.values.get(SECONDS, 0.0),
         outputs={path: state[-1] for path, state in task.values.get(OUTPUTS, {}).items()},
     )
-    toolchains = {path: sha256 for path in FINGERPRINTS if (sha256 := inputs.get(str(path)))}
+    toolchains = {
+        path: sha256
+        for path in FINGERPRINTS
+        if (sha256 := inputs.get(str(path))) and not history.has_kept(sha256)
+    }
     kept = {path.read_text(encoding="utf-8"): sha256 for path, sha256 in toolchains.items()}
     history.add(run, [text for text, sha256 in kept.items() if digest.of_text(text) == sha256])
 

@@ -181,7 +181,7 @@ class Run(DoitRun):
                     build.judged = judged(control.tasks, build.declarations, told.unchanged)
                 return code
             finally:
-                build.executor.close()
+                build.close()
                 build.store.finish()
                 of_all = [*control.selected_tasks, *build.untouched.stages]
                 if not continue_ and stops_others(of_all, control.tasks):

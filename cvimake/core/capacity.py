@@ -10,6 +10,7 @@ from cvimake.core.action import GIBIBYTE
 
 # Fraction of the machine's memory that all stages together may take.
 _SHARE_OF_MEMORY = 0.8
+_DIGITS = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,4 +116,7 @@ def cores_for(chain: float, all_seconds: float, capacity: Capacity) -> int:
         all_seconds: seconds of all the work that is left.
         capacity: what stages may take.
     """
-    return max(1, math.ceil(capacity.cores * chain / all_seconds)) if all_seconds > 0 else capacity.cores
+    if all_seconds <= 0:
+        return capacity.cores
+    # Both are sums, with errors in their last digits.
+    return max(1, math.ceil(round(capacity.cores * chain / all_seconds, _DIGITS)))

@@ -90,7 +90,7 @@ class Workshop:
         monkeypatch.delenv("CVIMAKE_INVOKED_FROM", raising=False)
         monkeypatch.delenv("CVIMAKE_ENGINE", raising=False)
         monkeypatch.delenv("CVIMAKE_BASE", raising=False)
-        monkeypatch.setattr(checks, "run", lambda _stage: None)
+        monkeypatch.setattr(checks, "run", lambda _stage, _readers: None)
         monkeypatch.setattr(outcomes, "conclude", self.write_concluded)
         monkeypatch.setattr(runtime.Runtimes, "plain", lambda _of: self._runtime(self.identity))
         monkeypatch.setattr(runtime.Runtimes, "with_frameworks", lambda _of: self._runtime(self.frameworks))

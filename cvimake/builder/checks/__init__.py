@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cvimake.core import announce
 from cvimake.pipeline.checks import (
     AccuracyNotes,
@@ -16,9 +18,16 @@ from cvimake.pipeline.checks import (
 )
 from cvimake.pipeline.stage import Stage
 
+if TYPE_CHECKING:
+    from cvimake.project.networks.readers import Readers
 
-def run(stage: Stage) -> None:
+
+def run(stage: Stage, readers: Readers) -> None:
     """Run a stage's checks, in their order.
+
+    Args:
+        stage: the stage.
+        readers: read ONNX files.
 
     Raises:
         CvimakeError: something is not as the tool needs it; the error names every mistake of the first check
@@ -26,10 +35,10 @@ def run(stage: Stage) -> None:
         OSError: a file cannot be read.
     """
     for check in stage.checks:
-        _run(check, stage.action.name)
+        _run(check, stage.action.name, readers)
 
 
-def _run(check: Check, stage: str) -> None:
+def _run(check: Check, stage: str, readers: Readers) -> None:
     from cvimake.builder.checks import network, overlap  # noqa: PLC0415 - slow to import, and only a stage that runs needs it
     from cvimake.project.networks import check as operators  # noqa: PLC0415 - the same
 
@@ -41,7 +50,7 @@ def _run(check: Check, stage: str) -> None:
         case DoubtsCheck():
             network.warn_of_doubts(check.model)
         case OperatorsCheck():
-            operators.check(check.network, check.outputs)
+            operators.check(check.network, check.outputs, readers.read)
         case SamplesCheck():
             network.check_samples(stage, check.model, check.purpose, check.samples)
         case AccuracyNotes():

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cvimake.core.errors import CvimakeError
 from cvimake.project.networks import operators, reading
+from cvimake.project.networks.network import Network
 
 
-def check(path: Path, outputs: Sequence[str]) -> None:
+def check(path: Path, outputs: Sequence[str], read: Callable[[Path], Network] = reading.read) -> None:
     """Check that an ONNX file has the declared outputs, and only operators that the tool reads.
 
     Args:
         path: the file.
         outputs: the tensors that it shall end in; empty for its own outputs.
+        read: reads the file.
 
     Raises:
         CvimakeError: with all faults.
     """
-    network = reading.read(path)
+    network = read(path)
     wrong = [
         f"[output] names: {path} has no tensor {name!r}" for name in outputs if name not in network.producers
     ]

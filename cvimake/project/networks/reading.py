@@ -11,8 +11,11 @@ import dataclasses
 import json
 import os
 import resource
+import select
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,13 +28,14 @@ from cvimake.project.networks.skeleton import skeleton
 
 # The child's memory in bytes, without the file itself, which is mapped and not read.
 MEMORY = 512 * 1024**2
-_SECONDS = 120
+SECONDS = 120
 _LONGEST_ANSWER = 32 * 1024**2
+_PIECE = 1024**2
 _CHILD = """
 import sys
 sys.path.append(sys.argv[1])
 from cvimake.project.networks import reading
-reading.main(*sys.argv[2:])
+getattr(reading, sys.argv[2])(*sys.argv[3:])
 """
 _PACKAGES = Path(__file__).parents[3]
 
@@ -50,19 +54,37 @@ def read(path: Path, shapes: Sequence[Sequence[int]] | None = None, outputs: Seq
     """
     path.open("rb").close()
     asked = json.dumps([shapes, list(outputs)])
-    command = [sys.executable, "-I", "-c", _CHILD, str(_PACKAGES), str(path), asked]
     try:
         ended = subprocess.run(
-            command,
+            [*command("main"), str(path), asked],
             capture_output=True,
             check=False,
-            timeout=_SECONDS,
+            timeout=SECONDS,
         )
-    except subprocess.TimeoutExpired as error:
-        raise _too_large(path, f"{_SECONDS} s") from error
-    if ended.returncode != 0:
-        raise _too_large(path, f"{MEMORY // 1024**2} MB of memory")
-    answer = json.loads(ended.stdout)
+    except subprocess.TimeoutExpired:
+        return network_of(path, None)
+    return network_of(path, ended.stdout if ended.returncode == 0 else b"")
+
+
+def command(function: str) -> list[str]:
+    """Return the command that calls a function of this file, with further arguments, in a new process."""
+    return [sys.executable, "-I", "-c", _CHILD, str(_PACKAGES), function]
+
+
+def network_of(path: Path, text: bytes | None) -> Network:
+    """Return the graph that a child has answered with.
+
+    Args:
+        path: the file that it has read.
+        text: the answer; empty if it has failed, None if it took too long.
+
+    Raises:
+        CvimakeError: see `read`.
+    """
+    if not text:
+        limit = f"{SECONDS} s" if text is None else f"{MEMORY // 1024**2} MB of memory"
+        raise _too_large(path, limit)
+    answer = json.loads(text)
     if "error" in answer:
         raise CvimakeError(answer["error"], answer["remedy"])
     return TypeAdapter(Network).validate_python(answer)
@@ -91,6 +113,49 @@ def main(path: str, asked: str) -> None:
         raise MemoryError
     with os.fdopen(1, "wb", closefd=False) as answers:
         answers.write(text.encode())
+
+
+def serve() -> None:
+    """Read the files that are named on standard input, one after another, until it ends; see `readers.py`.
+
+    Each is read in a child of this process, which has loaded the onnx package already.
+    """
+    os.putenv("OPENBLAS_NUM_THREADS", "1")
+    import onnx  # noqa: F401, PLC0415 - takes a third of a second, and the children need it
+
+    with os.fdopen(0, "rb") as requests, os.fdopen(1, "wb") as answers:
+        for line in requests:
+            text = _of_child(*json.loads(line))
+            answers.write(json.dumps(None if text is None else len(text)).encode() + b"\n" + (text or b""))
+            answers.flush()
+
+
+def _of_child(path: str, asked: str) -> bytes | None:
+    """Return the answer of a child; empty if it failed, None if it took too long."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            # The child knows nothing of other files, and its answer goes to the pipe.
+            os.dup2(write, 1)
+            os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+            os.close(0)
+            main(path, asked)
+            os._exit(0)
+        except BaseException:  # noqa: BLE001 - nothing of this process may go on in the child
+            os._exit(1)
+    os.close(write)
+    text, until = b"", time.monotonic() + SECONDS
+    with os.fdopen(read, "rb", buffering=0) as answer:
+        while select.select([answer], [], [], max(0.0, until - time.monotonic()))[0]:
+            piece = answer.read(_PIECE)
+            text += piece
+            if not piece:
+                _, status = os.waitpid(child, 0)
+                return text if status == 0 else b""
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
 
 
 def _json(path: Path, shapes: Sequence[Sequence[int]] | None, outputs: Sequence[str]) -> str:

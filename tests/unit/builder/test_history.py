@@ -37,6 +37,33 @@ def test_the_last_run_is_what_is_known(path: Path) -> None:
     assert History(path).last("net:bf16") is None
 
 
+def test_runs_that_end_together_are_written_at_one_time(path: Path) -> None:
+    history = History(path)
+    with history.together():
+        history.add(RUN, ["{}\n"])
+        history.add(dataclasses.replace(RUN, task="net:f16"))
+        history.add_failure(Failure(task="net:int8", ended=2.0, problem=DIED))
+        assert History(path).last("net:mlir") is None
+    # The database is not closed, and another process reads it.
+    other = History(path)
+    assert other.last("net:mlir") == RUN
+    assert other.last("net:f16") is not None
+    assert other.failure("net:int8") is not None
+    assert history.has_kept(digest.of_text("{}\n"))
+    assert not history.has_kept(digest.of_text(""))
+
+
+def test_runs_before_an_interruption_are_written(path: Path) -> None:
+    def interrupted(history: History) -> None:
+        with history.together():
+            history.add(RUN)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(History(path))
+    assert History(path).last("net:mlir") == RUN
+
+
 def test_a_kept_text_is_found_by_its_sha256(path: Path) -> None:
     history = History(path)
     history.add(RUN, ["{}\n"])

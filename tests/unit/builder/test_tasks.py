@@ -284,7 +284,7 @@ def test_a_stage_is_checked_before_its_tool_runs_and_concluded_after_it(
             return write_outputs(action)
 
     with_runtime(monkeypatch, Recording())
-    monkeypatch.setattr(checks, "run", lambda stage: order.append(f"checks of {stage.action.name}"))
+    monkeypatch.setattr(checks, "run", lambda stage, _readers: order.append(f"checks of {stage.action.name}"))
     monkeypatch.setattr(
         outcomes, "conclude", lambda stage, _warn: order.append(f"outcome of {stage.action.name}")
     )
@@ -293,7 +293,7 @@ def test_a_stage_is_checked_before_its_tool_runs_and_concluded_after_it(
 
 
 def test_no_tool_runs_if_a_check_fails(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_stage: Stage) -> None:
+    def refuse(_stage: Stage, _readers: object) -> None:
         raise CvimakeError("too new")
 
     sandbox = FakeSandbox()

@@ -56,6 +56,7 @@ def test_a_stage_gets_as_many_cores_as_their_memory_is_there_for() -> None:
         pytest.param(60.0, 120.0, 4, id="two alike"),
         pytest.param(1.0, 1000.0, 1, id="hardly any"),
         pytest.param(0.0, 0.0, 8, id="nothing is known"),
+        pytest.param(0.1 + 0.2, 0.6, 4, id="a sum with an error in its last digit"),
     ],
 )
 def test_a_stage_is_to_get_its_part_of_the_work(own: float, all_work: float, cores: int) -> None:

@@ -11,6 +11,8 @@ from small_networks import exported, exported_bytes
 from cvimake.core.errors import CvimakeError
 from cvimake.core.protobuf import varint
 from cvimake.project.networks import reading
+from cvimake.project.networks.network import Network
+from cvimake.project.networks.readers import Readers
 
 MEBIBYTE = 1024**2
 FILE = 59 * MEBIBYTE
@@ -93,7 +95,7 @@ def test_a_graph_from_the_other_process_is_the_same(tmp_path: Path, name: str) -
 
 def test_reading_that_takes_too_long_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "net.onnx").write_bytes(exported_bytes("yolo11n"))
-    monkeypatch.setattr(reading, "_SECONDS", 0.01)
+    monkeypatch.setattr(reading, "SECONDS", 0.01)
     with pytest.raises(CvimakeError, match=r"takes more than 0\.01 s"):
         reading.read(tmp_path / "net.onnx")
 
@@ -104,3 +106,23 @@ def test_the_folder_that_it_runs_in_has_no_say(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "json.py").write_text("raise SystemExit(1)", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert reading.read(tmp_path / "net.onnx").nodes
+
+
+@pytest.mark.parametrize("kind", ["empty operators", "a long name that is passed on"])
+def test_a_process_that_reads_many_files_has_the_same_limits_for_each(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(onnx_file(HOSTILE[kind]()))
+    readers = Readers(1)
+    try:
+        found, alone = (told(read, path) for read in (readers.read, reading.read))
+    finally:
+        readers.close()
+    assert found == alone
+
+
+def told(read: Callable[[Path], Network], path: Path) -> str:
+    """Return the error, or the number of operators, that reading a file ends with."""
+    try:
+        return str(len(read(path).nodes))
+    except CvimakeError as error:
+        return str(error)
