@@ -17,7 +17,9 @@ from pathlib import Path
 from bench import (
     accuracy,
     breakdown,
+    busy,
     calibration,
+    cluster,
     gantt,
     guide,
     hashing,
@@ -34,6 +36,7 @@ from bench import (
     warm_store,
 )
 from bench.breakdown import Breakdown
+from bench.busy import Busy
 from bench.measure import Result
 from bench.records import Record
 from cvimake.builder.store.current import NONE, STORE_VARIABLE
@@ -52,6 +55,7 @@ BENCHMARKS: Mapping[str, Callable[..., Iterator[Result]]] = {
     "accuracy": accuracy.run,
     "guide": guide.run,
     "report": report_pages.run,
+    "cluster": cluster.run,
 }
 
 
@@ -64,6 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     os.environ[STORE_VARIABLE] = NONE
     benchmarks = dict(BENCHMARKS)
     builds: list[Breakdown] = []
+    clusters: list[Busy] = []
     if options.models:
         benchmarks["calibration"] = functools.partial(calibration.run, root=options.models)
         benchmarks["guide"] = functools.partial(guide.run, root=options.models)
@@ -73,6 +78,8 @@ def main(arguments: Sequence[str]) -> int:
         benchmarks["search"] = functools.partial(search.run, stages=options.search)
     if "guide" in benchmarks:
         benchmarks["guide"] = functools.partial(benchmarks["guide"], tell=builds.append)
+    if "cluster" in benchmarks:
+        benchmarks["cluster"] = functools.partial(benchmarks["cluster"], tell=clusters.append)
     repeats = {"repeats": options.repeats} if options.repeats else {}
     try:
         before = records.load(options.json) if options.add and options.json.exists() else []
@@ -92,6 +99,9 @@ def main(arguments: Sequence[str]) -> int:
         report.show_breakdown(build)
         breakdown.save(build, breakdown.beside(options.json))
         gantt.draw(build, breakdown.beside(options.json).with_suffix(".svg"))
+    if clusters:
+        busy.save(clusters, busy.beside(options.json))
+        busy.draw(clusters, busy.beside(options.json).with_suffix(".svg"))
     return 0
 
 

@@ -23,6 +23,7 @@ class Unit(Enum):
     """The unit of a figure: time, the time of all processors, the memory of the largest process, files."""
 
     SECONDS = "s"
+    MILLISECONDS = "ms"
     PROCESSOR_SECONDS = "processor s"
     PROCESSOR_MILLISECONDS = "processor ms"
     MEBIBYTES = "MiB"
@@ -221,7 +222,7 @@ def peak(command: list[str], folder: Path, limit: float | None = None) -> float:
     ) as process:
         try:
             while process.poll() is None and time.monotonic() < until:
-                most = max(most, _held(process.pid))
+                most = max(most, held(process.pid))
                 time.sleep(_LOOK)
             is_over = process.poll() is not None
         except BaseException:
@@ -240,7 +241,7 @@ def peak(command: list[str], folder: Path, limit: float | None = None) -> float:
 _LOOK = 0.001
 
 
-def _held(process: int) -> float:
+def held(process: int) -> float:
     """Return the most memory that a process has held since its program began, in MiB; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines()

@@ -94,7 +94,7 @@ def _panels(results: Sequence[Result]) -> tuple[list[_Panel], list[Result]]:
         }  # fmt: skip
         (of_several if len(sizes) > 1 else points).append(result)
     panels: dict[str, _Panel] = {}
-    for result in (result for result in of_several if result.unit is Unit.SECONDS):
+    for result in (result for result in of_several if result.unit in {Unit.SECONDS, Unit.MILLISECONDS}):
         others = {other.against for other in of_several if other.benchmark == result.benchmark}
         # If all are compared with the same thing, they share a panel; otherwise each thing has its own.
         if len(others) == 1:

@@ -1,7 +1,8 @@
 """`python -m bench.publish [FILE]`: puts a run's results into docs/performance.md.
 
 Beside the page are its data, `performance.json`, and the plot, `performance.svg`. With the
-breakdown of a build, there are `performance-build.json` and `performance-build.svg` too.
+breakdown of a build, there are `performance-build.json` and `performance-build.svg` too; with builds on a
+simulated cluster, `performance-cluster.json` and `performance-cluster.svg`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import breakdown, gantt, plot, project, records, report
+from bench import breakdown, busy, gantt, plot, project, records, report
 from bench.breakdown import Breakdown
 from bench.records import Record
 from cvimake.core import announce
@@ -19,11 +20,20 @@ from cvimake.core.errors import CvimakeError
 
 PAGE = project.CHECKOUT / "docs" / "performance.md"
 PICTURE = PAGE.with_name("performance-build.svg")
+CLUSTER = PAGE.with_name("performance-cluster.svg")
 BEGIN, END = "<!-- results: written by `python -m bench.publish` -->", "<!-- end of results -->"
 
 
-def page(text: str, found: Sequence[Record], build: Breakdown | None = None) -> str:
+def page(
+    text: str, found: Sequence[Record], build: Breakdown | None = None, *, has_clusters: bool = False
+) -> str:
     """Return a page with these results, and the breakdown of a build, between its marks.
+
+    Args:
+        text: the page.
+        found: the results.
+        build: the breakdown; None for none.
+        has_clusters: whether there is a picture of builds on simulated clusters.
 
     Raises:
         CvimakeError: the page does not have each of the two marks once.
@@ -36,6 +46,8 @@ def page(text: str, found: Sequence[Record], build: Breakdown | None = None) -> 
     parts = [picture, report.markdown(found)]
     if build:
         parts.append(report.markdown_breakdown(build, PICTURE.name))
+    if has_clusters:
+        parts.append(f"### many machines\n\n![slots that run a stage, at each moment]({CLUSTER.name})\n")
     return "\n".join([f"{before}{BEGIN}", *(f"\n{part}" for part in parts), f"{END}{after}"])
 
 
@@ -52,7 +64,9 @@ def main(arguments: Sequence[str]) -> int:
         found = records.load(options.json)
         of_build = breakdown.beside(options.json)
         build = breakdown.load(of_build) if of_build.exists() else None
-        text = page(PAGE.read_text(encoding="utf-8"), found, build)
+        of_clusters = busy.beside(options.json)
+        clusters = busy.load(of_clusters) if of_clusters.exists() else []
+        text = page(PAGE.read_text(encoding="utf-8"), found, build, has_clusters=bool(clusters))
     except CvimakeError as error:
         announce.note(str(error))
         return error.exit_code
@@ -61,6 +75,9 @@ def main(arguments: Sequence[str]) -> int:
     if build:
         gantt.draw(build, PICTURE)
         breakdown.save(build, PICTURE.with_suffix(".json"))
+    if clusters:
+        busy.draw(clusters, CLUSTER)
+        busy.save(clusters, CLUSTER.with_suffix(".json"))
     PAGE.write_text(text, encoding="utf-8")
     return 0
 

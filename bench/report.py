@@ -18,6 +18,7 @@ from bench.records import Record
 _WIDTH = 220
 _COUNTED = {
     Unit.SECONDS: "",
+    Unit.MILLISECONDS: "",
     Unit.PROCESSOR_SECONDS: ", time of all processors",
     Unit.PROCESSOR_MILLISECONDS: ", time of all processors",
     Unit.MEBIBYTES: ", memory of the largest process",
@@ -25,6 +26,7 @@ _COUNTED = {
 }
 _SHORT = {
     Unit.SECONDS: "s",
+    Unit.MILLISECONDS: "ms",
     Unit.PROCESSOR_SECONDS: "s",
     Unit.PROCESSOR_MILLISECONDS: "ms",
     Unit.MEBIBYTES: "MiB",

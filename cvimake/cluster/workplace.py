@@ -48,13 +48,21 @@ class Workplace:
         name: of this worker, for messages.
         store: the worker's own view of the store that it shares with the builds.
         cache: bytes of files from the store that it keeps.
+        runtimes: the engine and its images; None for those of this machine.
 
     Raises:
         CvimakeError: no engine answers, or the image cannot be made.
     """
 
-    def __init__(
-        self, folder: Path, environment: Mapping[str, str], name: str, store: Store, cache: int
+    def __init__(  # noqa: PLR0913 - all that a worker has of its own
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        name: str,
+        store: Store,
+        cache: int,
+        *,
+        runtimes: Runtimes | None = None,
     ) -> None:
         self._environment, self._store, self.name = environment, store, name
         self._actions = folder / "actions"
@@ -63,7 +71,7 @@ class Workplace:
             remove_tree(self._actions)
         self._actions.mkdir(parents=True)
         self._cache = Cache(folder / "files", cache)
-        self._runtimes = Runtimes(folder, environment)
+        self._runtimes = runtimes or Runtimes(folder, environment)
         self._plain = self._runtimes.plain()
         self._ended = threading.Event()
         self._guard = threading.Lock()
