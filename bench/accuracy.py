@@ -1,21 +1,25 @@
-"""Measures accuracy stages: against the simulator's own time, and in two processes against one."""
+"""Measures accuracy stages: against the simulator's own time, in two processes, and on two workers."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import math
+import operator
 import os
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench import project
 from bench.measure import Result, Runs, Scale, Unit, in_turns
 from bench.metered import Taken, build_inputs, metered, of_program, stages
+from cvimake.cluster.shards import Shard, all_at_once, shared_out
 from cvimake.core.action import Action, FileKind, Input, Output
 from cvimake.core.errors import CvimakeError
+from cvimake.execution import parts
 from cvimake.execution.runtime import Runtimes
 from cvimake.execution.sandbox import Sandbox
 from cvimake.pipeline.stages import accuracy
@@ -27,6 +31,8 @@ WHOLE, HALVED = 1.1, 1 / 1.8
 # The cost of one more image is the difference between all images and this part of them, by their number.
 _FEW = 1 / 4
 _PICTURES = "pictures.npz"
+# Stands for the key that parts have in the store.
+_KEY = "0" * 64
 # Makes the pictures that the stage gives to the simulator.
 _PREPARE = f"""
 import json
@@ -88,6 +94,10 @@ def _measured(action: Action, scratch: Path, repeats: int, root: Path) -> Iterat
             for name, (of, processes) in _actions(action, scratch, sandbox).items()
         }
         taken = in_turns(runs, repeats)
+        on_workers = in_turns(
+            {count: functools.partial(_on_workers, action, scratch, sandbox, count) for count in (1, 2)},
+            repeats,
+        )
     left = len(_images(action)) - _few(action)
     against_alone = functools.partial(Result, benchmark="accuracy", against="the simulator alone")
     yield against_alone(
@@ -116,6 +126,63 @@ def _measured(action: Action, scratch: Path, repeats: int, root: Path) -> Iterat
         unit=Unit.SECONDS,
         bound=HALVED,
     )
+    if len({made for runs in on_workers.values() for _, made in runs}) > 1:
+        raise RuntimeError(f"{action.name}: two workers have not made the same files as one")
+    for figure, unit, of in (
+        ("in containers", Unit.SECONDS, operator.attrgetter("seconds")),
+        ("the longest shard and the figures", Unit.PROCESSOR_SECONDS, operator.attrgetter("processor")),
+    ):
+        one, two = (Runs(tuple(of(taken) for taken, _ in on_workers[count])) for count in (1, 2))
+        yield Result(
+            benchmark="accuracy",
+            figure=f"{action.name}, {figure}",
+            scale=Scale(2, "worker"),
+            ours=two,
+            against="one worker",
+            theirs=one,
+            unit=unit,
+        )
+
+
+def _on_workers(
+    action: Action, scratch: Path, sandbox: Sandbox, workers: int
+) -> tuple[Taken, tuple[bytes, ...]]:
+    """Run an action as so many workers of a cluster do, each with one core.
+
+    Scheduler and store have no part in it, and all workers are this machine.
+
+    Returns:
+        Its seconds, with the start of containers, and the processor seconds that it takes at least: those of
+        the shard with the most, and of the run that puts them together; and its files.
+    """
+    action = _renamed(action, scratch)
+
+    def run(place: int, shard: Shard, _goes_on: object) -> tuple[Taken, dict[int, Path]]:
+        folder = scratch / f"shard_{place}"
+        outputs = tuple(replace(file, path=folder / file.name) for file in shard.action.outputs)
+        part = replace(shard.action, name=f"bench:shard_{place}", outputs=outputs)
+        taken = metered(part, sandbox, 1)
+        return taken, {number: file.path for number, file in zip(shard.parts, outputs, strict=True)}
+
+    parts.remove(sandbox.root, action.name)
+    started = time.monotonic()
+    found = all_at_once(shards, run) if (shards := shared_out(action, workers)) else []
+    if found:
+        files = {number: path for _, each in found for number, path in each.items()}
+        parts.lay(sandbox.root, action.name, _KEY, files)
+    whole = metered(action, sandbox, 1, _KEY if found else "")
+    seconds = time.monotonic() - started
+    parts.remove(sandbox.root, action.name)
+    processor = max((taken.processor for taken, _ in found), default=0.0) + whole.processor
+    return replace(whole, seconds=seconds, processor=processor), tuple(
+        file.path.read_bytes() for file in action.outputs
+    )
+
+
+def _renamed(action: Action, scratch: Path) -> Action:
+    """Return an action that leaves the log and the files of a project alone."""
+    outputs = tuple(replace(file, path=scratch / file.name) for file in action.outputs)
+    return replace(action, name="bench:accuracy", outputs=outputs)
 
 
 def _actions(action: Action, scratch: Path, sandbox: Sandbox) -> dict[str, tuple[Action, int]]:
@@ -125,12 +192,8 @@ def _actions(action: Action, scratch: Path, sandbox: Sandbox) -> dict[str, tuple
     nothing = Output(name="out.json", path=scratch / "out.json", kind=FileKind.JSON)
     alone = of_program(action, "simulate.py", _PROGRAM, nothing)
     pictures = Input(name=_PICTURES, path=scratch / _PICTURES)
-    alone = dataclasses.replace(alone, inputs=(*alone.inputs, pictures))
-    ours = dataclasses.replace(
-        action,
-        name="bench:accuracy",
-        outputs=tuple(dataclasses.replace(file, path=scratch / file.name) for file in action.outputs),
-    )
+    alone = replace(alone, inputs=(*alone.inputs, pictures))
+    ours = _renamed(action, scratch)
     few = {"alone": (_first(alone, scratch), 1), "one": (_first(ours, scratch), 1)}
     return {
         "alone": (alone, 1),
@@ -159,12 +222,12 @@ def _first(action: Action, scratch: Path) -> Action:
         if file.name.endswith("_detections.json"):
             path = scratch / f"few_{file.name}"
             path.write_text(cut(file.name, file.path.read_text(encoding="utf-8")), encoding="utf-8")
-        inputs.append(dataclasses.replace(file, path=path))
+        inputs.append(replace(file, path=path))
     texts = [
-        dataclasses.replace(text, text=cut(text.name, text.text)) if text.name.endswith(".json") else text
+        replace(text, text=cut(text.name, text.text)) if text.name.endswith(".json") else text
         for text in action.texts
     ]
-    return dataclasses.replace(action, inputs=tuple(inputs), texts=tuple(texts))
+    return replace(action, inputs=tuple(inputs), texts=tuple(texts))
 
 
 def _images(action: Action) -> list[dict[str, Any]]:

@@ -236,10 +236,18 @@ def _network_alone(action: Action, samples: int, scratch: Path) -> Action:
     return of_program(action, "alone.py", _NETWORK_ALONE, nothing, network, str(samples))
 
 
-def metered(action: Action, sandbox: Sandbox, processes: int) -> Taken:
-    """Run an action whose command is a Python program, in a number of processes; return what it took."""
+def metered(action: Action, sandbox: Sandbox, processes: int, key: str = "") -> Taken:
+    """Run an action whose command is a Python program, in a number of processes; return what it took.
+
+    Args:
+        action: the action.
+        sandbox: runs it.
+        processes: how many it may use.
+        key: under which parts of its work lie; empty if it gets none.
+    """
     start = action.argv.index("python3")
     argv = (*action.argv[:start], "python3", "-c", _METER, *action.argv[start:])
-    sandbox.run(dataclasses.replace(action, argv=argv), share=Share(cores=processes))
+    key_of = (lambda _states: key) if key else None
+    sandbox.run(dataclasses.replace(action, argv=argv), share=Share(cores=processes), key=key_of)
     log = sandbox.log_path(action).read_text(encoding="utf-8", errors="replace")
     return Taken(*json.loads(log.rpartition(_MARK)[2].splitlines()[0]))

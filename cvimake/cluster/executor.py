@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import cvimake
 from cvimake.builder import restore
@@ -17,11 +17,10 @@ from cvimake.builder.restore import Found
 from cvimake.builder.store import Blob, Entry
 from cvimake.builder.store.exchange import MissingError, UnreachableError
 from cvimake.cluster import wire
-from cvimake.cluster.address import ClusterError
-from cvimake.cluster.comparison import Ask, Comparison, GivenUpError, Reply
-from cvimake.cluster.fleet import Seen
+from cvimake.cluster.performing import Performer, Wanted, image_in, strange
+from cvimake.cluster.shards import Computed, Shard, all_at_once, computed, has_all, shared_out
 from cvimake.core import announce, digest
-from cvimake.core.capacity import Capacity, Share
+from cvimake.core.capacity import Capacity
 from cvimake.core.content import State
 from cvimake.core.errors import CvimakeError, ToolFailedError
 from cvimake.core.paths import TOOLCHAIN
@@ -31,12 +30,7 @@ from cvimake.execution.sandbox import Ran
 
 # Dask is slow to import, and only needed where something runs.
 if TYPE_CHECKING:
-    from cvimake.cluster.attempts import Attempts
     from cvimake.cluster.membership import Members
-
-
-def _nothing(*_ignored: object) -> None:
-    """Do nothing."""
 
 
 class ClusterExecutor:
@@ -60,12 +54,9 @@ class ClusterExecutor:
         self, build: Build, address: str, prepare: Callable[[], None], compared: float = 0.0
     ) -> None:
         self._build, self._address, self._prepare = build, address, prepare
-        self._comparison = Comparison(compared) if compared else None
+        self._performer = Performer(build, compared)
         self._guard = threading.Lock()
         self._members: Members | None = None
-        self._cancelled = threading.Event()
-        # The names of the running actions, by the number of each attempt.
-        self._names: dict[str, str] = {}
 
     def ready(self) -> Machine:
         """See `Executor.ready`."""
@@ -77,15 +68,15 @@ class ClusterExecutor:
         if record == TOOLCHAIN:
             # The build is planned anew, so the workers need only agree with each other.
             return self._connected("").identity
-        wish = wire.IdentityWish(version=cvimake.__version__, image=_image(record))
-        reply = self._attempts(
+        wish = wire.IdentityWish(version=cvimake.__version__, image=image_in(record))
+        reply = self._performer.attempts(
             members=self._connected(_recorded(self._build.root / TOOLCHAIN)),
             name=record.stem,
             wish=lambda _share, _number: wish,
             begins=lambda _number, _worker: None,
         ).run()
         if not isinstance(reply, wire.Identity):
-            raise _strange(record.stem)
+            raise strange(record.stem)
         return reply.identity
 
     def run(self, job: Job) -> Ran:
@@ -97,23 +88,14 @@ class ClusterExecutor:
                 if not (build.root / path).is_file():
                     raise CvimakeError(f"{action.name}: its input {path} is missing")
             states = {str(path): build.contents.state(str(path)) for path in action.paths()}
-            key = restore.key_of(action, job.toolchain, states)
-            ask = self._asking(
-                members,
-                job,
-                key,
-                wire.SentAction.of(action, lambda path: _blob(states[str(path)])),
-                {state[-1]: (Path(path), _blob(state)) for path, state in states.items()},
-            )
-            if self._comparison:
-                reply, workers = self._comparison.run(members, action.name, key, ask)
-                build.activities.place(action.name, ", compared with ".join(workers))
-            else:
-                reply = ask()[1]
+            in_shards = self._in_shards(members, job, states)
+            wanted = Wanted(job=job, action=action, states=states, computed=in_shards)
+            reply, workers = self._performer.perform(members, wanted)
+            self._build.activities.place(action.name, _where(in_shards, workers))
             if isinstance(reply, wire.ToolFailed):
                 raise _as_error(reply, self._take_log(members, action.name, reply.log, ""))
-            self._take_outputs(members, job, key, reply.entry, states)
-            self._take_log(members, action.name, reply.log, key)
+            self._take_outputs(members, job, wanted.key, reply.entry, states)
+            self._take_log(members, action.name, reply.log, wanted.key)
         entry = reply.entry
         outputs = {str(file.path): entry.outputs[file.name].sha256 for file in action.outputs}
         return Ran(inputs=states, outputs=outputs, seconds=entry.seconds, cores=entry.cores)
@@ -124,13 +106,13 @@ class ClusterExecutor:
 
     def cancel(self) -> None:
         """See `Machine.cancel`: the workers end what nobody waits for."""
-        self._cancelled.set()
+        self._performer.cancel()
         if self._members:
             self._members.exchange.end()
 
     def close(self) -> None:
         """See `Executor.close`."""
-        self._cancelled.set()
+        self._performer.cancel()
         if self._members:
             self._members.close()
 
@@ -145,80 +127,38 @@ class ClusterExecutor:
                 self._prepare()
                 from cvimake.cluster.membership import Members  # noqa: PLC0415 - slow to import, as above
 
-                self._members = Members(self._build, self._address, planned, self._tell)
+                tell = self._performer.tell
+                self._members = Members(self._build, self._address, planned, tell)
             return self._members
 
-    def _asking(
-        self,
-        members: Members,
-        job: Job,
-        key: str,
-        action: wire.SentAction,
-        inputs: Mapping[str, tuple[Path, Blob]],
-    ) -> Ask:
-        """Return the function that has an action run on a worker.
+    def _in_shards(self, members: Members, job: Job, states: Mapping[str, State]) -> Computed:
+        """Have the parts of an action's work done by all workers that have room, if it can be shared out.
 
-        Args:
-            members: the workers.
-            job: that the action belongs to.
-            key: of its result.
-            action: the action.
-            inputs: its inputs and their contents, by sha256.
+        Raises:
+            CvimakeError: a shard could not run.
+            ToolFailedError: the tool failed.
         """
+        shards = shared_out(job.action, members.fleet.idle())
+        if not shards:
+            return Computed()
+        self._performer.share_out(job.action.name, len(shards))
 
-        def wish(share: Share, number: str) -> wire.RunWish:
-            return wire.RunWish(
-                version=cvimake.__version__,
-                image=_image(job.record),
-                fingerprint=digest.of_value(json.loads(job.toolchain)),
-                action=action,
-                cores=share.cores,
-                memory=share.memory,
-                topic=members.connection.topic,
-                number=number,
-                keeps=self._comparison is None,
-            )
+        def run(
+            place: int, shard: Shard, goes_on: Callable[[], None]
+        ) -> tuple[Shard, Entry, tuple[str, ...]]:
+            wanted = Wanted(job=job, action=shard.action, states=states, place=place, goes_on=goes_on)
+            # A build that was killed may have left it.
+            entry = members.store.find(wanted.key)
+            if entry and has_all(shard, entry) and all(map(members.exchange.holds, entry.outputs.values())):
+                return shard, entry, ()
+            reply, workers = self._performer.perform(members, wanted)
+            if isinstance(reply, wire.ToolFailed):
+                raise _as_error(reply, self._take_log(members, job.action.name, reply.log, ""))
+            return shard, reply.entry, workers
 
-        def ask(
-            *,
-            apart: Collection[str] = (),
-            begins: Callable[[str], None] = _nothing,
-            goes_on: Callable[[], None] = _nothing,
-        ) -> tuple[str, Reply]:
-            def begin(number: str, worker: Seen) -> None:
-                if not apart:
-                    self._names[number] = action.name
-                    self._build.activities.place(action.name, worker.name)
-                begins(worker.name)
-
-            attempts = self._attempts(
-                goes_on=goes_on,
-                members=members,
-                name=action.name,
-                share=job.share,
-                urgency=job.urgency,
-                inputs=inputs,
-                key=key if self._comparison is None else "",
-                apart=apart,
-                wish=wish,
-                begins=begin,
-            )
-            reply = attempts.run()
-            if isinstance(reply, wire.ToolFailed) or (isinstance(reply, wire.Done) and reply.key == key):
-                return attempts.worker, reply
-            raise _strange(action.name)
-
-        return ask
-
-    def _attempts(self, goes_on: Callable[[], None] = _nothing, **values: Any) -> Attempts:  # noqa: ANN401 - those of `Attempts`
-        from cvimake.cluster.attempts import Attempts  # noqa: PLC0415 - slow to import, as above
-
-        def all_goes_on() -> None:
-            if self._cancelled.is_set():
-                raise GivenUpError("cancelled")
-            goes_on()
-
-        return Attempts(goes_on=all_goes_on, **values)
+        found = computed(all_at_once(shards, run))
+        self._performer.share_out(job.action.name, 1)
+        return found
 
     def _take_outputs(
         self, members: Members, job: Job, key: str, entry: Entry, states: Mapping[str, State]
@@ -248,17 +188,6 @@ class ClusterExecutor:
                     taken = None
             return logs.write_of_worker(root, name, taken, f"key {key}" if key else "it has failed")
 
-    def _tell(self, told: dict[str, Any]) -> None:
-        """Take what a worker tells of a running action."""
-        name = self._names.get(str(told.get("number")))
-        doing, percent = told.get("doing"), told.get("percent")
-        if name and isinstance(doing, str) and isinstance(percent, int):
-            self._build.activities.tell(name, doing, percent)
-
-
-def _image(record: Path) -> wire.Image:
-    return cast("wire.Image", record.stem)
-
 
 def _recorded(record: Path) -> str:
     """Return the fingerprint of a record of an image; empty if there is none."""
@@ -268,8 +197,12 @@ def _recorded(record: Path) -> str:
         return ""
 
 
-def _blob(state: State) -> Blob:
-    return Blob(sha256=state[-1], size=state[-2])
+def _where(shards: Computed, workers: Sequence[str]) -> str:
+    """Return where an action has run, for people: its shards, then the run that has put them together."""
+    if not shards.parts:
+        return ", compared with ".join(workers)
+    names = list(dict.fromkeys((*shards.workers, *workers)))
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _as_error(failed: wire.ToolFailed, log: Path) -> ToolFailedError:
@@ -281,7 +214,3 @@ def _as_error(failed: wire.ToolFailed, log: Path) -> ToolFailedError:
         link=failed.link,
         excerpt=failed.excerpt,
     )
-
-
-def _strange(name: str) -> ClusterError:
-    return ClusterError(f"{name}: a worker has given an answer to another question", "Start its worker anew.")

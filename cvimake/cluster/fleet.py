@@ -117,6 +117,12 @@ class Fleet:
                 cores_each=max((each.cores for each in seen), default=1),
             )
 
+    def idle(self) -> int:
+        """Return the number of workers on which an action could begin now."""
+        with self._changed:
+            workers = self._workers.values()
+            return sum(worker.seen.takes_work and worker.free_cores >= 1 for worker in workers)
+
     def choose(  # noqa: PLR0913 - all that a choice depends on
         self,
         number: str,

@@ -167,6 +167,10 @@ class RunWish(_Message):
     """Where the worker tells how far the action is."""
     number: str
     """Names this attempt in what the worker tells."""
+    parts: dict[Annotated[str, Field(pattern=r"^[0-9]{1,9}$")], Blob] = {}
+    """Parts of its work that other runs have done, by their numbers."""
+    spent: Annotated[float, Field(ge=0)] = 0.0
+    """The seconds of one core that these took."""
     keeps: bool
     """Whether the worker notes the result in the store; otherwise the build does."""
 

@@ -24,6 +24,7 @@ from cvimake.core.content import Contents
 from cvimake.core.errors import CvimakeError, ToolFailedError
 from cvimake.core.key import action_key
 from cvimake.core.removal import remove_tree
+from cvimake.execution import parts
 from cvimake.execution.engine import Engine
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.runtime import Runtime, Runtimes
@@ -162,27 +163,33 @@ class Workplace:
         runtime = self._runtimes.recorded_in(wire.RECORDS[wish.image])
         if runtime.image.fingerprint != wish.fingerprint:
             return self._other_toolchain(wish.image, runtime.image.fingerprint, wish.fingerprint)
-        exchange, blobs = Exchange(self._store), list(wish.action.blobs())
+        exchange = Exchange(self._store)
+        blobs = [*wish.action.blobs(), *wish.parts.values()]
         with self._counted(), self._folder() as root, self._cache.holding(blobs, exchange):
             action = wish.action.action(self._cache.path, root / "results")
+            wanted = action_key(action, wish.fingerprint, lambda path: path.name)
+            earlier = {int(number): self._cache.path(blob) for number, blob in wish.parts.items()}
+            if earlier:
+                parts.lay(root, action.name, wanted, earlier)
             sandbox = self._sandbox(runtime, root)
             log = sandbox.log_path(action)
             started = time.monotonic()
             with self._ended_if_unwanted(sandbox.engine, is_wanted):
                 try:
-                    ran = sandbox.run(action, _Told(wish, tell).read, self._share(wish))
+                    of_parts = (lambda _states: wanted) if earlier else None
+                    ran = sandbox.run(action, _Told(wish, tell).read, self._share(wish), of_parts)
                 except ToolFailedError as error:
                     if shutil.disk_usage(root).free < _FULL:
                         return wire.Broken(cause=f"the disk of {self._actions} is full")
                     return _failed(error, _sent_log(exchange, log))
             key = action_key(action, wish.fingerprint, lambda path: str(ran.inputs[str(path)][-1]))
-            if key != action_key(action, wish.fingerprint, lambda path: path.name):
+            if key != wanted:
                 self._cache.verify(blobs)
                 return wire.Broken(cause="its own copy of an input was damaged")
             outputs = {file.name: _blob(file.path, ran.outputs[str(file.path)]) for file in action.outputs}
             for file in action.outputs:
                 exchange.put(file.path, outputs[file.name])
-            seconds = time.monotonic() - started
+            seconds = time.monotonic() - started + wish.spent / wish.cores
             entry = Entry(action=action.name, seconds=seconds, cores=wish.cores, outputs=outputs)
             if wish.keeps:
                 exchange.keep(key, entry)

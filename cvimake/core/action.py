@@ -101,6 +101,22 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shared:
+    """Work that several runs of an action's tool can share out, before one more run that puts it together.
+
+    The tool does only some parts if it gets `--only=FIRST:END`: it then writes the files FIRST.json to
+    END-1.json, and nothing else. It finds them in the place of parts that it had finished when it was killed.
+
+    Attributes:
+        folder: the absolute path of the folder whose files the work is about.
+        files: the names of these files, for each part of the work.
+    """
+
+    folder: str
+    files: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Action:
     """One run of one tool.
 
@@ -110,6 +126,7 @@ class Action:
         environment: all environment variables that the tool sees.
         parts: the absolute path at which the tool sees the parts of its work that it had finished when it was
             killed; empty if it keeps none. They do not change its outputs.
+        shared: how its work can be shared out; None if it cannot. This does not change its outputs either.
     """
 
     name: str
@@ -121,6 +138,7 @@ class Action:
     folders: tuple[Folder, ...] = ()
     limits: Limits = field(default_factory=Limits)
     parts: str = ""
+    shared: Shared | None = None
 
     def __post_init__(self) -> None:
         names = [file.name for file in self.inputs]
@@ -140,7 +158,7 @@ class Action:
     def definition(self) -> dict[str, object]:
         """Return everything except the contents of its inputs that decides its outputs, as a JSON value.
 
-        Limits, parts and the places of files on the host cannot change the bytes, so they are left out.
+        Limits, parts, sharing and the places of files on the host cannot change the bytes: they are left out.
         """
         return {
             "argv": list(self.argv),

@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cvimake.core import announce
@@ -17,9 +17,20 @@ from cvimake.core.action import Action
 from cvimake.core.removal import remove_tree
 from cvimake.execution import logs
 from cvimake.execution.engine import PLACE, PLACE_PREFIX
-from cvimake.toolchain.container.evaluation.parts import FOLDER, KEY
+from cvimake.toolchain.container.evaluation.parts import FOLDER, KEY, name_of, sealed
 
-__all__ = ("FOLDER", "KEY", "bring", "empty_folder", "folder_of", "names", "remove", "rescue", "rescued")
+__all__ = (
+    "FOLDER",
+    "KEY",
+    "bring",
+    "empty_folder",
+    "folder_of",
+    "lay",
+    "names",
+    "remove",
+    "rescue",
+    "rescued",
+)
 
 PARTS = Path("build/.parts")
 # The folder of a workspace in which the tool works, and a file beside it that says whose parts it writes.
@@ -66,6 +77,25 @@ def bring(root: Path, action: Action, key: str, workspace: Path, target: Path) -
     if count := _copied(of_action / key, target):
         finished = "1 part of its work is" if count == 1 else f"{count} parts of its work are"
         announce.note(f"{action.name} goes on where it was ended: {finished} finished")
+
+
+def lay(root: Path, name: str, key: str, files: Mapping[int, Path]) -> None:
+    """Put the values of parts that other runs have computed where the next run of an action finds them.
+
+    Args:
+        root: the folder that the action runs in.
+        name: of the action.
+        key: of all that decides its outputs.
+        files: the JSON value of each part, by its number.
+
+    Raises:
+        OSError, ValueError: a file cannot be read or written, or is no text.
+    """
+    target = folder_of(root, name) / key
+    target.mkdir(parents=True)
+    for number, path in files.items():
+        text = sealed(key, number, path.read_text(encoding="utf-8"))
+        (target / name_of(number)).write_text(text, encoding="utf-8")
 
 
 def rescue(root: Path, workspace: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from clusters import Cluster, drained, running
 from lab import wait_until
-from projects import copy_shapes
+from projects import ACCURACY, copy_shapes
 
 SECONDS = 600.0
 DAMAGED = str(Path(__file__).parent / "damaged_worker.py")
@@ -115,6 +115,29 @@ def test_ctrl_c_ends_the_containers_of_workers_and_a_lost_scheduler_the_build(cl
     assert f"the scheduler at {cluster.address} has gone" in told
     assert "Traceback" not in told
     wait_until(lambda: not cluster.containers(), "no container is left")
+
+
+def test_an_evaluation_is_shared_out_and_only_the_shard_of_a_killed_worker_runs_again(
+    cluster: Cluster,
+) -> None:
+    local, project = cluster.project("local"), cluster.project("remote")
+    for folder in (local, project):
+        copy_shapes(folder, ACCURACY)
+    alone = locally(cluster, local, "shapes:float_accuracy")
+    for name in ("one", "two"):
+        cluster.start_worker(name)
+    cluster.await_workers()
+    ended(cluster.build(project, "shapes:mlir"))
+    build = cluster.build(project, "shapes:float_accuracy")
+    killed = killed_in_an_action(cluster)
+    told = ended(build)
+    assert told.count("begins again on another worker") == 1, told
+    assert f"shapes:float_accuracy begins again on another worker. {killed}: the worker has gone" in told
+    # Two shards, and the whole.
+    entries = [json.loads(path.read_text()) for path in (cluster.store / "actions").glob("*/*")]
+    assert [entry["action"] for entry in entries].count("shapes:float_accuracy") == 3
+    ended(alone)
+    assert digests(project) == digests(local) != {}
 
 
 def test_a_worker_on_a_damaged_machine_is_named_and_its_files_do_not_stay(cluster: Cluster) -> None:

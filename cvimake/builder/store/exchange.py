@@ -80,6 +80,14 @@ class Exchange:
         with self._guard:
             self._there.add(blob.sha256)
 
+    def holds(self, blob: Blob) -> bool:
+        """Tell whether the store holds a file.
+
+        Raises:
+            UnreachableError: the store cannot be used.
+        """
+        return self._look_up(lambda: self._place.size(blob_file(blob.sha256))) == blob.size
+
     def forget(self, blob: Blob) -> None:
         """Look again whether the store holds a file, when it is next put there."""
         with self._guard:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cvimake.camera import camera_picture, layouts
 from cvimake.camera.kinds import KINDS
-from cvimake.core.action import Action, FileKind, Input, Text
+from cvimake.core.action import Action, FileKind, Input, Shared, Text
 from cvimake.pipeline import estimates, files, inputs, measurement
 from cvimake.pipeline.checks import AccuracyNotes, Check, OverlapCheck, SamplesCheck
 from cvimake.pipeline.checks.sample_fit import Purpose
@@ -38,6 +38,8 @@ _DECODER = "own_decoder.py"
 _SECONDS_TOGETHER, _MOST_TOGETHER = 7.0, 64
 # The number of groups is a multiple of it, so that as many processes end at the same time.
 _AT_ONE_TIME = 4
+# A further machine loads the network anew. This is not worth it if all images take fewer seconds than this.
+_WORTH_SHARING = 10.0
 # The format of a picture that model_deploy.py takes if none is declared, by the pixel format.
 _USUAL_FORMAT = {"gray": "GRAYSCALE", "bgr": "BGR_PLANAR", "rgb": "RGB_PLANAR"}
 
@@ -98,6 +100,7 @@ def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | No
             ),
             limits=dataclasses.replace(estimates.limits(model), processes=estimates.MANY_PROCESSES),
             parts=_PARTS,
+            shared=_shared(declared),
         ),
         load=estimates.accuracy(
             network, len(declared.images), declared.seconds if target else network.inference
@@ -112,6 +115,15 @@ def _stage(model: DeclaredModel, declared: DeclaredAccuracy, target: Target | No
             wants_figure=bool(declared.labels) and declared.options.metric != "agreement",
         ),
     )
+
+
+def _shared(declared: DeclaredAccuracy) -> Shared | None:
+    """Return how the groups of images can be shared out to several machines; None if it is not worth it."""
+    names, size = list(measurement.names(declared)), together(len(declared.images), declared.seconds)
+    if len(names) * declared.seconds < _WORTH_SHARING:
+        return None
+    groups = [tuple(names[start : start + size]) for start in range(0, len(names), size)]
+    return Shared(folder=measurement.IMAGES, files=tuple(groups))
 
 
 def _checks(model: DeclaredModel, declared: DeclaredAccuracy, notes: AccuracyNotes | None) -> Iterator[Check]:

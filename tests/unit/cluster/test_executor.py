@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +22,7 @@ from cvimake.cluster.address import ClusterError
 from cvimake.cluster.executor import ClusterExecutor
 from cvimake.cluster.fleet import Fleet, Seen
 from cvimake.core import digest
+from cvimake.core.action import Folder, Shared
 from cvimake.core.capacity import Share
 from cvimake.core.errors import CvimakeError, ToolFailedError
 from cvimake.core.key import action_key
@@ -49,19 +52,24 @@ class Site:
         self.build = Build(root, {"CVIMAKE_STORE": str(root / "store"), "XDG_CACHE_HOME": str(root)})
         self.store = Store(FolderPlace(root / "store"), "the store")
         self.exchange = Exchange(self.store)
+        self.fleet = Fleet()
         self.asked: list[dict[str, Any]] = []
         self.answer: Any = done()
         self.executor = ClusterExecutor(self.build, "tls://scheduler:1", lambda: None)
         members = SimpleNamespace(
-            store=self.store, exchange=self.exchange, connection=SimpleNamespace(topic="t")
+            store=self.store,
+            exchange=self.exchange,
+            fleet=self.fleet,
+            connection=SimpleNamespace(topic="t"),
         )
         monkeypatch.setattr(self.executor, "_connected", lambda _planned: members)
-        monkeypatch.setattr(self.executor, "_attempts", self._attempts)
+        monkeypatch.setattr(self.executor._performer, "attempts", self._attempts)
         for path in ACTION.paths():
             path.parent.mkdir(parents=True)
             path.write_bytes(NETWORK)
 
-    def _attempts(self, **values: Any) -> Any:  # noqa: ANN401 - as the executor has it
+    def _attempts(self, goes_on: Any, **values: Any) -> Any:  # noqa: ANN401 - as the executor has it
+        goes_on()
         self.asked.append(values)
         return SimpleNamespace(run=lambda: self.answer, worker="a")
 
@@ -116,20 +124,19 @@ def test_a_stage_that_is_compared_names_both_workers_and_its_result_is_noted_by_
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executor = ClusterExecutor(site.build, "tls://scheduler:1", lambda: None, compared=1.0)
-    fleet = Fleet()
     members = SimpleNamespace(
-        store=site.store, exchange=site.exchange, fleet=fleet, connection=SimpleNamespace(topic="t")
+        store=site.store, exchange=site.exchange, fleet=site.fleet, connection=SimpleNamespace(topic="t")
     )
     monkeypatch.setattr(executor, "_connected", lambda _planned: members)
 
-    def attempts(**values: Any) -> Any:  # noqa: ANN401 - as the executor has it
+    def attempts(_goes_on: Any, **values: Any) -> Any:  # noqa: ANN401 - as the executor has it
         site.asked.append(values)
         worker = "b" if values["apart"] else "a"
         seen = Seen(address=worker, start="1", name=worker, cores=1, memory=1, takes_work=True)
         values["begins"](worker, seen)
         return SimpleNamespace(run=lambda: site.answer, worker=worker)
 
-    monkeypatch.setattr(executor, "_attempts", attempts)
+    monkeypatch.setattr(executor._performer, "attempts", attempts)
     for content in OUTPUTS.values():
         site.put(content)
     site.build.activities.begin(ACTION.name)
@@ -187,3 +194,101 @@ def test_an_interrupted_build_gives_up_its_transfers(site: Site, monkeypatch: py
     site.executor.cancel()
     with pytest.raises(UnreachableError, match="given up"):
         site.put(b"content")
+
+
+class SharedOut:
+    """A stage whose work is shared out to two workers."""
+
+    def __init__(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = Folder(
+            target="/images", files={"0.jpg": Path("models/net/0"), "1.jpg": Path("models/net/1")}
+        )
+        shared = Shared(folder="/images", files=(("0.jpg",), ("1.jpg",)))
+        action = dataclasses.replace(ACTION, parts="/parts", folders=(folder,), shared=shared)
+        for path in folder.files.values():
+            path.write_bytes(NETWORK)
+        self.site, self.job = site, dataclasses.replace(JOB, action=action)
+        self.wishes: list[wire.RunWish] = []
+        site.fleet.update(
+            Seen(address=name, start="1", name=name, cores=1, memory=1, takes_work=True) for name in "ab"
+        )
+        self.guard = threading.Lock()
+        self.fails = ""
+        monkeypatch.setattr(site.executor._performer, "attempts", self._attempts)
+
+    def _attempts(self, goes_on: Any, **values: Any) -> Any:  # noqa: ANN401 - as the executor has it
+        goes_on()
+        sent = values["wish"](Share(), "n")
+        name = "a" if sent.action.argv[-1] == "--only=0:1" else "b"
+        values["begins"](name, SimpleNamespace(name=name))
+        with self.guard:
+            self.wishes.append(sent)
+            blobs = {output: self.site.put(output.encode()) for output in sent.action.outputs}
+            entry = Entry(action=ACTION.name, seconds=3.0, cores=2, outputs=blobs)
+            if self.fails == name:
+                reply: Any = wire.ToolFailed(
+                    id="x", cause="it failed", remedy="", link="", excerpt=(), log=None
+                )
+            else:
+                reply = wire.Done(key=values["key"], entry=entry, log=None)
+                self.site.exchange.keep(values["key"], entry)
+        return SimpleNamespace(run=lambda: reply, worker=name)
+
+    def run(self) -> Any:  # noqa: ANN401 - what has run
+        return self.site.executor.run(self.job)
+
+    @property
+    def lasts(self) -> list[str]:
+        """The last argument of each action that was sent."""
+        return sorted(sent.action.argv[-1] for sent in self.wishes)
+
+
+def test_the_shards_of_a_stage_run_first_and_their_parts_are_sent_with_the_whole(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = SharedOut(site, monkeypatch)
+    site.build.activities.begin(ACTION.name)
+    assert set(stage.run().outputs) == {"build/net/net.mlir", "build/net/net.npz"}
+    assert stage.lasts == [ACTION.argv[-1], "--only=0:1", "--only=1:2"]
+    whole = stage.wishes[-1]
+    assert whole.action.argv == ACTION.argv
+    assert whole.parts == {"0": stores.blob_of(b"0.json"), "1": stores.blob_of(b"1.json")}
+    assert whole.spent == 12.0
+    assert site.build.activities.where(ACTION.name) == "a and b"
+
+
+def test_shards_that_an_earlier_build_has_left_in_the_store_do_not_run_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = SharedOut(site, monkeypatch)
+    stage.fails = "b"
+    with pytest.raises(ToolFailedError, match="it failed"):
+        stage.run()
+    assert not Path("build/net/net.mlir").exists()
+    stage.wishes.clear()
+    stage.fails = ""
+    # The first one may have been given up.
+    stage.run()
+    stage.wishes.clear()
+    stage.run()
+    assert stage.lasts == [ACTION.argv[-1]]
+    # A file that somebody has removed is made again.
+    site.exchange.remove(stores.blob_of(b"1.json"))
+    stage.wishes.clear()
+    stage.run()
+    assert stage.lasts == [ACTION.argv[-1], "--only=1:2"]
+
+
+def test_the_progress_of_shards_is_that_of_all_together(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    activity = site.build.activities.begin(ACTION.name)
+    performer = site.executor._performer
+    performer.share_out(ACTION.name, 2)
+    for place in range(2):
+        monkeypatch.setitem(performer._running, str(place), (ACTION.name, place))
+    performer.tell({"number": "0", "doing": "images", "percent": 60})
+    assert activity.percent == 30
+    performer.tell({"number": "1", "doing": "images", "percent": 20})
+    assert (activity.doing, activity.percent) == ("images", 40)
+    performer.tell({"number": "other", "doing": "images", "percent": 100})
+    performer.tell({"number": "1", "doing": 7, "percent": 100})
+    assert activity.percent == 40

@@ -109,3 +109,10 @@ def test_an_excluded_worker_does_not_come_back() -> None:
     assert workers.excludes(["a"])
     assert not workers.excludes(["a", "b"])
     workers.release(A, "1")
+
+
+def test_workers_with_a_free_core_are_idle() -> None:
+    workers = fleet(A, B, dataclasses.replace(A, address="tls://c:1", name="c", takes_work=False))
+    assert workers.idle() == 2
+    assert [placed(workers, number, avoid="a") for number in "12"] == ["b", "b"]
+    assert workers.idle() == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from cvimake.core.action import Ending
 from cvimake.core.key import action_key
 from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.sandbox import Sandbox
+from cvimake.toolchain.container.evaluation.parts import Parts
 
 IDENTITY = {"python": "3.10"}
 FINGERPRINT = digest.of_value(IDENTITY)
@@ -106,6 +108,34 @@ def test_a_result_that_the_build_is_to_compare_is_not_noted_in_the_store(site: S
     # Its files are there all the same.
     Exchange(site.store).take(reply.entry.outputs["net.mlir"], tmp_path / "net.mlir")
     assert (tmp_path / "net.mlir").read_bytes() == MLIR
+
+
+def test_parts_that_other_workers_have_done_are_brought_to_the_tool(site: Site, tmp_path: Path) -> None:
+    action = dataclasses.replace(ACTION, parts="/parts")
+    seen: dict[str, Any] = {}
+
+    def act(files: Path) -> None:
+        write_both(files)
+        earlier = Parts(site.engine.mount("/parts").source)
+        seen.update({str(number): earlier.read(number, lambda value: value) for number in range(3)})
+
+    site.engine.act = act
+    done = {"0": stores.put(Exchange(site.store), tmp_path, b'["a"]')}
+    done["2"] = stores.put(Exchange(site.store), tmp_path, b"[1.5]")
+    sent = wire.SentAction.of(action, lambda _path: INPUT)
+    reply = site.ask(wish(action=sent, parts=done, spent=600.0, cores=2))
+    assert seen == {"0": ["a"], "1": None, "2": [1.5]}
+    # They change neither the key nor what is left on the worker, but count for the time.
+    assert reply.key == action_key(ACTION, FINGERPRINT, lambda _path: INPUT.sha256)
+    assert 300 <= reply.entry.seconds < 400
+    assert list((site.root / "worker" / "actions").iterdir()) == []
+
+
+def test_a_part_that_is_no_text_is_told(site: Site, tmp_path: Path) -> None:
+    part = stores.put(Exchange(site.store), tmp_path, b"\xff")
+    sent = wire.SentAction.of(dataclasses.replace(ACTION, parts="/parts"), lambda _path: INPUT)
+    assert isinstance(site.ask(wish(action=sent, parts={"0": part})), wire.Broken)
+    assert site.engine.commands == []
 
 
 def test_nothing_of_an_action_is_left_on_the_worker_but_its_inputs(site: Site) -> None:

@@ -27,7 +27,7 @@ from . import coco_results, figures
 from .figures import Figures, no_kind
 from .networks import Cvimodel, FloatNetwork, Network, Picture, Preparation
 from .own_decoder_call import OwnDecoder
-from .parts import Parts
+from .parts import Parts, name_of
 from .process_each import Begin, each, each_group
 from .seen import Results, Seen, of_json
 
@@ -172,8 +172,18 @@ def in_image(place: Letterbox, found: Detections | Labels | None) -> Detections 
     return place.in_image(found) if isinstance(found, Detections) else found
 
 
-def main(folder: Path, options: dict[str, Any], files: Sequence[Path], parts: Parts) -> None:
-    """Evaluate a network on the images of a folder, and write its figures and detections to three files."""
+def main(
+    folder: Path, options: dict[str, Any], files: Sequence[Path], parts: Parts, only: range | None = None
+) -> None:
+    """Evaluate a network on the images of a folder, and write its figures and detections to three files.
+
+    Args:
+        folder: with the images.
+        options: those of the evaluation.
+        files: for figures, and for detections as the field and as the camera see them.
+        parts: what an evaluation with the same key had finished.
+        only: the numbers of the groups that are evaluated, and each written to a file; None for all groups.
+    """
     result, detections, camera_detections = files
     evaluation, images, together = Evaluation(options, folder), options["images"], options["together"]
     processes = max(1, int(os.environ.get(PROCESSES, "1")))
@@ -181,6 +191,9 @@ def main(folder: Path, options: dict[str, Any], files: Sequence[Path], parts: Pa
     groups = {
         start // together: images[start : start + together] for start in range(0, len(images), together)
     }
+    if only is not None:
+        groups = {number: group for number, group in groups.items() if number in only}
+    count = sum(map(len, groups.values()))
     ids = {number: [image["id"] for image in group] for number, group in groups.items()}
     found: dict[int, list[Seen]] = {}
     for number in groups:
@@ -188,18 +201,22 @@ def main(folder: Path, options: dict[str, Any], files: Sequence[Path], parts: Pa
         if earlier is not None:
             found[number] = earlier
     done = sum(map(len, found.values()))
-    sys.stdout.write(f"{len(images) - done} of {len(images)} images are to be evaluated\n")
+    sys.stdout.write(f"{count - done} of {count} images are to be evaluated\n")
     for known in found.values():
         refuse_misfit(options, labels, known[0])
     left = {number: group for number, group in groups.items() if number not in found}
     # A bar in the form that cvimake reads. The clock stands still, so it must not wait for a time to pass.
-    steps = max(1, len(images) // _STEPS)
-    with tqdm(total=len(images), initial=done, desc="images", mininterval=0, miniters=steps) as bar:
+    steps = max(1, count // _STEPS)
+    with tqdm(total=count, initial=done, desc="images", mininterval=0, miniters=steps) as bar:
         name = operator.itemgetter("name")
         for number, values in each_group(left, evaluation.see, processes, name, bar.update):
             found[number] = [Seen(**value) for value in values]
             refuse_misfit(options, labels, found[number][0])
             parts.write(number, values)
+            if only is not None:
+                Path(name_of(number)).write_text(json.dumps(values), encoding="utf-8")
+    if only is not None:
+        return
     everything = [seen for number in sorted(found) for seen in found[number]]
     text = json.dumps(
         measured(options, labels, everything, processes), indent=1, sort_keys=True, allow_nan=False
@@ -297,6 +314,7 @@ if __name__ == "__main__":
     parser.add_argument("--earlier", type=Path, default=Path())
     parser.add_argument("options", type=Path)
     parser.add_argument("files", type=Path, nargs=3)
+    parser.add_argument("--only", type=lambda text: range(*map(int, text.split(":"))))
     given = parser.parse_args()
     options = json.loads(given.options.read_text(encoding="utf-8"))
-    main(given.images, options, given.files, Parts(given.earlier))
+    main(given.images, options, given.files, Parts(given.earlier), given.only)

@@ -46,8 +46,8 @@ class Parts:
         if not self._key:
             return None
         try:
-            digest, _, body = (self._earlier / _name(number)).read_text(encoding="utf-8").partition("\n")
-            return parse(json.loads(body)) if digest == self._digest(number, body) else None
+            digest, _, body = (self._earlier / name_of(number)).read_text(encoding="utf-8").partition("\n")
+            return parse(json.loads(body)) if digest == _digest(self._key, number, body) else None
         except (OSError, LookupError, TypeError, ValueError, RecursionError):
             return None
 
@@ -56,14 +56,26 @@ class Parts:
         if not self._key:
             return
         self._folder.mkdir(exist_ok=True)
-        body = json.dumps(value)
         new = self._folder / f"{number}.new"
-        new.write_text(f"{self._digest(number, body)}\n{body}", encoding="utf-8")
-        new.replace(self._folder / _name(number))
-
-    def _digest(self, number: int, body: str) -> str:
-        return hashlib.sha256(f"{self._key}\n{number}\n{body}".encode()).hexdigest()
+        new.write_text(sealed(self._key, number, json.dumps(value)), encoding="utf-8")
+        new.replace(self._folder / name_of(number))
 
 
-def _name(number: int) -> str:
+def name_of(number: int) -> str:
+    """Return the name of a part's file."""
     return f"{number}{_SUFFIX}"
+
+
+def sealed(key: str, number: int, body: str) -> str:
+    """Return the contents of a part's file.
+
+    Args:
+        key: of the evaluation.
+        number: the part's.
+        body: its value, as JSON.
+    """
+    return f"{_digest(key, number, body)}\n{body}"
+
+
+def _digest(key: str, number: int, body: str) -> str:
+    return hashlib.sha256(f"{key}\n{number}\n{body}".encode()).hexdigest()

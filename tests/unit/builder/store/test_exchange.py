@@ -35,6 +35,18 @@ def test_a_file_is_taken_as_it_was_put(store: Store, file: Path, tmp_path: Path)
     assert (tmp_path / "taken").read_bytes() == CONTENT
 
 
+def test_it_is_known_which_files_and_entries_are_held(store: Store, file: Path) -> None:
+    exchange = Exchange(store)
+    assert not exchange.holds(BLOB)
+    exchange.put(file, BLOB)
+    assert exchange.holds(BLOB)
+    exchange.keep(KEY, Entry(action="net:mlir", seconds=1.0, outputs={"net.mlir": BLOB}))
+    exchange.drop(KEY)
+    assert store.find(KEY) is None
+    exchange.drop(KEY)
+    assert exchange.holds(BLOB)
+
+
 def test_the_entry_of_an_action_is_found(store: Store, file: Path) -> None:
     exchange = Exchange(store)
     exchange.put(file, BLOB)

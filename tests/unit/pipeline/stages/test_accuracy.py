@@ -50,3 +50,21 @@ def test_four_processes_get_equal_groups_of_images(images: int, seconds: float, 
 
 def test_a_group_of_a_large_network_takes_a_few_seconds() -> None:
     assert [accuracy.together(1000, seconds) for seconds in (7, 3, 1)] == [1, 2, 7]
+
+
+def test_images_that_take_long_can_be_shared_out_in_their_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured_projects.project(tmp_path, "")
+    (model,) = read_declarations(tmp_path).models.values()
+    stage, *_ = accuracy.stages(model)
+    assert stage.action.shared is None
+    monkeypatch.setattr(accuracy, "_WORTH_SHARING", 0.0)
+    shared = next(accuracy.stages(model)).action.shared
+    assert shared
+    found = options(tmp_path)
+    images = [image["file"] for image in found["images"]]
+    assert [name for group in shared.files for name in group] == images
+    assert {len(group) for group in shared.files[:-1]} <= {found["together"]}
+    (folder,) = (each for each in stage.action.folders if each.target == shared.folder)
+    assert list(folder.files) == images
