@@ -170,6 +170,8 @@ class Cluster:
             **os.environ,
             STORE_VARIABLE: str(self.folder / "store"),
             "PYTHONPATH": str(project.CHECKOUT),
+            # Each worker would look at its threads a hundred times a second, and all are on this machine.
+            "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
         }
 
     @contextlib.contextmanager
