@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from bench import project
-from cvimake.builder.events import AnyEvent, Done, Event, Failed, Started
+from cvimake.builder.events import AnyEvent, Done, Event, Failed, Grew, Started
 from cvimake.builder.records import CORES
 
 # The most seconds between the end of a stage and the beginning of another that waits for nothing else.
@@ -29,9 +29,10 @@ class Ran:
         stage: `MODEL:STAGE`.
         began: seconds after the build's beginning.
         ended: the same.
-        cores: the number of cores that it could use.
+        cores: the number of cores that it could use when it began.
         after: the stage whose results it had waited for last; empty if it needs none that ran.
         ready: when all that it needs was there, in seconds after the build's beginning.
+        grew: the number of cores that it could use later, each with the seconds after the build's beginning.
     """
 
     stage: str
@@ -40,11 +41,29 @@ class Ran:
     cores: int
     after: str
     ready: float
+    grew: tuple[tuple[float, int], ...] = ()
 
     @property
     def seconds(self) -> float:
         """Return how long it ran."""
         return self.ended - self.began
+
+    @property
+    def parts(self) -> tuple[tuple[float, float, int], ...]:
+        """Return the beginning, the end and the number of cores of each part of its time."""
+        begins = ((self.began, self.cores), *self.grew)
+        ends = (*(moment for moment, _ in self.grew), self.ended)
+        return tuple((begin, end, cores) for (begin, cores), end in zip(begins, ends, strict=True))
+
+    @property
+    def core_seconds(self) -> float:
+        """Return the seconds of all cores that it could use."""
+        return sum(cores * (end - begin) for begin, end, cores in self.parts)
+
+    @property
+    def all_cores(self) -> str:
+        """Return the numbers of cores that it could use, as text."""
+        return ", then ".join(str(cores) for _, _, cores in self.parts)
 
     @property
     def waited(self) -> float:
@@ -79,7 +98,7 @@ class Breakdown:
     @property
     def unused(self) -> float:
         """Return the core seconds that no stage could use."""
-        return self.core_seconds - sum(ran.cores * ran.seconds for ran in self.stages)
+        return self.core_seconds - sum(ran.core_seconds for ran in self.stages)
 
     def freed_by(self, ran: Ran) -> str:
         """Return the stage whose end let another begin that had waited for a core; empty if it had not."""
@@ -135,16 +154,21 @@ def stages(
     Args:
         told: the events of the build, each with the seconds after its beginning.
         needed: for each stage, the stages that it needs.
-        cores: the cores that each stage could use.
+        cores: the cores that each stage could use, if they did not become more.
     """
     began: dict[str, float] = {}
     ended: dict[str, float] = {}
+    grew: dict[str, list[tuple[float, int]]] = {}
+    first: dict[str, int] = {}
     for seconds, event in told:
         match event:
             case Started():
                 began[event.stage] = seconds
             case Done():
                 ended[event.stage] = seconds
+            case Grew():
+                first.setdefault(event.stage, event.before)
+                grew.setdefault(event.stage, []).append((seconds, event.cores))
             case _:
                 pass
     found = []
@@ -157,9 +181,10 @@ def stages(
                 stage=stage,
                 began=start,
                 ended=ended[stage],
-                cores=cores.get(stage, 1),
+                cores=first.get(stage, cores.get(stage, 1)),
                 after=last,
                 ready=ready,
+                grew=tuple(grew.get(stage, ())),
             )
         )
     return tuple(found)
@@ -170,10 +195,10 @@ def rows(of: Breakdown) -> list[tuple[str, ...]]:
     return [
         (
             ran.stage,
-            str(ran.cores),
+            ran.all_cores,
             f"{ran.began:.1f} s",
             f"{ran.ended:.1f} s",
-            f"{ran.cores * ran.seconds:.1f} s",
+            f"{ran.core_seconds:.1f} s",
             ran.after or "-",
             f"{ran.waited:.1f} s, until the end of {of.freed_by(ran)}" if of.freed_by(ran) else "-",
         )

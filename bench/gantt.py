@@ -51,8 +51,9 @@ def draw(of: Breakdown, path: Path) -> None:
 
 def _draw_stages(axes: Axes, of: Breakdown) -> None:
     for row, ran in enumerate(of.stages):
-        height = _THIN + (_THICK - _THIN) * (ran.cores - 1) / max(1, of.cores - 1)
-        axes.barh(row, ran.seconds, left=ran.began, height=height, color=_COLOURS[_kind(ran.stage)])
+        for begin, end, cores in ran.parts:
+            height = _THIN + (_THICK - _THIN) * (cores - 1) / max(1, of.cores - 1)
+            axes.barh(row, end - begin, left=begin, height=height, color=_COLOURS[_kind(ran.stage)])
         if ran.waited:
             axes.barh(row, ran.waited, left=ran.ready, height=0.12, color=_WAIT, alpha=0.35)
         axes.annotate(
@@ -68,8 +69,9 @@ def _draw_stages(axes: Axes, of: Breakdown) -> None:
 
 def _draw_use(axes: Axes, of: Breakdown) -> None:
     """Draw how many cores stages could use at each moment."""
-    moments = sorted({0.0, of.seconds, *(moment for ran in of.stages for moment in (ran.began, ran.ended))})
-    counts = [sum(ran.cores for ran in of.stages if ran.began <= moment < ran.ended) for moment in moments]
+    parts = [part for ran in of.stages for part in ran.parts]
+    moments = sorted({0.0, of.seconds, *(moment for begin, end, _ in parts for moment in (begin, end))})
+    counts = [sum(cores for begin, end, cores in parts if begin <= moment < end) for moment in moments]
     axes.fill_between(moments, counts, step="post", color=_COLOURS["mlir"], alpha=0.35, linewidth=0)
     axes.axhline(of.cores, color=_TEXT, linewidth=0.8, linestyle=":")
     axes.set_ylim(0, of.cores * 1.15)
@@ -88,8 +90,8 @@ def _plain(axes: Axes) -> None:
 
 
 def _label(ran: Ran) -> str:
-    plural = "s" if ran.cores > 1 else ""
-    return f"{ran.seconds:.1f} s, {ran.cores} core{plural}"
+    plural = "s" if ran.all_cores != "1" else ""
+    return f"{ran.seconds:.1f} s, {ran.all_cores} core{plural}"
 
 
 def _kind(stage: str) -> str:

@@ -18,6 +18,7 @@ from cvimake.project import Declarations, read_declarations
 
 if TYPE_CHECKING:
     from cvimake.builder.executor import Executor
+    from cvimake.builder.held import Held
     from cvimake.execution.runtime import Runtimes
     from cvimake.project.networks.readers import Readers
 
@@ -35,7 +36,7 @@ class Build:
     Attributes:
         contents: what is known of files.
         store: where results are found and kept.
-        shares: the cores and memory that each running task has got, by the task's name.
+        held: what each running task has of the machine, by the task's name.
         urgency: seconds of the longest chain of stages that waits for each running task, by the task's name.
         untouched: models that need no look, so their declarations are not read. It has to be set before the
             first declaration is read.
@@ -48,7 +49,7 @@ class Build:
         self.environment = environment
         self.contents = Contents()
         self.activities = Activities()
-        self.shares: dict[str, Share] = {}
+        self.held: dict[str, Held] = {}
         self.urgency: dict[str, float] = {}
         self.untouched = Untouched()
         self.judged: Judged | None = None
@@ -56,8 +57,8 @@ class Build:
         self.store = Current(lambda: self.choice, environment)
 
     def share(self, task: str) -> Share:
-        """Return the share of the machine that a running task has got; without one, a share of one core."""
-        return self.shares.get(task, ONE_CORE)
+        """Return the share of the machine that a running task has; without one, a share of one core."""
+        return self.held[task].share if task in self.held else ONE_CORE
 
     @functools.cached_property
     def declarations(self) -> Declarations:

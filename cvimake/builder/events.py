@@ -42,6 +42,15 @@ class Progress(_Event):
     doing: str = Field(description="what the tool counts, in its words; empty if the tool does not say")
 
 
+class Grew(_Event):
+    """A running stage has got cores that no other stage waited for."""
+
+    event: Literal["grew"] = "grew"
+    stage: str
+    before: int = Field(description="the cores that it had until now")
+    cores: int = Field(description="those that it has from now on")
+
+
 class Done(_Event):
     """A stage has succeeded."""
 
@@ -96,7 +105,7 @@ class Finished(_Event):
     exit_code: int = Field(description="the exit code of `./doit`")
 
 
-AnyEvent = Started | Progress | Done | Failed | Waits | LeftOut | Finished
+AnyEvent = Started | Progress | Grew | Done | Failed | Waits | LeftOut | Finished
 
 
 class Event(RootModel[Annotated[AnyEvent, Field(discriminator="event")]]):

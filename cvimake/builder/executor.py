@@ -11,13 +11,14 @@ import functools
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cvimake.builder import restore
 from cvimake.core.action import Action
 from cvimake.core.capacity import Capacity, Share
+from cvimake.execution.growth import Growth
 
 if TYPE_CHECKING:
     from cvimake.builder.build import Build
@@ -43,6 +44,7 @@ class Job:
         toolchain: the text of this file.
         share: the cores and memory that it gets.
         urgency: seconds of the longest chain of stages that begins with it.
+        growth: through which it gets more cores while it runs; an executor need not open it.
     """
 
     action: Action
@@ -50,6 +52,7 @@ class Job:
     toolchain: str
     share: Share
     urgency: float
+    growth: Growth = field(default_factory=Growth)
 
 
 class Executor(Protocol):
@@ -58,10 +61,12 @@ class Executor(Protocol):
     Attributes:
         most_at_once: the number of actions that it can run at one time.
         looks_again: seconds after which its capacity may have changed by itself; None if it does not change.
+        grows: whether a running action can get more cores.
     """
 
     most_at_once: int
     looks_again: float | None
+    grows: bool
 
     def ready(self) -> Machine:
         """Prepare for actions, which may take minutes, and return what they run on.
@@ -101,6 +106,7 @@ class Here:
 
     most_at_once = 64
     looks_again: float | None = None
+    grows = True
 
     def __init__(self, build: Build) -> None:
         self._build = build
@@ -124,6 +130,7 @@ class Here:
             functools.partial(build.activities.read, action.name),
             job.share,
             functools.partial(restore.key_of, action, job.toolchain),
+            job.growth,
         )
         key = restore.key_of(action, job.toolchain, ran.inputs)
         restore.keep(build, key, action, time.monotonic() - started, ran.outputs)

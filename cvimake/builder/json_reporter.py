@@ -11,7 +11,17 @@ from doit.exceptions import BaseFail
 from doit.task import Task
 
 from cvimake.builder.activity import Activity
-from cvimake.builder.events import Done, EventStream, Finished, LeftOut, Progress, Started, failed, waits
+from cvimake.builder.events import (
+    Done,
+    EventStream,
+    Finished,
+    Grew,
+    LeftOut,
+    Progress,
+    Started,
+    failed,
+    waits,
+)
 from cvimake.builder.reporter import BuildReporter, captured
 from cvimake.builder.summary import State
 from cvimake.builder.task_failure import UserTaskError, error_of
@@ -42,6 +52,10 @@ class JsonReporter(BuildReporter):
         if self._watcher is None:
             self._watcher = threading.Thread(target=self._watch, name="progress", daemon=True)
             self._watcher.start()
+
+    def grew(self, task: Task, before: int, cores: int) -> None:
+        """Tell that a running task has got more cores."""
+        self._events.write(Grew(stage=task.name, before=before, cores=cores))
 
     def _succeeded(self, task: Task, state: State, seconds: float, where: str) -> None:
         self._events.write(

@@ -114,6 +114,9 @@ class BuildReporter(ConsoleReporter):
     def _began(self, task: Task, activity: Activity) -> None:
         """Tell that a task with work has begun."""
 
+    def grew(self, task: Task, before: int, cores: int) -> None:
+        """Tell that a running task has got more cores, and how many it had until now."""
+
     def _succeeded(self, task: Task, state: State, seconds: float, where: str) -> None:
         """Tell that a task with work was built, on another machine if there is a `where`, or restored."""
 

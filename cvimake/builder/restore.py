@@ -198,7 +198,7 @@ def keep(build: Build, key: str, action: Action, seconds: float, outputs: Mappin
     entry = Entry(
         action=action.name,
         seconds=seconds,
-        cores=build.share(action.name).cores,
+        cores=max(1, round(build.held[action.name].cores)) if action.name in build.held else 1,
         outputs=blobs,
     )
     build.store.keep(key, entry, {file.name: Path(file.path).absolute() for file in action.outputs})

@@ -15,10 +15,11 @@ from cvimake.builder import checks, outcomes, restore
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import INPUTS, OUTPUTS
 from cvimake.builder.executor import Job
+from cvimake.builder.held import Held
 from cvimake.builder.records import CORES, RESTORED, SECONDS
 from cvimake.builder.task_failure import failure_of
 from cvimake.builder.task_meta import Restore
-from cvimake.core.capacity import ONE_CORE, Share
+from cvimake.core.capacity import ONE_CORE
 from cvimake.core.content import State, is_known, unchanged
 from cvimake.core.errors import CvimakeError
 from cvimake.execution import parts
@@ -44,15 +45,15 @@ class RunOrRestore:
 
     def run(self) -> BaseFail | dict[str, Any]:
         """Run the stage's tool, and keep its outputs in the store; see `guarded`."""
-        share = self._build.share(self._stage.action.name)
-        return guarded(self._build, functools.partial(self._run, share), self.targets, share)
+        held = self._build.held.get(self._stage.action.name) or Held(ONE_CORE)
+        return guarded(self._build, functools.partial(self._run, held), self.targets, held)
 
     def look_up(self) -> Restore | None:
         """Look for the outputs in the store; return the function that takes them from there."""
         found = restore.find(self._build, self._stage.action, self._stage.toolchain)
         return functools.partial(self._restore, found) if found else None
 
-    def _run(self, share: Share) -> Ran:
+    def _run(self, held: Held) -> Ran:
         build, stage, action = self._build, self._stage, self._stage.action
         checks.run(stage, build.readers)
         text, toolchain = restore.recorded_toolchain(build.root / stage.toolchain, build.contents)
@@ -60,8 +61,9 @@ class RunOrRestore:
             action=action,
             record=stage.toolchain,
             toolchain=text,
-            share=share,
+            share=held.share,
             urgency=build.urgency.get(action.name, 0.0),
+            growth=held.growth,
         )
         ran = build.executor.run(job)
         inputs = {**ran.inputs, str(stage.toolchain): toolchain}
@@ -112,7 +114,7 @@ class _NotInStoreError(Exception):
 
 
 def guarded(
-    build: Build, act: Callable[[], Ran | None], targets: Sequence[str], share: Share = ONE_CORE
+    build: Build, act: Callable[[], Ran | None], targets: Sequence[str], held: Held | None = None
 ) -> BaseFail | dict[str, Any]:
     """Do the work of a task. An error that a user can correct becomes doit's failure (1) or error (2).
 
@@ -120,7 +122,7 @@ def guarded(
         build: that the task belongs to.
         act: does the work, and tells what was read and written if it knows.
         targets: all files that the task makes.
-        share: the cores and memory that the task has got.
+        held: what the task has of the machine; one core without it.
 
     Returns:
         The failure, or the values that doit keeps of the run: its time, and the states of the targets.
@@ -134,7 +136,7 @@ def guarded(
     except (CvimakeError, OSError) as error:
         return failure_of(error)
     seconds = ran.seconds if ran and ran.seconds is not None else time.monotonic() - started
-    cores = ran.cores if ran and ran.cores else share.cores
+    cores = ran.cores if ran and ran.cores else held.cores if held else 1
     values = {SECONDS: seconds, CORES: cores, OUTPUTS: outputs}
     return {**values, INPUTS: dict(ran.inputs)} if ran else values
 

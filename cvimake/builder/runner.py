@@ -19,12 +19,17 @@ from doit.task import Task
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import INPUTS
 from cvimake.builder.executor import Machine
+from cvimake.builder.held import Held, Running, larger
 from cvimake.builder.recording import Ended, RecordingRunner
 from cvimake.builder.records import CORES, SECONDS
+from cvimake.builder.reporter import BuildReporter
 from cvimake.builder.schedule import Line, Schedule
 from cvimake.builder.task_meta import Restore, meta_of
 from cvimake.core import graph
-from cvimake.core.capacity import Capacity, Share, cores_for
+from cvimake.core.capacity import ONE_CORE, Capacity, Share, cores_for
+
+# Seconds after which free cores are offered to a stage again whose tool could not use them.
+_OFFERS_AGAIN = 0.5
 
 
 class Runner(RecordingRunner):
@@ -59,8 +64,8 @@ class Runner(RecordingRunner):
         # Stale tasks that wait for room on the machine, and those whose outputs are searched for in the
         # store. If they are not there, the task is ready.
         self._line: Line[ExecNode] = Line()
-        # Running tasks, and the share of the machine that each has.
-        self._running: dict[ExecNode, Share] = {}
+        # Running tasks, and what each has of the machine.
+        self._running: dict[ExecNode, Held] = {}
         # All threads, each with its task. A thread returns the function that takes the outputs from the
         # store, or how the task ran, or None if the task has to run.
         self._futures: dict[Future[Restore | Ended | None], ExecNode] = {}
@@ -85,7 +90,7 @@ class Runner(RecordingRunner):
                         continue
                     if not self._futures:
                         return
-                    finished = self._wait(pool)
+                    finished = self._wait(pool, offers_again=self._let_grow())
             except BaseException:
                 # Otherwise the pool would wait for the running stages.
                 self._build.store.end()
@@ -123,13 +128,13 @@ class Runner(RecordingRunner):
         if self._alone and not self._running:
             node = self._alone.popleft()
             self._begin(node)
-            return self._settle([(node, self._execute(node.task, Share()))])
+            return self._settle([(node, self._execute(node.task, Held(ONE_CORE)))])
         for node, share in list(self._startable()):
             self._line.remove(node)
             self._begin(node)
-            self._running[node] = share
+            self._running[node] = held = Held(share)
             self._build.urgency[node.task.name] = self._schedule.chain(node.task.name)
-            self._submit(pool, node, self._execute, node.task, share)
+            self._submit(pool, node, self._execute, node.task, held)
         return []
 
     def _begin(self, node: ExecNode) -> None:
@@ -143,14 +148,43 @@ class Runner(RecordingRunner):
             self._schedule.settled(node.task.name)
         return [node for node, _ in ended]
 
-    def _wait(self, pool: Executor) -> list[ExecNode]:
+    def _let_grow(self) -> bool:
+        """Give running stages the cores that nothing waits for; return whether one could not use them now.
+
+        A stage that waits has precedence, even if it waits for memory. So has what may follow from a task
+        whose outputs are searched for in the store or taken from there. A task that runs alone begins when no
+        stage runs, in any case. A stage keeps its cores to its end.
+        """
+        if self._line.ready or len(self._futures) > len(self._running) or not self._build.executor.grows:
+            return False
+        running = {
+            node: Running(held.share, load, self._schedule.chain(node.task.name))
+            for node, held in self._running.items()
+            if (load := meta_of(node.task).load)
+        }
+        if not any(stage.load.grows for stage in running.values()):
+            return False
+        is_refused = False
+        for node, share in larger(self._capacity(), running).items():
+            if not self._running[node].grow(share):
+                is_refused = True
+            elif isinstance(self.reporter, BuildReporter):
+                self.reporter.grew(node.task, running[node].share.cores, share.cores)
+        return is_refused
+
+    def _wait(self, pool: Executor, *, offers_again: bool) -> list[ExecNode]:
         """Wait until something has ended, or the capacity may be another.
+
+        Args:
+            pool: runs what is left to do for a task that is in the store.
+            offers_again: wait no longer than until free cores are offered to a running stage again.
 
         Returns:
             The tasks that have succeeded or failed.
         """
         ended: list[tuple[ExecNode, Ended]] = []
         seconds = self._build.executor.looks_again if self._line.ready else None
+        seconds = _OFFERS_AGAIN if offers_again else seconds
         for future in self._over(seconds):
             node, outcome = self._futures.pop(future), future.result()
             self._line.remove(node)
@@ -186,14 +220,14 @@ class Runner(RecordingRunner):
         task.values.update(values)
         return Ended(None, task.values.pop(INPUTS))
 
-    def _execute(self, task: Task, share: Share) -> Ended:
+    def _execute(self, task: Task, held: Held) -> Ended:
         """Run a task, in any thread. A stage reports its inputs; those of other tasks are read before it."""
         before = {} if meta_of(task).look_up else self.inputs(task)
-        self._build.shares[task.name] = share
+        self._build.held[task.name] = held
         try:
             failure = task.execute(self.stream)
         finally:
-            del self._build.shares[task.name]
+            del self._build.held[task.name]
         if INPUTS not in task.values:
             return Ended(failure, before)
         # doit would record a second copy of the values.
@@ -234,7 +268,7 @@ class Runner(RecordingRunner):
         """
         if not self._line.ready:
             return
-        capacity, taken = self._capacity(), _together(self._running.values())
+        capacity, taken = self._capacity(), _together(held.share for held in self._running.values())
         # A task that needs as much memory as one that has found no room finds none either.
         too_much: float = math.inf
         for node, is_ready in self._line:

@@ -49,6 +49,7 @@ class ClusterExecutor:
     # No cluster of ours has more slots; each takes a thread here, which waits.
     most_at_once = 1024
     looks_again: float | None = 1.0
+    grows = False
 
     def __init__(
         self, build: Build, address: str, prepare: Callable[[], None], compared: float = 0.0

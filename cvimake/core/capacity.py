@@ -22,12 +22,14 @@ class Load:
         cores: the most cores that it can keep busy.
         memory_per_core: bytes for each further core that it gets.
         seconds: its time on one core, estimated from the size of the network.
+        grows: it can use more cores while it runs.
     """
 
     memory: int
     cores: int = 1
     memory_per_core: int = 0
     seconds: float = 1.0
+    grows: bool = False
 
     def memory_on(self, cores: int) -> int:
         """Return the bytes that it takes at its peak on a number of cores."""

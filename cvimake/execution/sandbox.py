@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from cvimake.core.publication import publish
 from cvimake.core.removal import remove_tree
 from cvimake.execution import failures, logs, parts, results, snapshot
 from cvimake.execution.engine import Command, Engine, Mount
+from cvimake.execution.growth import Growth, bounds
 from cvimake.execution.workspace import workspace
 from cvimake.toolchain.container.process_group import MEMORY, PROCESSES
 
@@ -25,8 +27,6 @@ WORKSPACE = "/workspace"
 # The folder of all inputs that are kept, and in it that of the locks of actions that run.
 INPUTS = Path("build/.inputs")
 LOCKS = ".locks"
-# Fraction of the memory limit that a stage plans with: its own estimates are not exact.
-_SHARE_OF_LIMIT = 0.85
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,7 @@ class Sandbox:
         watch: Callable[[bytes], None] = lambda _output: None,
         share: Share = ONE_CORE,
         key: Callable[[Mapping[str, State]], str] | None = None,
+        growth: Growth | None = None,
     ) -> Ran:
         """Run an action and publish its outputs: all of them, or none.
 
@@ -82,6 +83,7 @@ class Sandbox:
             share: the cores and memory that the tool may use.
             key: returns the action's key for the states of its inputs; without it, no parts of its work are
                 kept if it is killed.
+            growth: through which the tool is told that it may use more.
 
         Returns:
             The files that the tool read and wrote, with their digests.
@@ -99,7 +101,7 @@ class Sandbox:
             workspace(self.root) as folder,
             parts.rescued(self.root, folder),
         ):
-            return self._run(action, folder, watch, share, key)
+            return self._run(action, folder, watch, share, key, growth or Growth())
 
     @contextlib.contextmanager
     def _alone(self, action: Action) -> Iterator[None]:
@@ -112,13 +114,14 @@ class Sandbox:
         with lock.exclusive(locks / action.name, f"is running {action.name} in this project"):
             yield
 
-    def _run(
+    def _run(  # noqa: PLR0913, PLR0917 - those of `run`
         self,
         action: Action,
         workspace: Path,
         watch: Callable[[bytes], None],
         share: Share,
         key: Callable[[Mapping[str, State]], str] | None,
+        growth: Growth,
     ) -> Ran:
         inner, private, stays = workspace / parts.FILES, workspace / "inputs", self._fresh_inputs(action)
         for place in (inner, private):
@@ -137,7 +140,7 @@ class Sandbox:
             by_hand = self.command(action, inner, lasting, folders, share)
             log.write(self._log_head(action, by_hand).encode())
             log.flush()
-            ending = self.engine.run(command, logs.WatchedLog(log, watch))
+            ending = self.engine.run(dataclasses.replace(command, growth=growth), logs.WatchedLog(log, watch))
         if ending.exit_code != 0 or ending.timed_out or ending.out_of_memory or ending.overfull:
             reason = f"its tool ended with exit code {ending.exit_code}"
             raise failures.of_tool(action, ending, reason, log_path)
@@ -234,5 +237,5 @@ def _bounds(action: Action, share: Share) -> dict[str, str]:
 
     They are no part of the action, since they do not change its result.
     """
-    bounds = [bound for bound in (action.limits.memory, share.free) if bound]
-    return {PROCESSES: str(share.cores), MEMORY: str(int(min(bounds) * _SHARE_OF_LIMIT))}
+    processes, memory = bounds(action.limits, share)
+    return {PROCESSES: str(processes), MEMORY: str(memory)}

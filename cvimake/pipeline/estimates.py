@@ -83,6 +83,7 @@ def calibration(network: NetworkSize, samples: int, tuned: int) -> Load:
         # Each process tunes with all samples that are tuned with.
         memory_per_core=process + tuned * _LIVE * network.inputs,
         seconds=5 + 1.5 * network.inference * samples + _TUNING * network.inference * tuned,
+        grows=True,
     )
 
 
@@ -116,6 +117,7 @@ def accuracy(network: NetworkSize, images: int, seconds: float) -> Load:
         cores=max(1, images),
         memory_per_core=network.loaded(1),
         seconds=2 + images * seconds,
+        grows=True,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from lab import Lab
 from cvimake.core.action import Action, FileKind, Folder, Input, Limits, Output
 from cvimake.core.capacity import Share
 from cvimake.core.resources import container_program
+from cvimake.execution.growth import Growth
 from cvimake.pipeline.stages import calibration
 from cvimake.toolchain import commands
 
@@ -33,8 +36,21 @@ class Subject:
     lab: Lab
     files: Mapping[str, Path]
 
-    def calibrate(self, *arguments: str, processes: int = 0, memory: int | None = None) -> Calibrated:
-        """With the toolchain's own tool where no number of processes is given."""
+    def calibrate(
+        self,
+        *arguments: str,
+        processes: int = 0,
+        memory: int | None = None,
+        granted: Share | None = None,
+    ) -> Calibrated:
+        """With the toolchain's own tool where no number of processes is given.
+
+        Args:
+            arguments: the tool's.
+            processes: how many it may use.
+            memory: that it may use.
+            granted: what it may use from the beginning of its container on.
+        """
         tool = f"{commands.ROOT}/python/tools/run_calibration.py"
         action = Action(
             name=f"lab:{uuid.uuid4().hex}",
@@ -51,7 +67,13 @@ class Subject:
             folders=(Folder(target="/dataset", files=self.files),),
             limits=_LIMITS,
         )  # fmt: skip
-        self.lab.sandbox.run(action, share=Share(cores=max(1, processes), free=memory))
+        growth = Growth()
+        with ThreadPoolExecutor(1) as pool:
+            share = Share(cores=max(1, processes), free=memory)
+            running = pool.submit(self.lab.sandbox.run, action, share=share, growth=growth)
+            while granted and not growth.grant(granted) and not running.done():
+                time.sleep(0.001)
+            running.result()
         log = self.lab.sandbox.log_path(action).read_text(encoding="utf-8", errors="replace")
         return Calibrated((self.lab.root / "out" / "table").read_bytes(), log)
 

@@ -17,6 +17,8 @@ from onnx import helper
 from projects import Project
 from test_shared_models import SHARED
 
+from cvimake.core.action import GIBIBYTE
+from cvimake.core.capacity import Share
 from cvimake.core.errors import StageFailedError
 
 SIZE = 16
@@ -277,6 +279,20 @@ def test_a_real_networks_table_is_the_toolchains(
     arguments = ("--dataset=/dataset", "--tune_num=1")
     expected = one.calibrate(*arguments)
     assert one.calibrate(*arguments, processes=2).table == expected.table
+
+
+@pytest.mark.parametrize(
+    "memory", [8 * GIBIBYTE, 300 * 1024**2], ids=["all fits", "no memory for a second network"]
+)
+def test_a_calibration_takes_a_core_that_becomes_free(
+    of_network: Callable[[Callable[[Path], list[list[int]]]], Subject], memory: int
+) -> None:
+    one = of_network(plain)
+    arguments = ("--dataset=/dataset/images", "--tune_num=3")
+    grown = one.calibrate(*arguments, processes=1, granted=Share(cores=2, free=memory))
+    assert grown.table == one.calibrate(*arguments).table
+    said = re.findall(r"calibrate: (\w+) goes on in 2 processes", grown.log)
+    assert said == (["collecting", "tuning"] if memory > GIBIBYTE else [])
 
 
 def test_a_build_shares_its_cores_with_a_calibration(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -27,6 +27,8 @@ from cvimake.pipeline.stages import calibration, qtable
 ROUNDS = int(os.environ.get("CVIMAKE_TEST_ROUNDS", "1"))
 SEED = int(os.environ.get("CVIMAKE_TEST_SEED", "1"))
 SAMPLES, PROCESSES = 5, (1, 2, 3)
+# A calibration gets more processes after so many layers and tensors: some while they collect, some later.
+MOST_LAYERS = 30
 # Operators of one network, and networks that are searched too.
 LENGTH, SEARCHED = 8, 2
 PROGRAMS = dict.fromkeys([*calibration.PROGRAMS, *qtable.PROGRAMS])
@@ -39,6 +41,7 @@ class Comparison:
     lab: Lab
     size: int
     networks: list[str] = field(default_factory=list)
+    growing: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     searched: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -46,16 +49,24 @@ class Comparison:
         for name in PROGRAMS:
             self.lab.add_input(f"{name}.py", container_program(name).read_bytes())
 
-    def add(self, name: str, *, searched: bool = False) -> Path:
-        """The place for a network."""
+    def add(self, name: str, *, searched: bool = False, growing: Iterable[tuple[int, int]] = ()) -> Path:
+        """The place for a network.
+
+        Args:
+            name: its name.
+            searched: whether it is searched too.
+            growing: the calibrations that begin with one process: how many layers and tensors come before
+                they get more, and how many they get.
+        """
         self.networks.append(name)
+        self.growing[name] = list(growing)
         self.searched += [name] if searched else []
         return self.lab.root / "in" / f"{name}.onnx"
 
     def run(self) -> dict[str, dict[str, Any]]:
         wanted = {
             "networks": self.networks, "searched": self.searched, "shape": [1, 3, self.size, self.size],
-            "processes": PROCESSES,
+            "processes": PROCESSES, "growing": self.growing,
         }  # fmt: skip
         probe, limits = PROBES / "compare_calibrations.py", Limits(seconds=3600.0)
         found: dict[str, dict[str, Any]] = self.lab.run(
@@ -86,16 +97,19 @@ def partitioned(names: list[str], random: Random) -> Iterator[list[str]]:
 def test_every_operator_gives_the_toolchains_tables(
     number: int, new_lab: Callable[[Path], Lab], tmp_path: Path
 ) -> None:
-    random = Random(f"{SEED} {number}")
+    random, moments = Random(f"{SEED} {number}"), Random(f"{SEED} {number} growing")
     comparison = Comparison(new_lab(tmp_path), operators.SHAPE[-1])
     names = [name for name in operators.OPERATORS if name not in operators.BY_DATA]
     made = {f"n{place}": chosen for place, chosen in enumerate(partitioned(names, random))}
     searched = {f"s{place}": random.sample(operators.ON_THE_PROCESSOR, LENGTH) for place in range(SEARCHED)}
     made |= searched
     for name, chosen in made.items():
-        operators.save(comparison.add(name, searched=name in searched), chosen, random.getrandbits(32))
+        growing = [(moments.randint(1, MOST_LAYERS), moments.choice(PROCESSES[1:]))]
+        place = comparison.add(name, searched=name in searched, growing=growing)
+        operators.save(place, chosen, random.getrandbits(32))
     found = comparison.run()
     assert not [(text, made[text.partition(":")[0]]) for text in differences(found)]
+    assert all(f"{what} goes on in" in str(found) for what in ("collecting", "tuning"))
     # The toolchain itself cannot take every network; it takes most.
     refused = {name: (made[name], tools["refused"]) for name, tools in found.items() if "refused" in tools}
     assert len(refused) <= len(made) // 2, refused
@@ -134,9 +148,17 @@ def save_face_detector(path: Path) -> None:
 
 def test_padded_channels_give_the_toolchains_tables(new_lab: Callable[[Path], Lab], tmp_path: Path) -> None:
     comparison = Comparison(new_lab(tmp_path), 32)
-    save_face_detector(comparison.add("face", searched=True))
+    growing = [(turns, processes) for turns in (1, 5, 12, 24) for processes in (2, 3)]
+    save_face_detector(comparison.add("face", searched=True, growing=growing))
     found = comparison.run()
     assert not list(differences(found))
+    grew = {way: said[1:] for way, said in found["face"]["calibration"]["logs"].items() if "after" in way}
+    for count in (2, 3):
+        collecting, tuning = (
+            f"calibrate: {what} goes on in {count} processes" for what in ("collecting", "tuning")
+        )
+        assert grew[f"{count} after 1"] == grew[f"{count} after 5"] == [collecting, tuning]
+        assert grew[f"{count} after 24"] == [tuning]
     (said,) = found["face"]["calibration"]["logs"]["2"]
     assert said.startswith("calibrate: processes: 2; samples: 5")
     assert said.endswith("order: last")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from cvimake.core.action import Ending, Limits
 from cvimake.core.capacity import Capacity
+from cvimake.execution.growth import Growth
 
 # A link beside the host's working directory to the folder elsewhere in which the command really runs. With it
 # the next build can remove the folder that a killed build left behind.
@@ -43,6 +44,7 @@ class Command:
         results: names of the files in the working directory that are wanted afterwards.
         parts: the name of the folder there with parts of its work, wanted if it does not end well; empty for
             none.
+        growth: through which it is told, while it runs, that it may use more of the machine.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Command:
     limits: Limits
     results: tuple[str, ...] = ()
     parts: str = ""
+    growth: Growth = field(default_factory=Growth, compare=False)
 
     @property
     def host_folder(self) -> Path:

@@ -139,12 +139,15 @@ class DockerEngine:
                 if self._cancelled:
                     # `cancel` came before the start, when there was nothing to kill yet.
                     kill(container)
-                with watched(
-                    command.limits,
-                    lambda: self.look(command, container),
-                    lambda: kill(container),
-                    self.files.seconds_between_looks,
-                ) as watch:
+                with (
+                    watched(
+                        command.limits,
+                        lambda: self.look(command, container),
+                        lambda: kill(container),
+                        self.files.seconds_between_looks,
+                    ) as watch,
+                    command.growth.told(command.limits, self.files.seen_folder(command)),
+                ):
                     for chunk in output:
                         log.write(chunk)
                     exit_code = int(container.wait()["StatusCode"])

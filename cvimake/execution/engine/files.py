@@ -47,6 +47,9 @@ class Files(Protocol):
     def look(self, command: Command, container: Container) -> Usage | None:
         """Return how much room the files in its working directory take; None where that is not known."""
 
+    def seen_folder(self, command: Command) -> Path | None:
+        """Return this machine's folder that is the working directory; None if it is a copy elsewhere."""
+
     def fetch(self, command: Command, container: Container) -> None:
         """Bring the results to the host's working directory, after the command has ended.
 
@@ -97,6 +100,10 @@ class BindMounts:
         container.reload()
         processes = of_container(int(container.attrs["State"]["Pid"]))
         return replace(usage, size=usage.size + deleted(processes, device))
+
+    def seen_folder(self, command: Command) -> Path:
+        """See `Files.seen_folder`."""
+        return command.host_folder
 
     def fetch(self, command: Command, container: Container) -> None:
         """Do nothing: the results are in the host's working directory already."""
@@ -158,6 +165,9 @@ class Archives:
             return None
         # The inputs lie there as copies, which do not count.
         return Usage(size - sum(path.stat().st_size for path in command.inputs.values()), files)
+
+    def seen_folder(self, command: Command) -> None:
+        """See `Files.seen_folder`."""
 
     def fetch(self, command: Command, container: Container) -> None:
         """See `Files.fetch`. Anything but a plain file stays there, and is then missing here."""

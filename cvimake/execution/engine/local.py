@@ -130,7 +130,10 @@ class LocalEngine:
             return Usage(now.size - before.size + unseen, now.files - before.files)
 
         try:
-            with watched(command.limits, look, lambda: _end(process)) as watch:
+            with (
+                watched(command.limits, look, lambda: _end(process)) as watch,
+                command.growth.told(command.limits, place.files),
+            ):
                 for output in _printed(process):
                     log.write(output)
                 code = process.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,6 +56,15 @@ def compute(  # noqa: PLR0913, PLR0917 - all that the toolchain computes it from
         count = parser.get_use_count_by_op_name(output)
         if output != name and count > 0:
             held[output] = [module.get_tensor(output), count]
+
+
+def draw_no_bars() -> None:
+    """Leave the bars of progress to the first process, also those that it had begun before the fork."""
+    # The thread that watches all bars may have held the lock at the moment of the fork.
+    original.tqdm.set_lock(threading.RLock())
+    for bar in getattr(original.tqdm, "_instances", ()):
+        bar.disable = True
+    original.tqdm = functools.partial(original.tqdm, disable=True)
 
 
 def layers(parser: Any) -> list[Layer]:  # noqa: ANN401 - the toolchain's own

@@ -136,6 +136,27 @@ def arrangement(  # noqa: PLR0913, PLR0917 - all that decides it
     return best, rounds(best)
 
 
+def most_processes(  # noqa: PLR0913, PLR0917 - all that decides it
+    processes: int, count: int, memory: int | None, process: int, sample: int, least: int = 1
+) -> int:
+    """Return how many processes may go on with work that one has begun, each with its share of it in memory.
+
+    Args:
+        processes: the most processes that are allowed.
+        count: the number of samples that are shared out.
+        memory: the bytes that all processes together may hold; None for no limit.
+        process: the bytes that each process holds beside its samples.
+        sample: the bytes of one sample.
+        least: the number of samples that each process holds, whatever its share.
+    """
+
+    def fits(size: int) -> bool:
+        held = max(least, math.ceil(count / size))
+        return memory is None or size * (process + held * sample) <= memory
+
+    return max((size for size in range(1, processes + 1) if size == 1 or fits(size)), default=1)
+
+
 def shares(count: int, size: int) -> list[range]:
     """Return the samples of each process: neighbours, in shares that are as equal as possible."""
     return [range(count * rank // size, count * (rank + 1) // size) for rank in range(size)]

@@ -11,24 +11,35 @@ all, so that all take the same decisions and write the same table. These methods
   sample by sample, since the order matters as soon as a value is no number. Histograms are sums of whole
   numbers. Two things are left out: thresholds for INT4, which nothing reads without `int4` in debug_cmd, and
   an array of all samples that is filled and never read.
+- If the stage gets more cores while one process collects, this process shares its samples out to helpers
+  before the next layer. They end when the thresholds are known.
 - `histogram` counts with `numpy.bincount`; see `calibration_shards.histogram`.
 """
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import hashlib
 import importlib
-import os
 from math import inf
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
-from calibrated_network import compute, layers, module_bytes, remember
-from calibration_shards import BARE_PROCESS, arrangement, histogram, percentile, samples, shares, walk
+from calibrated_network import compute, draw_no_bars, layers, module_bytes, remember
+from calibration_shards import (
+    BARE_PROCESS,
+    arrangement,
+    histogram,
+    most_processes,
+    percentile,
+    samples,
+    shares,
+    walk,
+)
 from copied_layers import CopiedLayers
 from parallel_tuner import ParallelTuner
-from process_group import MEMORY, ProcessGroup
+from process_group import ProcessGroup, bounds, take_more
 from sample_order import Order, needed
 
 original: Any = importlib.import_module("calibration.kld_calibrator")
@@ -52,13 +63,12 @@ class ParallelCalibrator(original.ActivationCalibrator):
         rows = _rows if self.ds.all_npz else None
         batch = 1 if self.ds.all_npy else self.batch_size
         every = samples(self.data_list, batch, rows)
-        memory = os.environ.get(MEMORY)
+        self._holds = ParallelTuner.holds = (BARE_PROCESS + _MODULES * module_bytes(self.parser), way.live)
         size, rounds = arrangement(
             self.group.size,
             len(every),
-            int(memory) if memory else None,
-            BARE_PROCESS + _MODULES * module_bytes(self.parser),
-            way.live,
+            bounds().memory,
+            *self._holds,
             # Each process tunes with all samples that are meant for tuning, and loads one more.
             self.args.tune_num + 1 if self.args.tune_num > 0 else 1,
         )
@@ -167,6 +177,7 @@ class ParallelCalibrator(original.ActivationCalibrator):
         passes = [(True, True)] if at_once else [(True, False), (False, True)]
         steps = len(names) * len(passes) * len(self._rounds)
         bar = original.tqdm(total=steps, position=0, leave=True)
+        take_more(can=self._most(2, bounds().memory) > 1)
         for first, second in passes:
             for part in self._rounds:
                 self._load(part)
@@ -174,6 +185,7 @@ class ParallelCalibrator(original.ActivationCalibrator):
                     # Redrawn for each layer: the clock stands still, so the bar would never redraw by itself.
                     bar.set_description(f"collect activations: {name}")
                     bar.update(1)
+                    self._share_out(counts)
                     self._enter(name)
                     if first:
                         self._measure(number, name, found[number])
@@ -186,8 +198,44 @@ class ParallelCalibrator(original.ActivationCalibrator):
                 for number, own in enumerate(found):
                     self._settle(number, own)
         bar.close()
+        take_more(can=False)
         self._copied = None  # It holds the network, which the toolchain releases now.
-        return self._thresholds(self._total(counts), widths)
+        thresholds = self._thresholds(self._total(counts), widths)
+        self.group.dismiss()
+        return thresholds
+
+    def _share_out(self, counts: dict[str, Any]) -> None:
+        """Share the samples of this process out to helpers, if it is alone and the stage has got more cores.
+
+        Args:
+            counts: the histograms of the layers before, which a helper must not count again.
+        """
+        allowed = bounds()
+        size = self._most(allowed.processes, allowed.memory)
+        if size == 1:
+            return
+        take_more(can=False)
+        self.group.grow(size)
+        mine = shares(self._own, size)[self.group.rank]
+        if self.group.rank:
+            draw_no_bars()
+            counts.update({out: np.zeros_like(counted) for out, counted in counts.items()})
+        else:
+            print(f"calibrate: collecting goes on in {size} processes")  # noqa: T201 - the log
+        # As with `_extra`: the next layer finds the values that the last sample leaves.
+        extra = [self._own - 1] if self._order is Order.LAST and mine.stop < self._own else []
+        held = [self.ref_activations[index] for index in (*mine, *extra)]
+        self.ref_activations: dict[int, Any] = dict(enumerate(held))
+        self.args.input_num, self._own = len(self.ref_activations), len(mine)
+        # Otherwise each process would keep the memory of the samples that it has given away.
+        ctypes.CDLL(None).malloc_trim(0)
+
+    def _most(self, processes: int, memory: int | None) -> int:
+        """Return in how many of these processes the collection could go on; 1 if it cannot be shared out."""
+        if self.group.size > 1 or len(self._rounds) > 1:
+            return 1
+        most: int = most_processes(min(processes, self._own), self._own, memory, *self._holds)
+        return most
 
     def histogram(self, ndarray: Any, abs_max: Any, bin_num: int) -> Any:  # noqa: ANN401 - as the toolchain's
         """Return the number of values in each bin, and the width of a bin."""

@@ -4,7 +4,8 @@ The toolchain's tuner goes through the layers, and tries 21 thresholds for each 
 computes the layer from the quantised tensor, and compares the result with that of the float tensor. The
 findings for one layer do not depend on those for others. So each process goes through all layers, but tries
 thresholds only for those that no other process has taken. A threshold of the table only becomes greater, so
-that the order of the findings makes no difference.
+that the order of the findings makes no difference. If the stage gets more cores, helpers take part from the
+next tensor on.
 
 `calc_distance` is replaced. These things are left out:
 
@@ -20,20 +21,28 @@ import importlib
 from typing import Any, ClassVar
 
 import numpy as np
-from calibrated_network import remember
+from calibrated_network import draw_no_bars, remember
+from calibration_shards import most_processes
 from copied_layers import CopiedLayers
 from least_distance import first_least, is_covered, quantised
-from process_group import ProcessGroup
+from process_group import ProcessGroup, bounds, take_more
 from sample_order import Order
 
 original: Any = importlib.import_module("calibration.kld_calibrator")
 
 
 class ParallelTuner(original.SimpleTuner):
-    """A tuner for one process's share of the layers."""
+    """A tuner for one process's share of the layers.
+
+    Attributes:
+        group: all processes.
+        order: the order that the samples need.
+        holds: the bytes that a process holds beside its samples, and those of one sample.
+    """
 
     group: ClassVar[ProcessGroup]
     order: ClassVar[Order]
+    holds: ClassVar[tuple[int, int]]
 
     def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - the toolchain's own
         super().__init__(*arguments)
@@ -52,8 +61,14 @@ class ParallelTuner(original.SimpleTuner):
 
     def run(self) -> dict[str, Any]:
         """Tune, and return the thresholds that all processes have found."""
+        if self.group.rank == 0 and self._is_shared:
+            take_more(can=self._most(self.group.size + 1, bounds().memory) > self.group.size)
         found: dict[str, Any] = super().run()
-        for part in self.group.all_gather(found):
+        if self.group.rank == 0:
+            take_more(can=False)
+        gathered = self.group.all_gather(found)
+        self.group.dismiss()
+        for part in gathered:
             for name, threshold in part.items():
                 # As the toolchain does: NaN replaces nothing.
                 found[name] = max(found[name], threshold)
@@ -61,6 +76,8 @@ class ParallelTuner(original.SimpleTuner):
 
     def find_better_threshold(self, evaled_op: str, tuned_op: str, node_label: list[str]) -> bool:
         """Try thresholds for a tensor."""
+        if self._is_shared and self.group.rank == 0:
+            self._call_helpers()
         self._is_mine = not self._is_shared or self._calls == self._next
         if self._is_shared and self._is_mine:
             self._next = self.group.take()
@@ -78,6 +95,26 @@ class ParallelTuner(original.SimpleTuner):
             # A later layer computes from the values that this one leaves in the network.
             self._computed(evaled_op, self.args.tune_num - 1, self._last)
         return found
+
+    def _call_helpers(self) -> None:
+        """Fork helpers if the stage has got more cores."""
+        allowed = bounds()
+        size = self._most(allowed.processes, allowed.memory)
+        if size <= self.group.size:
+            return
+        take_more(can=self._most(size + 1, allowed.memory) > size)
+        self.group.grow(size)
+        if self.group.rank:
+            draw_no_bars()
+            # The number that the first process has taken is not this one's.
+            self._next = self.group.take()
+        else:
+            print(f"calibrate: tuning goes on in {size} processes")  # noqa: T201 - the log
+
+    def _most(self, processes: int, memory: int | None) -> int:
+        """Return how many of these processes have memory for all samples that are tuned with."""
+        most: int = most_processes(processes, 0, memory, *self.holds, self.args.tune_num + 1)
+        return most
 
     def calc_distance(self, evaled_op: str, threshold: Any) -> tuple[Any, Any]:  # noqa: ANN401 - the toolchain's own
         """Return the distance that a threshold gives; where it cannot be the least, perhaps a part of it."""

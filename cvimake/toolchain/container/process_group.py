@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sys
@@ -10,6 +11,7 @@ import traceback
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -17,6 +19,40 @@ from typing import Any, NoReturn
 PROCESSES = "CVIMAKE_PROCESSES"
 # The variable with the bytes that all of them together may hold.
 MEMORY = "CVIMAKE_MEMORY"
+# Two files in the working directory. With the first, a running stage tells the sandbox that it could use more
+# processes now. In the second, the sandbox tells it that it may: their number and the bytes, in one line.
+TAKES, GRANT = ".takes_more", ".grant"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The most that this stage may use.
+
+    Attributes:
+        processes: their number.
+        memory: the bytes that all of them together may hold; None for no limit.
+    """
+
+    processes: int
+    memory: int | None
+
+
+def bounds() -> Bounds:
+    """Return the bounds of this moment: processes can become more while the stage runs, but not fewer."""
+    processes, memory = os.environ.get(PROCESSES, "1"), os.environ.get(MEMORY, "")
+    # As a rule, there is no such file.
+    with contextlib.suppress(OSError, ValueError):
+        processes, memory = Path(GRANT).read_text(encoding="ascii").split()
+    return Bounds(max(1, int(processes)), int(memory) if memory else None)
+
+
+def take_more(*, can: bool) -> None:
+    """Tell the sandbox whether this stage could use more processes from now on; at first it could not."""
+    with contextlib.suppress(OSError):
+        if can:
+            Path(TAKES).touch()
+        else:
+            Path(TAKES).unlink()
 
 
 @dataclass(frozen=True)
@@ -31,19 +67,47 @@ class ProcessGroup:
 
     Values go through pipes: a container has little shared memory.
 
+    Some processes can be helpers: they come later, when the stage has got more cores, and end before it does.
+
     Attributes:
         rank: this process's number; 0 is the one that has started the others.
-        size: the number of processes.
+        size: the number of processes. Those that were there before a helper came do not count it, but for the
+            first one.
     """
 
     def __init__(self, size: int) -> None:
         """Fork, and return in every process. Call it before any other thread is made."""
-        self.rank, self.size = 0, size
+        self.rank, self.size = 0, 1
         # Not a pipe or a semaphore: the kernel releases a lock on a file when its process dies.
         self._taken = tempfile.TemporaryFile()  # noqa: SIM115 - it is open until the process ends
         self._siblings: list[tuple[int, Connection]] = []
+        self._fork(size)
+        self._lasting = size
+
+    def grow(self, size: int) -> None:
+        """Fork helpers, and return in each of them too. Only the first process calls it.
+
+        A helper has everything that the first process has at this moment. It calls `all_gather` where the
+        first process does, and `dismiss` in the end. The threads of a network do not live on in it: it must
+        not release a network, which would wait for them.
+
+        Args:
+            size: the number of processes that there are then; no fewer than there are.
+        """
+        self._fork(size)
+
+    def dismiss(self) -> None:
+        """End the helpers, in which it does not return. All processes call it, after an `all_gather`."""
+        if self.rank >= self._lasting:
+            # Nothing is released, and no file is written or removed.
+            os._exit(0)
+        if self.rank == 0:
+            self._part_from(self._lasting)
+
+    def _fork(self, size: int) -> None:
         sys.stdout.flush()
-        for rank in range(1, size):
+        first, self.size = self.size, size
+        for rank in range(first, size):
             ours, theirs = Pipe()
             process = os.fork()
             if process == 0:
@@ -89,16 +153,21 @@ class ProcessGroup:
             sibling.close()
             os.waitpid(process, 0)
         del self._siblings[size - 1 :]
-        self.size = size
+        self.size = self._lasting = size
 
     def wait(self) -> None:
         """Wait in the first process until all others have ended successfully."""
-        for place, (process, sibling) in enumerate(self._siblings, 1):
+        self._part_from(1)
+
+    def _part_from(self, size: int) -> None:
+        """Wait for the end of the processes from this number on."""
+        for place, (process, sibling) in enumerate(self._siblings[size - 1 :], size):
             sibling.close()
             _, status = os.waitpid(process, 0)
             if status:
                 self._end(place, status)
-        self._siblings = []
+        del self._siblings[size - 1 :]
+        self.size = size
 
     def _send(self, place: int, value: Any) -> None:  # noqa: ANN401 - whatever can be pickled
         try:

@@ -7,7 +7,7 @@ import pytest
 
 from bench import breakdown, gantt, publish, report
 from bench.breakdown import Breakdown, Ran
-from cvimake.builder.events import AnyEvent, Done, Finished, Progress, Started
+from cvimake.builder.events import AnyEvent, Done, Finished, Grew, Progress, Started
 
 NEEDED = {
     "m:mlir": ["m:onnx"],
@@ -127,3 +127,24 @@ def test_a_build_that_fails_is_told_with_its_errors(tmp_path: Path) -> None:
 def test_a_short_wait_is_none() -> None:
     ran = Ran(stage="m:f16", began=1.9, ended=2.0, cores=1, after="", ready=1.0)
     assert ran.waited == 0.0
+
+
+def test_a_stage_that_got_more_cores_has_them_from_then_on(tmp_path: Path) -> None:
+    told: list[tuple[float, AnyEvent]] = [
+        (1.0, started("m:calibration")),
+        (31.0, Grew(stage="m:calibration", before=1, cores=2)),
+        (41.0, Grew(stage="m:calibration", before=2, cores=4)),
+        (46.0, done("m:calibration")),
+    ]
+    # On record is the average of the whole time.
+    found = breakdown.stages(told, {}, {"m:calibration": 2})
+    of = Breakdown(name="from nothing", seconds=50.0, cores=4, idle=0.0, stages=found)
+    (ran,) = of.stages
+    assert ran.parts == ((1.0, 31.0, 1), (31.0, 41.0, 2), (41.0, 46.0, 4))
+    assert ran.core_seconds == 30 + 20 + 20
+    assert of.unused == 200 - 70
+    assert breakdown.rows(of)[0][:5] == ("m:calibration", "1, then 2, then 4", "1.0 s", "46.0 s", "70.0 s")
+    gantt.draw(of, tmp_path / "build.svg")
+    assert "45.0 s, 1, then 2, then 4 cores" in (tmp_path / "build.svg").read_text(encoding="utf-8")
+    breakdown.save(of, tmp_path / "build.json")
+    assert breakdown.load(tmp_path / "build.json") == of

@@ -48,3 +48,11 @@ def test_the_end_of_a_stage_names_the_worker_that_it_ran_on(
         ("failed", "net:int8", worker),
     ]
     assert reporter.activities.running() == []
+
+
+def test_a_stage_that_gets_more_cores_is_told() -> None:
+    out = io.StringIO()
+    JsonReporter(EventStream(out)).grew(Task("net:calibration", None), 1, 2)
+    assert json.loads(out.getvalue()) == {
+        "event": "grew", "stage": "net:calibration", "before": 1, "cores": 2,
+    }  # fmt: skip

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from doit.control import TaskControl
@@ -19,11 +21,14 @@ from hypothesis import strategies as st
 
 from cvimake.builder.build import Build
 from cvimake.builder.content_checker import ContentChecker
+from cvimake.builder.held import Held
 from cvimake.builder.records import CORES, SECONDS
 from cvimake.builder.runner import Runner
 from cvimake.builder.task_meta import Meta, meta_of
+from cvimake.core.action import Limits
 from cvimake.core.capacity import Capacity, Load, Share
 from cvimake.core.content import Contents
+from cvimake.toolchain.container.process_group import GRANT, TAKES
 
 ONE = Load(memory=1)
 SUCCESS, FAILURE = 0, 1
@@ -83,7 +88,7 @@ class Bench:
     def run(self, *tasks: Task, jobs: int = 0, keep_going: bool = False, database: str = ":memory:") -> int:
         control = TaskControl(list(tasks))
         control.process([task.name for task in tasks])
-        runner = Runner(
+        self.runner = runner = Runner(
             Dependency(SqliteDB, database, checker_cls=lambda: ContentChecker(Contents())),
             ZeroReporter(None, {}),
             continue_=keep_going, stream=Stream(0),
@@ -329,7 +334,164 @@ def test_a_stage_begins_once_other_machines_have_come() -> None:
 
     bench = Growing(Capacity(cores=1))
     begun = threading.Event()
-    bench.build.executor = SimpleNamespace(most_at_once=4, looks_again=0.01)
+    bench.build.executor = SimpleNamespace(most_at_once=4, looks_again=0.01, grows=True)
     tasks = [bench.task("long", act=lambda: begun.wait(60)), bench.task("other", act=begun.set)]
     assert bench.run(*tasks) == SUCCESS
     assert bench.ended == ["other", "long"]
+
+
+class Listening(Bench):
+    """A machine whose stages can be told that they have more cores."""
+
+    def __init__(self, capacity: Capacity, folder: Path) -> None:
+        super().__init__(capacity)
+        self._folder = folder
+
+    def listen(self, name: str, until: Callable[[int], bool], seconds: float = 60.0) -> int:
+        """Run as a stage until it has enough cores or the time is over; return what it was told last."""
+        folder, last = self._folder / name, time.monotonic() + seconds
+        folder.mkdir()
+        (folder / TAKES).touch()
+        with self.build.held[name].growth.told(Limits(), folder):
+            while not until(told := self._told(folder)) and time.monotonic() < last:
+                time.sleep(0.001)
+        return told
+
+    @staticmethod
+    def _told(folder: Path) -> int:
+        try:
+            return int((folder / GRANT).read_text().split()[0])
+        except FileNotFoundError:
+            return 1
+
+
+@st.composite
+def growing_graphs(draw: st.DrawFn) -> list[tuple[Load | None, tuple[int, ...]]]:
+    loads = st.none() | st.builds(
+        Load,
+        memory=st.integers(0, 4), memory_per_core=st.integers(0, 2),
+        cores=st.integers(1, 5), seconds=st.integers(1, 9), grows=st.booleans(),
+    )  # fmt: skip
+    graph = []
+    for number in range(draw(st.integers(1, 6))):
+        needs = draw(st.sets(st.integers(0, number - 1), max_size=2)) if number else set()
+        graph.append((draw(loads), tuple(sorted(needs))))
+    return graph
+
+
+@settings(deadline=None, max_examples=40)
+@given(growing_graphs(), st.integers(1, 5), st.none() | st.integers(1, 12))
+def test_running_stages_only_get_cores_that_nothing_waits_for(
+    graph: list[tuple[Load | None, tuple[int, ...]]], cores: int, memory: int | None
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Listening(Capacity(cores=cores, memory=memory), Path(folder))
+        grow = Held.grow
+        granted: dict[str, int] = {}
+        told: dict[str, int] = {}
+
+        def watched(held: Held, share: Share) -> bool:
+            assert not bench.runner._line.ready, "a stage waits"
+            before = held.share
+            if not grow(held, share):
+                return False
+            running = {node.task.name: each for node, each in bench.runner._running.items()}
+            (name,) = [name for name, each in running.items() if each is held]
+            load = graph[int(name)][0]
+            assert load
+            assert load.grows
+            assert before.cores < share.cores <= load.cores
+            granted[name] = share.cores
+            shares = [each.share for each in running.values()]
+            assert sum(each.cores for each in shares) <= cores
+            assert memory is None or sum(each.memory for each in shares) <= memory
+            return True
+
+        def stage(number: int) -> Callable[[], bool]:
+            def act() -> bool:
+                told[str(number)] = bench.listen(str(number), lambda _cores: False, 0.003)
+                return True
+
+            return act
+
+        tasks = [
+            bench.task(str(number), load, tuple(map(str, needs)), stage(number))
+            for number, (load, needs) in enumerate(graph)
+        ]
+        with patch.object(Held, "grow", watched):
+            assert bench.run(*tasks) == SUCCESS
+    assert sorted(bench.ended) == sorted(map(str, range(len(graph))))
+    # The last grant may come after a stage has looked for the last time.
+    assert all(count <= granted.get(name, 1) for name, count in told.items())
+
+
+PARALLEL = Load(memory=1, cores=8, seconds=10, grows=True)
+
+
+def test_a_running_stage_gets_the_core_of_one_that_has_ended(tmp_path: Path) -> None:
+    bench = Listening(Capacity(cores=2), tmp_path)
+
+    def run_on() -> bool:
+        return bench.listen("long", lambda cores: cores == 2) == 2
+
+    tasks = [bench.task("long", PARALLEL, act=run_on), bench.task("short", Load(memory=1, seconds=10))]
+    assert bench.run(*tasks) == SUCCESS
+    assert bench.ended == ["short", "long"]
+
+
+def test_a_group_that_waits_for_the_end_of_all_stages_keeps_no_core(tmp_path: Path) -> None:
+    bench = Listening(Capacity(cores=2), tmp_path)
+    tasks = [
+        bench.task("long", PARALLEL, act=lambda: bench.listen("long", lambda cores: cores == 2) == 2),
+        bench.task("m:short", Load(memory=1, seconds=10)),
+        Task("m", None, task_dep=["m:short"]),
+        bench.task("other", None, needs=("m:short",)),
+    ]
+    assert bench.run(*tasks) == SUCCESS
+    assert bench.ended == ["m:short", "long", "other"]
+
+
+def test_a_stage_that_waits_begins_before_another_one_grows(tmp_path: Path) -> None:
+    bench = Listening(Capacity(cores=2), tmp_path)
+    seen: list[int] = []
+
+    def note() -> bool:
+        seen.append(bench.build.share("long").cores)
+        return True
+
+    tasks = [
+        bench.task("long", PARALLEL, act=lambda: bench.listen("long", lambda cores: cores == 2) == 2),
+        bench.task("first", Load(memory=1, seconds=9), act=note),
+        bench.task("second", Load(memory=1, seconds=8), act=note),
+        bench.task("third", Load(memory=1, seconds=7), needs=("second",), act=note),
+    ]
+    assert bench.run(*tasks) == SUCCESS
+    assert bench.ended[-1] == "long"
+    assert seen == [1, 1, 1]
+
+
+def test_a_stage_whose_tool_is_not_there_yet_is_told_later(tmp_path: Path) -> None:
+    bench = Listening(Capacity(cores=2), tmp_path)
+    ended = threading.Event()
+
+    def run_on() -> bool:
+        assert ended.wait(60)
+        # Long enough for the build to try it in vain, on most machines.
+        time.sleep(0.1)
+        return bench.listen("long", lambda cores: cores == 2) == 2
+
+    tasks = [
+        bench.task("long", PARALLEL, act=run_on),
+        bench.task("short", Load(memory=1, seconds=10), act=ended.set),
+    ]
+    assert bench.run(*tasks) == SUCCESS
+
+
+def test_a_stage_that_cannot_grow_keeps_its_cores(tmp_path: Path) -> None:
+    bench = Listening(Capacity(cores=3), tmp_path)
+    fixed = Load(memory=1, cores=8, seconds=10)
+    tasks = [
+        bench.task("fixed", fixed, act=lambda: bench.listen("fixed", lambda cores: cores > 1, 0.05) == 1),
+        bench.task("other", fixed),
+    ]
+    assert bench.run(*tasks) == SUCCESS

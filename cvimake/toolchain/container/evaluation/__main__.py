@@ -7,7 +7,6 @@ import functools
 import hashlib
 import json
 import operator
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from decoders import camera_view, field_view
 from decoders.comparison import Comparison, sums_of
 from decoders.letterbox import Letterbox
 from decoders.outputs import Detections, Labels, Output, Size, Thresholds, UndecodableError
-from process_group import PROCESSES
+from process_group import bounds, take_more
 from tqdm import tqdm
 
 from . import coco_results, figures
@@ -186,7 +185,6 @@ def main(
     """
     result, detections, camera_detections = files
     evaluation, images, together = Evaluation(options, folder), options["images"], options["together"]
-    processes = max(1, int(os.environ.get(PROCESSES, "1")))
     labels = json.loads(Path(options["labels"]).read_text(encoding="utf-8")) if options["labels"] else None
     groups = {
         start // together: images[start : start + together] for start in range(0, len(images), together)
@@ -207,19 +205,21 @@ def main(
     left = {number: group for number, group in groups.items() if number not in found}
     # A bar in the form that cvimake reads. The clock stands still, so it must not wait for a time to pass.
     steps = max(1, count // _STEPS)
+    take_more(can=True)
     with tqdm(total=count, initial=done, desc="images", mininterval=0, miniters=steps) as bar:
         name = operator.itemgetter("name")
-        for number, values in each_group(left, evaluation.see, processes, name, bar.update):
+        for number, values in each_group(left, evaluation.see, lambda: bounds().processes, name, bar.update):
             found[number] = [Seen(**value) for value in values]
             refuse_misfit(options, labels, found[number][0])
             parts.write(number, values)
             if only is not None:
                 Path(name_of(number)).write_text(json.dumps(values), encoding="utf-8")
+    take_more(can=False)
     if only is not None:
         return
     everything = [seen for number in sorted(found) for seen in found[number]]
     text = json.dumps(
-        measured(options, labels, everything, processes), indent=1, sort_keys=True, allow_nan=False
+        measured(options, labels, everything, bounds().processes), indent=1, sort_keys=True, allow_nan=False
     )
     result.write_text(text + "\n", encoding="utf-8")
     for path, view in ((detections, "field"), (camera_detections, "camera")):

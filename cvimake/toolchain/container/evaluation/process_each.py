@@ -47,7 +47,7 @@ def each(
     ended: dict[int, Value] = {}
     following = 0
     groups = {place: [item] for place, item in enumerate(items)}
-    for place, (value,) in each_group(groups, one_by_one(function), processes, name):
+    for place, (value,) in each_group(groups, one_by_one(function), lambda: processes, name):
         ended[place] = value
         while following in ended:
             yield ended.pop(following)
@@ -57,7 +57,7 @@ def each(
 def each_group(
     groups: Mapping[int, Sequence[Item]],
     function: Function[Item, Value],
-    processes: int,
+    processes: Callable[[], int],
     name: Callable[[Item], str] = str,
     ended: Callable[[int], object] = bool,
 ) -> Iterator[tuple[int, list[Value]]]:
@@ -71,7 +71,7 @@ def each_group(
     Args:
         groups: by their numbers, none of them empty; they begin in this order.
         function: gets the items of a group; its values must be picklable.
-        processes: how many groups are computed at one time.
+        processes: returns how many groups may be computed at one time; asked again as they end.
         name: returns an item's name for messages.
         ended: is called after some items, with their number.
 
@@ -85,7 +85,7 @@ def each_group(
     gc.freeze()
     try:
         while left or running:
-            while left and len(running) < max(1, processes):
+            while left and len(running) < max(1, processes()):
                 number, items = left.pop()
                 ours, theirs = _FORK.Pipe(duplex=False)
                 # Memory that both processes see.

@@ -17,10 +17,12 @@ import pytest
 import requests.exceptions
 
 from cvimake.core.action import Ending, Limits
-from cvimake.core.capacity import Capacity
+from cvimake.core.capacity import Capacity, Share
 from cvimake.core.errors import EngineError
 from cvimake.execution.engine import Command, Mount
 from cvimake.execution.engine.docker import DockerEngine
+from cvimake.execution.growth import Growth
+from cvimake.toolchain.container.process_group import GRANT, TAKES
 
 COMMAND = Command(
     name="net:bf16",
@@ -480,3 +482,22 @@ def test_no_container_starts_after_cancelling() -> None:
     with pytest.raises(EngineError, match="cancelled"):
         engine.run(COMMAND, io.BytesIO())
     assert container.calls == ["remove"]
+
+
+def test_a_container_that_sees_our_files_can_be_told_of_more_cores(tmp_path: Path) -> None:
+    (workspace, network) = COMMAND.mounts
+    command = dataclasses.replace(
+        COMMAND, mounts=(dataclasses.replace(workspace, source=tmp_path), network), growth=Growth()
+    )
+    granted: list[bool] = []
+
+    def prints() -> Iterator[bytes]:
+        (tmp_path / TAKES).touch()
+        granted.append(command.growth.grant(Share(cores=2)))
+        yield b"done"
+
+    assert not command.growth.grant(Share(cores=2))
+    engine_over(FakeClient(FakeContainer(prints()))).run(command, io.BytesIO())
+    assert granted == [True]
+    assert (tmp_path / GRANT).read_text().split()[0] == "2"
+    assert not command.growth.grant(Share(cores=2))

@@ -13,7 +13,7 @@ import pytest
 
 from cvimake.core.action import Limits
 from cvimake.execution.engine import Command, Mount
-from cvimake.execution.engine.files import Archives, BindMounts
+from cvimake.execution.engine.files import Archives, BindMounts, Files
 
 
 class FakeContainer:
@@ -161,3 +161,9 @@ def test_the_command_by_hand_is_shell(command: Command, files: BindMounts | Arch
     checked = subprocess.run(["sh", "-n", "-c", line], capture_output=True, text=True, check=False)
     assert checked.stderr == ""
     assert "'it'\"'\"'s'" in line
+
+
+def test_a_command_whose_files_are_copies_elsewhere_has_no_folder_here(command: Command) -> None:
+    assert BindMounts().seen_folder(command) == command.host_folder
+    elsewhere: Files = Archives()
+    assert elsewhere.seen_folder(command) is None

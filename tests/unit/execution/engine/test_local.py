@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from cvimake.core.action import Ending, Limits
+from cvimake.core.capacity import Share
 from cvimake.core.errors import EngineError
 from cvimake.execution.engine import PLACE, Command, Mount
 from cvimake.execution.engine.local import LocalEngine
 from cvimake.execution.workspace import sweep
+from cvimake.toolchain.container.process_group import GRANT, TAKES
 
 
 @pytest.fixture
@@ -309,3 +311,20 @@ def test_no_file_is_larger_than_all_may_be(engine: LocalEngine, tmp_path: Path) 
     limits = Limits(seconds=60.0, workspace=1_000_000)
     ending, _ = run(engine, command(tmp_path, "exec head -c 2M /dev/zero >out", limits=limits))
     assert ending.exit_code == 128 + signal.SIGXFSZ
+
+
+def test_a_running_command_can_be_told_of_more_cores(engine: LocalEngine, tmp_path: Path) -> None:
+    wanted = command(tmp_path, f"touch {TAKES}; until [ -f {GRANT} ]; do sleep 0.01; done; cat {GRANT}")
+    ended = threading.Event()
+
+    def grant() -> None:
+        while not wanted.growth.grant(Share(cores=3, free=100)) and not ended.is_set():
+            time.sleep(0.01)
+
+    build = threading.Thread(target=grant)
+    build.start()
+    try:
+        assert run(engine, wanted) == (Ending(exit_code=0), "3 85\n")
+    finally:
+        ended.set()
+        build.join()

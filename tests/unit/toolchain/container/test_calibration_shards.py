@@ -13,6 +13,7 @@ from cvimake.toolchain.container.calibration_shards import (
     Walk,
     arrangement,
     histogram,
+    most_processes,
     samples,
     shares,
     walk,
@@ -149,3 +150,21 @@ def test_an_arrangement_takes_the_least_time(
 def test_an_arrangement_leaves_place_for_what_every_process_holds() -> None:
     assert arrangement(4, 100, 44, process=10, sample=1) == (4, 25)
     assert arrangement(4, 100, 44, process=10, sample=1, least=3) == (3, 9)
+
+
+@pytest.mark.parametrize(
+    ("processes", "memory", "expected"),
+    [
+        (0, None, 1),
+        (3, None, 3),
+        (3, 3 * (10 + 4 * 5), 3),
+        (3, 3 * (10 + 4 * 5) - 1, 2),
+        (3, 1, 1),
+    ],
+)
+def test_no_more_processes_go_on_than_have_memory(processes: int, memory: int | None, expected: int) -> None:
+    assert most_processes(processes, 10, memory, process=10, sample=5) == expected
+
+
+def test_each_process_holds_all_samples_that_are_tuned_with() -> None:
+    assert most_processes(4, 0, 3 * (10 + 6 * 5), process=10, sample=5, least=6) == 3

@@ -89,3 +89,82 @@ group.all_gather(None)
             subprocess.run(["sleep", "0.05"], check=True)
         else:
             pytest.fail("it is still there")
+
+
+HELPERS = """
+known = ["before"]
+if group.rank == 0:
+    group.grow({to})
+    known += [group.rank]
+"""
+
+
+@pytest.mark.parametrize(("size", "to"), [(1, 2), (1, 4), (2, 3), (3, 3)])
+def test_helpers_go_on_where_the_first_one_is(size: int, to: int) -> None:
+    program = """
+found = group.all_gather(known)
+group.dismiss()
+print(found, group.all_gather(group.rank), group.size)
+group.wait()
+"""
+    done = run(size, HELPERS.format(to=to) + program)
+    known = [["before", 0], *([["before"]] * (size - 1)), *([["before", rank] for rank in range(size, to)])]
+    assert done.stdout == f"{known} {list(range(size))} {size}\n"
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_helpers_can_come_twice_and_again() -> None:
+    program = """
+for turn in range(3):
+    if group.rank == 0:
+        group.grow(2)
+    if group.rank == 0:
+        group.grow(4)
+    numbers = group.all_gather([group.take() for _ in range(50)])
+    group.dismiss()
+print(len(numbers), sorted(sum(numbers, [])) == list(range(400, 600)))
+group.wait()
+"""
+    done = run(1, program)
+    assert (done.stdout, done.stderr, done.returncode) == ("4 True\n", "", 0)
+
+
+def test_the_death_of_a_helper_is_told() -> None:
+    program = "group.grow(2)\nif group.rank: os.kill(os.getpid(), signal.SIGKILL)\ngroup.all_gather(1)"
+    done = run(1, program)
+    assert done.returncode == 1
+    assert "process 1 of 2 was killed by signal 9: there was not enough memory" in done.stderr
+
+
+def test_an_exception_in_a_helper_is_told() -> None:
+    done = run(1, "group.grow(3)\nif group.rank == 2: raise ValueError('bad')\ngroup.all_gather(1)")
+    assert done.returncode == 1
+    assert "ValueError: bad" in done.stderr
+    assert done.stderr.endswith("process 2 of 3 failed\n")
+
+
+def test_what_is_granted_later_replaces_the_first_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(process_group.PROCESSES, raising=False)
+    monkeypatch.delenv(process_group.MEMORY, raising=False)
+    assert process_group.bounds() == process_group.Bounds(1, None)
+    monkeypatch.setenv(process_group.PROCESSES, "2")
+    monkeypatch.setenv(process_group.MEMORY, "500")
+    assert process_group.bounds() == process_group.Bounds(2, 500)
+    (tmp_path / process_group.GRANT).write_text("4 900\n")
+    assert process_group.bounds() == process_group.Bounds(4, 900)
+    (tmp_path / process_group.GRANT).write_text("")
+    assert process_group.bounds() == process_group.Bounds(2, 500)
+
+
+def test_a_stage_tells_whether_it_could_use_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    process_group.take_more(can=False)
+    assert not (tmp_path / process_group.TAKES).exists()
+    process_group.take_more(can=True)
+    process_group.take_more(can=True)
+    assert (tmp_path / process_group.TAKES).exists()
+    process_group.take_more(can=False)
+    assert not (tmp_path / process_group.TAKES).exists()

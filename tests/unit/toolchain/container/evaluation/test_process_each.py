@@ -40,13 +40,13 @@ def test_the_items_of_a_group_are_computed_in_one_process_and_other_groups_in_ot
         left.append(item)
         return list(left)
 
-    found = dict(each_group({7: [1, 2], 3: [4], 5: [6, 8, 9]}, one_by_one(remember), processes))
+    found = dict(each_group({7: [1, 2], 3: [4], 5: [6, 8, 9]}, one_by_one(remember), lambda: processes))
     assert found == {7: [[1], [1, 2]], 3: [[4]], 5: [[6], [6, 8], [6, 8, 9]]}
 
 
 def test_a_group_that_has_ended_is_there_before_the_others_have() -> None:
     reading, writing = os.pipe()
-    groups = each_group({0: [0], 1: [1]}, one_by_one(lambda item: os.read(reading, item)), 2)
+    groups = each_group({0: [0], 1: [1]}, one_by_one(lambda item: os.read(reading, item)), lambda: 2)
     assert next(groups) == (0, [b""])
     os.write(writing, b"x")
     assert list(groups) == [(1, [b"x"])]
@@ -54,7 +54,9 @@ def test_a_group_that_has_ended_is_there_before_the_others_have() -> None:
 
 def test_each_item_that_has_ended_is_told_before_its_group_ends() -> None:
     told: list[int] = []
-    assert list(each_group({0: [1, 2, 3]}, one_by_one(str), 1, ended=told.append)) == [(0, ["1", "2", "3"])]
+    assert list(each_group({0: [1, 2, 3]}, one_by_one(str), lambda: 1, ended=told.append)) == [
+        (0, ["1", "2", "3"])
+    ]
     assert told == [1, 1, 1]
 
 
@@ -65,7 +67,9 @@ def test_several_values_can_be_handed_over_together() -> None:
         yield [str(item) for item in items[2:]]
 
     told: list[int] = []
-    assert list(each_group({4: [1, 2, 3]}, in_two_parts, 1, ended=told.append)) == [(4, ["1", "2", "3"])]
+    assert list(each_group({4: [1, 2, 3]}, in_two_parts, lambda: 1, ended=told.append)) == [
+        (4, ["1", "2", "3"])
+    ]
     assert told == [2, 1]
 
 
@@ -75,7 +79,7 @@ def test_a_process_that_dies_in_a_group_is_told_with_the_item_that_it_died_at() 
             os.kill(os.getpid(), signal.SIGKILL)
 
     with pytest.raises(SystemExit, match="bad: the process that computed it was killed by signal 9"):
-        list(each_group({0: ["good", "bad", "later"]}, one_by_one(die), 1))
+        list(each_group({0: ["good", "bad", "later"]}, one_by_one(die), lambda: 1))
 
 
 def test_the_item_that_was_begun_is_named_although_no_value_of_its_group_was_sent() -> None:
@@ -87,14 +91,14 @@ def test_the_item_that_was_begun_is_named_although_no_value_of_its_group_was_sen
         raise ValueError
 
     with pytest.raises(SystemExit, match="bad: the process that computed it was killed by signal 9"):
-        list(each_group({0: ["good", "fine", "bad"]}, all_at_once, 1))
+        list(each_group({0: ["good", "fine", "bad"]}, all_at_once, lambda: 1))
     with pytest.raises(SystemExit, match=r"(?s)ValueError.*odd: it could not be computed"):
-        list(each_group({0: ["good", "fine", "odd"]}, all_at_once, 1))
+        list(each_group({0: ["good", "fine", "odd"]}, all_at_once, lambda: 1))
 
 
 def test_an_error_in_a_group_names_the_item() -> None:
     with pytest.raises(SystemExit, match=r"(?s)could not convert.*x: it could not be computed"):
-        list(each_group({0: ["1", "x", "2"]}, one_by_one(float), 1))
+        list(each_group({0: ["1", "x", "2"]}, one_by_one(float), lambda: 1))
 
 
 def test_an_error_of_a_call_names_the_item() -> None:
@@ -137,3 +141,20 @@ def test_a_process_that_is_killed_while_it_sends_is_told_with_its_item() -> None
     theirs.close()
     with pytest.raises(SystemExit, match="cut: the process that computed it was killed by signal 9"):
         value_of(lambda: "cut", ours, process)
+
+
+def test_further_processes_begin_while_others_run() -> None:
+    reading, writing = os.pipe()
+    allowed = [1, 1, 2]
+
+    def compute(item: str) -> str:
+        # The second item of the first group waits for the second group.
+        if item == "waits":
+            return os.read(reading, 1).decode()
+        if item == "tells":
+            os.write(writing, b"x")
+        return item
+
+    groups = {0: ["first", "waits"], 1: ["tells"]}
+    found = dict(each_group(groups, one_by_one(compute), lambda: allowed.pop(0) if len(allowed) > 1 else 2))
+    assert found == {0: ["first", "x"], 1: ["tells"]}
