@@ -83,8 +83,16 @@ class Connection:
         return self._gone or self._client.status != "running"
 
     def workers(self) -> list[Seen]:
-        """Return the workers that the scheduler knows and that announce what cvimake needs."""
-        told = self._client.scheduler_info()["workers"]
+        """Return the workers that the scheduler knows and that announce what cvimake needs.
+
+        Raises:
+            ClusterError: it does not answer.
+        """
+        try:
+            # Not `scheduler_info`: every two seconds, Dask puts a list without workers in its place.
+            told = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
+        except OSError as error:
+            raise ClusterError(f"the scheduler at {self.address} does not answer: {reason(error)}") from error
         return [
             Seen(
                 address=address,
