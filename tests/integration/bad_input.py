@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from lab import EXAMPLE, ROOT, environment
+from lab import EXAMPLE, HANGS_AFTER, ROOT, environment
 from numpy.typing import NDArray
 
 from cvimake.core import digest
@@ -43,7 +43,6 @@ quantize = "F16"
 """
 DATASET = '[calibration]\ndataset = "samples"\n[variant.int8]\nquantize = "INT8"\n'
 LIMITS = "[tool.cvimake.limits]\nmemory = 0.75\nhours = 0.1\n"
-SECONDS = 400.0
 # Of the command; what it holds without a mistake is 60 MiB.
 MEMORY = 200 * 1024**2
 # Of no user of this machine; root could read everything.
@@ -623,7 +622,7 @@ def build(project: Path, *arguments: str, user: int | None = None) -> Ended:
         variables = environment(CVIMAKE_STORE="none")
         process = subprocess.Popen(command, cwd=project, env=variables, stdout=output, stderr=output)
         try:
-            memory = _wait(process, started + SECONDS)
+            memory = _wait(process, started + HANGS_AFTER)
         finally:
             process.kill()
         output.seek(0)
@@ -670,7 +669,7 @@ def faults(case: Case, ended: Ended) -> list[str]:
         f"{blocks(ended)} errors": blocks(ended) != 1,
         "a traceback": "Traceback" in ended.output,
         "steers the terminal": "\x1b" in ended.output,
-        f"{ended.seconds:.0f} s": ended.seconds > SECONDS,
+        f"{ended.seconds:.0f} s": ended.seconds > HANGS_AFTER,
         f"{ended.memory} bytes": ended.memory > MEMORY,
     }
     return [what for what, is_so in wrong.items() if is_so]

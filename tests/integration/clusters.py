@@ -12,12 +12,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lab import EXAMPLE, ROOT, environment
+from lab import EXAMPLE, HANGS_AFTER, ROOT, environment
 
 import docker
 from cvimake.execution.engine.docker import LABEL
 
-_STARTS_WITHIN = 120.0
 _BIN = Path(sys.executable).parent
 
 
@@ -115,7 +114,7 @@ class Cluster:
             return subprocess.Popen(command, env=variables, stdout=log, stderr=log, cwd=self.folder)
 
     def _await(self, name: str, process: subprocess.Popen[bytes], sign: str) -> None:
-        end = time.monotonic() + _STARTS_WITHIN
+        end = time.monotonic() + HANGS_AFTER
         while sign not in self.log(name):
             assert process.poll() is None, self.log(name)
             assert time.monotonic() < end, f"{name} does not start: {self.log(name)}"
@@ -137,4 +136,4 @@ def drained(cluster: Cluster) -> list[int]:
     """End all workers as an administrator does, and return their exit codes."""
     for process in cluster.workers.values():
         process.send_signal(signal.SIGTERM)
-    return [process.wait(timeout=_STARTS_WITHIN) for process in cluster.workers.values()]
+    return [process.wait(timeout=HANGS_AFTER) for process in cluster.workers.values()]

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import ROOT, environment
+from lab import HANGS_AFTER, ROOT, environment
 
-SECONDS = 900.0
 # The declaration of the bundled model's accuracy.
 ACCURACY = '[accuracy]\ndataset = "shapes_test"\n'
 
 
-def doit(folder: Path, *arguments: str, seconds: float = SECONDS) -> subprocess.CompletedProcess[str]:
+def doit(folder: Path, *arguments: str, seconds: float = HANGS_AFTER) -> subprocess.CompletedProcess[str]:
     """Run a command of cvimake in a project."""
     return subprocess.run(
         [sys.executable, "-m", "cvimake.cli", *arguments],

@@ -15,7 +15,7 @@ import projects
 import pytest
 from lab import ROOT, environment, wait_until
 from PIL import Image
-from projects import ACCURACY, SECONDS, Project, copy_shapes
+from projects import ACCURACY, Project, copy_shapes
 
 from cvimake.execution.image.making import ToolchainImage
 
@@ -86,7 +86,7 @@ def killed_parts(folder: Path, stage: str, results: list[Path]) -> list[Path]:
         with subprocess.Popen(
             command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as build:
-            wait_until(lambda: len(parts()) > 1 or build.poll() is not None, "parts are written", SECONDS)
+            wait_until(lambda: len(parts()) > 1 or build.poll() is not None, "parts are written")
             build.kill()
         if found := parts():
             return found

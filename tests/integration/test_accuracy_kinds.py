@@ -16,7 +16,6 @@ from lab import ROOT
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.pipeline.preview import Preview
 
-SECONDS = 600.0
 DECLARATION = """
 source = "net.onnx"
 classes = "classes.txt"
@@ -66,7 +65,7 @@ class Models:
     folder: Path
 
     def doit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return projects.doit(self.folder, "run", "-n", "2", *arguments, seconds=SECONDS)
+        return projects.doit(self.folder, "run", "-n", "2", *arguments)
 
     def declare(self, kind: str, options: str) -> None:
         """Declares the model of a kind with these options of its accuracy."""

@@ -18,10 +18,9 @@ from pathlib import Path
 
 import pytest
 from clusters import Cluster, drained, running
-from lab import wait_until
+from lab import HANGS_AFTER, wait_until
 from projects import ACCURACY, copy_shapes
 
-SECONDS = 600.0
 DAMAGED = str(Path(__file__).parent / "damaged_worker.py")
 # At least so many workers, schedulers and builds are killed in the campaign.
 KILLS = int(os.environ.get("CVIMAKE_TEST_KILLS", "60"))
@@ -48,7 +47,7 @@ def locally(cluster: Cluster, project: Path, *arguments: str) -> subprocess.Pope
 
 def ended(build: subprocess.Popen[str], code: int = 0) -> str:
     """Wait for a build, and return all that it printed."""
-    output = build.communicate(timeout=SECONDS)[0]
+    output = build.communicate(timeout=HANGS_AFTER)[0]
     assert build.returncode == code, output
     return output
 
@@ -199,7 +198,7 @@ def test_nothing_is_lost_though_each_part_is_killed_again_and_again(cluster: Clu
                 for name in names:
                     if name not in cluster.workers or cluster.workers[name].poll() is not None:
                         cluster.start_worker(name)
-            outputs.append(build.communicate(timeout=SECONDS)[0])
+            outputs.append(build.communicate(timeout=HANGS_AFTER)[0])
             assert "Traceback" not in outputs[-1]
             assert len(outputs) < 10 * KILLS, outputs[-1]
             cluster.await_workers()

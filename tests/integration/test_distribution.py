@@ -12,19 +12,17 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from lab import ROOT
+from lab import HANGS_AFTER, ROOT
 
 from cvimake import __version__
 from cvimake.cli import own_wheel
-
-SECONDS = 300.0
 
 
 def run(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CVIMAKE_"))}
     return subprocess.run(
         command, cwd=folder, env={**own, "CVIMAKE_STORE": "none"}, capture_output=True, text=True,
-        check=False, timeout=SECONDS,
+        check=False, timeout=HANGS_AFTER,
     )  # fmt: skip
 
 

@@ -11,13 +11,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 import pytest
-from lab import EXAMPLE, ROOT, environment, wait_until
+from lab import EXAMPLE, HANGS_AFTER, ROOT, environment, wait_until
 
 from cvimake.core import digest
 from cvimake.dodo import STAGES
@@ -30,7 +31,6 @@ from cvimake.project import read_declarations
 # Of no user of this machine.
 OTHER_USER = 54321
 CVIMODEL = "build/tiny/tiny_cv181x_f16.cvimodel"
-SECONDS = 120.0
 # One variant of the three that tests/models/tiny has: enough to see what runs and what does not.
 DECLARATION = """
 description = "Three convolutions"
@@ -90,7 +90,7 @@ class Project:
     def doit(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.command(*arguments), cwd=self.folder, env=environment(HOME=str(self.folder), **variables),
-            capture_output=True, text=True, check=False, timeout=SECONDS,
+            capture_output=True, text=True, check=False, timeout=HANGS_AFTER,
         )  # fmt: skip
 
     def build(self, *arguments: str, **variables: str) -> list[str]:
@@ -180,7 +180,7 @@ def test_another_process_runs_each_stage_from_its_pickle(
     for stage in (stage for stages in STAGES for stage in stages(model)):
         ran = subprocess.run(
             [sys.executable, program], input=pickle.dumps(stage), env=environment(HOME=str(tmp_path)),
-            capture_output=True, check=False, timeout=SECONDS,
+            capture_output=True, check=False, timeout=HANGS_AFTER,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr.decode()
     assert project.results() == built.results()
@@ -362,9 +362,9 @@ def resumed(
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     log = project.folder / "build" / "logs" / "tiny" / "f16.log"
-    wait_until(lambda: log.exists() and b"INFO" in log.read_bytes(), "the last stage ran", SECONDS)
+    wait_until(lambda: log.exists() and b"INFO" in log.read_bytes(), "the last stage ran")
     process.send_signal(request.param)
-    process.wait(SECONDS)
+    process.wait(HANGS_AFTER)
     assert not (project.folder / CVIMODEL).exists()
     return project, project.build()
 
@@ -386,14 +386,16 @@ def test_another_toolchain_runs_everything(
     labels = {LABEL_RECIPE: recipe.digest(), LABEL_IDENTITY: json.dumps(identity)}
     dockerfile = io.BytesIO(f"FROM {toolchain_image.id}\n".encode())
     other, _ = engine.client.images.build(fileobj=dockerfile, labels=labels, rm=True)
-    other.tag(REPOSITORY, "another")
+    # Another run of the tests on this engine may have made the same image.
+    tag = f"another-{uuid.uuid4().hex}"
+    other.tag(REPOSITORY, tag)
     try:
         ran = project.build(CVIMAKE_BASE=toolchain_image.id)
         assert ran == ["toolchain", "tiny:onnx", "tiny:mlir", "tiny:f16", "tiny:f16_info"]
         assert project.results() == built.results()
         assert project.build(CVIMAKE_BASE=toolchain_image.id) == []
     finally:
-        engine.client.images.remove(f"{REPOSITORY}:another", force=True)
+        engine.client.images.remove(f"{REPOSITORY}:{tag}", force=True)
 
 
 def test_a_model_without_its_source_waits_and_stops_nobody_else(project: Project) -> None:

@@ -11,13 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab import ROOT, Lab, environment
+from lab import HANGS_AFTER, ROOT, Lab, environment
 
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.project.networks.operators import CONVERTED, LIMITS
 from cvimake.project.networks.tflite import READ
 
-SECONDS = 600.0
 READ_TABLES = """
 import json, os, re
 root = os.environ["TPUC_ROOT"]
@@ -87,7 +86,7 @@ def test_an_unedited_draft_builds_and_the_camera_recognises_it(
     ):
         result = subprocess.run(
             [sys.executable, "-m", "cvimake.cli", *arguments],
-            cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=SECONDS,
+            cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=HANGS_AFTER,
         )  # fmt: skip
         assert result.returncode == 0, result.stdout + result.stderr
         if arguments[0] == "init":

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import stat
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -131,6 +132,8 @@ def image_with_setuid(engine: DockerEngine, toolchain_image: ToolchainImage) -> 
             f'LABEL {LABEL_RECIPE}="" {LABEL_IDENTITY}=""',
             "USER root",
             "RUN cp /usr/bin/id /usr/local/bin/id-of-root && chmod 4755 /usr/local/bin/id-of-root",
+            # Another run of the tests on this engine makes another image, which it removes on its own.
+            f"LABEL run={uuid.uuid4().hex}",
         ]
     )
     image, _ = engine.client.images.build(fileobj=io.BytesIO(recipe.encode()), rm=True, forcerm=True)

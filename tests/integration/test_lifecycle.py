@@ -27,8 +27,9 @@ from cvimake.execution.engine import connection
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image.making import ToolchainImage
 
-# A sleeping container reacts to nothing and is killed; that takes well under a second.
-SECONDS = 5.0
+# A sleeping container reacts to nothing and is killed. That takes well under a second on a quiet machine. It
+# must be over before the sleep is.
+SECONDS = 200.0
 HERE = Path(__file__).parent
 
 

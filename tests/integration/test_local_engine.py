@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from lab import EXAMPLE, ROOT, environment
+from lab import EXAMPLE, HANGS_AFTER, ROOT, environment
 
 from cvimake.core import digest
 from cvimake.core.cache import user_cache
@@ -18,7 +18,6 @@ from cvimake.execution.image.local import ensure
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.execution.image.recipe import Recipe
 
-SECONDS = 900.0
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
@@ -59,7 +58,7 @@ def build(folder: Path, more: str = "", **variables: str) -> subprocess.Complete
     return subprocess.run(
         [sys.executable, "-m", "cvimake.cli", "tiny"],
         cwd=folder, env=environment(**variables), capture_output=True, text=True, check=False,
-        timeout=SECONDS,
+        timeout=HANGS_AFTER,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import s3fs
-from lab import ROOT, environment
+from lab import HANGS_AFTER, ROOT, environment
 from object_store import BUCKET, ObjectStore, running
 
 from cvimake.builder import store as stores
@@ -25,7 +25,6 @@ from cvimake.builder.store.remote import RemotePlace
 
 URL = f"s3://{BUCKET}/store"
 KEY = "ab" * 32
-SECONDS = 600.0
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +142,7 @@ def test_several_machines_write_the_same_results_at_once(
         return subprocess.run(
             [sys.executable, "-c", WRITER, str(tmp_path / str(number)), *places],
             env={**environment(), **server.variables("builder")},
-            capture_output=True, text=True, check=True, timeout=SECONDS,
+            capture_output=True, text=True, check=True, timeout=HANGS_AFTER,
         ).stdout  # fmt: skip
 
     with ThreadPoolExecutor() as pool:
@@ -218,7 +217,7 @@ def doit(folder: Path, variables: dict[str, str], *arguments: str) -> subprocess
     return subprocess.run(
         [sys.executable, "-m", "cvimake.cli", *arguments], cwd=folder,
         env={**mine, "XDG_CACHE_HOME": str(folder.parent / "cache")},
-        capture_output=True, text=True, check=False, timeout=SECONDS,
+        capture_output=True, text=True, check=False, timeout=HANGS_AFTER,
     )  # fmt: skip
 
 

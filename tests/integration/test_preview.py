@@ -16,7 +16,7 @@ from typing import Any
 
 import projects
 import pytest
-from lab import ROOT, environment
+from lab import HANGS_AFTER, ROOT, environment
 from PIL import Image
 from projects import ACCURACY, copy_shapes
 
@@ -118,7 +118,7 @@ def test_a_preview_that_was_killed_is_made_by_the_next_run(shapes: Path) -> None
     while log.stat().st_mtime_ns == started and process.poll() is None and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
-    process.wait(timeout=60)
+    process.wait(timeout=HANGS_AFTER)
     done(shapes, "run", "shapes:preview")
     assert digests(shapes) == before
 

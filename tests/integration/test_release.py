@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from lab import EXAMPLE, ROOT, environment
+from lab import EXAMPLE, HANGS_AFTER, ROOT, environment
 
 from cvimake.core import digest
 from cvimake.execution.image.making import ToolchainImage
 
-SECONDS = 1800.0
 SOCKET = Path("/var/run/docker.sock")
 USER = 12345
 PYPROJECT = '[project]\nname = "example"\nversion = "1"\n'
@@ -68,7 +67,7 @@ class Clone:
             ]  # fmt: skip
         return subprocess.run(
             command, cwd=self.folder, env=environment(HOME=str(self.folder)), capture_output=True, text=True,
-            check=False, timeout=SECONDS,
+            check=False, timeout=HANGS_AFTER,
         )  # fmt: skip
 
     def release(self, *arguments: str) -> Path:

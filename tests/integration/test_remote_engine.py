@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from lab import EXAMPLE, ROOT, Lab, environment, wait_until
+from lab import EXAMPLE, HANGS_AFTER, ROOT, Lab, environment, wait_until
 
 import docker
 from cvimake.core import digest
@@ -26,7 +26,6 @@ from cvimake.execution.engine.docker import FILES_VARIABLE, DockerEngine
 from cvimake.execution.image.making import ToolchainImage
 from cvimake.execution.sandbox import Sandbox
 
-SECONDS = 600.0
 # In namespaces of its own: it sees neither the folder that the projects are in, nor this machine's networks.
 DAEMON = """
 mount -t tmpfs none {hidden} && exec dockerd --host unix://{folder}/sock --data-root {folder}/data \
@@ -104,7 +103,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainI
             with subprocess.Popen(["docker", "save", name], stdout=subprocess.PIPE) as save:
                 subprocess.run(
                     ["docker", "--host", host, "load"],
-                    stdin=save.stdout, capture_output=True, check=True, timeout=SECONDS,
+                    stdin=save.stdout, capture_output=True, check=True, timeout=HANGS_AFTER,
                 )  # fmt: skip
             yield Remote(host, hidden)
         finally:
@@ -134,7 +133,7 @@ def build(folder: Path, **variables: str) -> dict[str, str]:
     result = subprocess.run(
         [sys.executable, "-m", "cvimake.cli", "tiny"],
         cwd=folder, env=environment(**variables), capture_output=True, text=True, check=False,
-        timeout=SECONDS,
+        timeout=HANGS_AFTER,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     return {path.name: digest.of_file(path) for path in sorted(folder.glob("build/tiny/*"))}
@@ -215,7 +214,7 @@ def doit(folder: Path, *arguments: str, typed: str = "", **variables: str) -> tu
     result = subprocess.run(
         [sys.executable, "-m", "cvimake.cli", *arguments],
         cwd=folder, env=environment(**variables), input=typed, capture_output=True, text=True, check=False,
-        timeout=SECONDS,
+        timeout=HANGS_AFTER,
     )  # fmt: skip
     return result.returncode, result.stdout, result.stderr
 

@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from lab import EXAMPLE, ROOT, environment
+from lab import EXAMPLE, HANGS_AFTER, ROOT, environment
 
 from cvimake.execution.image.making import ToolchainImage
-
-SECONDS = 600.0
 
 
 def project(folder: Path) -> Path:
@@ -32,7 +30,7 @@ def doit(folder: Path, store: str, *arguments: str, **variables: str) -> subproc
         capture_output=True,
         text=True,
         check=False,
-        timeout=SECONDS,
+        timeout=HANGS_AFTER,
     )
 
 

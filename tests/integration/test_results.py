@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab import PROBES, Lab
+from lab import HANGS_AFTER, PROBES, Lab
 
 from cvimake.core.action import FileKind
 from cvimake.core.errors import CvimakeError, StageFailedError
@@ -178,7 +178,7 @@ def by_hand(lab: Lab, log_path: Path) -> Path:
     variables = {**os.environ, "TMPDIR": str(elsewhere)}
     shell = subprocess.run(
         ["bash", "-c", f'{head[1]}; code=$?; ls -A "$W"; exit $code'],
-        cwd=elsewhere, env=variables, capture_output=True, text=True, check=False, timeout=60,
+        cwd=elsewhere, env=variables, capture_output=True, text=True, check=False, timeout=HANGS_AFTER,
     )  # fmt: skip
     assert shell.returncode == 0, shell.stderr
     (folder,) = elsewhere.iterdir()

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab import ROOT, Lab
-from projects import SECONDS, Project
+from lab import HANGS_AFTER, ROOT, Lab
+from projects import Project
 from searches import Searched, compare
 
 from cvimake.core import digest
@@ -243,7 +243,7 @@ def test_weights_and_tables_are_those_of_the_same_commands_by_hand(
             *("-v", f"{ultraface.folder / 'datasets' / 'coco'}:/dataset:ro"),
             *(*variables, toolchain_image.id, "sh", "-c", f"{transform} && {calibrate}"),
         ],
-        check=True, capture_output=True, timeout=SECONDS,
+        check=True, capture_output=True, timeout=HANGS_AFTER,
     )  # fmt: skip
     for mine, theirs in (("_top_f32_all_weight.npz", "face_top_f32_all_weight.npz"), (".mlir", "face.mlir")):
         assert digest.of_file(ultraface.path(mine)) == digest.of_file(tmp_path / theirs)

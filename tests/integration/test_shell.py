@@ -18,8 +18,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from lab import EXAMPLE, ROOT, containers, environment
-from projects import SECONDS, Project
+from lab import EXAMPLE, HANGS_AFTER, ROOT, containers, environment
+from projects import Project
 
 from cvimake.core import digest
 from cvimake.execution.engine.docker import FILES_VARIABLE, DockerEngine
@@ -43,7 +43,7 @@ def piped(
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments], cwd=project.folder, env=environment(**variables), input=script,
-        capture_output=True, text=True, check=False, timeout=SECONDS,
+        capture_output=True, text=True, check=False, timeout=HANGS_AFTER,
     )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self.ours, keys.encode())
 
-    def see(self, pattern: str, seconds: float = 120.0) -> str:
+    def see(self, pattern: str, seconds: float = HANGS_AFTER) -> str:
         """Wait until the terminal shows something; forget everything up to there and return it."""
         end = time.monotonic() + seconds
         while not (found := re.search(pattern, self.shown)):
@@ -79,7 +79,7 @@ class Terminal:
 
     def prompt(self) -> None:
         """Wait until the shell waits for a command: it shows its prompt, and nothing after it for a while."""
-        end = time.monotonic() + 120.0
+        end = time.monotonic() + HANGS_AFTER
         while True:
             assert time.monotonic() < end, f"no prompt: {self.shown!r}"
             if select.select([self.ours], [], [], 1.0)[0]:
@@ -90,7 +90,7 @@ class Terminal:
 
     def ended(self) -> int:
         """Wait for the end; return the exit code."""
-        end = time.monotonic() + 120.0
+        end = time.monotonic() + HANGS_AFTER
         while self.process.poll() is None:
             assert time.monotonic() < end, f"it goes on: {self.shown!r}"
             # Otherwise a full terminal would hold it up.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def replaced(engine: DockerEngine, toolchain_image: ToolchainImage) -> Iterator[
             f'LABEL {LABEL_RECIPE}="" {LABEL_IDENTITY}=""',
             "USER root",
             f"RUN {REPLACE}",
+            # Another run of the tests on this engine makes another image, which it removes on its own.
+            f"LABEL run={uuid.uuid4().hex}",
         ]
     )
     image, _ = engine.client.images.build(fileobj=io.BytesIO(recipe.encode()), rm=True, forcerm=True)
@@ -90,14 +93,15 @@ def test_partial_images_are_removed_after_an_image_build(
     made, _ = client.images.build(
         fileobj=io.BytesIO(f"{stage}\n{final}\n".encode()), buildargs=arguments, rm=True, forcerm=True
     )
-    made.tag("cvimake/test", "finished")
+    tag = f"cvimake/test:{uuid.uuid4().hex}"
+    made.tag(tag)
     try:
         assert [image.tags for image in client.images.list(filters=mine)].count([]) == 1
         partial_images.remove_own(client)
         left = [image for image in client.images.list(filters=mine) if image.id not in before]
-        assert [image.tags for image in left] == [["cvimake/test:finished"]]
+        assert [image.tags for image in left] == [[tag]]
     finally:
-        client.images.remove("cvimake/test:finished", force=True)
+        client.images.remove(tag, force=True)
         partial_images.remove_own(client)
     assert _ids(client.images.list(all=True, filters=mine)) == before
 

@@ -7,12 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab import ROOT, environment
+from lab import HANGS_AFTER, ROOT, environment
 
 from cvimake import __version__
 
 OTHER = "99.0.0"
-SECONDS = 300.0
 
 
 def copy_checkout(folder: Path, version: str) -> None:
@@ -30,16 +29,16 @@ def copy_checkout(folder: Path, version: str) -> None:
 def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
     own = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
     return subprocess.run(
-        command, cwd=project, env=own, capture_output=True, text=True, check=False, timeout=SECONDS
+        command, cwd=project, env=own, capture_output=True, text=True, check=False, timeout=HANGS_AFTER
     )
 
 
 def test_a_project_moves_to_another_cvimake_and_back(tmp_path: Path) -> None:
     project = tmp_path / "mine"
     new = [sys.executable, "-m", "cvimake.cli", "new", str(project)]
-    subprocess.run(new, cwd=ROOT, env=environment(), check=True, capture_output=True, timeout=SECONDS)
+    subprocess.run(new, cwd=ROOT, env=environment(), check=True, capture_output=True, timeout=HANGS_AFTER)
     again = subprocess.run(
-        new, cwd=ROOT, env=environment(), check=False, capture_output=True, text=True, timeout=SECONDS
+        new, cwd=ROOT, env=environment(), check=False, capture_output=True, text=True, timeout=HANGS_AFTER
     )
     assert again.returncode == 2
     assert "is there already and not empty" in again.stderr
@@ -53,7 +52,7 @@ def test_a_project_moves_to_another_cvimake_and_back(tmp_path: Path) -> None:
         update = subprocess.run(
             [sys.executable, "-m", "cvimake.cli", "new", "--update", str(project)], cwd=checkout,
             env={**environment(), "PYTHONPATH": str(checkout)}, check=False, capture_output=True, text=True,
-            timeout=SECONDS,
+            timeout=HANGS_AFTER,
         )  # fmt: skip
         assert update.returncode == 0, update.stderr
         assert f"now uses cvimake {version}" in update.stdout
@@ -68,7 +67,7 @@ def test_a_project_moves_to_another_cvimake_and_back(tmp_path: Path) -> None:
 def test_a_wheel_of_another_version_in_the_projects_folder_is_not_installed(tmp_path: Path) -> None:
     project = tmp_path / "mine"
     new = [sys.executable, "-m", "cvimake.cli", "new", str(project)]
-    subprocess.run(new, cwd=ROOT, env=environment(), check=True, capture_output=True, timeout=SECONDS)
+    subprocess.run(new, cwd=ROOT, env=environment(), check=True, capture_output=True, timeout=HANGS_AFTER)
     pyproject = project / "pyproject.toml"
     text = pyproject.read_text(encoding="utf-8")
     pyproject.write_text(text.replace(f"cvimake=={__version__}", f"cvimake=={OTHER}"), encoding="utf-8")

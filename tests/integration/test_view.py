@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import ROOT, environment
+from lab import HANGS_AFTER, ROOT, environment
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or ""
 NETRON = find_spec("netron")
-SECONDS = 60.0
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 # What Netron calls its page when all is drawn is `default`.
 SEEN = """JSON.stringify({
@@ -97,7 +96,7 @@ def test_the_graph_is_drawn_to_its_outputs_and_nobody_else_is_asked(tmp_path: Pa
             said = next(line for line in iter(server.stdout.readline, "") if "until Ctrl-C" in line)
             with browser(tmp_path) as page:
                 page.call("Page.navigate", url=said.split()[3])
-                end = time.monotonic() + SECONDS
+                end = time.monotonic() + HANGS_AFTER
                 while not (seen := page.seen())["drawn"] and time.monotonic() < end:
                     time.sleep(0.2)
         finally:
