@@ -110,7 +110,7 @@ class Build:
         """The readers of ONNX files."""
         from cvimake.project.networks.readers import Readers  # noqa: PLC0415 - slow to import, and only a stage that runs needs it
 
-        return Readers()
+        return Readers(self.environment)
 
     def close(self) -> None:
         """Give back everything that stages have needed."""

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -26,10 +26,12 @@ class Readers:
     They are started when they are needed. Several threads may call the methods.
 
     Args:
+        environment: the variables that the processes are started with.
         most: the most files that are read at one time.
     """
 
-    def __init__(self, most: int = os.cpu_count() or 1) -> None:
+    def __init__(self, environment: Mapping[str, str], most: int = os.cpu_count() or 1) -> None:
+        self._environment = environment
         self._turn = threading.Semaphore(most)
         self._guard = threading.Lock()
         self._idle: list[subprocess.Popen[bytes]] = []
@@ -45,6 +47,7 @@ class Readers:
             if process is None:
                 process = subprocess.Popen(
                     reading.command("serve"),
+                    env=self._environment,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from cvimake.project.networks.readers import Readers
 
 @pytest.fixture
 def readers() -> Iterator[Readers]:
-    made = Readers(2)
+    made = Readers(os.environ, 2)
     yield made
     made.close()
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -112,7 +113,7 @@ def test_the_folder_that_it_runs_in_has_no_say(tmp_path: Path, monkeypatch: pyte
 def test_a_process_that_reads_many_files_has_the_same_limits_for_each(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(onnx_file(HOSTILE[kind]()))
-    readers = Readers(1)
+    readers = Readers(os.environ, 1)
     try:
         found, alone = (told(read, path) for read in (readers.read, reading.read))
     finally:
