@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench import breakdown, plot, publish, records, report
+from bench import breakdown, busy, plot, publish, records, report
 from bench.measure import Comparison, Result, Runs, Scale, Unit
 from bench.records import Record
 from cvimake.core.errors import CvimakeError
@@ -202,4 +202,5 @@ def test_the_page_says_what_its_results_say() -> None:
     text = publish.PAGE.read_text(encoding="utf-8")
     results = publish.PAGE.with_suffix(".json")
     build = breakdown.load(breakdown.beside(results))
-    assert publish.page(text, records.load(results), build) == text
+    has_clusters = busy.beside(results).exists()
+    assert publish.page(text, records.load(results), build, has_clusters=has_clusters) == text
