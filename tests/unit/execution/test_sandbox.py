@@ -224,10 +224,8 @@ def test_all_outputs_are_on_the_disk_before_the_first_appears(
         fsync(descriptor)
 
     def note_replace(path: Path, target: Path) -> Path:
-        # Each lies beside its place already.
-        beside = {target.with_name(f".{name}.new") for name in left}
-        before_publication.append({file.stat().st_ino for file in beside} <= synced)
-        left.remove(target.name)
+        before_publication.append({(path.parent / name).stat().st_ino for name in left} <= synced)
+        left.remove(path.name)
         return replace(path, target)
 
     left = {"net.mlir", "net.npz"}
