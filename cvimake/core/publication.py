@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Mapping
@@ -58,22 +57,17 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def _make_ours(path: Path, target: Path) -> Path:
-    """Bring a file beside its target, give it our owner and the usual mode, and write it to the disk.
+    """Give a file the caller as owner and the usual mode, and write its bytes to the disk.
 
     Returns:
-        The file's new path, from where only a rename is left to do.
+        The file's path on the target's mount, so that only a rename is left to do.
     """
-    beside = target.with_name(f".{target.name}.new")
-    # A link would lead a copy to another place.
-    beside.unlink(missing_ok=True)
-    try:
-        path.rename(beside)
-    except OSError as error:
-        # A mount of the same file system at another place has the same device, and takes no rename either.
-        if error.errno != errno.EXDEV:
-            raise
-        shutil.copyfile(path, beside, follow_symlinks=False)
-    descriptor = os.open(beside, os.O_RDONLY | os.O_NOFOLLOW)
+    if _mount_of(path) != _mount_of(target.parent):
+        source, path = path, target.with_name(f".{target.name}.new")
+        # A link would lead the copy to another place.
+        path.unlink(missing_ok=True)
+        shutil.copyfile(source, path, follow_symlinks=False)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         if os.geteuid() == 0:
             os.fchown(descriptor, os.geteuid(), os.getegid())
@@ -81,7 +75,21 @@ def _make_ours(path: Path, target: Path) -> Path:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return beside
+    return path
+
+
+def _mount_of(path: Path) -> tuple[int, str]:
+    """Return the device of a file or folder, and the kernel's number of its mount.
+
+    Two mounts of one file system have the same device, and the kernel refuses a rename between them.
+    """
+    descriptor = os.open(path, os.O_PATH)
+    try:
+        about = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
+        mounts = [line.split()[1] for line in about.splitlines() if line.startswith("mnt_id:")]
+        return os.fstat(descriptor).st_dev, "".join(mounts)
+    finally:
+        os.close(descriptor)
 
 
 def sync(path: Path) -> None:
