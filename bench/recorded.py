@@ -1,4 +1,4 @@
-"""How long the stages of a model take by a recorded build, and the least time of a build of many models."""
+"""Times of the stages of a model, from a recorded build, and the least time of a build of many models."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Recorded:
         networks: dict[str, dict[str, float]] = {}
         for ran in stages:
             network, _, stage = ran.stage.partition(":")
-            networks.setdefault(network, {})[stage] = ran.cores * ran.seconds
+            networks.setdefault(network, {})[stage] = ran.core_seconds
         everything = {stage: taken for network in networks.values() for stage, taken in network.items()}
         return cls([{**everything, **network} for _, network in sorted(networks.items())])
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bench.breakdown import Ran
@@ -40,6 +42,11 @@ def test_a_stage_that_one_network_has_takes_as_long_for_all() -> None:
 
 def test_a_stage_takes_the_time_of_all_its_cores() -> None:
     assert recorded().seconds("m0000", "mix_qtable") == 60.0
+
+
+def test_a_stage_that_got_a_core_while_it_ran_takes_the_time_of_the_cores_that_it_had() -> None:
+    grown = replace(ran("a:calibration", 10.0), grew=((16.0, 2),))
+    assert Recorded.of([grown]).seconds("m0", "calibration") == 6.0 + 2 * 4.0
 
 
 def test_the_recorded_build_has_all_stages_of_the_measured_projects() -> None:
