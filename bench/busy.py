@@ -1,4 +1,4 @@
-"""How many slots of a simulated cluster ran a stage at each moment of a build, and the picture of it."""
+"""Counts the slots of a simulated cluster that ran a stage at each moment of a build, and draws them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
 from pydantic import TypeAdapter
 
+from bench import picture
+from bench.picture import BOUND, TEXT
 from bench.simulated import Ran
 
 # Colours that colour-blind people can tell apart (Okabe and Ito).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-_BOUND, _TEXT, _GRID = "#b00020", "#222222", "#e4e4e4"
 # The picture has so many moments of a build.
 _MOMENTS = 240
 # In inches.
-_WIDTH, _HEIGHT = 9.5, 3.4
+_HEIGHT = 3.4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +65,7 @@ def running(stages: Sequence[Ran], moments: int = _MOMENTS) -> tuple[float, ...]
 def draw(builds: Iterable[Busy], path: Path) -> None:
     """Write the picture, in the format that its name says. The same builds give the same bytes."""
     found = list(builds)
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cvimake", "font.family": "sans-serif"}):
-        figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+    with picture.written(path, _HEIGHT, "1,000 models on a simulated cluster") as figure:
         axes = figure.subplots()
         for of, colour in zip(found, itertools.cycle(_COLOURS), strict=False):
             part = of.makespan / of.least / len(of.running)
@@ -75,23 +73,17 @@ def draw(builds: Iterable[Busy], path: Path) -> None:
             heights = [*(count / of.slots for count in of.running), 0.0]
             label = f"{of.slots} slots: {of.makespan / of.least:.3f} times the least time"
             axes.step(places, heights, where="post", color=colour, linewidth=1.2, label=label)
-        axes.axvline(1.0, color=_TEXT, linewidth=0.8, linestyle=":", label="the least time")
+        axes.axvline(1.0, color=TEXT, linewidth=0.8, linestyle=":", label="the least time")
         for most in sorted({of.most for of in found}):
-            axes.axvline(most, color=_BOUND, linewidth=1.5, label=f"at most: {most:g} times")
+            axes.axvline(most, color=BOUND, linewidth=1.5, label=f"at most: {most:g} times")
         axes.set_xlim(0, max([1.2, *(1.02 * of.makespan / of.least for of in found)]))
         axes.set_ylim(0, 1.05)
-        axes.set_xlabel("simulated time, as a multiple of the least time", fontsize=8, color=_TEXT)
-        axes.set_ylabel("slots that run a stage", fontsize=8, color=_TEXT)
+        axes.set_xlabel("simulated time, as a multiple of the least time", fontsize=8, color=TEXT)
+        axes.set_ylabel("slots that run a stage", fontsize=8, color=TEXT)
         axes.yaxis.set_major_formatter(lambda value, _place: f"{value:.0%}")
-        axes.grid(color=_GRID, linewidth=0.7)
-        axes.set_axisbelow(True)
-        axes.tick_params(labelsize=7.5, colors=_TEXT, length=0)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
+        picture.look(axes)
+        axes.tick_params(labelsize=7.5, colors=TEXT, length=0)
         axes.legend(loc="lower center", fontsize=8, frameon=False)
-        figure.suptitle("1,000 models on a simulated cluster", fontsize=11, color=_TEXT)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=150)
 
 
 def beside(results: Path) -> Path:

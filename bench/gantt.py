@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from bench import picture
 from bench.breakdown import Breakdown, Ran
+from bench.picture import TEXT
 
 # Colours that colour-blind people can tell apart (Okabe and Ito), by the kind of stage.
 _COLOURS = {
@@ -20,9 +20,9 @@ _COLOURS = {
     "cvimodel": "#009e73",
     "other": "#e69f00",
 }
-_TEXT, _GRID, _WAIT = "#222222", "#e4e4e4", "#b00020"
+_WAIT = "#b00020"
 # In inches.
-_WIDTH, _ROW, _MARGIN = 9.5, 0.24, 1.6
+_ROW, _MARGIN = 0.24, 1.6
 # The fraction of a row that the bar of a stage of one core takes, and that of a stage with all cores.
 _THIN, _THICK = 0.35, 0.8
 # A number for each core has room beside the axis up to this many cores.
@@ -31,8 +31,8 @@ _MOST_TICKS = 4
 
 def draw(of: Breakdown, path: Path) -> None:
     """Write the picture, in the format that its name says. The same breakdown gives the same bytes."""
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cvimake", "font.family": "sans-serif"}):
-        figure = Figure(figsize=(_WIDTH, _ROW * len(of.stages) + _MARGIN + 0.9), layout="constrained")
+    title = f"one build: {of.name}, {of.seconds:.0f} s on {of.cores} cores"
+    with picture.written(path, _ROW * len(of.stages) + _MARGIN + 0.9, title) as figure:
         bars, used = figure.subplots(2, 1, sharex=True, height_ratios=[max(1.0, _ROW * len(of.stages)), 0.9])
         _draw_stages(bars, of)
         _draw_use(used, of)
@@ -42,11 +42,6 @@ def draw(of: Breakdown, path: Path) -> None:
         figure.legend(
             handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8
         )
-        figure.suptitle(
-            f"one build: {of.name}, {of.seconds:.0f} s on {of.cores} cores", fontsize=11, color=_TEXT
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=150)
 
 
 def _draw_stages(axes: Axes, of: Breakdown) -> None:
@@ -58,9 +53,9 @@ def _draw_stages(axes: Axes, of: Breakdown) -> None:
             axes.barh(row, ran.waited, left=ran.ready, height=0.12, color=_WAIT, alpha=0.35)
         axes.annotate(
             _label(ran), (ran.ended, row), xytext=(3, 0), textcoords="offset points",
-            va="center", fontsize=7, color=_TEXT,
+            va="center", fontsize=7, color=TEXT,
         )  # fmt: skip
-    axes.set_yticks(range(len(of.stages)), [ran.stage for ran in of.stages], fontsize=7.5, color=_TEXT)
+    axes.set_yticks(range(len(of.stages)), [ran.stage for ran in of.stages], fontsize=7.5, color=TEXT)
     axes.set_ylim(len(of.stages) - 0.4, -0.6)
     # Room for the labels of the last bars.
     axes.set_xlim(0, of.seconds * 1.12)
@@ -73,20 +68,17 @@ def _draw_use(axes: Axes, of: Breakdown) -> None:
     moments = sorted({0.0, of.seconds, *(moment for begin, end, _ in parts for moment in (begin, end))})
     counts = [sum(cores for begin, end, cores in parts if begin <= moment < end) for moment in moments]
     axes.fill_between(moments, counts, step="post", color=_COLOURS["mlir"], alpha=0.35, linewidth=0)
-    axes.axhline(of.cores, color=_TEXT, linewidth=0.8, linestyle=":")
+    axes.axhline(of.cores, color=TEXT, linewidth=0.8, linestyle=":")
     axes.set_ylim(0, of.cores * 1.15)
     axes.set_yticks(range(of.cores + 1) if of.cores <= _MOST_TICKS else [0, of.cores])
-    axes.set_ylabel("cores that\nstages have", fontsize=7.5, color=_TEXT)
-    axes.set_xlabel("seconds after the start of the command", fontsize=8, color=_TEXT)
+    axes.set_ylabel("cores that\nstages have", fontsize=7.5, color=TEXT)
+    axes.set_xlabel("seconds after the start of the command", fontsize=8, color=TEXT)
     _plain(axes)
 
 
 def _plain(axes: Axes) -> None:
-    axes.grid(axis="x", color=_GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=7.5, colors=_TEXT, length=0)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    picture.look(axes, "x")
+    axes.tick_params(labelsize=7.5, colors=TEXT, length=0)
 
 
 def _label(ran: Ran) -> str:

@@ -12,21 +12,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from bench import picture
 from bench.measure import Comparison, Result, Unit
+from bench.picture import BOUND, GRID, TEXT
 from bench.records import Record
 
 # Colours that colour-blind people can tell apart (Okabe and Ito).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-_BOUND, _TEXT, _GRID, _LESS = "#b00020", "#222222", "#e4e4e4", "#f0f6f0"
+_LESS = "#f0f6f0"
 # In inches.
-_WIDTH, _PANEL, _ROW, _MARGIN = 9.5, 2.7, 0.3, 1.0
+_PANEL, _ROW, _MARGIN = 2.7, 0.3, 1.0
 # The room at either end of an axis of ratios, as a factor.
 _ROOM = 1.5
 # Labels at the ends of lines: their size, and the least distance between them, in points.
@@ -59,10 +59,8 @@ def draw(records: Iterable[Record], path: Path) -> None:
     rows = math.ceil(len(panels) / 2)
     heights = {"points": (_ROW * len(points) + _MARGIN / 2) * bool(points), "lines": _PANEL * rows}
     heights = {part: height for part, height in heights.items() if height}
-    # Letters stay letters, which one can search. Names inside the file do not depend on the time.
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cvimake", "font.family": "sans-serif"}):
-        figure = Figure(figsize=(_WIDTH, sum(heights.values()) + _MARGIN), layout="constrained")
-        figure.suptitle("time or memory of cvimake, as a multiple of the other's", fontsize=11, color=_TEXT)
+    title = "time or memory of cvimake, as a multiple of the other's"
+    with picture.written(path, sum(heights.values()) + _MARGIN, title) as figure:
         figure.legend(handles=_marks(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
         grids = figure.subfigures(
             max(1, len(heights)), 1, height_ratios=[*heights.values()] or [1], squeeze=False
@@ -78,8 +76,6 @@ def draw(records: Iterable[Record], path: Path) -> None:
         figure.draw_without_rendering()
         for axes, ends in drawn:
             _name_lines(axes, ends, figure.dpi)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=150)
 
 
 def _panels(results: Sequence[Result]) -> tuple[list[_Panel], list[Result]]:
@@ -111,14 +107,12 @@ def _draw_lines(axes: Axes, panel: _Panel) -> list[_End]:
     place = {scale: number for number, scale in enumerate(sorted(scales, key=lambda scale: scale.number))}
     _ratios(axes.yaxis, [result for line in panel.lines.values() for result in line])
     axes.axhspan(axes.get_ylim()[0], 1.0, color=_LESS, zorder=0)
-    axes.axhline(1.0, color=_TEXT, linewidth=1)
+    axes.axhline(1.0, color=TEXT, linewidth=1)
     # Leave room for names on the right.
     axes.set_xlim(-0.3, len(place) * 1.45 - 0.45)
     axes.set_xticks(range(len(place)), [f"{scale.number:,}" for scale in place])
-    axes.set_xlabel(
-        str(max(place, key=lambda scale: scale.number)).partition(" ")[2], fontsize=8, color=_TEXT
-    )
-    axes.set_title(panel.title, fontsize=9, fontweight="bold", loc="left", color=_TEXT)
+    axes.set_xlabel(str(max(place, key=lambda scale: scale.number)).partition(" ")[2], fontsize=8, color=TEXT)
+    axes.set_title(panel.title, fontsize=9, fontweight="bold", loc="left", color=TEXT)
     ends = []
     for (name, results), colour in zip(panel.lines.items(), itertools.cycle(_COLOURS), strict=False):
         points = sorted(
@@ -131,7 +125,7 @@ def _draw_lines(axes: Axes, panel: _Panel) -> list[_End]:
         for where, result in points:
             _mark(axes, result, (where, result.ratio or 1.0), colour)
             if bound := _bound(result):
-                axes.plot(where, bound, "_", color=_BOUND, markersize=16, markeredgewidth=2)
+                axes.plot(where, bound, "_", color=BOUND, markersize=16, markeredgewidth=2)
         ends.append(_End(name, colour, points[-1][0], points[-1][1].ratio or 1.0))
     return ends
 
@@ -156,15 +150,15 @@ _COUNTED = {Unit.MEBIBYTES: ", memory", Unit.MEBIBYTES_ON_DISK: ", files"}
 def _draw_points(axes: Axes, results: Sequence[Result]) -> None:
     _ratios(axes.xaxis, results)
     axes.axvspan(axes.get_xlim()[0], 1.0, color=_LESS, zorder=0)
-    axes.axvline(1.0, color=_TEXT, linewidth=1)
+    axes.axvline(1.0, color=TEXT, linewidth=1)
     axes.set_ylim(len(results) - 0.4, -0.6)
     names = [f"{result.name}{_COUNTED.get(result.unit, '')}, against {result.against}" for result in results]
-    axes.set_yticks(range(len(results)), names, fontsize=8, color=_TEXT)
+    axes.set_yticks(range(len(results)), names, fontsize=8, color=TEXT)
     axes.tick_params(axis="y", length=0)
     for place, result in enumerate(results):
         _mark(axes, result, (result.ratio or 1.0, place), _COLOURS[0])
         if bound := _bound(result):
-            axes.plot(bound, place, "|", color=_BOUND, markersize=13, markeredgewidth=2)
+            axes.plot(bound, place, "|", color=BOUND, markersize=13, markeredgewidth=2)
 
 
 def _mark(axes: Axes, result: Result, point: tuple[float, float], colour: str) -> None:
@@ -190,21 +184,18 @@ def _ratios(axis: Axis, results: Iterable[Result]) -> None:
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda ratio, _place: f"{ratio:g}\N{MULTIPLICATION SIGN}"))
     axis.set_minor_formatter(NullFormatter())
-    axes.grid(axis="x" if axis is axes.xaxis else "y", color=_GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8, colors=_TEXT)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    picture.look(axes, "x" if axis is axes.xaxis else "y")
+    axes.tick_params(labelsize=8, colors=TEXT)
 
 
 def _marks() -> list[Line2D]:
     def mark(marker: str, label: str, **looks: object) -> Line2D:
-        return Line2D([], [], marker=marker, linestyle="none", label=label, **({"color": _TEXT} | looks))  # type: ignore[arg-type]
+        return Line2D([], [], marker=marker, linestyle="none", label=label, **({"color": TEXT} | looks))  # type: ignore[arg-type]
 
     return [
         mark("o", "measured (median)"),
         mark("o", "projected", markerfacecolor="white"),
         mark("v", "or less: the other one was ended"),
-        mark("_", "at most", color=_BOUND, markersize=13, markeredgewidth=2),
-        mark("s", "cvimake takes less", color=_LESS, markeredgecolor=_GRID, markersize=9),
+        mark("_", "at most", color=BOUND, markersize=13, markeredgewidth=2),
+        mark("s", "cvimake takes less", color=_LESS, markeredgecolor=GRID, markersize=9),
     ]
