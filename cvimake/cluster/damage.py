@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cvimake.cluster import wire
+from cvimake.core import listing
 from cvimake.core.errors import StageFailedError
 
 # So many names of stages are written out in an error, and so many characters of a sha256.
@@ -54,10 +55,10 @@ class DamagedWorkerError(StageFailedError):
     id = "damaged-worker"
 
     def __init__(self, name: str, verdict: Verdict, suspect: Sequence[str], fault: str = "") -> None:
-        named = _listed(verdict.named)
-        others = [worker for worker in verdict.runs if worker not in verdict.named]
+        named = listing.every(verdict.named)
+        others = listing.every(worker for worker in verdict.runs if worker not in verdict.named)
         if others:
-            cause = f"{name}: {named} has not made the same as {_listed(others)}, and is taken to be damaged"
+            cause = f"{name}: {named} has not made the same as {others}, and is taken to be damaged"
         else:
             cause = f"{name}: {named} have not made the same, so at least one of them is damaged"
         remedy = _differences(verdict)
@@ -68,10 +69,10 @@ class DamagedWorkerError(StageFailedError):
             "Look at memory, processor and disk of the machine before it takes stages again.",
         ]
         if isinstance(verdict.reply, wire.Done):
-            remedy.append(f"The result of {_listed(others)} is in the store: the next ./doit takes it.")
+            remedy.append(f"The result of {others} is in the store: the next ./doit takes it.")
         if suspect:
             remedy += [
-                f"Not compared, and made by {named} in this build: {_shown(suspect)}.",
+                f"Not compared, and made by {named} in this build: {listing.line(suspect, _MOST_NAMES)}.",
                 "They are no longer in the store, but still in build/. This makes them anew, elsewhere:",
                 f"./doit --always-execute{_selected(suspect)}",
             ]
@@ -102,15 +103,6 @@ def _differences(verdict: Verdict) -> list[str]:
             shown = ", ".join(f"{sha256[:_SHORT]} on {worker}" for worker, sha256 in sums.items())
             lines.append(f"{file}: sha256 {shown}")
     return lines
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
-
-
-def _shown(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _selected(names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from cvimake.builder.store.exchange import MissingError, UnreachableError
 from cvimake.cluster import wire
 from cvimake.cluster.performing import Performer, Wanted, image_in, strange
 from cvimake.cluster.shards import Computed, Shard, all_at_once, computed, has_all, shared_out
-from cvimake.core import announce, digest
+from cvimake.core import announce, digest, listing
 from cvimake.core.capacity import Capacity
 from cvimake.core.content import State
 from cvimake.core.errors import CvimakeError, ToolFailedError
@@ -202,8 +202,7 @@ def _where(shards: Computed, workers: Sequence[str]) -> str:
     """Return where an action has run, for people: its shards, then the run that has put them together."""
     if not shards.parts:
         return ", compared with ".join(workers)
-    names = list(dict.fromkeys((*shards.workers, *workers)))
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return listing.every(dict.fromkeys((*shards.workers, *workers)))
 
 
 def _as_error(failed: wire.ToolFailed, log: Path) -> ToolFailedError:

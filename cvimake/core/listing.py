@@ -1,4 +1,4 @@
-"""Lists for people that may be long: the first entries, and how many more there are."""
+"""Lists for people: of all entries, or of the first ones and how many more there are."""
 
 from __future__ import annotations
 
@@ -16,3 +16,9 @@ def line(entries: Iterable[str], most: int) -> str:
     told = list(entries)
     more = f" and {len(told) - most} more" if len(told) > most else ""
     return ", ".join(told[:most]) + more
+
+
+def every(entries: Iterable[str]) -> str:
+    """Return all entries in one line: `a, b and c`."""
+    told = list(entries)
+    return " and ".join(filter(None, [", ".join(told[:-1]), *told[-1:]]))
