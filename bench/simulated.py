@@ -22,7 +22,7 @@ from cvimake.cluster.address import CLUSTER_VARIABLE
 # The slots of a worker, and the most workers in one process.
 SLOTS_OF_A_WORKER, _WORKERS_IN_A_PROCESS = 8, 8
 _STARTS_WITHIN, _ENDS_WITHIN, _LOOK_EVERY = 120.0, 60.0, 0.1
-# What a process of workers says once they have.
+# A process of workers says this once they have started.
 WORKERS_STARTED = "the workers have started"
 # Memory is looked at after so many stages.
 _LOOK_AFTER = 100
@@ -30,7 +30,7 @@ _LOOK_AFTER = 100
 
 @dataclass(frozen=True)
 class Used:
-    """What a process has used.
+    """The processor time and the memory that a process has used.
 
     Attributes:
         processor: seconds of processor time.

@@ -22,12 +22,12 @@ class Held:
     def __init__(self, share: Share) -> None:
         self.growth = Growth()
         self._began = time.monotonic()
-        # What it has and since when, and the core seconds before that. One value: other threads read it.
+        # Its share, since when it has this, and the core seconds before. One value: other threads read it.
         self._now = (share, self._began, 0.0)
 
     @property
     def share(self) -> Share:
-        """What it has now."""
+        """The share that it has now."""
         return self._now[0]
 
     def grow(self, share: Share) -> bool:

@@ -104,11 +104,16 @@ def fail() -> BaseFail:
 # What a graph's tasks need, by the number of each.
 @st.composite
 def graphs(draw: st.DrawFn) -> list[tuple[Load | None, tuple[int, ...]]]:
-    loads = st.none() | st.builds(Load, memory=st.integers(0, 6), cores=st.integers(1, 3))
+    return drawn(draw, st.builds(Load, memory=st.integers(0, 6), cores=st.integers(1, 3)), 9, 3)
+
+
+def drawn(
+    draw: st.DrawFn, loads: st.SearchStrategy[Load], most_tasks: int, most_needs: int
+) -> list[tuple[Load | None, tuple[int, ...]]]:
     graph = []
-    for number in range(draw(st.integers(1, 9))):
-        needs = draw(st.sets(st.integers(0, number - 1), max_size=3)) if number else set()
-        graph.append((draw(loads), tuple(sorted(needs))))
+    for number in range(draw(st.integers(1, most_tasks))):
+        needs = draw(st.sets(st.integers(0, number - 1), max_size=most_needs)) if number else set()
+        graph.append((draw(st.none() | loads), tuple(sorted(needs))))
     return graph
 
 
@@ -367,16 +372,12 @@ class Listening(Bench):
 
 @st.composite
 def growing_graphs(draw: st.DrawFn) -> list[tuple[Load | None, tuple[int, ...]]]:
-    loads = st.none() | st.builds(
+    loads = st.builds(
         Load,
         memory=st.integers(0, 4), memory_per_core=st.integers(0, 2),
         cores=st.integers(1, 5), seconds=st.integers(1, 9), grows=st.booleans(),
     )  # fmt: skip
-    graph = []
-    for number in range(draw(st.integers(1, 6))):
-        needs = draw(st.sets(st.integers(0, number - 1), max_size=2)) if number else set()
-        graph.append((draw(loads), tuple(sorted(needs))))
-    return graph
+    return drawn(draw, loads, 6, 2)
 
 
 @settings(deadline=None, max_examples=40)
