@@ -15,7 +15,7 @@ PROGRAM = metered.Program(
     name="run_calibration",
     stand_in="calibrate.py",
     bounds={1: 0.4, 2: 0.22},
-    computes_each_sample=True,
+    least=metered.Least.NETWORK,
 )
 
 

@@ -14,6 +14,7 @@ import os
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from pathlib import Path
 
 from bench import project
@@ -28,8 +29,8 @@ from cvimake.project import DeclaredModel, read_declarations
 from cvimake.toolchain import commands
 
 PROJECTED = (4, 8, 16)
-# In the place of a number of processes: the toolchain's own program, and the network alone.
-_TOOL, _ALONE = 0, -1
+# In the place of a number of processes: the toolchain's own program, and the least that has to be done.
+_TOOL, _LEAST = 0, -1
 _MARK = "MEASURED "
 # Runs a command, and then prints the time and the memory that it and all its processes took.
 _METER = f"""
@@ -55,6 +56,38 @@ for _ in range(int(samples)):
     module.invoke()
 json.dump({}, open("out.json", "w"))
 """
+# Runs a program, and then prints the seconds that it spent in the interpreter's operators.
+_OPERATORS_ALONE = f"""
+import json, runpy, sys, time
+import pymlir
+taken = 0.0
+def timed(method):
+    def call(*arguments):
+        global taken
+        started = time.perf_counter()
+        try:
+            return method(*arguments)
+        finally:
+            taken += time.perf_counter() - started
+    return call
+class Module(pymlir.module):
+    invoke, invoke_at, invoke_from = map(
+        timed, (pymlir.module.invoke, pymlir.module.invoke_at, pymlir.module.invoke_from)
+    )
+pymlir.module = Module
+del sys.argv[0]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    print("\\n{_MARK}" + json.dumps([taken, taken, 0]), file=sys.stderr, flush=True)
+"""
+
+
+class Least(Enum):
+    """The least that a program could do."""
+
+    NETWORK = "the network alone, once for each sample"
+    OPERATORS = "the operators that it computes, alone"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,15 +99,14 @@ class Program:
         name: the toolchain's program, without `.py`.
         stand_in: the file of the container program, as the stage's command line has it.
         bounds: the largest allowed time, as a fraction of the program's, by the number of processes.
-        computes_each_sample: it has to compute the float network for each sample. Then that alone is measured
-            too.
+        least: the least that it could do, which is measured too.
     """
 
     benchmark: str
     name: str
     stand_in: str
     bounds: Mapping[int, float]
-    computes_each_sample: bool = False
+    least: Least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,15 +180,19 @@ def compare(program: Program, root: Path, stage: Stage, scratch: Path, repeats: 
     samples = stage.load.cores
 
     def once(processes: int) -> Taken:
-        if processes == _ALONE:
-            return metered(_network_alone(action, samples, scratch), runtimes.plain().sandbox, 1)
+        if processes == _LEAST:
+            return least_of[program.least](runtimes.plain().sandbox)
         taken = _run(action, runtimes.plain().sandbox, program, processes)
         made.add(tuple(path.read_bytes() for path in tables))
         return taken
 
+    least_of = {
+        Least.NETWORK: functools.partial(metered, _network_alone(action, samples, scratch), processes=1),
+        Least.OPERATORS: functools.partial(_operators_alone, action, stand_in=program.stand_in),
+    }
     runtimes = Runtimes(root, os.environ)
     with project.working_in(root):
-        counts = (_TOOL, *sorted(program.bounds), *([_ALONE] if program.computes_each_sample else []))
+        counts = (_TOOL, *sorted(program.bounds), _LEAST)
         runs = in_turns({count: functools.partial(once, count) for count in counts}, repeats)
     if len(made) > 1:
         raise RuntimeError(
@@ -173,8 +209,8 @@ def results(
     Args:
         program: the program, and the one that stands in for it.
         name: the name of the stage.
-        runs: the runs of the program, of its stand-in in 1 and 2 processes, and of the network alone if that
-            was measured.
+        runs: the runs of the program, of its stand-in in 1 and 2 processes, and of the least that it could
+            do.
         samples: the number of samples that are shared out to processes.
     """
 
@@ -205,9 +241,8 @@ def results(
         yield result(lambda taken: taken.processor, processes, Unit.PROCESSOR_SECONDS)
     for processes in sorted(program.bounds):
         yield result(lambda taken: taken.memory, processes, Unit.MEBIBYTES)
-    if _ALONE in runs:
-        alone = Runs(tuple(taken.seconds for taken in runs[_ALONE]))
-        yield dataclasses.replace(times[0], against="the network alone, once for each sample", theirs=alone)
+    least = Runs(tuple(taken.seconds for taken in runs[_LEAST]))
+    yield dataclasses.replace(times[0], against=program.least.value, theirs=least)
 
 
 def projected(one: float, two: float, samples: int, processes: int) -> float:
@@ -247,7 +282,26 @@ def metered(action: Action, sandbox: Sandbox, processes: int, key: str = "") -> 
     """
     start = action.argv.index("python3")
     argv = (*action.argv[:start], "python3", "-c", _METER, *action.argv[start:])
+    return _run_marked(dataclasses.replace(action, argv=argv), sandbox, processes, key)
+
+
+def _operators_alone(action: Action, sandbox: Sandbox, stand_in: str) -> Taken:
+    """Run an action; return what the interpreter's operators took in its container program."""
+    start = action.argv.index(stand_in)
+    return _run_marked(
+        dataclasses.replace(
+            action,
+            argv=(*action.argv[:start], "operators_alone.py", *action.argv[start:]),
+            texts=(*action.texts, Text(name="operators_alone.py", text=_OPERATORS_ALONE)),
+        ),
+        sandbox,
+        processes=1,
+    )
+
+
+def _run_marked(action: Action, sandbox: Sandbox, processes: int, key: str = "") -> Taken:
+    """Run an action that prints what it took; return that."""
     key_of = (lambda _states: key) if key else None
-    sandbox.run(dataclasses.replace(action, argv=argv), share=Share(cores=processes), key=key_of)
+    sandbox.run(action, share=Share(cores=processes), key=key_of)
     log = sandbox.log_path(action).read_text(encoding="utf-8", errors="replace")
     return Taken(*json.loads(log.rpartition(_MARK)[2].splitlines()[0]))

@@ -17,6 +17,7 @@ PROGRAM = metered.Program(
     name="run_qtable",
     stand_in="search.py",
     bounds={1: 0.75, 2: 0.4},
+    least=metered.Least.OPERATORS,
 )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import bench.__main__ as program
-from bench import calibration, hashing, metered, project, records
+from bench import calibration, hashing, metered, project, records, search
 from bench.measure import Comparison, Result, Runs, Scale, TakesLongerError, alternate, peak, timed
 from bench.metered import Taken
 from cvimake.builder.store.current import STORE_VARIABLE
@@ -143,6 +143,7 @@ def test_time_and_memory_of_a_stand_in_are_results_and_projections_are_marked() 
         0: (Taken(200.0, 190.0, 900.0),),
         1: (Taken(100.0, 99.0, 1000.0),),
         2: (Taken(60.0, 110.0, 800.0),),
+        -1: (Taken(20.0, 20.0, 500.0),),
     }
     found = list(metered.results(calibration.PROGRAM, "m:calibration", runs, samples=10))
     told = [
@@ -159,20 +160,28 @@ def test_time_and_memory_of_a_stand_in_are_results_and_projections_are_marked() 
         ("m:calibration, 2 processes", "processor s", 110.0, 190.0, None, False),
         ("m:calibration, 1 process", "MiB", 1000.0, 900.0, None, False),
         ("m:calibration, 2 processes", "MiB", 800.0, 900.0, None, False),
+        ("m:calibration, 1 process", "s", 100.0, 20.0, None, False),
     ]
 
 
-def test_a_calibration_is_compared_with_the_network_alone() -> None:
+@pytest.mark.parametrize(
+    ("measured", "against"),
+    [
+        (calibration.PROGRAM, "the network alone, once for each sample"),
+        (search.PROGRAM, "the operators that it computes, alone"),
+    ],
+)
+def test_a_program_is_compared_with_the_least_that_it_could_do(
+    measured: metered.Program, against: str
+) -> None:
     runs = {
         0: (Taken(200.0, 190.0, 900.0),),
         1: (Taken(100.0, 99.0, 1000.0),),
         2: (Taken(60.0, 110.0, 800.0),),
         -1: (Taken(20.0, 20.0, 500.0),),
     }
-    *_, found = metered.results(calibration.PROGRAM, "m:calibration", runs, samples=10)
-    assert (found.name, found.against) == (
-        "m:calibration, 1 process", "the network alone, once for each sample",
-    )  # fmt: skip
+    *_, found = metered.results(measured, "m:stage", runs, samples=10)
+    assert (found.name, found.against) == ("m:stage, 1 process", against)
     assert (found.ours.median, found.theirs.median, found.bound) == (100.0, 20.0, None)
 
 
