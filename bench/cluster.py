@@ -26,8 +26,9 @@ MODELS, SLOTS = 1000, (16, 64, 256)
 # The largest allowed makespan, as a multiple of the least time.
 BOUND = 1.15
 # Seconds of each build, if it takes the least time. The simulated seconds in a second follow from it. In this
-# time, two cores have to do all that build, scheduler and workers do beside the tools.
-_TAKES = 150.0
+# time, two cores have to do all that build, scheduler and workers do beside the tools, for 27 stages in each
+# second.
+_TAKES = 300.0
 # The numbers of models, the slots, and the stages after which a build is ended, to see how it grows.
 _GROWING, _GROWING_SLOTS, _MOST = (100, 1000, 10000), 64, 3000
 

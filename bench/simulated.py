@@ -19,8 +19,9 @@ from bench import measure, project
 from cvimake.builder.store.current import STORE_VARIABLE
 from cvimake.cluster.address import CLUSTER_VARIABLE
 
-# The slots of a worker, and the most workers in one process.
-SLOTS_OF_A_WORKER, _WORKERS_IN_A_PROCESS = 8, 8
+# The slots of a worker, and the most workers in one process: many threads of a process wait for each other's
+# turn to run Python, and each process takes time to start.
+SLOTS_OF_A_WORKER, _WORKERS_IN_A_PROCESS = 8, 2
 _STARTS_WITHIN, _ENDS_WITHIN, _LOOK_EVERY = 120.0, 60.0, 0.1
 # A process of workers says this once they have started.
 WORKERS_STARTED = "the workers have started"
@@ -170,8 +171,10 @@ class Cluster:
             **os.environ,
             STORE_VARIABLE: str(self.folder / "store"),
             "PYTHONPATH": str(project.CHECKOUT),
-            # Each worker would look at its threads a hundred times a second, and all are on this machine.
+            # Each worker would look at its threads a hundred times a second, and at its machine twice, and
+            # all are on this one.
             "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+            "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "10s",
         }
 
     @contextlib.contextmanager

@@ -93,6 +93,9 @@ class Cache:
     def _make_room(self) -> None:
         """Remove files above the limit; the caller has the guard."""
         size = sum(held for held, _ in self._held.values())
+        if size <= self._limit:
+            # To sort thousands of names after each action would take longer than all else.
+            return
         for name in sorted(self._held, key=lambda name: self._held[name][1]):
             if size <= self._limit:
                 return

@@ -6,6 +6,7 @@ import math
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -17,6 +18,26 @@ _LOOKS_UP = 0.2
 
 # True if the work is done, and its result.
 _Signs = queue.SimpleQueue[tuple[bool, object]]
+
+
+class _Thread(threading.Thread):
+    """A thread that does one piece of work after another. No process waits for its end.
+
+    Attributes:
+        work: what it is to do. It is in `_idle` while it has nothing to do.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="store", daemon=True)
+        self.work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        while True:
+            self.work.get()()
+
+
+# A new thread for each look into the store would take longer than the look itself.
+_idle: deque[_Thread] = deque()
 
 
 class Patience:
@@ -31,7 +52,7 @@ class Patience:
         self._ended.set()
 
     def wait(self, work: Callable[[Beat], Result], more: float = 0.0, longest: float = math.inf) -> Result:
-        """Do work in a thread of its own, and return its result.
+        """Do work in another thread, and return its result.
 
         Work that is given up goes on until it notices: a thread cannot be stopped. No process waits for it.
 
@@ -56,11 +77,14 @@ class Patience:
                 result: object = work(beat)
             except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
                 result = error
+            # The next work may come as soon as this one has its result.
+            _idle.append(thread)
             signs.put((True, result))
 
         if self._ended.is_set():
             raise StoreError("given up")
-        threading.Thread(target=run, name="store", daemon=True).start()
+        thread = _free_thread()
+        thread.work.put(run)
         try:
             result = self._result(signs, self._seconds + more, longest)
         except StoreError:
@@ -82,6 +106,16 @@ class Patience:
             if now - began > longest:
                 raise StoreError(f"not done within {longest:.3g} s")
         return sign[1]
+
+
+def _free_thread() -> _Thread:
+    """Return a thread that has nothing to do; a new one if all are busy, perhaps for ever."""
+    try:
+        return _idle.pop()
+    except IndexError:
+        thread = _Thread()
+        thread.start()
+        return thread
 
 
 def _next(signs: _Signs) -> tuple[bool, object] | None:

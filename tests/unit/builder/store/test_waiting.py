@@ -76,3 +76,21 @@ def test_the_end_gives_up_what_goes_on_and_what_comes() -> None:
             patience.wait(lambda _beat: None)
     finally:
         forever.set()
+
+
+def test_work_finds_the_thread_of_earlier_work_but_not_one_that_hangs() -> None:
+    patience, forever = Patience(0.3), threading.Event()
+    try:
+        threads = [patience.wait(lambda _beat: threading.current_thread()) for _ in range(3)]
+        assert len(set(threads)) == 1
+        hanging: list[threading.Thread] = []
+
+        def hang(_beat: Beat) -> None:
+            hanging.append(threading.current_thread())
+            forever.wait()
+
+        with pytest.raises(StoreError):
+            patience.wait(hang)
+        assert patience.wait(lambda _beat: threading.current_thread()) not in hanging
+    finally:
+        forever.set()
