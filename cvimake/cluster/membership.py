@@ -125,7 +125,9 @@ class Members:
             if isinstance(reply, wire.Welcome) and digest.of_value(reply.identity) == reply.fingerprint:
                 welcomes[address] = reply
             else:
-                refused[address] = reply.cause if isinstance(reply, wire.Refused) else str(reply)
+                refused[address] = (
+                    reply.cause if isinstance(reply, wire.Refused | wire.Broken) else str(reply)
+                )
         if welcomes and not self._fingerprint:
             # The toolchain that most of them have.
             counts = Counter(reply.fingerprint for reply in welcomes.values())

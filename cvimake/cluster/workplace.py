@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import cvimake
-from cvimake.builder.activity import Activity
 from cvimake.builder.store import Blob, Entry, Store
 from cvimake.builder.store.exchange import Exchange, MissingError
 from cvimake.cluster import wire
 from cvimake.cluster.cache import Cache
+from cvimake.cluster.progress import Progress, Tell
 from cvimake.core import digest
 from cvimake.core.capacity import Capacity, Share
 from cvimake.core.content import Contents
-from cvimake.core.errors import CvimakeError, ToolFailedError
+from cvimake.core.errors import CvimakeError, DiskError, ToolFailedError
 from cvimake.core.key import action_key
 from cvimake.core.removal import remove_tree
 from cvimake.execution import parts
@@ -30,12 +30,10 @@ from cvimake.execution.image.recipe import Recipe
 from cvimake.execution.runtime import Runtime, Runtimes
 from cvimake.execution.sandbox import Sandbox
 
-# Tells the build how far an action is: under the build's topic, a text.
-Tell = Callable[[str, str], None]
-# How often it is looked whether an action is still wanted, and the build is told how far it is, in seconds.
-_LOOK_EVERY, _TELL_EVERY = 0.3, 1.0
-# With fewer bytes free, a tool that failed is taken to have failed for that.
-_FULL = 64 * 1024 * 1024
+# How often it is looked whether an action is still wanted, in seconds.
+_LOOK_EVERY = 0.3
+# With fewer bytes free, an action that failed is taken to have failed for that.
+_LEAST_FREE = 64 * 1024 * 1024
 # Characters of a fingerprint in messages.
 _SHORT = 12
 
@@ -125,7 +123,14 @@ class Workplace:
         except MissingError as error:
             return wire.Missing(blob=error.blob)
         except (CvimakeError, OSError, ValueError) as error:
-            return wire.Broken(cause=str(error))
+            of_disk = isinstance(error, OSError | DiskError)
+            return self._full_disk() if of_disk and self._is_full() else wire.Broken(cause=str(error))
+
+    def _is_full(self) -> bool:
+        return shutil.disk_usage(self._actions).free < _LEAST_FREE
+
+    def _full_disk(self) -> wire.Broken:
+        return wire.Broken(cause=f"the disk of {self._actions} is full")
 
     def _greet(self, greeting: wire.Greeting) -> wire.Welcome | wire.Refused:
         image = self._plain.image
@@ -177,10 +182,10 @@ class Workplace:
             with self._ended_if_unwanted(sandbox.engine, is_wanted):
                 try:
                     of_parts = (lambda _states: wanted) if earlier else None
-                    ran = sandbox.run(action, _Told(wish, tell).read, self._share(wish), of_parts)
+                    ran = sandbox.run(action, Progress(wish, tell).read, self._share(wish), of_parts)
                 except ToolFailedError as error:
-                    if shutil.disk_usage(root).free < _FULL:
-                        return wire.Broken(cause=f"the disk of {self._actions} is full")
+                    if self._is_full():
+                        return self._full_disk()
                     return _failed(error, _sent_log(exchange, log))
             key = action_key(action, wish.fingerprint, lambda path: str(ran.inputs[str(path)][-1]))
             if key != wanted:
@@ -246,28 +251,6 @@ class Workplace:
         finally:
             over.set()
             watcher.join()
-
-
-class _Told:
-    """Tells a build how far an action is, at most once a second."""
-
-    def __init__(self, wish: wire.RunWish, tell: Tell) -> None:
-        self._wish, self._tell = wish, tell
-        self._activity = Activity(wish.action.name)
-        self._last = 0.0
-
-    def read(self, output: bytes) -> None:
-        """Take the next piece of the tool's output."""
-        self._activity.read(output)
-        now = time.monotonic()
-        if self._activity.percent is not None and now - self._last >= _TELL_EVERY:
-            self._last = now
-            told = {
-                "number": self._wish.number,
-                "doing": self._activity.doing,
-                "percent": self._activity.percent,
-            }
-            self._tell(self._wish.topic, json.dumps(told))
 
 
 def _other_version(text: str) -> str | None:

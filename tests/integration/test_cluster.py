@@ -5,11 +5,13 @@ The campaign with many kills takes a quarter of an hour: CVIMAKE_TEST_LONG=1 run
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -87,6 +89,46 @@ def test_a_build_on_a_cluster_equals_a_local_one_though_a_worker_is_killed(clust
     assert drained(cluster) == [0, 0]
     # Worker two or three has removed what the killed one left behind.
     assert cluster.containers() == []
+
+
+@pytest.fixture
+def small_disks(cluster: Cluster) -> Iterator[dict[str, Path]]:
+    """The folders of two workers, by their names, each on a disk of its own with 200 MiB."""
+    folders = {name: cluster.folder / name for name in ("one", "two")}
+    with contextlib.ExitStack() as stack:
+        for folder in folders.values():
+            folder.mkdir()
+            command = ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(folder)]
+            mounted = subprocess.run(command, check=False, capture_output=True, text=True)
+            if mounted.returncode:
+                pytest.skip(f"needs small disks, which root alone may mount: {mounted.stderr.strip()}")
+            # Its worker still has it open.
+            stack.callback(subprocess.run, ["umount", "--lazy", str(folder)], check=True)
+        yield folders
+
+
+def test_an_action_leaves_a_worker_whose_disk_gets_full(
+    cluster: Cluster, small_disks: dict[str, Path]
+) -> None:
+    local, project = cluster.project("local"), cluster.project("remote")
+    for folder in (local, project):
+        copy_shapes(folder)
+    ended(locally(cluster, local, "shapes:calibration", "shapes:f16"))
+    for name in small_disks:
+        cluster.start_worker(name)
+    cluster.await_workers()
+    ended(cluster.build(project, "shapes:mlir"))
+    build = cluster.build(project, "shapes:calibration")
+    wait_until(lambda: bool(cluster.containers()), "a container runs")
+    (busy,) = (name for name, folder in small_disks.items() if any((folder / "actions").iterdir()))
+    with (small_disks[busy] / "ballast").open("wb") as ballast:
+        ballast.write(bytes(shutil.disk_usage(small_disks[busy]).free))
+    told = ended(build)
+    again = f"shapes:calibration begins again on another worker. {busy}: the disk of "
+    assert f"{again}{small_disks[busy]}/actions is full" in told, told
+    ended(cluster.build(project, "shapes:f16"))
+    assert digests(project) == digests(local) != {}
+    assert drained(cluster) == [0, 0]
 
 
 def test_a_worker_with_another_store_is_told_before_anything_runs(cluster: Cluster) -> None:

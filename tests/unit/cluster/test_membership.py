@@ -84,11 +84,13 @@ def test_a_worker_that_refuses_is_told_and_left_out(world: World, capfd: pytest.
         "b": wire.Refused(cause="it is too old").model_dump_json(),
         "c": "?",
         "d": OSError("no"),
+        "e": wire.Broken(cause="its disk is full").model_dump_json(),
     }
     assert world.members().fleet.names() == ["a"]
     said = capfd.readouterr().err
     assert "warning: the worker b: it is too old" in said
     assert "warning: the worker c: its answer cannot be read" in said
+    assert "warning: the worker e: its disk is full\n" in said
     assert "warning: the worker d: it has not answered: OSError: no" in said
 
 
