@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ _PANEL, _ROW, _MARGIN = 2.7, 0.3, 1.0
 _ROOM = 1.5
 # Labels at the ends of lines: their size, and the least distance between them, in points.
 _LABEL, _BETWEEN = 7.5, 9.5
+# Characters in a line of a panel's title.
+_TITLE = 52
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class _Panel:
 
 @dataclass(frozen=True)
 class _End:
-    """The end of a line: its size and its ratio."""
+    """The end of a line: its size and its ratio. The only line of a panel has no name."""
 
     name: str
     colour: str
@@ -91,10 +94,12 @@ def _panels(results: Sequence[Result]) -> tuple[list[_Panel], list[Result]]:
         (of_several if len(sizes) > 1 else points).append(result)
     panels: dict[str, _Panel] = {}
     for result in (result for result in of_several if result.unit in {Unit.SECONDS, Unit.MILLISECONDS}):
-        others = {other.against for other in of_several if other.benchmark == result.benchmark}
+        alike = [other for other in of_several if other.benchmark == result.benchmark]
         # If all are compared with the same thing, they share a panel; otherwise each thing has its own.
-        if len(others) == 1:
+        if len({other.against for other in alike}) == 1:
             title, name = f"{result.benchmark}, against {result.against}", result.figure
+        elif len({other.against for other in alike if other.figure == result.figure}) == 1:
+            title, name = f"{result.figure}, against {result.against}", ""
         else:
             title, name = f"{result.figure}, against other tools", result.against
         panels.setdefault(title, _Panel(title, {})).lines.setdefault(name, []).append(result)
@@ -112,7 +117,7 @@ def _draw_lines(axes: Axes, panel: _Panel) -> list[_End]:
     axes.set_xlim(-0.3, len(place) * 1.45 - 0.45)
     axes.set_xticks(range(len(place)), [f"{scale.number:,}" for scale in place])
     axes.set_xlabel(str(max(place, key=lambda scale: scale.number)).partition(" ")[2], fontsize=8, color=TEXT)
-    axes.set_title(panel.title, fontsize=9, fontweight="bold", loc="left", color=TEXT)
+    axes.set_title(textwrap.fill(panel.title, _TITLE), fontsize=9, fontweight="bold", loc="left", color=TEXT)
     ends = []
     for (name, results), colour in zip(panel.lines.items(), itertools.cycle(_COLOURS), strict=False):
         points = sorted(
@@ -133,7 +138,7 @@ def _draw_lines(axes: Axes, panel: _Panel) -> list[_End]:
 def _name_lines(axes: Axes, ends: Sequence[_End], dpi: float) -> None:
     """Write the name of each line at its end; names that would meet are moved apart."""
     highest = -math.inf
-    for end in sorted(ends, key=lambda end: end.ratio):
+    for end in sorted((end for end in ends if end.name), key=lambda end: end.ratio):
         own = axes.transData.transform((end.place, end.ratio))[1] * 72 / dpi
         highest = max(own, highest + _BETWEEN)
         axes.annotate(

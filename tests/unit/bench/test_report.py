@@ -158,6 +158,15 @@ def test_the_picture_has_all_that_could_be_compared_and_is_the_same_every_time(t
             for against in ("make", "ninja")
             for size in sizes
         ),
+        *(
+            record(
+                "tools",
+                figure="why",
+                against="a tool whose name has so many words that it needs two lines",
+                scale=size,
+            )
+            for size in sizes
+        ),
     ]
     pictures = []
     for name in ("first.svg", "second.svg"):
@@ -166,9 +175,13 @@ def test_the_picture_has_all_that_could_be_compared_and_is_the_same_every_time(t
     assert pictures[0] == pictures[1]
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", pictures[0])
     assert {"ours, against theirs", "small, memory, against theirs"} <= set(texts)
-    titles = [text for text in texts if text.startswith(("many", "build", "plan"))]
-    assert titles == ["many, against theirs", "build, against other tools", "plan, against other tools"]
-    assert (texts.count("processes"), texts.count("make"), texts.count("ours")) == (3, 2, 1)
+    titles = [text for text in texts if text.startswith(("many", "build", "plan", "why", "that"))]
+    assert titles == [
+        "many, against theirs", "build, against other tools", "plan, against other tools",
+        "why, against a tool whose name has so many words", "that it needs two lines",
+    ]  # fmt: skip
+    assert (texts.count("processes"), texts.count("make"), texts.count("ours")) == (4, 2, 1)
+    assert not any(text.startswith("a tool") for text in texts)
     assert not any("not there" in text for text in texts)
 
 
