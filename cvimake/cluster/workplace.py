@@ -64,14 +64,14 @@ class Workplace:
         runtimes: Runtimes | None = None,
     ) -> None:
         self._environment, self._store, self.name = environment, store, name
+        self._runtimes = runtimes or Runtimes(folder, environment)
+        self._plain = self._runtimes.plain()
         self._actions = folder / "actions"
         if self._actions.exists():
-            # A worker that was killed has left them.
+            # A worker that was killed has left them; its containers wrote there until the engine was reached.
             remove_tree(self._actions)
         self._actions.mkdir(parents=True)
         self._cache = Cache(folder / "files", cache)
-        self._runtimes = runtimes or Runtimes(folder, environment)
-        self._plain = self._runtimes.plain()
         self._ended = threading.Event()
         self._guard = threading.Lock()
         self._running = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import tempfile
 from collections.abc import Iterator
@@ -39,7 +40,8 @@ def workspace(root: Path) -> Iterator[Path]:
 def sweep(root: Path) -> None:
     """Remove the workspaces of processes that were killed; those of living processes stay.
 
-    Parts of their work are kept.
+    Parts of their work are kept. The container of a killed process may still write until the engine is
+    next used. What cannot be removed for that reason is removed the next time.
     """
     scratch = root / _SCRATCH
     if not scratch.is_dir():
@@ -53,7 +55,11 @@ def sweep(root: Path) -> None:
             if place.is_symlink() and place.readlink().name.startswith(PLACE_PREFIX):
                 with contextlib.suppress(OSError):
                     remove_tree(place.readlink())
-            remove_tree(leftover)
+            try:
+                remove_tree(leftover)
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.ENOENT}:
+                    raise
 
 
 def _is_in_use(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,25 @@ def test_the_workspace_of_another_process_stays_until_that_is_killed(tmp_path: P
     sweep(tmp_path)
     assert not other.exists()
     assert not place.exists()
+
+
+def test_a_workspace_into_which_a_killed_builds_container_still_writes_is_removed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = tmp_path / "build" / ".work" / "abc" / "files"
+    files.mkdir(parents=True)
+    remove = os.rmdir
+
+    def writes_meanwhile(name: str, *, dir_fd: int | None = None) -> None:
+        (files / "late").touch()
+        remove(name, dir_fd=dir_fd)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rmdir", writes_meanwhile)
+        sweep(tmp_path)
+    assert files.is_dir()
+    sweep(tmp_path)
+    assert not files.parent.exists()
 
 
 def test_folders_of_an_earlier_version_are_removed(tmp_path: Path) -> None:
