@@ -64,10 +64,11 @@ def tile(
     scale = form.width / picture.width, form.height / picture.height
     boxed = sorted((one for one in objects if one.seen.box), key=lambda one: one.mark != "none")
     pen = Pen(small, form.letters)
+    area = form.width, form.height
     for one in boxed:
-        _shape(pen, one, scale)
+        _shape(pen, one, scale, area)
     # The names of differences are the most important ones.
-    _names(pen, boxed[::-1], name, scale, (form.width, form.height))
+    _names(pen, boxed[::-1], name, scale, area)
     whole = Image.new("RGB", (form.width, form.height + form.lines * (form.letters + 8)), PAPER)
     whole.paste(small)
     if form.lines:
@@ -85,18 +86,28 @@ def _colour(one: Marked) -> Colour:
     return LABELLED if one.seen.score is None else OF_MARK[one.mark]
 
 
-def _corners(box: Box, scale: Point) -> Rectangle:
+def _corners(box: Box, scale: Point, area: tuple[int, int]) -> Rectangle:
+    """Return the corners of a box in the picture, moved to near the picture if they are far away.
+
+    A network may find a box of any size, and a line takes as long as it is.
+    """
     left, top, width, height = box
-    return left * scale[0], top * scale[1], (left + width) * scale[0] - 1, (top + height) * scale[1] - 1
+    across = [_near(value * scale[0], area[0]) for value in (left, left + width)]
+    down = [_near(value * scale[1], area[1]) for value in (top, top + height)]
+    return across[0], down[0], across[1] - 1, down[1] - 1
 
 
-def _shape(pen: Pen, one: Marked, scale: Point) -> None:
+def _near(place: float, length: int) -> float:
+    return min(max(place, -length), 2 * length)
+
+
+def _shape(pen: Pen, one: Marked, scale: Point, area: tuple[int, int]) -> None:
     colour = _colour(one)
     if one.before and one.before.box:
-        left, top, right, bottom = _corners(one.before.box, scale)
+        left, top, right, bottom = _corners(one.before.box, scale, area)
         pen.outline((left, top), (right, bottom), one.mark, colour, is_before=True)
     if one.seen.box:
-        left, top, right, bottom = _corners(one.seen.box, scale)
+        left, top, right, bottom = _corners(one.seen.box, scale, area)
         pen.outline((left, top), (right, bottom), one.mark, colour)
     points = _points(one.seen, scale)
     if len(points) == _PERSON:
@@ -121,7 +132,7 @@ def _names(
 ) -> None:
     texts = [pen.fitting(name(one.seen.number), area[0] * _LONGEST_NAME / 2) for one in objects]
     texts = [text_of(one, text) for one, text in zip(objects, texts, strict=True)]
-    boxes = [_corners(one.seen.box, scale) for one in objects if one.seen.box]
+    boxes = [_corners(one.seen.box, scale, area) for one in objects if one.seen.box]
     sizes = [pen.chip_size(text) for text in texts]
     places = place(boxes, sizes, area)
     if None in places:

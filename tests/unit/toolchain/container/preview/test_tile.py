@@ -54,7 +54,8 @@ def test_the_name_has_mark_and_score(marked: Marked, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "box", [(-500, -500, 2000, 2000), (99, 99, 0, 0), (-1e6, 5, 1e7, 2), (500, 500, 9, 9)]
+    "box",
+    [(-500, -500, 2000, 2000), (99, 99, 0, 0), (-1e6, 5, 1e7, 2), (500, 500, 9, 9), (0, 0, 1e308, 1e308)],
 )
 @pytest.mark.parametrize("mark", OF_MARK)
 def test_a_box_may_reach_out_of_the_image_or_be_empty(mark: Mark, box: Box) -> None:
