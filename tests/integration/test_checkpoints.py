@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,7 +183,8 @@ def test_without_the_safeguard_the_sandbox_alone_holds_it(
     engine: DockerEngine, sandbox: Sandbox, checkpoints: Path, name: str, told: str
 ) -> None:
     action = Action(
-        name=f"{name}:unpickle",
+        # Another run of these tests may use this engine at the same time.
+        name=f"{name}:{uuid.uuid4().hex}",
         argv=(*commands.DETERMINISTIC, "python3", "-c", UNPICKLE, "_source.pt"),
         environment=commands.export_environment(),
         inputs=(Input(name="_source.pt", path=checkpoints / f"{name}.pt"),),
