@@ -243,16 +243,13 @@ class DockerEngine:
 
     def _sweep(self) -> None:
         """Remove the containers of processes that were killed and could not do it themselves."""
-        try:
-            for container in self.client.containers.list(
-                all=True, filters={"label": f"{LABEL}.processes={process.space()}"}
-            ):
-                waiting = container.labels.get(LABEL, "")
-                if waiting.isdigit() and not process.started(int(waiting)):
-                    remove(container)
-        except docker.errors.NotFound:
-            # Another process has removed it in the meantime.
-            return
+        # While they are listed, another process may remove one of them.
+        for container in self.client.containers.list(
+            all=True, ignore_removed=True, filters={"label": f"{LABEL}.processes={process.space()}"}
+        ):
+            waiting = container.labels.get(LABEL, "")
+            if waiting.isdigit() and not process.started(int(waiting)):
+                remove(container)
 
 
 def kill(container: Container) -> None:

@@ -62,6 +62,7 @@ class FakeContainer:
         self.calls: list[str] = []
         self.killed = threading.Event()
         self.remove_error: Exception | None = None
+        self.is_gone = False
 
     def attach(self, **_options: bool) -> FakeStream:
         self.calls.append("attach")
@@ -116,10 +117,20 @@ class FakeClient:
         self.settings = {"image": image, **settings}
         return self.container
 
-    def _list(self, *, all: bool, filters: dict[str, str]) -> list[FakeContainer]:  # noqa: A002 - the SDK's
+    def _list(
+        self,
+        *,
+        all: bool,  # noqa: A002 - the SDK's
+        filters: dict[str, str],
+        ignore_removed: bool = False,
+    ) -> list[FakeContainer]:
+        """The containers that are still there when the SDK, which has listed them, asks about each."""
         assert all
         self.filters = filters
-        return self.leftovers
+        there = [container for container in self.leftovers if not container.is_gone]
+        if len(there) < len(self.leftovers) and not ignore_removed:
+            raise docker.errors.NotFound("gone")
+        return there
 
 
 def engine_over(client: FakeClient) -> DockerEngine:
@@ -377,6 +388,13 @@ def ended_process() -> str:
 def test_containers_of_ended_processes_are_removed() -> None:
     ended = leftover(ended_process())
     engine_over(FakeClient(leftovers=[ended]))
+    assert ended.calls == ["remove"]
+
+
+def test_if_another_process_removes_one_container_the_others_are_removed_all_the_same() -> None:
+    gone, ended = leftover(ended_process()), leftover(ended_process())
+    gone.is_gone = True
+    engine_over(FakeClient(leftovers=[gone, ended]))
     assert ended.calls == ["remove"]
 
 
