@@ -87,9 +87,18 @@ class Lab:
 
 
 def containers(engine: DockerEngine, action: str) -> list[Container]:
-    """Return the containers of an action, running or not."""
+    """Return the containers of an action, running or not. Another run of the tests may use the same names."""
+    return _labelled(engine, f"{LABEL}.action={action}")
+
+
+def containers_of(engine: DockerEngine, process: int) -> list[Container]:
+    """Return the containers of a process of cvimake, running or not."""
+    return _labelled(engine, f"{LABEL}={process}")
+
+
+def _labelled(engine: DockerEngine, label: str) -> list[Container]:
     found: list[Container] = engine.client.containers.list(
-        all=True, ignore_removed=True, filters={"label": f"{LABEL}.action={action}"}
+        all=True, ignore_removed=True, filters={"label": label}
     )
     return found
 

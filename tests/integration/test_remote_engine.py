@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,10 +79,8 @@ def forward(listener: socket.socket, path: Path) -> None:
 @pytest.fixture(scope="module")
 def remote(tmp_path_factory: pytest.TempPathFactory, toolchain_image: ToolchainImage) -> Iterator[Remote]:
     hidden = tmp_path_factory.mktemp("projects")
-    # A socket's path is short.
-    folder = Path("/run/cvimake-test-remote")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    # A socket's path is short. Another run of these tests may have an engine of its own.
+    folder = Path(tempfile.mkdtemp(prefix="cvimake-test-", dir="/run"))
     data = tmp_path_factory.mktemp("engine")
     (folder / "data").symlink_to(data)
     script = DAEMON.format(hidden=hidden, folder=folder)

@@ -16,9 +16,10 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
-from lab import EXAMPLE, HANGS_AFTER, ROOT, containers, environment
+from lab import EXAMPLE, HANGS_AFTER, ROOT, containers_of, environment
 from projects import Project
 
 from cvimake.core import digest
@@ -38,13 +39,26 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(folder, "tiny").built(STAGE)
 
 
-def piped(
-    project: Project, script: str, *arguments: str, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], cwd=project.folder, env=environment(**variables), input=script,
-        capture_output=True, text=True, check=False, timeout=HANGS_AFTER,
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Piped:
+    """A shell that has run a script."""
+
+    process: int
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def piped(project: Project, script: str, *arguments: str, **variables: str) -> Piped:
+    with subprocess.Popen(
+        [*COMMAND, *arguments], cwd=project.folder, env=environment(**variables), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            printed, told = process.communicate(script, HANGS_AFTER)
+        finally:
+            process.kill()
+    return Piped(process.pid, process.returncode, printed, told)
 
 
 class Terminal:
@@ -109,10 +123,6 @@ def terminal(project: Project, *arguments: str) -> Iterator[Terminal]:
         opened.process.wait()
         os.close(opened.ours)
         os.close(opened.theirs)
-
-
-def are_gone(engine: DockerEngine, name: str) -> bool:
-    return not containers(engine, f"shell:{name}")
 
 
 def test_the_stages_command_gives_the_stages_bytes(project: Project) -> None:
@@ -203,7 +213,7 @@ def test_with_archives_the_folder_goes_in_and_comes_back(project: Project, engin
     assert "tiny.mlir: Permission denied" in second.stderr
     assert "cannot remove 'tiny.mlir'" in second.stderr
     assert not (folder / "deep").exists()
-    assert are_gone(engine, STAGE)
+    assert containers_of(engine, first.process) == containers_of(engine, second.process) == []
 
 
 def test_inputs_that_are_not_built_are_named_with_their_command(project: Project) -> None:
@@ -244,7 +254,7 @@ def test_a_terminal(project: Project, engine: DockerEngine) -> None:
         shell.type("\x04")
         assert shell.ended() == 5
         assert termios.tcgetattr(shell.theirs) == shell.before
-    assert are_gone(engine, STAGE)
+    assert containers_of(engine, shell.process.pid) == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -253,10 +263,11 @@ def test_a_signal_ends_the_shell_and_restores_the_terminal(
 ) -> None:
     with terminal(project) as shell:
         shell.prompt()
+        assert len(containers_of(engine, shell.process.pid)) == 1
         shell.process.send_signal(number)
         assert shell.ended() == code
         assert termios.tcgetattr(shell.theirs) == shell.before
-    assert are_gone(engine, "tools")
+    assert containers_of(engine, shell.process.pid) == []
 
 
 def test_the_container_of_a_killed_shell_is_swept(project: Project, engine: DockerEngine) -> None:
@@ -265,7 +276,7 @@ def test_the_container_of_a_killed_shell_is_swept(project: Project, engine: Dock
         shell.process.kill()
         shell.process.wait()
     DockerEngine(engine.client, environment())
-    assert are_gone(engine, "tools")
+    assert containers_of(engine, shell.process.pid) == []
 
 
 def test_a_shell_whose_files_take_too_much_room_is_ended(project: Project, engine: DockerEngine) -> None:
@@ -279,7 +290,7 @@ def test_a_shell_whose_files_take_too_much_room_is_ended(project: Project, engin
     assert result.returncode == 2
     assert result.stdout == ""
     assert "build/shell/_tools take more than 10737418 bytes" in result.stderr
-    assert are_gone(engine, "tools")
+    assert containers_of(engine, result.process) == []
     shutil.rmtree(project.folder / "build" / "shell" / "_tools")
 
 
