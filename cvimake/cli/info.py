@@ -1,4 +1,4 @@
-"""`info`: tell what is in a cvimodel, and what the camera recognises it as; for a task, doit's command."""
+"""`info`: tell what is in a cvimodel and what the camera takes it for, or what a stage reads and writes."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from doit.cmd_info import Info as DoitInfo
+from doit.control import TaskControl
 
 from cvimake.builder.unbuildable import stand_ins
 from cvimake.cli import surroundings
+from cvimake.cli.base import GraphCommand, options_first, stages_of
 from cvimake.cli.interruption import ends_cleanly
 from cvimake.cli.options import option
 from cvimake.cli.surroundings import invoked_from
+from cvimake.cli.task_listing import listed
 from cvimake.core import digest, terminal
 from cvimake.core.action import FileKind
-from cvimake.core.errors import CvimakeError
+from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
 from cvimake.pipeline import cvimodel_info
 from cvimake.pipeline.accuracy import Measured
 
 
-class Info(DoitInfo):
-    """Tell what is known of a cvimodel or a task."""
+class Info(GraphCommand):
+    """Tell what is known of a cvimodel, a model or a stage."""
 
-    doc_purpose = "show what is in a cvimodel file, or what a task depends on"
-    doc_usage = "FILE.cvimodel | TASK"
-    cmd_options = (*DoitInfo.cmd_options, option("json", bool, "for a cvimodel: everything, as JSON"))
+    doc_purpose = "show what is in a cvimodel file, or what a model or a stage reads and writes"
+    doc_usage = "FILE.cvimodel | MODEL | MODEL:STAGE | PATH"
+    cmd_options = (option("json", bool, "for a cvimodel: everything, as JSON"),)
 
     def parse_execute(self, in_args: list[str]) -> int | None:
         """Find out whether a file or a task is meant: for a file, doit need not load the graph."""
-        options, files = self.cmdparser.parse(in_args)
+        options, files = self.cmdparser.parse(options_first(self.cmdparser, in_args))
         try:
             if not any(file.endswith(".cvimodel") for file in files):
                 return super().parse_execute(in_args)
@@ -44,20 +46,30 @@ class Info(DoitInfo):
             return error.exit_code
         return 0
 
-    def _execute(self, pos_args: list[str], hide_status: bool = False, json: bool = False) -> Any:  # noqa: ANN401, ARG002, FBT001, FBT002 - doit's own signature
+    def _execute(self) -> int:
         from cvimake.project.mistakes import did_you_mean  # noqa: PLC0415 - takes a while to load
 
+        if self._options["json"]:
+            raise CvimakeError("`info --json` takes cvimodels; `./doit plan --json` tells about stages")
+        if self.sel_default_tasks:
+            raise CvimakeError("`info` takes a cvimodel, a model, a stage or a file that a stage makes")
         names = [task.name for task in self.task_list]
-        for name in pos_args:
-            if name not in names and stand_ins([name], names, ()) != [name]:
-                why = f"./doit why {name}"
-                raise CvimakeError(f"`info`: {name} cannot be built; `{why}` says the reason")
-            # doit itself would end with a traceback.
-            if name not in names:
+        made = [str(target) for task in self.task_list for target in task.targets]
+        for name in self.sel_tasks:
+            if stand_ins([name], names, made) == [name] and name not in {*names, *made}:
                 raise CvimakeError(
                     f"`info`: there is no task and no cvimodel {name!r}{did_you_mean(name, names)}"
                 )
-        return super()._execute(pos_args, hide_status)
+        return super()._execute()
+
+    def look(self, graph: TaskControl, selected: list[str], _options: dict[str, Any]) -> int:
+        """Print what each of them is, needs, reads and writes."""
+        verdicts = self.stale(graph, selected)
+        for name in selected:
+            lines = listed(name, stages_of(graph, [name]), graph.tasks, verdicts)
+            terminal.write("".join(f"{line}\n" for line in lines))
+        impossible = any(verdict.is_impossible for verdict in verdicts.values())
+        return EXIT_NOT_POSSIBLE if impossible else 0
 
 
 def _found(file: str) -> Path:

@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[1]
+_PROGRAMS = _PACKAGE / "toolchain" / "container"
 
 
 def docker_folder() -> Path:
@@ -22,13 +23,18 @@ def lock_file(name: str) -> Path:
 
 def container_program(name: str) -> Path:
     """Return the path of a container program, which is a file of `cvimake/toolchain/container`."""
-    return _PACKAGE / "toolchain" / "container" / f"{name}.py"
+    return _PROGRAMS / f"{name}.py"
+
+
+def is_container_program(path: Path) -> bool:
+    """Tell whether a file is a container program or a part of one."""
+    return _PROGRAMS in path.parents
 
 
 @functools.cache
 def container_package(name: str) -> dict[str, Path]:
     """Return the files of a container program that is a package, by their paths in the container."""
-    folder = _PACKAGE / "toolchain" / "container" / name
+    folder = _PROGRAMS / name
     return {f"{name}/{path.name}": path for path in sorted(folder.glob("*.py"))}
 
 

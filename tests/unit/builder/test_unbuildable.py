@@ -157,7 +157,7 @@ def test_log_and_info_say_that_it_never_runs(workshop: Workshop, capsys: pytest.
     assert workshop.doit("log", "wrong:int8") == 2
     assert f"wrong:declaration never runs, and has no log:\n  {WRONG}\n" in capsys.readouterr().err
     assert workshop.doit("info", "wrong:int8") == 2
-    assert "wrong:int8 cannot be built; `./doit why wrong:int8` says the reason" in capsys.readouterr().err
+    assert capsys.readouterr().out == f"wrong:declaration\n  state   cannot run:\n          {WRONG}\n"
 
 
 def test_a_wrong_dataset_stops_only_the_models_that_use_it(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from cvimodel_listings import CLASSIFIER, LISTING, outputs
 from doit.cmd_base import ModuleTaskLoader
-from doit.cmd_info import Info as DoitInfo
 from doit.cmdparse import CmdParseError
 
 from cvimake.camera import camera_picture
@@ -158,22 +157,6 @@ def test_an_option_that_does_not_exist_is_refused(model: Path) -> None:
     # doit's main program says so and ends with 3.
     with pytest.raises(CmdParseError):
         info("--jsn", str(model))
-
-
-def test_a_task_is_doits_own_business(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[str]] = []
-    monkeypatch.setattr(DoitInfo, "parse_execute", lambda _self, arguments: asked.append(arguments))
-    Info(ModuleTaskLoader({})).parse_execute(["tiny:int8"])
-    assert asked == [["tiny:int8"]]
-
-
-def test_a_task_that_is_not_there_is_told_with_the_nearest(
-    model: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    loader = ModuleTaskLoader({"task_shapes": lambda: {"actions": None}})
-    database = str(model.with_name("database"))
-    assert Info(loader).parse_execute(["--db-file", database, "shaeps"]) == 2
-    assert "no task and no cvimodel 'shaeps'; did you mean shapes?" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("sandbox")
