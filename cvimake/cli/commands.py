@@ -8,6 +8,7 @@ from __future__ import annotations
 
 # Each command's module and class; both are imported when the command is called.
 COMMANDS = {
+    "help": "cvimake.cli.help:Help",
     "run": "cvimake.cli.run:Run",
     "graph": "cvimake.cli.graph:Graph",
     "report": "cvimake.cli.report:Report",
@@ -39,6 +40,11 @@ COMMANDS = {
     "reset-dep": "cvimake.cli.records:ResetDep",
     "strace": "cvimake.cli.records:Strace",
     "engine:stop": "cvimake.cli.engine_stop:EngineStop",
+}
+# What doit's own commands are for, where its words are those of its own project.
+PURPOSES = {
+    "list": "list the models and their descriptions; with --all also their stages",
+    "tabcompletion": "print a script that makes the shell complete commands and names",
 }
 # Where doit keeps its records of a project.
 BACKENDS = {"records": "cvimake.builder.records:Records"}

@@ -55,7 +55,7 @@ class Info(GraphCommand):
             raise CvimakeError("`info` takes a cvimodel, a model, a stage or a file that a stage makes")
         names = [task.name for task in self.task_list]
         made = [str(target) for task in self.task_list for target in task.targets]
-        for name in self.sel_tasks:
+        for name in self.sel_tasks or ():
             if stand_ins([name], names, made) == [name] and name not in {*names, *made}:
                 raise CvimakeError(
                     f"`info`: there is no task and no cvimodel {name!r}{did_you_mean(name, names)}"

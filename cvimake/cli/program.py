@@ -13,7 +13,7 @@ from doit.plugin import PluginDict
 
 from cvimake.cli import surroundings
 from cvimake.cli.closed_output import leave, leave_unwritable, open_missing
-from cvimake.cli.commands import PLUGINS
+from cvimake.cli.commands import PLUGINS, PURPOSES
 from cvimake.cli.loaders import Loader
 from cvimake.core import terminal
 from cvimake.core.errors import EXIT_NOT_POSSIBLE, CvimakeError
@@ -58,6 +58,10 @@ class Main(DoitMain):
         """Return all commands by their names."""
         return _Commands(super().get_cmds())
 
+    def run(self, all_args: list[str]) -> int | None:
+        """Run a command line; `--help` alone is the command `help`."""
+        return super().run(["help"] if all_args[:1] == ["--help"] else all_args)
+
 
 def with_end_and_help(command: type[Command]) -> type[Command]:
     """Return a command that prints its help on `--help`, and ends in order if nobody reads its output."""
@@ -81,8 +85,9 @@ def with_end_and_help(command: type[Command]) -> type[Command]:
             return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return code
 
+    purpose = PURPOSES.get(command.get_name(), command.doc_purpose)
     # The name of the class is the command's where it has no other.
-    return type(command.__name__, (command,), {"parse_execute": parse_execute})
+    return type(command.__name__, (command,), {"parse_execute": parse_execute, "doc_purpose": purpose})
 
 
 def _refuse(what: str) -> int:

@@ -41,6 +41,8 @@ class DumpDb(DoitDumpDb):
 class Forget(DoitForget):
     """Remove records, so that their stages are built again. Waits for a running build."""
 
+    doc_purpose = "forget that stages were built, so that they are built again"
+
     def _execute(self, forget_sub: bool, forget_disable_default: bool, forget_all: bool) -> int | None:
         """Do the work; the parameters have the names that doit gives them."""
         with alone(self.dep_manager, "is removing records in this project"):
@@ -49,6 +51,8 @@ class Forget(DoitForget):
 
 class Ignore(DoitIgnore):
     """Make builds leave out stages. Waits for a running build."""
+
+    doc_purpose = "leave stages out of builds, until `forget`"
 
     def _execute(self, pos_args: list[str]) -> int | None:
         """Do the work; the parameter has the name that doit gives it."""

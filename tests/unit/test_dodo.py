@@ -52,7 +52,7 @@ def test_every_command_can_be_loaded(project: Path) -> None:
     result = doit(project, "help")
     assert (result.returncode, result.stderr) == (0, "")
     for command in ("run", "doctor", "image", "engine:stop"):
-        assert f"  cvimake {command} " in result.stdout
+        assert f"\n  {command} " in result.stdout
 
 
 def check_is_a_clear_error(result: subprocess.CompletedProcess[str], text: str) -> None:
