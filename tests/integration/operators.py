@@ -550,6 +550,9 @@ ON_THE_PROCESSOR = (
     "shuffled channels",
 )  # fmt: skip
 
+# Those that can be lowered in any order.
+LOWERED_TOGETHER = ("Add", "AveragePool", "Conv", "MaxPool", "Mul", "Relu", "Sigmoid")
+
 
 def pads(*, axis: int, behind: int) -> NDArray[np.int64]:
     """What `Pad` is told to add behind one of four axes."""
