@@ -54,7 +54,7 @@ def overview(program: str, purposes: Mapping[str, str]) -> Iterator[str]:
 
 
 def _entry(name: str, text: str) -> Iterator[str]:
-    first, *others = textwrap.wrap(text, _WIDTH - _COLUMN - 2)
+    first, *others = textwrap.wrap(text, _WIDTH - _COLUMN - 2) or [""]
     yield f"  {name:{_COLUMN}}{first}"
     yield from (f"  {'':{_COLUMN}}{line}" for line in others)
 

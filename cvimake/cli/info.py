@@ -66,7 +66,9 @@ class Info(GraphCommand):
         """Print what each of them is, needs, reads and writes."""
         verdicts = self.stale(graph, selected)
         for name in selected:
-            lines = listed(name, stages_of(graph, [name]), graph.tasks, verdicts)
+            stages, tasks = stages_of(graph, [name]), graph.tasks
+            ignored = [stage for stage in stages if self.dep_manager.status_is_ignore(tasks[stage])]
+            lines = listed(name, stages, tasks, verdicts, ignored)
             terminal.write("".join(f"{line}\n" for line in lines))
         impossible = any(verdict.is_impossible for verdict in verdicts.values())
         return EXIT_NOT_POSSIBLE if impossible else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from doit.task import Task
@@ -18,7 +18,11 @@ _MOST_OF_A_FOLDER = 5
 
 
 def listed(
-    name: str, stages: Sequence[str], tasks: Mapping[str, Task], verdicts: Mapping[str, Verdict]
+    name: str,
+    stages: Sequence[str],
+    tasks: Mapping[str, Task],
+    verdicts: Mapping[str, Verdict],
+    ignored: Collection[str],
 ) -> Iterator[str]:
     """Yield the lines about a model or a stage.
 
@@ -27,6 +31,7 @@ def listed(
         stages: the names of the model's stages; of a stage, its own name alone.
         tasks: all of the graph.
         verdicts: of the stages that are stale.
+        ignored: the stages that the user wants left out (`./doit ignore`).
     """
     task = tasks[name]
     stale = [verdicts[stage] for stage in stages if stage in verdicts]
@@ -35,7 +40,9 @@ def listed(
     # The description of a stage is its outputs, and that of a hindered model is why.
     if task.doc and not meta_of(task).stage and not hindered:
         yield from _field("is", [task.doc])
-    yield from _field("state", _hindrances(hindered) if hindered else _state(name, stale))
+    left_out = [f"{stage} is left out of builds: ./doit forget {stage} ends this" for stage in ignored]
+    state = _hindrances(hindered) if hindered else _state(name, stale)
+    yield from _field("state", left_out if name in ignored else [*state, *left_out])
     if not task.actions:
         yield from _field("stages", stages)
     needed = {need for stage in stages for need in tasks[stage].task_dep} - set(stages)

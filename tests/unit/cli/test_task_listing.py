@@ -71,6 +71,21 @@ def test_of_many_reasons_the_first_one_is_told(
     ]
 
 
+def test_a_stage_that_is_left_out_is_not_called_up_to_date(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert workshop.doit("ignore", "m0000:mix") == 0
+    told = "m0000:mix is left out of builds: ./doit forget m0000:mix ends this"
+    lines = info(workshop, capsys, "m0000:mix")
+    assert lines[1] == f"  state   {told}"
+    assert lines[2].startswith("  needs   ")
+    lines = info(workshop, capsys, "m0000")
+    assert lines[2].endswith("will run or may run: ./doit plan m0000")
+    assert lines[3] == f"          {told}"
+    assert workshop.doit("forget", "m0000:mix") == 0
+    assert "left out" not in "".join(info(workshop, capsys, "m0000:mix"))
+
+
 def test_many_files_of_a_folder_are_counted(built: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     samples = built.root / "datasets" / "samples"
     for number in range(20):
