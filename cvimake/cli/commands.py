@@ -41,7 +41,7 @@ COMMANDS = {
     "strace": "cvimake.cli.records:Strace",
     "engine:stop": "cvimake.cli.engine_stop:EngineStop",
 }
-# What doit's own commands are for, where its words are those of its own project.
+# Words of ours for commands of doit whose own words speak of a `dodo.py` or of doit.
 PURPOSES = {
     "list": "list the models and their descriptions; with --all also their stages",
     "tabcompletion": "print a script that makes the shell complete commands and names",

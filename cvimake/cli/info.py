@@ -47,16 +47,17 @@ class Info(GraphCommand):
         return 0
 
     def _execute(self) -> int:
-        from cvimake.project.mistakes import did_you_mean  # noqa: PLC0415 - takes a while to load
-
         if self._options["json"]:
             raise CvimakeError("`info --json` takes cvimodels; `./doit plan --json` tells about stages")
         if self.sel_default_tasks:
             raise CvimakeError("`info` takes a cvimodel, a model, a stage or a file that a stage makes")
         names = [task.name for task in self.task_list]
         made = [str(target) for task in self.task_list for target in task.targets]
-        for name in self.sel_tasks or ():
-            if stand_ins([name], names, made) == [name] and name not in {*names, *made}:
+        known = {*names, *made}
+        for name in stand_ins(self.sel_tasks, names, made) or ():
+            if name not in known:
+                from cvimake.project.mistakes import did_you_mean  # noqa: PLC0415 - takes a while to load
+
                 raise CvimakeError(
                     f"`info`: there is no task and no cvimodel {name!r}{did_you_mean(name, names)}"
                 )
