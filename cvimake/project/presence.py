@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def _missing_files(model: DeclaredModel, generated: Path) -> Iterator[tuple[Key,
     for key, name in named(model.model):
         path = model.folder / name
         if not path.is_file() and not path.resolve().is_relative_to(generated.resolve()):
-            yield key, f"no file {path}"
+            # Without the `..` by which the declaration reaches it.
+            yield key, f"no file {os.path.normpath(path)}"
 
 
 def _missing_samples(model: DeclaredModel) -> Iterator[tuple[Key, str]]:

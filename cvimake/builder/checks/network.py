@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -201,7 +202,7 @@ def own_file_faults(model: DeclaredModel, names: onnx_names.Names | None) -> Ite
         for key, name in references.items():
             path, place = model.folder / (name or ""), ("variant", variant.name, key)
             if name and not path.is_file():
-                yield place, f"no file {path}"
+                yield place, f"no file {os.path.normpath(path)}"
             elif name and key in tables.KEYS:
                 # An added post-processing has layers of its own, whose names are not known yet.
                 known = None if model.model.output.add_postprocess else names

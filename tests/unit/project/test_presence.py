@@ -66,6 +66,13 @@ def test_a_file_that_is_not_there_is_told_with_the_line_that_names_it(
     assert told.endswith(f": no file {folder / name}")
 
 
+def test_its_path_is_told_as_one_would_write_it(folder: Path) -> None:
+    text = TEXT.replace('"a.png"', '"../../datasets/cats/missing.png"')
+    (folder / "model.toml").write_text(text, encoding="utf-8")
+    missing = folder.parent.parent / "datasets" / "cats" / "missing.png"
+    assert found(folder) == [f"4: verify.input: no file {missing}"]
+
+
 def test_a_file_that_a_task_makes_may_come_later(folder: Path) -> None:
     text = TEXT.replace('"a.png"', '"../../build/mine/a.npz"')
     (folder / "model.toml").write_text(text, encoding="utf-8")
