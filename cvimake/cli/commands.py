@@ -41,7 +41,7 @@ COMMANDS = {
     "strace": "cvimake.cli.records:Strace",
     "engine:stop": "cvimake.cli.engine_stop:EngineStop",
 }
-# Words of ours for commands of doit whose own words speak of a `dodo.py` or of doit.
+# What doit's own commands do. The descriptions that doit has for them speak of a `dodo.py` or of doit.
 PURPOSES = {
     "list": "list the models and their descriptions; with --all also their stages",
     "tabcompletion": "print a script that makes the shell complete commands and names",
