@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from cvimake.core.errors import DeclarationError, Problem
@@ -26,17 +25,12 @@ class SourceMissing:
     @property
     def problem(self) -> Problem:
         """Return the reason as an error is told."""
-        remedy = "\n".join(filter(None, [f"Put it at {self._place}.", self.source_from]))
+        remedy = "\n".join(filter(None, [f"Put it at {self.path}.", self.source_from]))
         return Problem(id="source-missing", cause="its source is missing", remedy=remedy)
-
-    @property
-    def _place(self) -> str:
-        # Without the `..` by which a declaration reaches it.
-        return os.path.normpath(self.path)
 
     def __str__(self) -> str:
         more = f" (`./doit {self.model}` says how to get it)" if self.source_from else ""
-        return f"waits for its source: put it at {self._place}{more}"
+        return f"waits for its source: put it at {self.path}{more}"
 
 
 @dataclass(frozen=True)

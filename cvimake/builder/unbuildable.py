@@ -11,6 +11,7 @@ from pathlib import Path
 from cvimake.builder.hindrances import ChoiceOpen, DeclarationWrong, NotFetched, SourceMissing
 from cvimake.builder.reasons import Reason
 from cvimake.core.errors import CvimakeError, DeclarationError, Problem, harmless
+from cvimake.core.plain_path import plain
 from cvimake.project import Declarations, DeclaredModel, presence
 from cvimake.project.awaiting import Awaiting
 from cvimake.project.dataset import IMAGES
@@ -185,7 +186,7 @@ def _stand_in(name: str, tasks: Container[str], targets: Container[str]) -> str:
 
 def _waits_for(model: DeclaredModel, awaiting: Awaiting) -> tuple[Reason, ...]:
     sources = (
-        SourceMissing(str(path), model.name, model.model.source_from)
+        SourceMissing(str(plain(path)), model.name, model.model.source_from)
         for path in model.missing
         if not awaiting.is_fetched(path)
     )

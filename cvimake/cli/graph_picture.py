@@ -112,7 +112,7 @@ def _place(hindrance: Reason) -> str:
     """Return the file that is missing, or that has a mistake."""
     if isinstance(hindrance, ChoiceOpen | DeclarationWrong):
         return hindrance.what.partition(": ")[0]
-    return os.path.normpath(hindrance.path) if isinstance(hindrance, SourceMissing) else str(hindrance)
+    return hindrance.path if isinstance(hindrance, SourceMissing) else str(hindrance)
 
 
 def _group(

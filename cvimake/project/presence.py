@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from cvimake.core.plain_path import plain
 from cvimake.project import rules
 from cvimake.project.declarations import DeclaredModel
 from cvimake.project.lines import Key
@@ -33,8 +33,7 @@ def _missing_files(model: DeclaredModel, generated: Path) -> Iterator[tuple[Key,
     for key, name in named(model.model):
         path = model.folder / name
         if not path.is_file() and not path.resolve().is_relative_to(generated.resolve()):
-            # Without the `..` by which the declaration reaches it.
-            yield key, f"no file {os.path.normpath(path)}"
+            yield key, f"no file {plain(path)}"
 
 
 def _missing_samples(model: DeclaredModel) -> Iterator[tuple[Key, str]]:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from cvimake.core import toml
 from cvimake.core.errors import DeclarationError
+from cvimake.core.plain_path import plain
 from cvimake.project.choices import open_choices
 from cvimake.project.completion import complete
 from cvimake.project.dataset import Dataset, DeclaredDataset
@@ -135,9 +136,9 @@ def _dataset(path: Path) -> tuple[DeclaredDataset | None, list[str]]:
     # Folder and labels may be among the files that are still to be fetched.
     is_fetched = not of_fetch and not dataset.missing
     if is_fetched and not dataset.files_folder.is_dir():
-        mistakes.append(file.mistake(("folder",), f"no folder {os.path.normpath(dataset.files_folder)}"))
+        mistakes.append(file.mistake(("folder",), f"no folder {plain(dataset.files_folder)}"))
     if is_fetched and dataset.labels and not dataset.labels.exists():
-        mistakes.append(file.mistake(("labels",), f"no file or folder {os.path.normpath(dataset.labels)}"))
+        mistakes.append(file.mistake(("labels",), f"no file or folder {plain(dataset.labels)}"))
     return dataset, mistakes
 
 

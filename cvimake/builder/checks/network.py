@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from cvimake.builder.checks import tables
 from cvimake.core import announce
 from cvimake.core.action import GIBIBYTE
 from cvimake.core.errors import CvimakeError, DeclarationError
+from cvimake.core.plain_path import plain
 from cvimake.pipeline.checks import tables as table_rules
 from cvimake.pipeline.checks.network import output_faults, own_tables, shape_faults
 from cvimake.pipeline.checks.sample_fit import Purpose, Sample
@@ -202,7 +202,7 @@ def own_file_faults(model: DeclaredModel, names: onnx_names.Names | None) -> Ite
         for key, name in references.items():
             path, place = model.folder / (name or ""), ("variant", variant.name, key)
             if name and not path.is_file():
-                yield place, f"no file {os.path.normpath(path)}"
+                yield place, f"no file {plain(path)}"
             elif name and key in tables.KEYS:
                 # An added post-processing has layers of its own, whose names are not known yet.
                 known = None if model.model.output.add_postprocess else names

@@ -206,3 +206,12 @@ def test_only_what_is_not_in_the_graph_is_replaced() -> None:
         "a:int8", "b", "b:waiting", "build/a/y", "c:int8",
     ]  # fmt: skip
     assert stand_ins(None, tasks, ()) is None
+
+
+def test_a_source_outside_the_models_folder_is_asked_for_by_its_plain_path(workshop: Workshop) -> None:
+    text = workshop.declaration.read_text(encoding="utf-8")
+    declare(workshop.root, "far", text.replace('source = "tiny.onnx"', 'source = "../../networks/far.onnx"'))
+    declarations = read_declarations(Path())
+    waiting = of_declarations(declarations, Path())["far"]
+    assert "put it at networks/far.onnx" in str(waiting.reasons[0])
+    assert "put it at networks/far.onnx" in str(waiting.error)

@@ -73,6 +73,18 @@ def test_its_path_is_told_as_one_would_write_it(folder: Path) -> None:
     assert found(folder) == [f"4: verify.input: no file {missing}"]
 
 
+def test_a_linked_model_is_not_told_that_a_file_is_missing_that_is_there(
+    folder: Path, tmp_path: Path
+) -> None:
+    text = TEXT.replace('"a.png"', '"../../datasets/cats/0.png"')
+    (folder / "model.toml").write_text(text, encoding="utf-8")
+    assert found(folder) == []
+    elsewhere = tmp_path / "else" / "where" / "net"
+    elsewhere.parent.mkdir(parents=True)
+    folder.symlink_to(folder.rename(elsewhere))
+    assert found(folder) == [f"4: verify.input: no file {tmp_path}/else/datasets/cats/0.png"]
+
+
 def test_a_file_that_a_task_makes_may_come_later(folder: Path) -> None:
     text = TEXT.replace('"a.png"', '"../../build/mine/a.npz"')
     (folder / "model.toml").write_text(text, encoding="utf-8")

@@ -417,6 +417,14 @@ def test_a_datasets_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert found.startswith("datasets/cats/dataset.toml:1: folder: no folder ")
 
 
+def test_a_folder_and_labels_that_are_not_there_are_told_by_their_plain_paths(tmp_path: Path) -> None:
+    declare_dataset(tmp_path, "cats", 'folder = "../photos"\nlabels = "../labels"')
+    assert mistakes(tmp_path) == [
+        f"datasets/cats/dataset.toml:1: folder: no folder {tmp_path}/datasets/photos",
+        f"datasets/cats/dataset.toml:2: labels: no file or folder {tmp_path}/datasets/labels",
+    ]
+
+
 def test_a_search_takes_the_calibrations_samples_unless_it_has_its_own(tmp_path: Path) -> None:
     declare_dataset(tmp_path, "cats", "", "0.png")
     declare_dataset(tmp_path, "dogs", "", "1.png")

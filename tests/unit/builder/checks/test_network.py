@@ -119,6 +119,11 @@ def test_a_table_that_is_not_there_is_told_with_its_line(declared: Callable[...,
     assert "model.toml:11: variant.f16.calibration_table: no file" in mistakes(model)
 
 
+def test_a_missing_table_is_told_by_its_plain_path(declared: Callable[..., DeclaredModel]) -> None:
+    model = declared('"F16"', '"INT8"\ncalibration_table = "../tables/mine"')
+    assert f"calibration_table: no file {model.folder.parent / 'tables' / 'mine'}" in mistakes(model)
+
+
 # Tables of the user's
 
 CALIBRATED = "images 1.0 0.0 1.0\nrelu1_Relu 2.0 0.0 2.0\nscores_GlobalAveragePool 2.0 0.0 2.0\n"
