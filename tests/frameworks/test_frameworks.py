@@ -207,9 +207,9 @@ def test_a_training_checkpoint_is_answered_with_the_export_command(tmp_path: Pat
     project = make(tmp_path, IMAGE % "checkpoint.pt" + FLOAT, networks / "checkpoint.pt")
     result = project.doit()
     assert result.returncode == 2
-    assert "models/net/model.toml:2: source: " in result.stderr
-    assert "checkpoint.pt is a training checkpoint" in result.stderr
-    assert "yolo export model=checkpoint.pt format=onnx opset=17" in result.stderr
+    assert "models/net/model.toml:2: source: " in result.stdout
+    assert "checkpoint.pt is a training checkpoint" in result.stdout
+    assert "yolo export model=checkpoint.pt format=onnx opset=17" in result.stdout
     # Before any container, even that of an image.
     assert not (tmp_path / "build" / "toolchain.json").exists()
     assert project.published() == []

@@ -21,7 +21,9 @@ from pathlib import Path
 from tflite_file import FLOAT32, File, Graph, Tensor, Widening, widening
 
 QUANTISED = 3
-WIDENED = "{}_float32.tflite"
+_WIDENED = "_float32.tflite"
+# The tool's option that names the network.
+_NETWORK = "--model_def="
 _STATE = 'module.state = "{}"'
 # The tool writes the model's name in lower case.
 _WEIGHTS = "{}_top_{}_all_weight.npz"
@@ -88,7 +90,7 @@ def _append(result: bytearray, tensor: Tensor) -> None:
 
 def main(name: str, command: Sequence[str]) -> int:
     """Run the tool, and correct the files that it wrote to the working directory; return the exit code."""
-    code = subprocess.run([sys.executable, *_of_wide(name, command)], check=False).returncode
+    code = subprocess.run([sys.executable, *_of_wide(command)], check=False).returncode
     if code != 0:
         return code
     mlir = Path(f"{name}.mlir")
@@ -107,20 +109,15 @@ def main(name: str, command: Sequence[str]) -> int:
     return code
 
 
-def _of_wide(name: str, command: Sequence[str]) -> list[str]:
+def _of_wide(command: Sequence[str]) -> list[str]:
     """Return the tool's command line, with a copy of the network if its weights have to be widened."""
-    arguments = list(command)
-    source = Path(f"{name}.tflite")
-    wide = widened(source.read_bytes()) if source.is_file() else None
+    (option,) = (argument for argument in command if argument.startswith(_NETWORK))
+    wide = widened(Path(option.removeprefix(_NETWORK)).read_bytes())
     if wide is None:
-        return arguments
-    copy = WIDENED.format(name)
-    Path(copy).write_bytes(wide)
+        return list(command)
+    Path(_WIDENED).write_bytes(wide)
     sys.stdout.write("the weights in float16 were widened to float32\n")
-    option = f"--model_def={source.name}"
-    if option not in arguments:
-        raise ValueError(f"the tool is not given {option}")
-    return [f"--model_def={copy}" if argument == option else argument for argument in arguments]
+    return [f"{_NETWORK}{_WIDENED}" if argument == option else argument for argument in command]
 
 
 if __name__ == "__main__":

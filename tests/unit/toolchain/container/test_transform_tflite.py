@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import small_tflite
 
+from cvimake.pipeline.inputs import SOURCE
 from cvimake.project.networks import tflite
 from cvimake.toolchain.container.tflite_file import File
 from cvimake.toolchain.container.transform_tflite import QUANTISED, main, widened
@@ -18,20 +19,22 @@ import sys
 from pathlib import Path
 Path("net.mlir").write_text(Path("given.mlir").read_text())
 Path("net_top_quantized_all_weight.npz").write_text("weights")
-sys.exit(int(sys.argv[1]))
+sys.exit(int(sys.argv[2]))
 """
+NETWORK = f"{SOURCE}.tflite"
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tool.py").write_text(TOOL, encoding="utf-8")
+    (tmp_path / NETWORK).write_bytes(small_tflite.convolution())
     return tmp_path
 
 
 def transform(text: str, code: int = 0) -> int:
     Path("given.mlir").write_text(text, encoding="utf-8")
-    return main("net", ["tool.py", str(code)])
+    return main("net", ["tool.py", f"--model_def={NETWORK}", str(code)])
 
 
 def test_a_float_network_is_called_float_and_so_are_its_weights() -> None:
@@ -53,7 +56,7 @@ def test_a_quantised_network_is_refused_with_what_to_do(capsys: pytest.CaptureFi
 def test_the_weights_of_a_model_with_a_capital_letter_are_found() -> None:
     Path("tool.py").write_text(TOOL.replace('"net.mlir"', '"Net.mlir"'), encoding="utf-8")
     Path("given.mlir").write_text(f"{HEAD}  tensor<1x3x32x32xf32>\n", encoding="utf-8")
-    assert main("Net", ["tool.py", "0"]) == 0
+    assert main("Net", ["tool.py", f"--model_def={NETWORK}", "0"]) == 0
     assert 'module.weight_file = "net_top_f32_all_weight.npz"' in Path("Net.mlir").read_text(encoding="utf-8")
     assert Path("net_top_f32_all_weight.npz").exists()
 
@@ -102,7 +105,10 @@ def test_a_network_in_float32_is_left_as_it_is() -> None:
 
 def test_the_tool_gets_the_wide_copy(folder: Path) -> None:
     (folder / "tool.py").write_text(ECHO, encoding="utf-8")
-    Path("net.tflite").write_bytes(small_tflite.convolution("FLOAT16"))
-    assert main("net", ["tool.py", "--model_def=net.tflite", "--mlir=net.mlir"]) == 0
-    assert Path("seen.txt").read_text(encoding="utf-8") == ("--model_def=net_float32.tflite --mlir=net.mlir")
-    assert File(Path("net_float32.tflite").read_bytes()).graph().tensors[1].type == "FLOAT32"
+    Path(NETWORK).write_bytes(small_tflite.convolution("FLOAT16"))
+    assert main("net", ["tool.py", f"--model_def={NETWORK}", "--mlir=net.mlir"]) == 0
+    network, rest = Path("seen.txt").read_text(encoding="utf-8").split()
+    assert rest == "--mlir=net.mlir"
+    copy = Path(network.removeprefix("--model_def="))
+    assert File(copy.read_bytes()).graph().tensors[1].type == "FLOAT32"
+    assert File(Path(NETWORK).read_bytes()).graph().tensors[1].type == "FLOAT16"
