@@ -43,8 +43,6 @@ class Test(PlainCommand):
         """Run them and return the exit code of the first that fails."""
         # The tests start builds of their own, elsewhere.
         os.environ.pop(INVOKED_FROM, None)
-        # Random projects that the graph is tried with; see tests/unit/test_incremental.py.
-        os.environ.setdefault("CVIMAKE_TEST_PROJECTS", "120")
         try:
             folder = environment.prepare(CHECKOUT, "test")
         except environment.EnvironmentFailedError as error:

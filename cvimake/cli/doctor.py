@@ -221,8 +221,7 @@ def _image(client: docker.DockerClient, storage: Path, environment: Mapping[str,
         seen = f"tpu_mlir {tpu_mlir}, fingerprint {found.fingerprint[:12]}; base: {found.base}"
         yield Finding("image", good=True, seen=seen)
     else:
-        yield Finding(
-            "image", good=False, seen="not built yet", remedy="./doit image builds it (about 3 minutes)."
-        )
+        remedy = f"./doit image builds it ({Recipe.duration})."
+        yield Finding("image", good=False, seen="not built yet", remedy=remedy)
         if can_look:
             yield _room("disk for it", storage, DISK_FOR_IMAGE)

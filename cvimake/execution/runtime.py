@@ -171,7 +171,8 @@ class Runtimes:
             return self._checked(engine, found, exporting.environment())
         found = making.find(client, recipe)
         if found is None:
-            raise ImageError("the toolchain image is not there", "./doit image builds it (about 3 minutes).")
+            remedy = f"./doit image builds it ({recipe.duration})."
+            raise ImageError("the toolchain image is not there", remedy)
         if record == FRAMEWORKS:
             frameworks = FrameworksRecipe(base=recipe.base, wheel=recipe.wheel, toolchain=found.fingerprint)
             found = making.find(client, frameworks)

@@ -72,7 +72,7 @@ class Recipe:
     what: ClassVar[str] = "toolchain"
     package: ClassVar[str] = "tpu-mlir"
     log: ClassVar[str] = "image.log"
-    duration: ClassVar[str] = "about 3 minutes"
+    duration: ClassVar[str] = "2 to 5 minutes"
     notice: ClassVar[str] = ""
 
     @classmethod
