@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from doit.cmd_base import Command
 from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand, InvalidDodoFile, InvalidTask
 
 from cvimake.builder.events import EventStream
 from cvimake.builder.json_reporter import JsonReporter
+from cvimake.cli.command_line import refusal
 from cvimake.core import terminal
-from cvimake.core.errors import CvimakeError
-
-# doit's exit code for a command line or a `dodo.py` that it refuses, and for a fault of the program.
-_REFUSED = 3
-
-
-class CommandLineError(CvimakeError):
-    """doit refuses the command line or the `dodo.py`."""
-
-    id = "command-line"
-    exit_code = _REFUSED
+from cvimake.core.errors import EXIT_REFUSED, CvimakeError
 
 
 @dataclass
@@ -37,29 +29,30 @@ class Told:
     """
 
     reporter: JsonReporter
-    exit_code: int = _REFUSED
+    exit_code: int = EXIT_REFUSED
 
 
 @contextlib.contextmanager
-def told_as_json(outfile: object) -> Iterator[Told]:
+def told_as_json(outfile: object, command: Command, arguments: Sequence[str]) -> Iterator[Told]:
     """Tell a build as events. However it ends, the last event says so.
 
     Args:
         outfile: the name of the file that takes the events; standard output if it is no text.
+        command: the build.
+        arguments: what it is to build.
     """
     with _opened(outfile) as out, contextlib.redirect_stdout(terminal.errors()):
         told = Told(JsonReporter(EventStream(out)))
         try:
             yield told
         except SystemExit as error:
-            told.exit_code = error.code if isinstance(error.code, int) else _REFUSED
+            told.exit_code = error.code if isinstance(error.code, int) else EXIT_REFUSED
             if isinstance(error.__cause__, CvimakeError):
                 told.reporter.tell(error.__cause__)
             raise
         except (CmdParseError, InvalidCommand, InvalidDodoFile, InvalidTask) as error:
-            # doit tells them to people, on standard error.
-            cause, _, remedy = str(error).strip().partition("\n")
-            told.reporter.tell(CommandLineError(cause, remedy))
+            # People are told on standard error.
+            told.reporter.tell(refusal(error, command, arguments))
             raise
         finally:
             told.reporter.finish(told.exit_code)

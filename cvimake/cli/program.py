@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from doit.cmd_base import Command
+from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitMain
+from doit.exceptions import InvalidCommand
 from doit.plugin import PluginDict
 
 from cvimake.cli import surroundings
@@ -74,6 +76,13 @@ def with_end_and_help(command: type[Command]) -> type[Command]:
             else:
                 code = command.parse_execute(self, arguments)
             terminal.flush()
+        except (CmdParseError, InvalidCommand) as error:
+            # doit would print all options in a form that only a program can read.
+            from cvimake.cli.command_line import refusal  # noqa: PLC0415 - slow to import, only needed here
+
+            refused = refusal(error, self, arguments)
+            terminal.complain(refused)
+            return refused.exit_code
         except BrokenPipeError as error:
             # doit itself would show a traceback.
             return leave(error)

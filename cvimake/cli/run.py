@@ -82,7 +82,7 @@ class Run(DoitRun):
                 return self._execute_told(params, args)
             from cvimake.cli.json_build import told_as_json  # noqa: PLC0415 - slow to import, only needed here
 
-            with told_as_json(params["outfile"]) as told:
+            with told_as_json(params["outfile"], self, args) as told:
                 self._json_reporter, params["outfile"] = told.reporter, terminal.errors()
                 told.exit_code = self._execute_told(params, args) or 0
         except BrokenPipeError as error:

@@ -24,6 +24,7 @@ from cvimake.core import log_tail
 
 EXIT_STAGE_FAILED = 1
 EXIT_NOT_POSSIBLE = 2
+EXIT_REFUSED = 3
 EXIT_INTERRUPTED = 130
 EXIT_BY_SIGNAL = 128
 

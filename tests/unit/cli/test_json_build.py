@@ -113,9 +113,10 @@ def test_an_error_of_the_whole_build_has_no_stage(
 def test_a_name_that_doit_does_not_know_is_told_too(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    failed, _ = events(workshop, capsys, "run", "--json", "other", code=3)
+    failed, _ = events(workshop, capsys, "run", "--json", "m00000", code=3)
     assert (failed["stage"], failed["id"]) == (None, "command-line")
-    assert failed["cause"] == 'Invalid parameter: "other". Must be a command, task, or a target.'
+    known = "there is no command, model, stage or result 'm00000'; did you mean m0000?"
+    assert failed["cause"] == known
 
 
 def test_the_events_can_go_to_a_file(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
