@@ -85,8 +85,8 @@ def check_file(model: DeclaredModel) -> tflite.Network | None:
 
     network = tflite.read(model.source)
     if network.faults:
-        remedy = tflite.REMEDY.format(name=model.source.name, stem=model.source.stem)
-        raise CvimakeError("\n".join(f"{model.source}: {fault}" for fault in network.faults), remedy)
+        faults = "\n".join(f"{model.source}: {fault}" for fault in network.faults)
+        raise CvimakeError(faults, network.conversion(model.source))
     return network
 
 

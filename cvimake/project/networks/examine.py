@@ -89,13 +89,13 @@ def examine(path: Path, shapes: Sequence[Sequence[int]] | None = None) -> Examin
 
 def _tflite(path: Path) -> Examined:
     network = tflite.read(path)
-    remedy = tflite.REMEDY.format(name=path.name, stem=path.stem)
+    found = (*network.faults, *network.doubts)
     return Examined(
         path=path,
         kind=Kind.TFLITE,
         inputs=network.planar,
         candidates=tuple(Candidate(name, shape) for name, shape in network.outputs),
-        problems=(*network.faults, *network.doubts, *([remedy] if network.faults or network.doubts else ())),
+        problems=(*found, network.conversion(path)) if found else (),
     )
 
 

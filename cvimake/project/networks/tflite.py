@@ -7,6 +7,7 @@ Sources: `BuiltinOptionsToAttributes` and the functions that it names in tpu_mli
 from __future__ import annotations
 
 import mmap
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +53,6 @@ _HALF_PIXEL_CENTERS = 1
 _HEIGHT_AND_WIDTH = (1, 2)
 _IMAGE_AXES = 4
 _FEW = 3
-REMEDY = (
-    "Convert the network to ONNX, since tpu_mlir reads more of that: python -m tf2onnx.convert --opset 17 "
-    "--tflite {name} --output {stem}.onnx"
-)
 QUANTISED = (
     "the network is quantised already, in a form that these processors do not compute. Convert it to TFLite "
     "without quantisation (no optimizations); cvimake quantises it"
@@ -88,6 +85,16 @@ class Network:
     def planar(self) -> tuple[tuple[str, Shape], ...]:
         """The inputs in the toolchain's form, where images have their channels first."""
         return tuple((name, channels_first(shape)) for name, shape in self.inputs)
+
+    def conversion(self, path: Path) -> str:
+        """Return how to make an ONNX network of it that takes the camera's image as it is."""
+        images = ",".join(name for name, shape in self.inputs if len(shape) == _IMAGE_AXES)
+        command = [
+            *("python", "-m", "tf2onnx.convert", "--opset", "17"),
+            *(["--inputs-as-nchw", images] if images else []),
+            *("--tflite", path.name, "--output", f"{path.stem}.onnx"),
+        ]
+        return f"Convert the network to ONNX, since tpu_mlir reads more of that: {shlex.join(command)}"
 
 
 def channels_first(shape: Shape) -> Shape:

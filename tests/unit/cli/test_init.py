@@ -688,5 +688,8 @@ def test_operators_of_a_tflite_network_that_are_not_read_are_named_with_what_to_
     assert place.init(place.network("net.tflite", data)) == 0
     told = capsys.readouterr().out
     assert "Landmarks2Transform (result) is a custom operator, which tpu_mlir 1.7 does not read" in told
-    assert "python -m tf2onnx.convert --opset 17 --tflite net.tflite --output net.onnx" in told
+    command = (
+        "python -m tf2onnx.convert --opset 17 --inputs-as-nchw image --tflite net.tflite --output net.onnx"
+    )
+    assert command in told
     assert "Landmarks2Transform" in place.text("net")
