@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from calibrations import Subject, transform
 from lab import Lab
+from long_tests import LONG
 from networks import Network, save_images
 from onnx import helper
 from projects import Project
@@ -268,7 +269,9 @@ REAL = {
     not SHARED.is_dir(),
     reason=f"these networks are not part of the project; put them into {SHARED}",
 )
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=LONG if name == "yolov5s" else ()) for name in REAL]
+)
 def test_a_real_networks_table_is_the_toolchains(
     name: str, new_lab: Callable[[Path], Lab], tmp_path: Path
 ) -> None:

@@ -14,15 +14,14 @@ from pathlib import Path
 
 import pytest
 from lab import ROOT
+from long_tests import LONG
 from projects import doit
 
 from cvimake.execution.engine.docker import DockerEngine
 from cvimake.execution.image import making
 from cvimake.execution.image.recipe import ExportRecipe, Recipe
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("CVIMAKE_TEST_LONG") != "1", reason="takes minutes: CVIMAKE_TEST_LONG=1 runs it"
-)
+pytestmark = LONG
 MAKE = Path(__file__).with_name("make_family_checkpoints.py")
 OLDER = ("8.1.47", "8.2.103", "8.3.0")
 NEWEST = "newest"

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from clusters import Cluster, drained, running
 from lab import HANGS_AFTER, wait_until
+from long_tests import LONG
 from projects import ACCURACY, copy_shapes
 
 DAMAGED = str(Path(__file__).parent / "damaged_worker.py")
@@ -203,10 +204,7 @@ def test_a_worker_on_a_damaged_machine_is_named_and_its_files_do_not_stay(cluste
     assert all(f" {digest[:12]} on {named[2]}" in told for digest in differ.values())
 
 
-@pytest.mark.skipif(
-    os.environ.get("CVIMAKE_TEST_LONG") != "1",
-    reason="takes a quarter of an hour: CVIMAKE_TEST_LONG=1 runs it",
-)
+@LONG
 def test_nothing_is_lost_though_each_part_is_killed_again_and_again(cluster: Cluster) -> None:
     seed = int(os.environ.get("CVIMAKE_TEST_SEED", "25"))
     moments = random.Random(seed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from lab import HANGS_AFTER, ROOT, Lab
+from long_tests import LONG
 from projects import Project
 from searches import Searched, compare
 
@@ -258,15 +258,10 @@ SEARCHED = {
 }
 
 
-# Each of them takes minutes for every way in which it is searched.
-LONG = pytest.mark.skipif(
-    os.environ.get("CVIMAKE_TEST_LONG") != "1", reason="takes minutes: CVIMAKE_TEST_LONG=1 runs it"
-)
-
-
+# Each of the others takes minutes for every way in which it is searched.
 @pytest.mark.parametrize(
     "file",
-    [pytest.param(file, marks=LONG if file in {"yolo11n.onnx", "yolov5s.onnx"} else ()) for file in SEARCHED],
+    [pytest.param(file, marks=() if file == "ultraface_rfb320.onnx" else LONG) for file in SEARCHED],
 )
 def test_the_search_in_several_processes_is_the_tools_own(
     new_lab: Callable[[Path], Lab], tmp_path: Path, file: str

@@ -1,0 +1,11 @@
+"""The mark of tests that are too long for every run."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+LONG = pytest.mark.skipif(
+    os.environ.get("CVIMAKE_TEST_LONG") != "1", reason="takes minutes: CVIMAKE_TEST_LONG=1 runs it"
+)
