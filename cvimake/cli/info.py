@@ -58,9 +58,8 @@ class Info(GraphCommand):
             if name not in known:
                 from cvimake.project.mistakes import did_you_mean  # noqa: PLC0415 - takes a while to load
 
-                raise CvimakeError(
-                    f"`info`: there is no task and no cvimodel {name!r}{did_you_mean(name, names)}"
-                )
+                similar = did_you_mean(name, names)
+                raise CvimakeError(f"`info`: there is no model, stage, result or cvimodel {name!r}{similar}")
         return super()._execute()
 
     def look(self, graph: TaskControl, selected: list[str], _options: dict[str, Any]) -> int:

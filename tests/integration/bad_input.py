@@ -541,7 +541,9 @@ CASES: dict[str, Case] = {
     ),
     "init: name that steers a terminal": given("\x1b[31m.onnx", b"", "holds control characters"),
     "view: not there": given("a.onnx", lambda _path: None, "neither a model nor a file", "view"),
-    "info: no task": given("a.txt", b"", "there is no task and no cvimodel 'given/a.txt'", "info"),
+    "info: no task": given(
+        "a.txt", b"", "there is no model, stage, result or cvimodel 'given/a.txt'", "info"
+    ),
     "info: rubbish": given("a.cvimodel", b"once upon a time", "is no cvimodel", "info"),
     "release: a link to itself": given(
         "a", lambda path: path.symlink_to(path), "no release", "release:verify"

@@ -97,7 +97,7 @@ def test_many_files_of_a_folder_are_counted(built: Workshop, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["m0001"], "there is no task and no cvimodel 'm0001'; did you mean m0000"),
+        (["m0001"], "there is no model, stage, result or cvimodel 'm0001'; did you mean m0000"),
         ([], "takes a cvimodel, a model, a stage or a file that a stage makes"),
         (["--json", "m0000"], "`info --json` takes cvimodels"),
     ],
