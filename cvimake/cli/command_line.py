@@ -14,7 +14,7 @@ from cvimake.cli.help import GROUPS
 from cvimake.core.errors import EXIT_REFUSED, CvimakeError
 from cvimake.project.mistakes import did_you_mean
 
-# What `forget` and `clean` say of a name that they do not know.
+# The message of `forget`, `clean` and `list` for a name that they do not know.
 _NO_TASK = re.compile(r"'(.*)' is not a task\.", re.DOTALL)
 _NUMBERS = {int: "a whole number", float: "a number"}
 

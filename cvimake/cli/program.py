@@ -78,7 +78,7 @@ def with_end_and_help(command: type[Command]) -> type[Command]:
             terminal.flush()
         except (CmdParseError, InvalidCommand) as error:
             # doit would print all options in a form that only a program can read.
-            from cvimake.cli.command_line import refusal  # noqa: PLC0415 - slow to import, only needed here
+            from cvimake.cli.command_line import refusal  # noqa: PLC0415 - loads pydantic, and a right command line does not need it
 
             refused = refusal(error, self, arguments)
             terminal.complain(refused)

@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+# All other tests together must end well within the 45 minutes of CI.
+# CONTRIBUTING.md says under "Large tests" what these try.
 LONG = pytest.mark.skipif(
     os.environ.get("CVIMAKE_TEST_LONG") != "1", reason="takes minutes: CVIMAKE_TEST_LONG=1 runs it"
 )
